@@ -1,0 +1,316 @@
+"""The settings of an installation: one table of name, type, default and help, read once at start.
+
+A value comes from, in rising order of precedence: the default, `ondol.yaml`, the environment, a command-line option.
+The variable of a setting is ``ONDOL_`` and its name in capitals with ``.`` as ``_`` (`http.port` is ``ONDOL_HTTP_PORT``).
+Each room is handed only its slice.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import os
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from ondol.core.errors import SettingsError
+
+SETTINGS_FILE_BYTES_MAX = 1_000_000
+
+
+def _setting(default: object, help_text: str, *, env: str | None = None, secret: bool = False, low: int | None = None) -> Any:
+    """A row of the table. `env` names a second variable that is honoured, `low` the least value of a number."""
+    return field(default=default, repr=not secret, metadata={"help": help_text, "env": env, "secret": secret, "low": low})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpSettings:
+    """Where the platform listens."""
+
+    host: str = _setting("127.0.0.1", "Address to listen on. Loopback unless you open it on purpose.")
+    port: int = _setting(8700, "TCP port to listen on; 0 takes a free one.", low=0)
+    workers: int = _setting(2, "HTTP worker processes on that port.", low=1)
+    public_url: str = _setting("", "The address that people type, if a proxy stands in front (https://ai.example.com).")
+    tls_certificate: str = _setting("", "PEM file of the certificate chain; with it the platform speaks TLS itself.")
+    tls_key: str = _setting("", "PEM file of the certificate's private key.")
+    body_bytes_max: int = _setting(8 * 1024 * 1024, "Largest request body that is read.", low=1024)
+    connections_max: int = _setting(1000, "Open connections for each worker; more are answered 503.", low=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseSettings:
+    """Which Postgres holds the state."""
+
+    url: str = _setting(
+        "", "postgresql:// address of a role that may create roles and owns the database (Postgres >= 16). Empty: the embedded server.", secret=True
+    )
+    pool_max: int = _setting(8, "Connections of each process and door.", low=1)
+    statement_timeout_ms: int = _setting(30_000, "Longest that one statement may run.", low=100)
+    os_user: str = _setting("ondol", "As root: the system user that the embedded Postgres runs as (made if absent).")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StorageSettings:
+    """Where sealed blobs, the key ring and the index live."""
+
+    blobs_url: str = _setting("", "Object store of sealed blobs (s3://, gs://, az://, file://). Empty: the data folder.")
+    keyring_url: str = _setting("", "Object store of wrapped data keys, apart from the blobs. Empty: the data folder.")
+    lance_url: str = _setting("", "Root of the Lance tables, a path or an object store. Empty: the data folder.")
+    index_cache_mb: int = _setting(64, "Memory of each process for opened index segments and postings.", low=8)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeySettings:
+    """Who wraps the data keys."""
+
+    provider: Literal["file", "environment"] = _setting("file", "Where the root key comes from: a file of the data folder, or ONDOL_ROOT_KEY.")
+    file: str = _setting("", "Path of the root key's file. Empty: keys/root.key in the data folder.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSettings:
+    """The generative model behind assistants. Without one, the built-in extractive model answers."""
+
+    base_url: str = _setting("", "OpenAI-compatible address (https://host/v1): OpenAI, vLLM, Ollama, llama.cpp, transformers serve.", env="OPENAI_BASE_URL")
+    api_key: str = _setting("", "Key for that address.", env="OPENAI_API_KEY", secret=True)
+    name: str = _setting("gpt-4o-mini", "Model name to ask for there.")
+    timeout_s: int = _setting(120, "Longest that one answer may take.", low=1)
+    context_tokens: int = _setting(8192, "Tokens that a prompt may hold.", low=512)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignInSettings:
+    """Passwords and sessions."""
+
+    session_hours: int = _setting(12, "A session ends after so long.", low=1)
+    attempts_max: int = _setting(5, "Wrong passwords for one account or address within the window before it waits.", low=1)
+    attempts_window_s: int = _setting(900, "Length of that window.", low=1)
+    one_time_hours: int = _setting(72, "A one-time sign-in ends after so long.", low=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogSettings:
+    """What the platform writes about itself."""
+
+    level: Literal["debug", "info", "warning", "error"] = _setting("info", "Least severity that is written.")
+    format: Literal["text", "json"] = _setting("text", "One line of text, or one JSON object, for each event.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackupSettings:
+    """Backups of Postgres and the key ring."""
+
+    directory: str = _setting("", "Folder that `ondol db backup` writes to. Empty: no backup is set up.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All settings of one installation."""
+
+    data_dir: Path = _setting(Path(".ondol"), "Folder of everything that the embedded stores keep.")
+    demo: bool = _setting(True, "Create the demo tenant on the first start of an empty installation.")
+    http: HttpSettings = field(default_factory=HttpSettings)
+    database: DatabaseSettings = field(default_factory=DatabaseSettings)
+    storage: StorageSettings = field(default_factory=StorageSettings)
+    keys: KeySettings = field(default_factory=KeySettings)
+    model: ModelSettings = field(default_factory=ModelSettings)
+    sign_in: SignInSettings = field(default_factory=SignInSettings)
+    log: LogSettings = field(default_factory=LogSettings)
+    backup: BackupSettings = field(default_factory=BackupSettings)
+
+
+@dataclass(frozen=True, slots=True)
+class SettingRow:
+    """One row of the table of settings, for the loader, `ondol config` and the generated reference."""
+
+    name: str
+    type: Any
+    default: object
+    help: str
+    variables: tuple[str, ...]
+    secret: bool
+    low: int | None
+
+
+def setting_rows() -> list[SettingRow]:
+    """Every setting in the order of its declaration."""
+    return list(_rows(Settings, ""))
+
+
+def _rows(section: type, prefix: str) -> Iterator[SettingRow]:
+    hints = typing.get_type_hints(section)
+    for entry in dataclasses.fields(section):
+        name = prefix + entry.name
+        if dataclasses.is_dataclass(hints[entry.name]):
+            yield from _rows(hints[entry.name], name + ".")
+            continue
+        variable = "ONDOL_" + name.upper().replace(".", "_")
+        second = entry.metadata["env"]
+        yield SettingRow(
+            name=name,
+            type=hints[entry.name],
+            default=entry.default,
+            help=entry.metadata["help"],
+            variables=(variable, second) if second else (variable,),
+            secret=entry.metadata["secret"],
+            low=entry.metadata["low"],
+        )
+
+
+def load_settings(
+    file: Path | None = None, environment: Mapping[str, str] | None = None, options: Mapping[str, object] | None = None
+) -> Settings:
+    """Read the settings.
+
+    Args:
+        file: the YAML file; when absent ``ONDOL_CONFIG`` or `ondol.yaml` of the working directory, if it exists.
+        environment: variables; the process's own when absent.
+        options: values by setting name that beat all others; None values are ignored.
+
+    Raises:
+        SettingsError: for an unknown key (naming the nearest known one), a wrong type or a value out of range.
+    """
+    env = os.environ if environment is None else environment
+    rows = {row.name: row for row in setting_rows()}
+    values: dict[str, object] = {}
+    path, required = _settings_path(file, env)
+    if path.is_file():
+        for name, raw in _read_file(path, rows):
+            values[name] = _typed(rows[name], raw, f"{path}: {name}")
+    elif required:
+        raise SettingsError(f"The settings file {path} does not exist.", "Check --config or ONDOL_CONFIG.")
+    for row in rows.values():
+        for variable in reversed(row.variables):
+            if env.get(variable):
+                values[row.name] = _typed(row, env[variable], variable)
+    for name, raw in (options or {}).items():
+        if raw is not None:
+            values[name] = _typed(rows[name], raw, name)
+    settings: Settings = _build(Settings, "", values)
+    return settings
+
+
+def _settings_path(file: Path | None, env: Mapping[str, str]) -> tuple[Path, bool]:
+    if file is not None:
+        return file, True
+    if env.get("ONDOL_CONFIG"):
+        return Path(env["ONDOL_CONFIG"]), True
+    return Path("ondol.yaml"), False
+
+
+def _read_file(path: Path, rows: Mapping[str, SettingRow]) -> Iterator[tuple[str, object]]:
+    if path.stat().st_size > SETTINGS_FILE_BYTES_MAX:
+        raise SettingsError(f"{path} is larger than {SETTINGS_FILE_BYTES_MAX:,} bytes.", "A settings file is a page or two.")
+    try:
+        tree = yaml.safe_load(path.read_text("utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} is not valid YAML: {error}", "Compare it with `ondol config show --yaml`.") from error
+    if tree is None:
+        return
+    if not isinstance(tree, dict):
+        raise SettingsError(f"{path} must hold names and values.", "For example: `http: {port: 8700}`.")
+    yield from _flatten(tree, "", rows, path)
+
+
+def _flatten(tree: Mapping[object, object], prefix: str, rows: Mapping[str, SettingRow], path: Path) -> Iterator[tuple[str, object]]:
+    sections = {name.rpartition(".")[0] for name in rows} - {""}
+    for key, value in tree.items():
+        name = f"{prefix}{key}"
+        if name in rows:
+            yield name, value
+        elif name in sections and isinstance(value, dict):
+            yield from _flatten(value, name + ".", rows, path)
+        elif name in sections:
+            raise SettingsError(f"{path}: `{name}` is a section and needs names below it.", f"It knows {_names_below(name, rows)}.")
+        else:
+            raise SettingsError(f"{path}: unknown setting `{name}`.", _nearest(name, rows))
+
+
+def _nearest(name: str, rows: Mapping[str, SettingRow]) -> str:
+    close = difflib.get_close_matches(name, rows, n=1, cutoff=0.5) or difflib.get_close_matches(
+        name.rpartition(".")[2], [row.rpartition(".")[2] for row in rows], n=1, cutoff=0.6
+    )
+    if not close:
+        return "`ondol config reference` lists every setting."
+    full = close[0] if close[0] in rows else next(row for row in rows if row.rpartition(".")[2] == close[0])
+    return f"Did you mean `{full}`?"
+
+
+def _names_below(section: str, rows: Mapping[str, SettingRow]) -> str:
+    return ", ".join(name.removeprefix(section + ".") for name in rows if name.startswith(section + "."))
+
+
+def _typed(row: SettingRow, raw: object, where: str) -> object:
+    """The value in the row's type. Text from the environment and values from YAML go through the same door."""
+    wanted = row.type
+    if typing.get_origin(wanted) is Literal:
+        choices = typing.get_args(wanted)
+        if raw not in choices:
+            raise SettingsError(f"{where} is {_shown(row, raw)}.", f"It can be {', '.join(map(str, choices))}.")
+        return raw
+    if wanted is bool:
+        return _as_bool(row, raw, where)
+    if wanted is int:
+        return _as_int(row, raw, where)
+    if not isinstance(raw, str | Path):
+        raise SettingsError(f"{where} is {_shown(row, raw)}, which is not text.", "Put it in quotes.")
+    return Path(raw).expanduser() if wanted is Path else str(raw)
+
+
+def _as_bool(row: SettingRow, raw: object, where: str) -> bool:
+    words = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
+    known = words.get(str(raw).lower())
+    if known is None:
+        raise SettingsError(f"{where} is {_shown(row, raw)}.", "It can be true or false.")
+    return known
+
+
+def _as_int(row: SettingRow, raw: object, where: str) -> int:
+    try:
+        if isinstance(raw, bool | float):
+            raise ValueError
+        number = int(str(raw))
+    except ValueError:
+        raise SettingsError(f"{where} is {_shown(row, raw)}, which is not a whole number.", f"The default is {row.default}.") from None
+    if row.low is not None and number < row.low:
+        raise SettingsError(f"{where} is {number}.", f"It must be at least {row.low}.")
+    return number
+
+
+def _shown(row: SettingRow, raw: object) -> str:
+    return "not shown here" if row.secret else repr(raw)
+
+
+def _build(section: type, prefix: str, values: Mapping[str, object]) -> Any:
+    hints = typing.get_type_hints(section)
+    chosen: dict[str, object] = {}
+    for entry in dataclasses.fields(section):
+        name = prefix + entry.name
+        if dataclasses.is_dataclass(hints[entry.name]):
+            chosen[entry.name] = _build(hints[entry.name], name + ".", values)
+        elif name in values:
+            chosen[entry.name] = values[name]
+    return section(**chosen)  # the fields were typed one by one above
+
+
+def value_of(settings: Settings, name: str) -> object:
+    """The value of a setting by its dotted name."""
+    value: object = settings
+    for part in name.split("."):
+        value = getattr(value, part)
+    return value
+
+
+def type_name(wanted: Any) -> str:
+    """How the reference calls a setting's type."""
+    if typing.get_origin(wanted) is Literal:
+        return " | ".join(map(str, typing.get_args(wanted)))
+    if isinstance(wanted, types.UnionType):
+        return str(wanted)
+    return {str: "text", int: "whole number", bool: "true or false", Path: "path"}.get(wanted, str(wanted))

@@ -1,0 +1,111 @@
+"""The two doors to Postgres: `tenant_tx`, bound to one tenant by row-level security, and `system_tx`, for named tables above tenants."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg.conninfo import make_conninfo
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from ondol.core.errors import OndolError
+
+Connection = psycopg.AsyncConnection[DictRow]
+
+CONNECT_TIMEOUT_S = 10
+IDLE_CLOSE_S = 300.0
+
+
+class DatabaseAway(OndolError):
+    """Postgres does not answer, or has no free connection in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseAddresses:
+    """Connection strings of the three roles. The owner only migrates and backs up."""
+
+    owner: str
+    app: str
+    system: str
+
+
+class Database:
+    """Pools of connections for the two doors, opened when first used.
+
+    Args:
+        addresses: connection strings.
+        pool_max: connections of each door.
+        statement_timeout_ms: longest that one statement may run.
+    """
+
+    def __init__(self, addresses: DatabaseAddresses, *, pool_max: int = 8, statement_timeout_ms: int = 30_000) -> None:
+        self.addresses = addresses
+        self._pool_max = pool_max
+        self._options = f"-c search_path=ondol,pg_temp -c statement_timeout={statement_timeout_ms} -c idle_in_transaction_session_timeout=60000"
+        self._pools: dict[str, AsyncConnectionPool[Connection]] = {}
+        self._opening = asyncio.Lock()
+
+    @asynccontextmanager
+    async def tenant_tx(self, tenant_id: uuid.UUID) -> AsyncIterator[Connection]:
+        """A transaction as the app role that sees and writes one tenant's rows only.
+
+        Raises:
+            DatabaseAway: when no connection can be had.
+        """
+        async with self._transaction(self.addresses.app) as connection:
+            await connection.execute("select set_config('ondol.tenant_id', %s, true)", (str(tenant_id),))
+            yield connection
+
+    @asynccontextmanager
+    async def system_tx(self) -> AsyncIterator[Connection]:
+        """A transaction as the system role, which may touch the tables that migrations open to it, over all tenants."""
+        async with self._transaction(self.addresses.system) as connection:
+            yield connection
+
+    async def close(self) -> None:
+        """Close every connection."""
+        pools, self._pools = self._pools, {}
+        for pool in pools.values():
+            await pool.close()
+
+    @asynccontextmanager
+    async def _transaction(self, address: str) -> AsyncIterator[Connection]:
+        pool = self._pools.get(address) or await self._open(address)
+        try:
+            async with pool.connection(timeout=CONNECT_TIMEOUT_S) as connection, connection.transaction():
+                yield connection
+        except PoolTimeout as error:
+            raise DatabaseAway("Postgres does not answer.", "Look at `ondol doctor`.") from error
+
+    async def _open(self, address: str) -> AsyncConnectionPool[Connection]:
+        async with self._opening:
+            if address not in self._pools:
+                pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+                    make_conninfo(address, options=self._options, application_name="ondol", connect_timeout=CONNECT_TIMEOUT_S),
+                    connection_class=Connection,
+                    kwargs={"row_factory": dict_row},
+                    min_size=1,
+                    max_size=self._pool_max,
+                    max_idle=IDLE_CLOSE_S,
+                    check=AsyncConnectionPool.check_connection,
+                    open=False,
+                )
+                await pool.open()
+                self._pools[address] = pool
+            return self._pools[address]
+
+
+async def one(connection: Connection, sql: Any, parameters: dict[str, object]) -> DictRow | None:
+    """The first row of a query, or None."""
+    return await (await connection.execute(sql, parameters)).fetchone()
+
+
+async def rows(connection: Connection, sql: Any, parameters: dict[str, object]) -> list[DictRow]:
+    """All rows of a query. The query itself carries a limit where the table can grow."""
+    return await (await connection.execute(sql, parameters)).fetchall()

@@ -1,0 +1,151 @@
+"""Plain numbered migrations, forward only, each in one transaction, run by the owner under an advisory lock.
+
+procrastinate's own schema is migrated here too, in its schema `procrastinate`: on a fresh database its whole schema, later each of its
+migration files that is not yet recorded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import resources
+from typing import LiteralString, cast
+
+import psycopg
+from psycopg.conninfo import make_conninfo
+
+from ondol.core.errors import DataFolderError, OndolError
+from ondol.infrastructure.storage.postgres.database import DatabaseAddresses
+from ondol.infrastructure.storage.postgres.roles import APP_ROLE, SYSTEM_ROLE, ensure_roles
+
+MIGRATION_LOCK = 0x0D01_0001
+PARTITION_MONTHS_AHEAD = 3
+PARTITIONED_TABLES = ("answers", "requests", "ledger_events")
+
+
+class MigrationFailed(OndolError):
+    """A migration did not run through; the database is as it was before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One numbered file."""
+
+    number: int
+    name: str
+    sql: str
+
+    @property
+    def checksum(self) -> str:
+        """SHA-256 of the file: a migration that has run must never change."""
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
+
+def migrations() -> list[Migration]:
+    """All migrations of this version in order."""
+    folder = resources.files("ondol.infrastructure.storage.postgres") / "migrations"
+    files = sorted((entry for entry in folder.iterdir() if entry.name.endswith(".sql")), key=lambda entry: entry.name)
+    return [Migration(int(entry.name[:4]), entry.name, entry.read_text("utf-8")) for entry in files]
+
+
+def is_current(addresses: DatabaseAddresses) -> bool:
+    """Whether the app role can connect and every migration has run: what a warm start asks instead of migrating."""
+    try:
+        with psycopg.connect(addresses.app, autocommit=True, connect_timeout=10) as connection:
+            wanted = [(m.number, m.checksum) for m in migrations()]
+            done = connection.execute("select number, checksum from ondol_migrations.done order by number").fetchall()
+            return done == wanted
+    except psycopg.Error:
+        return False
+
+
+def migrate(addresses: DatabaseAddresses) -> list[str]:
+    """Bring the database to this version and return the names of the migrations that ran.
+
+    Raises:
+        DataFolderError: when the database was written by a newer version, or a migration that has run was changed since.
+        MigrationFailed: when one fails; everything before it stays.
+    """
+    owner_address = make_conninfo(addresses.owner, application_name="ondol migrate", connect_timeout=10)
+    with psycopg.connect(owner_address, autocommit=True) as owner:
+        owner.execute("select pg_advisory_lock(%s)", (MIGRATION_LOCK,))
+        ensure_roles(owner, addresses)
+        done = _recorded(owner)
+        known = migrations()
+        _refuse_foreign(done, known)
+        ran = [_run(owner, migration) for migration in known if migration.number not in done]
+        ran += _migrate_jobs(owner)
+        make_partitions(owner, datetime.now(UTC))
+        return ran
+
+
+def make_partitions(owner: psycopg.Connection[tuple[object, ...]], now: datetime) -> None:
+    """Make this month's partitions and those of the next months."""
+    for table in PARTITIONED_TABLES:
+        owner.execute("select ondol.make_partitions(%s, %s, %s)", (table, now.date(), PARTITION_MONTHS_AHEAD + 1))
+
+
+def _literal(text: str) -> LiteralString:
+    return cast("LiteralString", text)
+
+
+def _recorded(owner: psycopg.Connection[tuple[object, ...]]) -> dict[int, tuple[str, str]]:
+    owner.execute("create schema if not exists ondol_migrations")
+    owner.execute(
+        "create table if not exists ondol_migrations.done"
+        " (number integer primary key, name text not null, checksum text not null, ran_at timestamptz not null default now())"
+    )
+    owner.execute("create table if not exists ondol_migrations.done_jobs (name text primary key, ran_at timestamptz not null default now())")
+    owner.execute(_literal(f"grant usage on schema ondol_migrations to {APP_ROLE}, {SYSTEM_ROLE}"))
+    owner.execute(_literal(f"grant select on ondol_migrations.done to {APP_ROLE}, {SYSTEM_ROLE}"))
+    found = owner.execute("select number, name, checksum from ondol_migrations.done").fetchall()
+    return {cast(int, number): (str(name), str(checksum)) for number, name, checksum in found}
+
+
+def _refuse_foreign(done: dict[int, tuple[str, str]], known: list[Migration]) -> None:
+    by_number = {migration.number: migration for migration in known}
+    for number, (name, checksum) in sorted(done.items()):
+        if number not in by_number:
+            raise DataFolderError(f"The database has migration {name}, which this version does not know.", "Run the newer version of Ondol that made it.")
+        if by_number[number].checksum != checksum:
+            raise DataFolderError(f"Migration {name} has run here in another form.", "Restore the released file; migrations are never edited.")
+
+
+def _run(owner: psycopg.Connection[tuple[object, ...]], migration: Migration) -> str:
+    try:
+        with owner.transaction():
+            owner.execute(_literal(migration.sql))
+            owner.execute(
+                "insert into ondol_migrations.done (number, name, checksum) values (%s, %s, %s)",
+                (migration.number, migration.name, migration.checksum),
+            )
+    except psycopg.Error as error:
+        raise MigrationFailed(f"Migration {migration.name} failed: {error}", "The database is as it was before it.") from error
+    return migration.name
+
+
+def _migrate_jobs(owner: psycopg.Connection[tuple[object, ...]]) -> list[str]:
+    package = resources.files("procrastinate.sql")
+    files = sorted((entry for entry in (package / "migrations").iterdir() if entry.name.endswith(".sql")), key=lambda entry: entry.name)
+    done = {str(row[0]) for row in owner.execute("select name from ondol_migrations.done_jobs").fetchall()}
+    missing = [entry for entry in files if entry.name not in done]
+    if not missing:
+        return []
+    with owner.transaction():
+        owner.execute("create schema if not exists procrastinate")
+        owner.execute("set local search_path to procrastinate")
+        texts = [(package / "schema.sql").read_text("utf-8")] if not done else [entry.read_text("utf-8") for entry in missing]
+        for text in texts:
+            owner.execute(_literal(text))
+        for entry in missing:
+            owner.execute("insert into ondol_migrations.done_jobs (name) values (%s)", (entry.name,))
+        for role in (APP_ROLE, SYSTEM_ROLE):
+            for grant in (
+                "usage on schema procrastinate",
+                "select, insert, update, delete on all tables in schema procrastinate",
+                "usage on all sequences in schema procrastinate",
+                "execute on all functions in schema procrastinate",
+            ):
+                owner.execute(_literal(f"grant {grant} to {role}"))
+    return [f"procrastinate {entry.name}" for entry in missing]

@@ -1,0 +1,72 @@
+"""Named queries: the only SQL of a room stands in its `queries.sql`.
+
+A query begins with a line ``-- name: <name>`` and a comment of one sentence; ``-- door: system`` marks those that only `system_tx` may run.
+Parameters are psycopg's ``%(name)s``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from typing import Literal, LiteralString, cast
+
+Door = Literal["tenant", "system"]
+
+_NAME = re.compile(r"^-- name: ([a-z][a-z0-9_]*)$", re.MULTILINE)
+_DOOR = re.compile(r"^-- door: system$", re.MULTILINE)
+_PARAMETER = re.compile(r"%\((\w+)\)s")
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One named query of a room."""
+
+    name: str
+    door: Door
+    sql: LiteralString
+
+    def numbered(self) -> tuple[str, list[str]]:
+        """The query with ``$1, $2`` for its parameters, and their names in that order: what PREPARE and EXPLAIN understand."""
+        names: list[str] = []
+
+        def number(match: re.Match[str]) -> str:
+            if match[1] not in names:
+                names.append(match[1])
+            return f"${names.index(match[1]) + 1}"
+
+        return _PARAMETER.sub(number, self.sql).replace("%%", "%"), names
+
+
+def parse_queries(text: str) -> dict[str, Query]:
+    """Split the text of a `queries.sql` into its queries.
+
+    Raises:
+        ValueError: for a name that occurs twice, or text before the first name.
+    """
+    parts = _NAME.split(text)
+    if re.sub(r"^--.*$", "", parts[0], flags=re.MULTILINE).strip():
+        raise ValueError("SQL stands before the first `-- name:` line")
+    queries: dict[str, Query] = {}
+    for name, body in zip(parts[1::2], parts[2::2], strict=True):
+        if name in queries:
+            raise ValueError(f"two queries are called {name}")
+        door: Door = "system" if _DOOR.search(body) else "tenant"
+        sql = re.sub(r"^\s*--.*\n", "", body, flags=re.MULTILINE).strip().rstrip(";")
+        queries[name] = Query(name, door, cast(LiteralString, sql))
+    return queries
+
+
+def load_queries(package: str) -> Mapping[str, LiteralString]:
+    """The SQL texts of a room by name.
+
+    Args:
+        package: the dotted name of the package beside whose modules `queries.sql` lies.
+    """
+    return {name: query.sql for name, query in parse_queries(read_queries(package)).items()}
+
+
+def read_queries(package: str) -> str:
+    """The text of a room's `queries.sql`."""
+    return (resources.files(package) / "queries.sql").read_text("utf-8")
