@@ -1,0 +1,1 @@
+"""Who may do what: tenants, people, groups, keys, sessions and audiences."""

@@ -1,0 +1,7 @@
+"""The data plane: `/v1` as a raw ASGI application, and the recorder of its requests."""
+
+from ondol.infrastructure.gateway.asgi import create_gateway
+from ondol.infrastructure.gateway.recorder import RequestRecorder
+from ondol.infrastructure.gateway.types import Caller, Door, ModelCard, RequestRecord
+
+__all__ = ["Caller", "Door", "ModelCard", "RequestRecord", "RequestRecorder", "create_gateway"]

@@ -68,6 +68,17 @@ class Database:
         async with self._transaction(self.addresses.system) as connection:
             yield connection
 
+    @asynccontextmanager
+    async def writer_lock(self, what: uuid.UUID) -> AsyncIterator[bool]:
+        """An advisory lock of the whole cluster on something that may have one writer; yields whether it was free.
+
+        It stands on a connection of its own, so it ends with the process that holds it, however that ends.
+        """
+        connection = await psycopg.AsyncConnection.connect(self.addresses.app, autocommit=True, application_name="ondol writer")
+        async with connection:
+            found = await (await connection.execute("select pg_try_advisory_lock(%s)", (_lock_number(what),))).fetchone()
+            yield bool(found and found[0])
+
     async def close(self) -> None:
         """Close every connection."""
         pools, self._pools = self._pools, {}
@@ -99,6 +110,11 @@ class Database:
                 await pool.open()
                 self._pools[address] = pool
             return self._pools[address]
+
+
+def _lock_number(what: uuid.UUID) -> int:
+    """64 bits of the random part of a UUIDv7, signed as Postgres wants them."""
+    return int.from_bytes(what.bytes[8:], "big", signed=True)
 
 
 async def one(connection: Connection, sql: Any, parameters: dict[str, object]) -> DictRow | None:

@@ -92,6 +92,10 @@ class EmbeddedPostgres:
         """Connection string of the owner role."""
         return self._address(OWNER_ROLE, DATABASE, self._owner_password())
 
+    def superuser_address(self) -> str:
+        """Connection string of the superuser: for making databases and roles, never for serving."""
+        return self._address(SUPERUSER, "postgres", self._superuser_password())
+
     def start(self) -> None:
         """Make the cluster if there is none, start the server, wait until it answers, and make the owner role and its database.
 
@@ -172,7 +176,7 @@ class EmbeddedPostgres:
         raise DataFolderError(f"Postgres did not answer within {START_SECONDS_MAX:.0f} s.", f"Read {self.folder / 'server.log'}.")
 
     def _make_owner(self) -> None:
-        with psycopg.connect(self._address(SUPERUSER, "postgres", self._superuser_password()), autocommit=True) as connection:
+        with psycopg.connect(self.superuser_address(), autocommit=True) as connection:
             known = connection.execute("select 1 from pg_roles where rolname = %s", (OWNER_ROLE,)).fetchone()
             connection.execute(
                 sql.SQL("{} role {} login nosuperuser createrole nobypassrls password {}").format(
@@ -185,7 +189,7 @@ class EmbeddedPostgres:
     def _stop_left_behind(self, user: ServerUser) -> None:
         if not (self.cluster / "postmaster.pid").exists():
             return
-        control = [self._binaries / "pg_ctl", "-D", self.cluster]
+        control: list[str | Path] = [self._binaries / "pg_ctl", "-D", self.cluster]
         if self._run([*control, "status"], user).returncode != 0:
             return
         for mode in ("fast", "immediate"):

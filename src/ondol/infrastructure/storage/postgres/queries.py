@@ -54,8 +54,12 @@ def parse_queries(text: str) -> dict[str, Query]:
             raise ValueError(f"two queries are called {name}")
         door: Door = "system" if _DOOR.search(body) else "tenant"
         sql = re.sub(r"^\s*--.*\n", "", body, flags=re.MULTILINE).strip().rstrip(";")
-        queries[name] = Query(name, door, cast(LiteralString, sql))
+        queries[name] = Query(name, door, _literal(sql))
     return queries
+
+
+def _literal(sql: str) -> LiteralString:
+    return cast("LiteralString", sql)
 
 
 def load_queries(package: str) -> Mapping[str, LiteralString]:

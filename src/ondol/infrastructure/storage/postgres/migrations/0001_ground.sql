@@ -314,6 +314,8 @@ create table ondol.document_versions (
 create unique index document_versions_one_current on ondol.document_versions (tenant_id, document_id) where state = 'current';
 create index document_versions_by_document on ondol.document_versions (tenant_id, document_id);
 create index document_versions_by_source on ondol.document_versions (tenant_id, base_id, source_hash) where state in ('current', 'superseded');
+create index document_versions_with_dates on ondol.document_versions (tenant_id, base_id)
+    where state = 'current' and (valid_from is not null or valid_until is not null);
 create index document_versions_by_audience on ondol.document_versions (tenant_id, audience_id);
 select ondol.bind_to_tenant('ondol.document_versions');
 grant select, insert, update, delete on ondol.document_versions to ondol_app;

@@ -1,0 +1,229 @@
+"""From a question to a cited answer, in a straight line: search -> choose or generate -> cite or refuse -> record."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ondol.application.assistant.citations import CitationGate
+from ondol.application.assistant.extractive import extract
+from ondol.application.assistant.generative import build_request
+from ondol.application.assistant.sources import annotations_of, extension_of, number_sources
+from ondol.application.assistant.store import add_answer
+from ondol.application.assistant.types import REFUSALS, Assistant, Cited, Outcome, Source
+from ondol.application.knowledge.language import detect_language
+from ondol.application.knowledge.rooms import Knowledge
+from ondol.application.knowledge.search import Evidence, Found, IndexStates, search
+from ondol.application.prompts.templates_store import Language
+from ondol.core.errors import RequestError
+from ondol.infrastructure.ledger import Link, NewArtefact, add_artefacts, add_links, record
+from ondol.infrastructure.serving.tokens import estimate_tokens
+from ondol.infrastructure.serving.types import ChatEvent, ChatRequest, ChatUpstream, Finish, Progress, TextDelta, Usage
+
+EVIDENCE_MAX = 8
+QUESTION_CHARACTERS_MAX = 4000
+FOLLOW_UP_CHARACTERS_MAX = 12
+"""A question this short leans on the one before it, so both are searched for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Generator:
+    """A generative model: its name, and the upstream that serves it.
+
+    Attributes:
+        context_tokens: what prompt and answer may take together.
+    """
+
+    model: str
+    stream: ChatUpstream
+    context_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class AssistantRoom:
+    """What answering needs. Without a generator the extractive model answers."""
+
+    knowledge: Knowledge
+    states: IndexStates
+    generator: Generator | None
+    organisation_of: Callable[[uuid.UUID], str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    """What was said, and on what it rests."""
+
+    text: str
+    sources: Sequence[Source]
+    outcome: Outcome
+    model: str
+    prompt_digest: bytes | None
+    usage: Usage
+
+
+async def answer(room: AssistantRoom, tenant_id: uuid.UUID, person_id: uuid.UUID, assistant: Assistant, request: ChatRequest) -> AsyncIterator[ChatEvent]:
+    """Answer a request as one person of one tenant.
+
+    Yields:
+        Progress and pieces of text as they come, then one `Finish` with the sources.
+
+    Raises:
+        RequestError: when there is no question or it is too long.
+        UpstreamError: when the generative model fails.
+    """
+    question = _question_of(request)
+    language = detect_language(question)
+    yield Progress("searching")
+    found = await search(
+        room.knowledge, room.states, tenant_id, person_id, assistant.base_id, _search_text(request, question), limit=EVIDENCE_MAX
+    )
+    yield Progress("reading")
+    answered: _Answered | None = None
+    if room.generator is None or not found.evidence:
+        answered = _answer_by_extraction(question, language, found)
+        yield Progress("writing")
+        yield TextDelta(answered.text)
+    else:
+        async for event in _answer_by_generation(room, room.generator, tenant_id, request, question, language, found):
+            if isinstance(event, _Answered):
+                answered = event
+            else:
+                yield event
+    assert answered is not None  # noqa: S101 - each branch above ends with one
+    yield Progress("checking")
+    await _record(room, tenant_id, person_id, assistant, request.id, question, found, answered)
+    refused = answered.outcome == "refused"
+    yield Finish(
+        reason="stop",
+        usage=answered.usage,
+        annotations=annotations_of(answered.text, answered.sources),
+        extension=extension_of(request.id, assistant, found, answered.sources, language=language, refused=refused, model=answered.model),
+    )
+
+
+def _question_of(request: ChatRequest) -> str:
+    question = next((message.content for message in reversed(request.messages) if message.role == "user"), "").strip()
+    if not question:
+        raise RequestError("The request holds no question.", "Add a message with role `user`.", code="missing_question", param="messages")
+    if len(question) > QUESTION_CHARACTERS_MAX:
+        raise RequestError(
+            f"The question is longer than {QUESTION_CHARACTERS_MAX:,} characters.", "Ask a shorter one.", code="question_too_long", param="messages"
+        )
+    return question
+
+
+def _search_text(request: ChatRequest, question: str) -> str:
+    if len(question) > FOLLOW_UP_CHARACTERS_MAX:
+        return question
+    asked = [message.content for message in request.messages if message.role == "user"]
+    return f"{asked[-2][:QUESTION_CHARACTERS_MAX]}\n{question}" if len(asked) > 1 else question
+
+
+def _answer_by_extraction(question: str, language: Language, found: Found) -> _Answered:
+    draft = extract(question, found.evidence, found.result.term_weights)
+    if not draft.sentences:
+        text = REFUSALS[language]
+        return _Answered(text, (), "refused", "extractive", None, _usage(question, text))
+    sources, numbers = number_sources(found.evidence, draft.sentences)
+    text = _joined(draft.sentences, numbers)
+    return _Answered(text, sources, "answered", "extractive", None, _usage(question, text))
+
+
+def _joined(sentences: Sequence[Cited], numbers: Mapping[int, int]) -> str:
+    """The sentences with their marks: those of one passage run on, another passage begins a new paragraph."""
+    text = ""
+    for place, sentence in enumerate(sentences):
+        if place:
+            text += " " if sentence.source == sentences[place - 1].source else "\n\n"
+        text += f"{sentence.text} [{numbers[sentence.source]}]"
+    return text
+
+
+async def _answer_by_generation(
+    room: AssistantRoom, generator: Generator, tenant_id: uuid.UUID, request: ChatRequest, question: str, language: Language, found: Found
+) -> AsyncIterator[ChatEvent | _Answered]:
+    prepared, prompt, given = build_request(
+        request,
+        question,
+        found.evidence,
+        language=language,
+        organisation=room.organisation_of(tenant_id),
+        model=generator.model,
+        context_tokens=generator.context_tokens,
+    )
+    yield Progress("writing")
+    gate = CitationGate(given)
+    pieces: list[str] = []
+    usage = Usage(0, 0, estimated=True)
+    async for event in generator.stream(prepared):
+        if isinstance(event, TextDelta):
+            for piece in gate.push(event.text):
+                pieces.append(piece)
+                yield TextDelta(piece)
+        elif isinstance(event, Finish):
+            usage = event.usage
+    for piece in gate.finish():
+        pieces.append(piece)
+        yield TextDelta(piece)
+    text = "".join(pieces).strip()
+    if not text:
+        text = REFUSALS[language]
+        yield TextDelta(text)
+        yield _Answered(text, (), "refused", generator.model, prompt.digest, usage)
+        return
+    sources = tuple(Source(number, found.evidence[number - 1]) for number in sorted(gate.cited))
+    yield _Answered(text, sources, "answered", generator.model, prompt.digest, usage)
+
+
+async def _record(
+    room: AssistantRoom,
+    tenant_id: uuid.UUID,
+    person_id: uuid.UUID,
+    assistant: Assistant,
+    answer_id: uuid.UUID,
+    question: str,
+    found: Found,
+    answered: _Answered,
+) -> None:
+    """Keep the answer with its provenance, and link it to the document versions that it rests on."""
+    now = room.knowledge.clock()
+    cited = list(dict.fromkeys(source.evidence.version.id for source in answered.sources))
+    provenance: dict[str, Any] = {
+        "index_version": str(found.index_version_id) if found.index_version_id else None,
+        "base_revision": found.revision,
+        "access_epoch": found.epoch,
+        "model": answered.model,
+        "prompt": answered.prompt_digest.hex() if answered.prompt_digest else None,
+        "evidence": [_trace(item) for item in found.evidence],
+        "cited": [str(version_id) for version_id in cited],
+    }
+    async with room.knowledge.database.tenant_tx(tenant_id) as connection:
+        await add_answer(
+            connection,
+            room.knowledge.keyring,
+            tenant_id,
+            answer_id=answer_id,
+            assistant_id=assistant.id,
+            person_id=person_id,
+            outcome=answered.outcome,
+            question=question,
+            text=answered.text,
+            provenance=provenance,
+            now=now,
+        )
+        await add_artefacts(connection, tenant_id, [NewArtefact(id=answer_id, kind="answer"), NewArtefact(id=person_id, kind="subject")], now)
+        links = [Link(answer_id, version_id, "cites") for version_id in cited]
+        await add_links(connection, tenant_id, [*links, Link(answer_id, person_id, "about")], now)
+        body = {"answer": answer_id, "assistant": assistant.id, "outcome": answered.outcome, "cited": cited}
+        await record(connection, tenant_id, kind="answer.given", actor_id=person_id, body=body, now=now)
+
+
+def _trace(item: Evidence) -> dict[str, Any]:
+    hit = item.hit
+    return {"version": str(hit.document_version_id), "passage": hit.passage_ordinal, "start": hit.start, "end": hit.end, "score": f"{hit.score:.4f}"}
+
+
+def _usage(question: str, text: str) -> Usage:
+    return Usage(estimate_tokens(question), estimate_tokens(text), estimated=True)

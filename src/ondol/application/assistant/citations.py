@@ -1,0 +1,94 @@
+"""Citation marks in generated text: words are released only up to a mark that points at evidence which was given."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+HELD_CHARACTERS_MAX = 16_000
+CLOSING_CHARACTERS_MAX = 3
+
+_MARK = re.compile(r"\s?\[(\d{1,3})\]")
+_BLANK_LINE = re.compile(r"\n[ \t]*\n")
+_FENCE = re.compile(r"^[ \t]*(?:```|~~~)", re.MULTILINE)
+_WORD = re.compile(r"\w")
+
+
+class CitationGate:
+    """Holds generated text back until it is cited.
+
+    Text is released up to each valid mark; what stands before it in the same paragraph goes with it. Marks of evidence that does not exist
+    are taken out. At the end of a paragraph the uncited rest is withheld, except for closing punctuation and for a code block that follows
+    cited text. So nothing uncited reaches the reader.
+
+    Args:
+        evidence_count: how many passages the model was given; marks run from 1 to this.
+    """
+
+    def __init__(self, evidence_count: int) -> None:
+        self._count = evidence_count
+        self._held = ""
+        self._released = False
+        self.cited: list[int] = []
+        self.withheld_characters = 0
+
+    def push(self, text: str) -> Iterator[str]:
+        """Take the next piece of the model's text and give what may be shown now."""
+        self._held += text
+        yield from self._release_cited()
+        while (end := self._paragraph_end()) is not None:
+            paragraph, self._held = self._held[:end], self._held[end:]
+            yield from self._settle_rest(paragraph)
+            yield from self._release_cited()
+        if len(self._held) > HELD_CHARACTERS_MAX:
+            rest, self._held = self._held, ""
+            yield from self._settle_rest(rest)
+
+    def finish(self) -> Iterator[str]:
+        """Give what of the rest may be shown."""
+        rest, self._held = self._held, ""
+        yield from self._settle_rest(rest)
+
+    def _release_cited(self) -> Iterator[str]:
+        """Release the text up to the last valid mark of the first held paragraph, and take invalid marks out."""
+        position = 0
+        while (mark := _MARK.search(self._held, position)) is not None:
+            end = self._paragraph_end()
+            if end is not None and mark.start() >= end:
+                return
+            if self._in_code(mark.start()):
+                position = mark.end()
+                continue
+            number = int(mark[1])
+            if not 1 <= number <= self._count:
+                self._held = self._held[: mark.start()] + self._held[mark.end() :]
+                position = mark.start()
+                continue
+            if number not in self.cited:
+                self.cited.append(number)
+            self._released = True
+            shown, self._held = self._held[: mark.end()], self._held[mark.end() :]
+            position = 0
+            yield shown
+
+    def _in_code(self, position: int) -> bool:
+        return len(_FENCE.findall(self._held[:position])) % 2 == 1
+
+    def _paragraph_end(self) -> int | None:
+        """Where the first blank line outside a code block ends."""
+        for blank in _BLANK_LINE.finditer(self._held):
+            if not self._in_code(blank.start()):
+                return blank.end()
+        return None
+
+    def _settle_rest(self, rest: str) -> Iterator[str]:
+        """The uncited end of a paragraph: closing punctuation, blank lines and code after cited text stay, words are withheld."""
+        words = rest.strip()
+        is_closing = len(words) <= CLOSING_CHARACTERS_MAX and not _WORD.search(words)
+        if self._released and (is_closing or _FENCE.match(words)):
+            yield rest
+            return
+        self.withheld_characters += len(words)
+        blank = len(rest) - len(rest.rstrip())
+        if self._released and blank:
+            yield rest[-blank:]

@@ -1,0 +1,50 @@
+"""Answers by a generative model: evidence into a prompt within a token budget, the model's text through the citation gate."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ondol.application.assistant.types import REFUSALS
+from ondol.application.knowledge.search import Evidence
+from ondol.application.prompts import Prompt, load_prompt, render_prompt
+from ondol.application.prompts.templates_store import Language
+from ondol.infrastructure.serving.tokens import estimate_tokens
+from ondol.infrastructure.serving.types import ChatRequest, Message
+
+ANSWER_TOKENS_RESERVED = 1024
+HISTORY_TURNS_MAX = 6
+
+
+def build_request(
+    request: ChatRequest, question: str, evidence: Sequence[Evidence], *, language: Language, organisation: str, model: str, context_tokens: int
+) -> tuple[ChatRequest, Prompt, int]:
+    """The request for the model, the prompt it was made of, and how many passages fitted.
+
+    The caller's own system messages are left out: the system prompt is the assistant's. Evidence stands between random marks, so that a
+    document cannot pretend to end it.
+
+    Args:
+        context_tokens: what prompt and answer may take together.
+    """
+    prompt = load_prompt("assistant", language)
+    history = [message for message in request.messages[:-1] if message.role in ("user", "assistant")][-HISTORY_TURNS_MAX:]
+    fence = f"<<{secrets.token_hex(4)}>>"
+    budget = context_tokens - ANSWER_TOKENS_RESERVED - estimate_tokens(prompt.text + question) - sum(estimate_tokens(m.content) for m in history)
+    blocks: list[str] = []
+    for number, found in enumerate(evidence, 1):
+        block = f"{fence}\n[{number}] {_heading_of(found)}\n{found.text}"
+        cost = estimate_tokens(block)
+        if blocks and cost > budget:
+            break
+        budget -= cost
+        blocks.append(block)
+    system = render_prompt(prompt, organisation=organisation, refusal=REFUSALS[language], fence=fence, passages="\n".join([*blocks, fence]))
+    messages = (Message("system", system), *(Message(m.role, m.content) for m in history), Message("user", question))
+    return replace(request, model=model, messages=messages, stream=True, raw={}), prompt, len(blocks)
+
+
+def _heading_of(found: Evidence) -> str:
+    parts = [found.version.details.title, *(heading for heading in found.headings if heading != found.version.details.title)]
+    return " > ".join(parts)

@@ -1,0 +1,89 @@
+"""What assistants keep in Postgres."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from ondol.application.assistant.types import Assistant, Outcome
+from ondol.core.errors import NotFound
+from ondol.infrastructure.storage.blobs import KeyOwner, KeyRing, open_bytes, seal_bytes
+from ondol.infrastructure.storage.postgres import Connection, load_queries, one, rows
+
+_QUERIES = load_queries("ondol.application.assistant")
+
+
+async def put_assistant(
+    connection: Connection, tenant_id: uuid.UUID, assistant_id: uuid.UUID, name: str, base_id: uuid.UUID, settings: Mapping[str, Any], now: datetime
+) -> Assistant:
+    """Add an assistant, or give the one of that name a new base and settings."""
+    values = {"tenant_id": tenant_id, "id": assistant_id, "name": name, "base_id": base_id, "settings": Jsonb(dict(settings)), "now": now}
+    await connection.execute(_QUERIES["assistant_add"], values)
+    return await find_assistant(connection, name)
+
+
+async def find_assistant(connection: Connection, name: str) -> Assistant:
+    """The assistant of a name.
+
+    Raises:
+        NotFound: when the tenant has none of that name.
+    """
+    found = await one(connection, _QUERIES["assistant_by_name"], {"name": name})
+    if found is None:
+        raise NotFound(f"There is no assistant called {name}.", "GET /v1/models lists what you may call.", code="model_not_found", param="model")
+    return Assistant(**found)
+
+
+async def list_assistants(connection: Connection) -> list[Assistant]:
+    """Every assistant of the tenant, by name."""
+    return [Assistant(**row) for row in await rows(connection, _QUERIES["assistants_all"], {})]
+
+
+async def add_answer(
+    connection: Connection,
+    keyring: KeyRing,
+    tenant_id: uuid.UUID,
+    *,
+    answer_id: uuid.UUID,
+    assistant_id: uuid.UUID,
+    person_id: uuid.UUID,
+    outcome: Outcome,
+    question: str,
+    text: str,
+    provenance: Mapping[str, Any],
+    now: datetime,
+) -> None:
+    """Record an answer; question and text are sealed with the asker's own key."""
+    content = json.dumps({"question": question, "answer": text}, ensure_ascii=False).encode()
+    key = keyring.get_or_create(KeyOwner(tenant_id, "subject", person_id))
+    values = {
+        "tenant_id": tenant_id,
+        "id": answer_id,
+        "assistant_id": assistant_id,
+        "person_id": person_id,
+        "outcome": outcome,
+        "content_sealed": seal_bytes(key, content, b"answer" + answer_id.bytes),
+        "provenance": Jsonb(dict(provenance)),
+        "now": now,
+    }
+    await connection.execute(_QUERIES["answer_add"], values)
+
+
+async def get_answer(connection: Connection, keyring: KeyRing, tenant_id: uuid.UUID, answer_id: uuid.UUID) -> dict[str, Any]:
+    """An answer's record with its question and text opened.
+
+    Raises:
+        NotFound: when there is none.
+        KeyDestroyed: when the asker was erased.
+    """
+    found = await one(connection, _QUERIES["answer_by_id"], {"id": answer_id})
+    if found is None:
+        raise NotFound("There is no such answer.", code="answer_not_found")
+    key = keyring.get(KeyOwner(tenant_id, "subject", found["person_id"]))
+    content = json.loads(open_bytes(key, bytes(found.pop("content_sealed")), b"answer" + answer_id.bytes))
+    return {**found, **content}

@@ -1,0 +1,155 @@
+/* One turn of the conversation: the question, its answer as it comes, and how it ended. */
+
+import { citation, pendingCitation } from "./citations.js";
+import { button, element, icon } from "./dom.js";
+import { GrowingMarkdown } from "./markdown.js";
+import { t } from "./messages.js";
+
+const STAGES = [
+  ["searching", "chat.stage.searching"],
+  ["reading", "chat.stage.reading"],
+  ["writing", "chat.stage.writing"],
+  ["checking", "chat.stage.checking"],
+];
+const COPIED_FOR_MS = 2000;
+
+/**
+ * `state` is "streaming", then one of "done", "refused", "stopped" or "failed".
+ * `actions` has openSources(answer, number, opener), retry(turn), copied() and grew().
+ */
+export class Turn {
+  constructor(number, question, preview, actions) {
+    this.question = question;
+    this.preview = preview;
+    this.actions = actions;
+    this.state = "streaming";
+    this.facts = null;
+    this.heading = element("h2", { class: "question", id: `question-${number}` }, question);
+    this.text = element("div", { class: "answer-text" });
+    this.foot = element("div", { class: "answer-foot" });
+    this.article = element("article", { class: "answer", tabindex: "-1", "aria-labelledby": `question-${number}` }, this.text, this.foot);
+    this.node = element("li", { class: "turn" }, this.heading, this.article);
+    this.growing = new GrowingMarkdown(this.text, pendingCitation, () => actions.grew());
+    this.begin();
+  }
+
+  /** What was answered, as Markdown. */
+  get answer() {
+    return this.growing.text;
+  }
+
+  begin() {
+    const steps = STAGES.map(([name, key]) => element("li", { "data-stage": name }, t(key)));
+    this.steps = element("ol", { class: "steps", "aria-label": t("chat.progress") }, ...steps);
+    this.foot.replaceChildren(this.steps);
+    this.stage("searching");
+    this.settle("streaming");
+  }
+
+  /** Show how far it is; a stage never goes back. */
+  stage(name) {
+    const reached = STAGES.findIndex(([stage]) => stage === name);
+    if (reached < 0 || reached < (this.reached ?? 0)) return;
+    this.reached = reached;
+    [...this.steps.children].forEach((step, position) => {
+      step.classList.toggle("past", position < reached);
+      if (position === reached) step.setAttribute("aria-current", "step");
+      else step.removeAttribute("aria-current");
+    });
+  }
+
+  append(text) {
+    this.stage("writing");
+    this.growing.append(text);
+  }
+
+  /** The stream ended well; `facts` is what the server says about the answer, null when it says nothing. */
+  finish(facts, finishReason) {
+    this.facts = facts;
+    if (facts?.language) this.text.lang = facts.language;
+    if (facts?.refused) {
+      this.refuse();
+      return;
+    }
+    const sources = new Map((facts?.sources ?? []).map((source) => [source.n, source]));
+    const open = (number, opener) => this.actions.openSources(facts, number, opener);
+    this.growing.finish((number) => (sources.has(number) ? citation(sources.get(number), this.preview, open) : null));
+    const checked = sources.size > 0;
+    const words = finishReason === "length" ? "chat.cut" : checked ? "chat.checked" : "chat.unchecked";
+    const mark = finishReason === "length" ? "pause" : checked ? "check" : "document";
+    const first = facts?.sources?.[0]?.n;
+    const opener = checked ? button(t("sources.count", { count: sources.size }), "document", (event) => open(first, event.currentTarget)) : null;
+    this.end("done", mark, t(words), opener, this.copyButton());
+  }
+
+  /** A refusal has no sources to show: not even a title may hint at what this person cannot read. */
+  refuse() {
+    this.growing.finish(() => null);
+    this.text.append(element("p", { class: "refusal-hint" }, t("chat.refused_hint")));
+    this.end("refused", "unknown", t("chat.refused"));
+  }
+
+  stop() {
+    this.growing.finish(pendingCitation, { partial: true });
+    this.end("stopped", "pause", t("chat.stopped"), this.retryButton(), this.answer ? this.copyButton() : null);
+  }
+
+  /** `failure` is an AnswerFailed: its message and hint are the server's own words. */
+  fail(failure) {
+    const signedOut = failure.status === 401;
+    this.growing.finish(pendingCitation, { partial: true });
+    const title = element("p", { class: "failure-title" }, icon("alert"), element("span", {}, t("chat.failed")));
+    const message = element("p", {}, signedOut ? t("chat.signed_out") : failure.message || t("chat.network"));
+    const hint = failure.hint && !signedOut ? element("p", { class: "failure-hint" }, failure.hint) : null;
+    const way = signedOut ? element("a", { class: "button small", href: "/sign-in" }, t("chat.sign_in")) : this.retryButton();
+    this.text.append(element("div", { class: "failure" }, title, message, hint, way));
+    this.foot.replaceChildren();
+    this.settle("failed");
+  }
+
+  end(state, mark, words, ...buttons) {
+    const verdict = element("p", { class: "verdict" }, icon(mark), element("span", {}, words));
+    this.foot.replaceChildren(verdict, element("div", { class: "answer-buttons" }, ...buttons.filter(Boolean)));
+    this.settle(state);
+  }
+
+  settle(state) {
+    this.state = state;
+    this.article.dataset.state = state;
+    this.article.setAttribute("aria-busy", String(state === "streaming"));
+  }
+
+  retryButton() {
+    return button(t("chat.retry"), "retry", () => this.actions.retry(this), "button small");
+  }
+
+  copyButton() {
+    const node = button(t("chat.copy"), "copy", async () => {
+      await copy(this.plainText());
+      this.actions.copied();
+      node.replaceChildren(icon("check"), element("span", {}, t("chat.copied")));
+      setTimeout(() => node.replaceChildren(icon("copy"), element("span", {}, t("chat.copy"))), COPIED_FOR_MS);
+    });
+    return node;
+  }
+
+  /** The answer with its sources by name, so that it still shows where it comes from once it is pasted elsewhere. */
+  plainText() {
+    const sources = (this.facts?.sources ?? []).map((source) => `[${source.n}] ${source.title}${source.version ? ` (${t("sources.version", { number: source.version })})` : ""}`);
+    return sources.length && this.state === "done" ? `${this.answer.trim()}\n\n${t("sources.title")}\n${sources.join("\n")}\n` : this.answer;
+  }
+}
+
+/** The clipboard API exists on HTTPS and localhost only; elsewhere the old way still works. */
+async function copy(text) {
+  if (navigator.clipboard) {
+    await navigator.clipboard.writeText(text);
+    return;
+  }
+  const field = element("textarea", { class: "visually-hidden", readonly: true });
+  field.value = text;
+  document.body.append(field);
+  field.select();
+  document.execCommand("copy");
+  field.remove();
+}

@@ -1,0 +1,258 @@
+/* The conversation: asking, stopping, asking again, and the keyboard. Turns live in this page's memory only. */
+
+import { Turn } from "./answer.js";
+import { ask, AnswerFailed } from "./api.js";
+import { Preview, stepCitation } from "./citations.js";
+import { announce } from "./dom.js";
+import { t } from "./messages.js";
+import { SourcesPanel } from "./sources.js";
+
+const HISTORY_TURNS_MAX = 12;
+const NEAR_END_PX = 80;
+const SHORTCUTS_KEY = "ondol-shortcuts";
+const SAID = { done: "chat.said.done", refused: "chat.said.refused", stopped: "chat.said.stopped", failed: "chat.said.failed" };
+
+const byId = (id) => document.getElementById(id);
+const [scroller, empty, list, latest, newButton] = ["scroller", "empty", "turns", "latest", "new-conversation"].map(byId);
+const [composer, question, assistant, send, stop, shortcuts] = ["composer", "question", "assistant", "send", "stop", "shortcuts"].map(byId);
+
+const preview = new Preview();
+const panel = new SourcesPanel((opener) => (opener ?? question)?.focus({ preventScroll: true }));
+let turns = [];
+let running = null;
+let visited = null;
+let following = true;
+
+const actions = {
+  openSources(answer, number, opener) {
+    visited = opener;
+    panel.open(answer, number, opener);
+  },
+  retry,
+  copied: () => announce(t("chat.said.copied")),
+  grew: followEnd,
+};
+
+/** What the assistant is told of the conversation so far: turns that ended without a failure, the latest only. */
+function history(until) {
+  const told = turns.slice(0, turns.indexOf(until)).filter((turn) => turn.state !== "failed" && turn.answer);
+  return told.slice(-HISTORY_TURNS_MAX).flatMap((turn) => [
+    { role: "user", content: turn.question },
+    { role: "assistant", content: turn.answer },
+  ]);
+}
+
+function start(text) {
+  if (running || !text.trim()) return;
+  const turn = new Turn(turns.length + 1, text.trim(), preview, actions);
+  turns.push(turn);
+  list.append(turn.node);
+  showConversation(true);
+  following = true;
+  followEnd();
+  run(turn);
+}
+
+/** Ask the same question again. The latest turn makes room for the new one; an earlier one stays where it is. */
+function retry(turn) {
+  if (running) return;
+  if (turn === turns.at(-1)) turns.pop().node.remove();
+  start(turn.question);
+  readyForMore();
+}
+
+/** Back to the question, but not where that would push a keyboard over the answer. */
+function readyForMore() {
+  if (matchMedia("(pointer: fine)").matches) question.focus({ preventScroll: true });
+  else question.blur();
+}
+
+async function run(turn) {
+  const controller = new AbortController();
+  running = controller;
+  showRunning(true);
+  let facts = null;
+  let reason = null;
+  try {
+    for await (const chunk of ask(assistant.value, [...history(turn), { role: "user", content: turn.question }], controller.signal)) {
+      if (chunk.ondol?.stage) turn.stage(chunk.ondol.stage);
+      const choice = chunk.choices?.[0];
+      if (choice?.delta?.content) turn.append(choice.delta.content);
+      if (!choice?.finish_reason) continue;
+      reason = choice.finish_reason;
+      facts = chunk.ondol ?? null;
+    }
+    if (reason === null) throw new AnswerFailed(0);
+    turn.finish(facts, reason);
+  } catch (error) {
+    if (controller.signal.aborted) turn.stop();
+    else if (error instanceof AnswerFailed) turn.fail(error);
+    else {
+      turn.fail(new AnswerFailed(0));
+      throw error;
+    }
+  } finally {
+    if (running === controller) {
+      running = null;
+      showRunning(false);
+      announce(t(SAID[turn.state], { count: facts?.sources?.length ?? 0 }));
+      followEnd();
+    }
+  }
+}
+
+function showRunning(on) {
+  const hadFocus = document.activeElement === (on ? send : stop);
+  send.hidden = on;
+  stop.hidden = !on;
+  if (hadFocus) (on ? stop : question).focus({ preventScroll: true });
+}
+
+function showConversation(on) {
+  empty.hidden = on;
+  list.hidden = !on;
+  newButton.hidden = !on;
+}
+
+function newConversation() {
+  const controller = running;
+  running = null; // what is under way ends unannounced
+  controller?.abort();
+  showRunning(false);
+  turns = [];
+  visited = null;
+  preview.hide();
+  panel.clear();
+  list.replaceChildren();
+  showConversation(false);
+  followed();
+  announce(t("chat.said.new"));
+  readyForMore();
+}
+
+const nearEnd = () => scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < NEAR_END_PX;
+
+function followed() {
+  following = nearEnd();
+  latest.hidden = following;
+}
+
+function followEnd() {
+  if (following) scroller.scrollTop = scroller.scrollHeight;
+  latest.hidden = following || nearEnd();
+}
+
+function fitQuestion() {
+  question.style.height = "auto";
+  question.style.height = `${question.scrollHeight}px`;
+}
+
+function submit() {
+  if (running) return;
+  const text = question.value;
+  question.value = "";
+  fitQuestion();
+  start(text);
+  readyForMore();
+}
+
+function step(by) {
+  const marker = stepCitation(list, document.activeElement?.closest?.(".citation button") ?? visited, by);
+  if (!marker) return false;
+  visited = marker;
+  marker.scrollIntoView({ block: "nearest" });
+  if (panel.isOpen) {
+    const turn = turns.find((candidate) => candidate.node.contains(marker));
+    panel.open(turn.facts, Number(marker.textContent), marker, { keepFocus: !panel.isModal });
+  }
+  if (!panel.isModal) marker.focus();
+  return true;
+}
+
+/** Escape closes what lies on top; with nothing on top it leaves the question for the latest answer, where [ and ] work. */
+function escape() {
+  if (preview.visible) preview.hide();
+  else if (running) running.abort();
+  else if (panel.isOpen) panel.close();
+  else if (document.activeElement === question) turns.at(-1)?.article.focus({ preventScroll: true });
+  else return false;
+  return true;
+}
+
+function handleKey(event) {
+  if (event.defaultPrevented || event.isComposing || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (document.querySelector("dialog:modal, [popover]:popover-open") && !(panel.isModal && event.key !== "Escape")) return;
+  let handled = false;
+  if (event.key === "Escape") handled = escape();
+  else if (!shortcuts.checked || event.target.closest?.("input, textarea, select")) return;
+  else if (event.key === "/") handled = focusQuestion();
+  else if (event.key === "[") handled = step(-1);
+  else if (event.key === "]") handled = step(1);
+  if (handled) event.preventDefault();
+}
+
+function focusQuestion() {
+  if (panel.isModal) panel.close();
+  question.focus();
+  return true;
+}
+
+/** Single keys can be switched off (WCAG 2.2, 2.1.4); the choice is remembered in this browser. */
+function prepareShortcuts() {
+  const show = () => document.body.classList.toggle("without-letter-keys", !shortcuts.checked);
+  try {
+    shortcuts.checked = localStorage.getItem(SHORTCUTS_KEY) !== "off";
+  } catch {
+    // storage is switched off: they start switched on
+  }
+  shortcuts.addEventListener("change", () => {
+    try {
+      localStorage.setItem(SHORTCUTS_KEY, shortcuts.checked ? "on" : "off");
+    } catch {
+      // storage is switched off: the choice holds for this page only
+    }
+    show();
+  });
+  show();
+}
+
+function prepareLanguageSwitch() {
+  byId("switch-language").addEventListener("click", (event) => {
+    if (turns.length === 0) return;
+    event.preventDefault();
+    byId("language-dialog").showModal();
+  });
+}
+
+function prepare() {
+  composer.addEventListener("submit", (event) => {
+    event.preventDefault();
+    submit();
+  });
+  question.addEventListener("input", fitQuestion);
+  question.addEventListener("keydown", (event) => {
+    // While a syllable is being composed, Enter belongs to the input method (229 is how Safari says so).
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
+    event.preventDefault();
+    submit();
+  });
+  stop.addEventListener("click", () => running?.abort());
+  newButton.addEventListener("click", newConversation);
+  latest.addEventListener("click", () => {
+    following = true;
+    followEnd();
+    readyForMore();
+  });
+  scroller.addEventListener("scroll", followed, { passive: true });
+  for (const example of document.querySelectorAll(".example")) {
+    example.addEventListener("click", () => {
+      start(example.textContent);
+      readyForMore();
+    });
+  }
+  document.addEventListener("keydown", handleKey);
+  prepareShortcuts();
+  prepareLanguageSwitch();
+}
+
+if (composer) prepare();

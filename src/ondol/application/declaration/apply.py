@@ -1,0 +1,172 @@
+"""Bring the platform to what a declaration says. Applying twice changes nothing; what is not mentioned is left alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from ondol.application.assistant.store import list_assistants, put_assistant
+from ondol.application.declaration.schema import AssistantEntry, Declaration, GroupEntry, PersonEntry, TenantEntry
+from ondol.application.knowledge import store as knowledge
+from ondol.core.clock import Clock
+from ondol.core.config import SignInSettings
+from ondol.core.errors import NotFound
+from ondol.core.ids import new_id
+from ondol.infrastructure.access import people
+from ondol.infrastructure.access.sign_in import issue_one_time
+from ondol.infrastructure.access.types import Person, Tenant
+from ondol.infrastructure.ledger import record
+from ondol.infrastructure.storage.blobs import KeyRing
+from ondol.infrastructure.storage.postgres import Connection, Database
+
+
+@dataclass(frozen=True, slots=True)
+class DeclarationRoom:
+    """What applying works with."""
+
+    database: Database
+    keyring: KeyRing
+    sign_in: SignInSettings
+    clock: Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One thing that applying made or changed.
+
+    Attributes:
+        code: the one-time sign-in of a new person, shown once.
+    """
+
+    tenant: str
+    what: Literal["tenant", "group", "person", "base", "assistant"]
+    name: str
+    did: Literal["created", "changed"]
+    code: str | None = None
+
+
+async def apply_declaration(
+    room: DeclarationRoom, declaration: Declaration, *, without_assistants: bool = False, invite: bool = False
+) -> list[Change]:
+    """Apply a declaration, each tenant in one transaction.
+
+    Args:
+        invite: issue one-time sign-ins for people that are new.
+
+    Raises:
+        RequestError: when an entry names a group or a base that does not exist; that tenant stays as it was.
+    """
+    changes: list[Change] = []
+    for entry in declaration.tenants:
+        tenant = await _tenant(room, entry, changes)
+        async with room.database.tenant_tx(tenant.id) as connection:
+            await _groups(room, connection, tenant, entry.groups, changes)
+            await _people(room, connection, tenant, entry.people, changes, invite)
+            await _bases(room, connection, tenant, entry.bases, changes)
+            if not without_assistants:
+                await _assistants(room, connection, tenant, entry.assistants, changes)
+            if changes:
+                body = {"changes": len(changes)}
+                await record(connection, tenant.id, kind="declaration.applied", actor_id=None, body=body, now=room.clock())
+    return changes
+
+
+async def export_declaration(room: DeclarationRoom, tenants: Sequence[Tenant]) -> Declaration:
+    """What these tenants hold, in the form that `apply_declaration` takes."""
+    return Declaration(version=1, tenants=[await _export_tenant(room, tenant) for tenant in tenants])
+
+
+async def _tenant(room: DeclarationRoom, entry: TenantEntry, changes: list[Change]) -> Tenant:
+    name = entry.name or entry.slug
+    try:
+        tenant = await people.find_tenant(room.database, entry.slug)
+    except NotFound:
+        changes.append(Change(entry.slug, "tenant", name, "created"))
+        return await people.create_tenant(
+            room.database, room.keyring, slug=entry.slug, name=name, time_zone=entry.time_zone, currency=entry.currency, now=room.clock()
+        )
+    if (tenant.name, tenant.time_zone, tenant.currency) != (name, entry.time_zone, entry.currency):
+        await people.change_tenant(room.database, tenant.id, name=name, time_zone=entry.time_zone, currency=entry.currency)
+        changes.append(Change(entry.slug, "tenant", name, "changed"))
+    return tenant
+
+
+async def _groups(room: DeclarationRoom, connection: Connection, tenant: Tenant, entries: list[GroupEntry], changes: list[Change]) -> None:
+    known = dict(await people.list_groups(connection))
+    for entry in entries:
+        await people.ensure_group(connection, tenant.id, entry.name, room.clock())
+    for entry in entries:
+        await people.set_member_groups(connection, tenant.id, entry.name, entry.members)
+        if entry.name not in known:
+            changes.append(Change(tenant.slug, "group", entry.name, "created"))
+        elif known[entry.name] != tuple(sorted(entry.members)):
+            changes.append(Change(tenant.slug, "group", entry.name, "changed"))
+
+
+async def _people(
+    room: DeclarationRoom, connection: Connection, tenant: Tenant, entries: list[PersonEntry], changes: list[Change], invite: bool
+) -> None:
+    for entry in entries:
+        name = entry.name or entry.login
+        new = people.NewPerson(entry.login, name, entry.kind, entry.clearance, frozenset(entry.roles), tuple(sorted(entry.groups)))
+        try:
+            known = await people.find_person(connection, room.keyring, tenant.id, entry.login)
+        except NotFound:
+            added = await people.add_person(connection, room.keyring, tenant.id, new, room.clock())
+            code = None
+            if invite and entry.kind == "person":
+                code = await issue_one_time(connection, room.sign_in, tenant.id, added.id, room.clock())
+            changes.append(Change(tenant.slug, "person", entry.login, "created", code))
+            continue
+        if (known.name, known.clearance, known.roles, known.groups) != (new.name, new.clearance, new.roles, new.groups):
+            await people.change_person(connection, room.keyring, known, new)
+            changes.append(Change(tenant.slug, "person", entry.login, "changed"))
+
+
+async def _bases(room: DeclarationRoom, connection: Connection, tenant: Tenant, names: list[str], changes: list[Change]) -> None:
+    known = {base.name for base in await knowledge.list_bases(connection)}
+    for name in names:
+        await knowledge.ensure_base(connection, tenant.id, name, new_id(), room.clock())
+        if name not in known:
+            changes.append(Change(tenant.slug, "base", name, "created"))
+
+
+async def _assistants(
+    room: DeclarationRoom, connection: Connection, tenant: Tenant, entries: list[AssistantEntry], changes: list[Change]
+) -> None:
+    known = {item.name: item for item in await list_assistants(connection)}
+    for entry in entries:
+        base = await knowledge.find_base(connection, entry.base)
+        before = known.get(entry.name)
+        if before is not None and (before.base_id, dict(before.settings)) == (base.id, entry.settings):
+            continue
+        await put_assistant(connection, tenant.id, new_id(), entry.name, base.id, entry.settings, room.clock())
+        changes.append(Change(tenant.slug, "assistant", entry.name, "created" if before is None else "changed"))
+
+
+async def _export_tenant(room: DeclarationRoom, tenant: Tenant) -> TenantEntry:
+    async with room.database.tenant_tx(tenant.id) as connection:
+        groups = await people.list_groups(connection)
+        persons = await _everybody(room, connection, tenant)
+        bases = await knowledge.list_bases(connection)
+        assistants = await list_assistants(connection)
+    return TenantEntry(
+        slug=tenant.slug,
+        name=tenant.name,
+        time_zone=tenant.time_zone,
+        currency="USD" if tenant.currency == "USD" else "KRW",
+        groups=[GroupEntry(name, list(members)) for name, members in groups],
+        people=[
+            PersonEntry(person.login, person.name, person.kind, person.clearance, sorted(person.roles), list(person.groups)) for person in persons
+        ],
+        bases=[base.name for base in bases],
+        assistants=[AssistantEntry(item.name, item.base, dict(item.settings)) for item in assistants],
+    )
+
+
+async def _everybody(room: DeclarationRoom, connection: Connection, tenant: Tenant) -> list[Person]:
+    found: list[Person] = []
+    while page := await people.list_people(connection, room.keyring, tenant.id, after=found[-1].id if found else None):
+        found += page
+    return found

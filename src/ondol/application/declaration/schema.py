@@ -1,0 +1,103 @@
+"""The form of a declaration, version 1. Unknown keys are refused with the nearest known one."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any, Literal
+
+import msgspec
+import yaml
+
+from ondol.core.errors import SettingsError
+from ondol.infrastructure.access.types import PersonKind, Role, SecurityClass
+
+FILE_BYTES_MAX = 16 * 1024 * 1024
+
+
+class GroupEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A group; the people of its member groups belong to it too."""
+
+    name: str
+    members: list[str] = []
+
+
+class PersonEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Somebody or a service. Passwords and keys are never declared: people get a one-time sign-in."""
+
+    login: str
+    name: str = ""
+    kind: PersonKind = "person"
+    clearance: SecurityClass = "public"
+    roles: list[Role] = ["member"]
+    groups: list[str] = []
+
+
+class AssistantEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An assistant over a base of the same tenant."""
+
+    name: str
+    base: str
+    settings: dict[str, Any] = {}
+
+
+class TenantEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A tenant and what belongs to it."""
+
+    slug: str
+    name: str = ""
+    time_zone: str = "Asia/Seoul"
+    currency: Literal["KRW", "USD"] = "KRW"
+    groups: list[GroupEntry] = []
+    people: list[PersonEntry] = []
+    bases: list[str] = []
+    assistants: list[AssistantEntry] = []
+
+
+class Declaration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What `ondol apply` reads and `ondol apply --export` writes."""
+
+    version: Literal[1]
+    tenants: list[TenantEntry] = []
+
+
+_STRUCTS = (Declaration, TenantEntry, GroupEntry, PersonEntry, AssistantEntry)
+
+
+def parse_declaration(text: str) -> Declaration:
+    """Read a declaration.
+
+    Raises:
+        SettingsError: when it is not YAML, or something in it is unknown or of the wrong type.
+    """
+    if len(text.encode()) > FILE_BYTES_MAX:
+        raise SettingsError(f"The file is larger than {FILE_BYTES_MAX // 2**20} MiB.", "Split it by tenant.")
+    try:
+        tree = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise SettingsError(f"The file is not valid YAML: {error}", "`ondol apply --export` shows the form.") from error
+    try:
+        return msgspec.convert(tree, Declaration)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"The file says something unknown: {error}.", _hint(str(error))) from error
+
+
+def to_yaml(declaration: Declaration) -> str:
+    """The declaration as YAML; what is at its default is left out."""
+    return yaml.safe_dump(_plain(declaration), allow_unicode=True, sort_keys=False, width=140)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, msgspec.Struct):
+        fields = msgspec.structs.fields(value)
+        kept = ((entry.name, getattr(value, entry.name), entry) for entry in fields)
+        return {name: _plain(item) for name, item, entry in kept if not (item in ("", [], {}) and not entry.required)}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _hint(message: str) -> str:
+    unknown = message.partition("unknown field `")[2].partition("`")[0]
+    known = sorted({entry.name for struct in _STRUCTS for entry in msgspec.structs.fields(struct)})
+    close = difflib.get_close_matches(unknown, known, n=1, cutoff=0.5) if unknown else []
+    return f"Did you mean `{close[0]}`?" if close else "`ondol apply --export` shows the form."

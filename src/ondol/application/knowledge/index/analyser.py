@@ -1,0 +1,255 @@
+"""Text to index terms, for Korean, English and their mixture.
+
+One field holds four kinds of terms:
+
+- **morphemes** of Korean text (MeCab-ko): nouns, verb and adjective stems, roots, adverbs; particles and endings are dropped, compounds
+  are split, so that `도메인을 이전하려면` meets `도메인 이전`;
+- **bigrams** of Hangul runs, marked with `~`: they catch the names and new words that the dictionary does not know;
+- **words** of alphabetic scripts: lower case, without accents, English stems (Snowball);
+- **identifiers**, kept whole beside their parts: `ORA-01555`, `db.example.com`, `v1.28`, `camelCase`, `제12조`, `010-1234-5678`, `3,300`.
+
+A question may match by any of them; how much each counts is `weight_of`. All rules are linear in the length of the text.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import re
+import threading
+import unicodedata
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mecab import MeCab, Morpheme
+    from Stemmer import Stemmer
+
+RULES_VERSION = 1
+"""Raised by hand whenever `analyse` may answer differently for the same text."""
+
+TERM_CHARACTERS_MAX = 64
+"""A longer word is cut here; a longer identifier is represented by its parts only."""
+
+TAGGED_CHARACTERS_MAX = 2_048
+"""The tagger sees at most this much at once: its lattice grows with the length of the sentence."""
+
+IDENTIFIER_PARTS_MAX = 32
+"""An identifier with more parts (a data blob, a very long URL) is represented by its first parts."""
+
+BIGRAM_MARK = "~"
+
+BIGRAM_WEIGHT = 0.5
+"""Bigrams repeat what the morphemes say, so they count half. Measured on KorQuAD: R@1 rises from .912 (weight 1) to .918."""
+
+_HANGUL = "가-힣"
+_HAN_KANA = "\u3005\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_JAMO = "\u1100-\u11ff\u3130-\u318f\ua960-\ua97f\ud7b0-\ud7ff"
+_WORD = rf"[^\W_{_HANGUL}{_HAN_KANA}{_JAMO}]"
+
+_RUNS = re.compile(
+    rf"(?P<article>제\d{{1,5}}[조항호장절편](?:의\d{{1,3}})?)"
+    rf"|(?P<amount>\d{{1,3}}(?:,\d{{3}}){{1,6}}(?![\d,]))"
+    rf"|(?P<word>{_WORD}+(?:[._/:@+#&'’\-]{{1,3}}{_WORD}+|_{{1,3}}{_WORD}+)*(?:\+\+|\#)?)"
+    rf"|(?P<hangul>[{_HANGUL}]+)"
+    rf"|(?P<han>[{_HAN_KANA}]+)"
+)
+_HAS_HANGUL = re.compile(f"[{_HANGUL}]")
+_UNIT = re.compile(f"[{_HANGUL}]")
+_PARTS = re.compile(r"[^._/:@+#&'’\-]+")
+_CAMEL = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^A-Za-z\d]+")
+_APOSTROPHE = re.compile(r"['’](?:s(?![^\W_]))?")
+_VERSION = re.compile(r"v?(\d+\.\d+)((?:\.\d+)*)")
+_DIGIT_GROUPS = re.compile(r"\+?\d+(?:-\d+)+")
+
+# Sejong tags whose first letters say that the morpheme carries no topic: J particles, E endings, S symbols, X affixes except roots,
+# VC and VX copulas and auxiliaries. Letters, digits and Hanja (SL, SN, SH) are read by the other rules.
+_DROPPED_TAGS = ("J", "E", "S", "XS", "XP", "VC", "VX", "U")
+
+_threads = threading.local()
+
+
+def _analyser_id() -> str:
+    """The digest of everything that decides what `analyse` answers."""
+    parts = [f"rules={RULES_VERSION}", f"bigrams={BIGRAM_MARK}", f"term={TERM_CHARACTERS_MAX}", f"tagged={TAGGED_CHARACTERS_MAX}"]
+    parts += [f"{name}={importlib.metadata.version(name)}" for name in ("python-mecab-ko", "python-mecab-ko-dic", "PyStemmer")]
+    return hashlib.blake2b("\n".join(parts).encode(), digest_size=16, person=b"ondol-analyser").hexdigest()
+
+
+ANALYSER_ID = _analyser_id()
+"""Changes whenever the rules or the dictionary do; an index version is bound to it."""
+
+
+def analyse(text: str) -> list[str]:
+    """The terms of a text in no meaningful order, with repetitions.
+
+    Args:
+        text: any Unicode text; it is normalised with NFKC first.
+
+    Returns:
+        Terms of at most `TERM_CHARACTERS_MAX` characters (one more for the mark of a bigram).
+    """
+    normal = unicodedata.normalize("NFKC", text)
+    terms: list[str] = []
+    for run in _RUNS.finditer(normal):
+        kind = run.lastgroup
+        found = run.group()
+        if kind == "hangul":
+            terms += _bigrams(found)
+        elif kind == "word":
+            terms += _word_terms(found)
+            terms += _number_with_unit(found, normal, run.end())
+        elif kind == "amount":
+            terms += _amount_terms(found)
+            terms += _number_with_unit(found.replace(",", ""), normal, run.end())
+        elif kind == "han":
+            terms += _han_terms(found)
+        else:
+            terms += _article_terms(found)
+    for piece in _pieces(normal):
+        if _HAS_HANGUL.search(piece):
+            terms += _morphemes(piece)
+    return terms
+
+
+def weight_of(term: str) -> float:
+    """How much a query term counts beside the others, in (0, 1]."""
+    return BIGRAM_WEIGHT if term.startswith(BIGRAM_MARK) else 1.0
+
+
+def _bigrams(run: str) -> list[str]:
+    if len(run) == 1:
+        return [BIGRAM_MARK + run]
+    return [BIGRAM_MARK + run[start : start + 2] for start in range(len(run) - 1)]
+
+
+def _han_terms(run: str) -> list[str]:
+    """Chinese characters and kana are not segmented: pairs of neighbours stand for words, as in CJK analysers since the 1990s."""
+    if len(run) == 1:
+        return [run]
+    return [run[start : start + 2] for start in range(len(run) - 1)]
+
+
+def _amount_terms(found: str) -> list[str]:
+    """`3,300` is 3300, and `80,443` may also be two ports: with a single comma both readings are kept."""
+    groups = found.split(",")
+    return ["".join(groups), *(groups if len(groups) == 2 else ())]
+
+
+def _article_terms(found: str) -> list[str]:
+    """`제12조의2` is itself, its article `제12조`, and its number."""
+    whole, _, branch = found.partition("의")
+    digits = whole[1:-1]
+    return [whole, digits, *((found,) if branch else ())]
+
+
+def _number_with_unit(number: str, text: str, end: int) -> tuple[str, ...]:
+    """`1998년`, `30일`, `12조`: a number says more with the syllable that follows it."""
+    if number.isdigit() and len(number) < TERM_CHARACTERS_MAX and _UNIT.match(text, end):
+        return (number + text[end],)
+    return ()
+
+
+def _word_terms(found: str) -> Iterator[str]:
+    """A word, or an identifier whole and in parts."""
+    plain = _APOSTROPHE.sub("", found)
+    parts = _PARTS.findall(plain.replace("_", "-"))[:IDENTIFIER_PARTS_MAX]
+    if len(parts) == 1:
+        yield from _single_word(parts[0])
+        if plain != parts[0] and len(plain) <= TERM_CHARACTERS_MAX:  # C++, C#
+            yield _folded(plain)
+        return
+    if len(plain) <= TERM_CHARACTERS_MAX:
+        yield _folded(plain)
+    if _DIGIT_GROUPS.fullmatch(plain):
+        yield plain.replace("-", "").lstrip("+")[:TERM_CHARACTERS_MAX]
+    version = _VERSION.fullmatch(plain)
+    if version:
+        yield from _version_prefixes(plain, version)
+        return
+    for part in parts:
+        yield from _single_word(part)
+
+
+def _version_prefixes(plain: str, version: re.Match[str]) -> Iterator[str]:
+    """`v1.28.3` is also 1.28.3 and 1.28; the four numbers of an IP address stay together."""
+    without_mark = plain.removeprefix("v").removeprefix("V")
+    if without_mark != plain:
+        yield without_mark[:TERM_CHARACTERS_MAX]
+    if version[2].count(".") == 1:
+        yield version[1][:TERM_CHARACTERS_MAX]
+
+
+def _single_word(word: str) -> Iterator[str]:
+    """A word without joiners: its stem, and the parts of camelCase."""
+    word = word[:TERM_CHARACTERS_MAX]
+    folded = _folded(word)
+    yield _stem(folded)
+    if word.isascii() and not (word.islower() or word.isdigit()):
+        humps = _CAMEL.findall(word)
+        if len(humps) > 1:
+            yield from (_stem(hump.lower()) for hump in humps)
+
+
+def _folded(word: str) -> str:
+    """Lower case without accents; what has no accents to lose (ASCII) takes the short way."""
+    if word.isascii():
+        return word.lower()
+    decomposed = unicodedata.normalize("NFKD", word.lower())
+    return "".join(mark for mark in decomposed if not unicodedata.combining(mark))[:TERM_CHARACTERS_MAX]
+
+
+def _stem(word: str) -> str:
+    """The English stem; words with digits or other scripts stay as they are."""
+    return _stemmer().stemWord(word) if word.isascii() and word.isalpha() else word
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """The text for the tagger: lines, and long lines cut at a space where there is one."""
+    for line in text.splitlines():
+        start = 0
+        while len(line) - start > TAGGED_CHARACTERS_MAX:
+            cut = line.rfind(" ", start + TAGGED_CHARACTERS_MAX // 2, start + TAGGED_CHARACTERS_MAX)
+            end = cut if cut > 0 else start + TAGGED_CHARACTERS_MAX
+            yield line[start:end]
+            start = end
+        yield line[start:]
+
+
+def _morphemes(piece: str) -> Iterator[str]:
+    # A NUL would end the C string of the tagger, and with it everything that follows.
+    for morpheme in _tagger().parse(piece.replace("\0", " ")):
+        for surface, tag in _morpheme_parts(morpheme):
+            if not tag.startswith(_DROPPED_TAGS):
+                yield surface[:TERM_CHARACTERS_MAX].lower()
+
+
+def _morpheme_parts(morpheme: Morpheme) -> Iterator[tuple[str, str]]:
+    """Inflected and compound entries of the dictionary come apart: `쓸` is 쓰/VV + ㄹ/ETM, `특별시` is 특별 + 시."""
+    feature = morpheme.feature
+    if feature.expression is None or feature.type is None:
+        yield morpheme.surface, feature.pos
+        return
+    for part in feature.expression.split("+"):
+        surface, _, rest = part.partition("/")
+        yield surface, rest.partition("/")[0]
+
+
+def _tagger() -> MeCab:
+    """This thread's tagger: made in about 10 ms, its dictionary is mapped and so shared with the others."""
+    tagger: MeCab | None = getattr(_threads, "tagger", None)
+    if tagger is None:
+        from mecab import MeCab
+
+        tagger = _threads.tagger = MeCab()
+    return tagger
+
+
+def _stemmer() -> Stemmer:
+    """This thread's stemmer: the object is not safe to share."""
+    stemmer: Stemmer | None = getattr(_threads, "stemmer", None)
+    if stemmer is None:
+        import Stemmer as snowball
+
+        stemmer = _threads.stemmer = snowball.Stemmer("english")
+    return stemmer

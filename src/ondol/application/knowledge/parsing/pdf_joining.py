@@ -1,0 +1,103 @@
+"""Joining the lines of a paragraph: hyphens, and the spaces that Korean loses at line ends.
+
+Korean is broken between words by some programs and between any two syllables by others. Three signs tell which it was, in this order:
+spaces that the file keeps at line ends; words of the same document; room left at line ends, since a break between syllables leaves none.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+MARKED_SHARE_MIN = 0.08
+"""If at least this share of lines that end in Hangul carry a space of their own, the file marks its spaces."""
+
+MARKED_LINES_MIN = 3
+
+RAGGED_EM = 1.0
+"""A line with room for one more letter was not broken between syllables."""
+
+RAGGED_SHARE_MIN = 0.15
+"""If so many joints of a paragraph are ragged, all its breaks are between words."""
+
+_HANGUL = re.compile("[\uac00-\ud7a3]")
+_TOKEN = re.compile("[\uac00-\ud7a3A-Za-z0-9]+")
+_PARTICLE = re.compile("(?:을|를|은|는|이|가|의|에|에서|에게|로|으로|와|과|도|만|까지|부터|보다|며|고|다|지|한|할|된|하여|하는|하고|한다|된다)(?![\uac00-\ud7a3])")
+
+# First parts of English compounds that are always written with a hyphen.
+_HYPHENATING = frozenset({"self", "well", "non", "cross", "half", "ex", "all", "end", "high", "low", "long", "short", "full", "real", "third"})
+
+# PDFium's mark for a hyphen at a line's end, and the hyphens that a file may hold there itself.
+_HYPHENS = ("\x02", "\u00ad", "\u2010", "-")
+
+
+class Joiner:
+    """Joins lines, judging by the vocabulary and habits of the whole document.
+
+    Args:
+        lines: all lines of the document with whether each ends in a space of the file.
+    """
+
+    def __init__(self, lines: Sequence[tuple[str, bool]]) -> None:
+        self.words: Counter[str] = Counter()
+        hangul_ends = marked = 0
+        for text, spaced in lines:
+            tokens = _TOKEN.findall(text)
+            self.words.update(tokens[1:-1])  # the outer ones may be halves
+            self.words.update(match[0] for match in re.finditer(r"[A-Za-z]+-[A-Za-z]+", text))
+            if text and _HANGUL.fullmatch(text[-1]):
+                hangul_ends += 1
+                marked += spaced
+        self.spaces_are_marked = marked >= MARKED_LINES_MIN and marked >= MARKED_SHARE_MIN * hangul_ends
+
+    def join(self, lines: Sequence[tuple[str, bool, float]]) -> str:
+        """One text of lines given as (text, ends in a space of the file, room left in widths of a letter)."""
+        joints = [gap for text, _, gap in lines[:-1] if text and _HANGUL.fullmatch(text[-1])]
+        between_words = bool(joints) and sum(gap >= RAGGED_EM for gap in joints) >= RAGGED_SHARE_MIN * len(joints)
+        text = ""
+        for index, (line, _, _) in enumerate(lines):
+            if index == 0:
+                text = line
+                continue
+            _, spaced, gap = lines[index - 1]
+            text = self._joint(text, line, spaced, gap, between_words)
+        return text.replace("\x02", "-")
+
+    def _joint(self, text: str, line: str, spaced: bool, gap: float, between_words: bool) -> str:
+        if text.endswith(_HYPHENS) and line[:1].islower() and text[-2:-1].isalpha():
+            return self._hyphenated(text, line)
+        if spaced or not line or not (_HANGUL.fullmatch(text[-1:]) and _HANGUL.fullmatch(line[0])):
+            glued = self.spaces_are_marked and not spaced and self._korean_runs_on(text, line)
+            return text + line if glued else f"{text} {line}"
+        if self.spaces_are_marked:
+            return text + line
+        return text + line if self._one_word(text, line, gap, between_words) else f"{text} {line}"
+
+    def _korean_runs_on(self, text: str, line: str) -> bool:
+        """A Korean particle after a foreign word or bracket, such as ``MySQL`` + ``을``, in a file that marks its spaces."""
+        return bool(_PARTICLE.match(line)) and not _HANGUL.fullmatch(text[-1:]) and not text.endswith((".", ",", ":", ";", "?", "!"))
+
+    def _hyphenated(self, text: str, line: str) -> str:
+        """Drop the hyphen, unless the word is written with one (or both halves are words and the whole is not)."""
+        head = re.search(r"[A-Za-z]+$", text[:-1])
+        tail = re.match(r"[A-Za-z]+", line)
+        if head is not None and tail is not None:
+            whole = head[0] + tail[0]
+            if head[0].lower() in _HYPHENATING:
+                return f"{text[:-1]}-{line}"
+            if f"{head[0]}-{tail[0]}" in self.words and whole not in self.words:
+                return f"{text[:-1]}-{line}"
+            if whole not in self.words and text[-1] == "-" and self.words[head[0]] and self.words[tail[0]]:
+                return f"{text[:-1]}-{line}"
+        return text[:-1] + line
+
+    def _one_word(self, text: str, line: str, gap: float, between_words: bool) -> bool:
+        if gap >= RAGGED_EM or between_words:
+            return False
+        head, tail = _TOKEN.findall(text[-60:])[-1], _TOKEN.findall(line[:60])[0]
+        if self.words[head + tail]:
+            return True
+        if _PARTICLE.fullmatch(tail):
+            return True
+        return not (self.words[head] and self.words[tail])

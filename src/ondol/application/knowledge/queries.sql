@@ -1,0 +1,152 @@
+-- The queries of knowledge: bases, documents and their versions, index versions and segments.
+
+-- name: base_add
+-- A knowledge base, unless its name is taken.
+insert into bases (tenant_id, id, name, created_at)
+values (%(tenant_id)s::uuid, %(id)s::uuid, %(name)s::text, %(now)s::timestamptz)
+on conflict (tenant_id, name) do nothing;
+
+-- name: base_by_name
+-- A base by name with its active index.
+select b.id, b.name, b.revision, b.active_index_id, i.analyser_id
+from bases b left join index_versions i on i.id = b.active_index_id
+where b.name = %(name)s::text;
+
+-- name: base_by_id
+-- A base by id with its active index.
+select b.id, b.name, b.revision, b.active_index_id, i.analyser_id
+from bases b left join index_versions i on i.id = b.active_index_id
+where b.id = %(id)s::uuid;
+
+-- name: bases_all
+-- Every base of the tenant with the number of its current documents.
+select b.id, b.name, b.revision, b.active_index_id,
+    (select count(*) from document_versions v where v.base_id = b.id and v.state = 'current') as documents,
+    (select coalesce(sum(v.passage_count), 0)::bigint from document_versions v where v.base_id = b.id and v.state = 'current') as passages
+from bases b order by b.name limit 1000;
+
+-- name: index_add
+-- A new index version.
+insert into index_versions (tenant_id, id, base_id, analyser_id, state, created_at)
+values (%(tenant_id)s::uuid, %(id)s::uuid, %(base_id)s::uuid, %(analyser_id)s::text, 'active', %(now)s::timestamptz);
+
+-- name: index_activate
+-- Point a base at an index version.
+update bases set active_index_id = %(index_id)s::uuid, revision = revision + 1 where id = %(base_id)s::uuid;
+
+-- name: base_touch
+-- Move a base's revision: readers look again.
+update bases set revision = revision + 1 where id = %(base_id)s::uuid;
+
+-- name: sources_known
+-- What each source file of a base held when it was last taken in.
+select source_hash, fingerprint, id, document_id, state from document_versions
+where base_id = %(base_id)s::uuid and state in ('current', 'superseded')
+order by id;
+
+-- name: document_add
+-- A document of a base, unless its key is known.
+insert into documents (tenant_id, id, base_id, key_hash, created_at)
+values (%(tenant_id)s::uuid, %(id)s::uuid, %(base_id)s::uuid, %(key_hash)s::bytea, %(now)s::timestamptz)
+on conflict (tenant_id, base_id, key_hash) do nothing;
+
+-- name: documents_by_key
+-- The documents of keyed hashes.
+select id, key_hash from documents where base_id = %(base_id)s::uuid and key_hash = any(%(key_hashes)s::bytea[]);
+
+-- name: current_version
+-- The current version of a document, locked for the change that follows.
+select id, declared_version from document_versions
+where document_id = %(document_id)s::uuid and state = 'current' for update;
+
+-- name: version_supersede
+-- A newer version takes the place of this one.
+update document_versions set state = 'superseded' where id = %(id)s::uuid and state = 'current';
+
+-- name: version_remove
+-- A version's file is gone or was replaced by other content.
+update document_versions set state = 'removed' where id = any(%(ids)s::uuid[]) and state in ('current', 'superseded');
+
+-- name: version_add
+-- A version of a document.
+insert into document_versions (tenant_id, id, document_id, base_id, declared_version, source_hash, fingerprint, content_address, audience_id,
+    valid_from, valid_until, state, language, media_type, original_bytes, passage_count, details_sealed, created_at)
+values (%(tenant_id)s::uuid, %(id)s::uuid, %(document_id)s::uuid, %(base_id)s::uuid, %(declared_version)s::int, %(source_hash)s::bytea,
+    %(fingerprint)s::bytea, %(content_address)s::bytea, %(audience_id)s::uuid, %(valid_from)s::timestamptz, %(valid_until)s::timestamptz,
+    %(state)s::text, %(language)s::text, %(media_type)s::text, %(original_bytes)s::bigint, %(passage_count)s::int, %(details_sealed)s::bytea,
+    %(now)s::timestamptz);
+
+-- name: segment_add
+-- A segment becomes searchable.
+insert into index_segments (tenant_id, id, index_id, passage_count, state, created_at)
+values (%(tenant_id)s::uuid, %(id)s::uuid, %(index_id)s::uuid, %(passage_count)s::int, 'live', %(now)s::timestamptz);
+
+-- name: segment_documents_add
+-- Which document versions a segment holds.
+insert into segment_documents (tenant_id, segment_id, document_version_id)
+select %(tenant_id)s::uuid, %(segment_id)s::uuid, version_id from unnest(%(version_ids)s::uuid[]) as version_id;
+
+-- name: segment_documents_retire
+-- Mask document versions wherever they are indexed.
+update segment_documents set retired_at = %(now)s::timestamptz
+where document_version_id = any(%(version_ids)s::uuid[]) and retired_at is null;
+
+-- name: segments_live
+-- The searchable segments of an index version.
+select id, passage_count from index_segments where index_id = %(index_id)s::uuid and state = 'live' order by id;
+
+-- name: segments_drop
+-- Segments that a merge replaced stop being searched.
+update index_segments set state = 'dropping', dropping_since = %(now)s::timestamptz where id = any(%(ids)s::uuid[]) and state = 'live';
+
+-- name: segments_to_drop
+-- Replaced segments whose readers have had time to leave.
+select s.id, s.index_id, i.base_id from index_segments s join index_versions i on i.id = s.index_id
+where s.state = 'dropping' and s.dropping_since < %(before)s::timestamptz limit 1000;
+
+-- name: segment_forget
+-- A segment whose folder is gone.
+delete from index_segments where id = %(id)s::uuid and state = 'dropping';
+
+-- name: segments_known
+-- Every segment of a base that still has a row.
+select s.id, s.index_id from index_segments s join index_versions i on i.id = s.index_id where i.base_id = %(base_id)s::uuid;
+
+-- name: masked
+-- The indexed document versions that may not be found now: retired, not yet valid, or no longer.
+select sd.segment_id, sd.document_version_id
+from index_segments s join segment_documents sd on sd.segment_id = s.id
+where s.index_id = %(index_id)s::uuid and s.state = 'live' and sd.retired_at is not null
+union
+select sd.segment_id, sd.document_version_id
+from document_versions v
+join segment_documents sd on sd.document_version_id = v.id
+join index_segments s on s.id = sd.segment_id
+where v.base_id = %(base_id)s::uuid and v.state = 'current' and (v.valid_from is not null or v.valid_until is not null)
+    and (v.valid_from > %(now)s::timestamptz or v.valid_until <= %(now)s::timestamptz)
+    and s.index_id = %(index_id)s::uuid and s.state = 'live';
+
+-- name: retired
+-- The document versions that a merge leaves out: removed, superseded or erased, whatever their dates.
+select sd.segment_id, sd.document_version_id
+from index_segments s join segment_documents sd on sd.segment_id = s.id
+where s.index_id = %(index_id)s::uuid and s.state = 'live' and sd.retired_at is not null;
+
+-- name: next_validity_change
+-- When the next document of a base begins or ceases to be valid.
+select min(moment) as moment from (
+    select valid_from as moment from document_versions
+    where base_id = %(base_id)s::uuid and state = 'current' and valid_from > %(now)s::timestamptz
+    union all
+    select valid_until from document_versions
+    where base_id = %(base_id)s::uuid and state = 'current' and valid_until > %(now)s::timestamptz
+) as moments;
+
+-- name: confirm
+-- Which of these versions this caller may read now, and what an answer shows of them: the authority behind every hit.
+select v.id, v.document_id, v.declared_version, v.language, v.media_type, v.valid_from, v.valid_until, v.details_sealed, v.content_address,
+    a.rule ->> 'class' as security_class
+from document_versions v join audiences a on a.id = v.audience_id
+where v.id = any(%(ids)s::uuid[]) and v.state = 'current' and v.audience_id = any(%(audience_ids)s::uuid[])
+    and (v.valid_from is null or v.valid_from <= %(now)s::timestamptz)
+    and (v.valid_until is null or v.valid_until > %(now)s::timestamptz);

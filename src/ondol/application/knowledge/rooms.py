@@ -1,0 +1,31 @@
+"""What the knowledge room works with."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+
+from ondol.application.knowledge.content import OpenedTexts
+from ondol.core.clock import Clock
+from ondol.infrastructure.access.audiences import VisibleAudiences
+from ondol.infrastructure.storage.blobs import KeyOwner, KeyRing, SealedBlobs
+from ondol.infrastructure.storage.lance import LanceRoot, SegmentShelf
+from ondol.infrastructure.storage.postgres import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """The stores of knowledge, and what of them is kept in memory."""
+
+    database: Database
+    keyring: KeyRing
+    blobs: SealedBlobs
+    lance: LanceRoot
+    shelf: SegmentShelf
+    visible: VisibleAudiences
+    texts: OpenedTexts
+    clock: Clock
+
+    def tenant_key(self, tenant_id: uuid.UUID, purpose: str) -> bytes:
+        """A tenant's key for keyed hashes of one purpose, 32 bytes."""
+        return self.keyring.get(KeyOwner(tenant_id, "tenant", tenant_id)).derive(purpose)

@@ -1,0 +1,170 @@
+"""Search that sees only what this person may read: filtered inside the index before ranking, and confirmed by Postgres afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from ondol.application.knowledge import store
+from ondol.application.knowledge.index import Hit, SearchResult, search_segments
+from ondol.application.knowledge.rooms import Knowledge
+from ondol.core.errors import KeyDestroyed, NotFound
+from ondol.infrastructure.access.types import Visible
+from ondol.infrastructure.storage.lance import IndexPlace, SegmentGone
+
+REFRESHES_MAX = 3
+"""So often a search begins anew because segments were replaced, or hits revoked, while it ran."""
+KEPT_STATES_MAX = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class IndexState:
+    """What of a base can be searched: its segments and the versions that are masked in them.
+
+    Attributes:
+        good_until: when a document next begins or ceases to be valid; None when no date is set.
+    """
+
+    revision: int
+    place: IndexPlace
+    segment_ids: tuple[uuid.UUID, ...]
+    masked: Mapping[uuid.UUID, frozenset[uuid.UUID]]
+    good_until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A passage that was found, confirmed and opened.
+
+    Attributes:
+        score: BM25 over what this caller may read.
+        text: the passage, and `sentences_from` the offset of its first character in the document's text.
+    """
+
+    hit: Hit
+    version: store.ReadableVersion
+    text: str
+    headings: tuple[str, ...]
+    page: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The outcome of a search."""
+
+    evidence: tuple[Evidence, ...]
+    result: SearchResult
+    base_id: uuid.UUID
+    index_version_id: uuid.UUID | None
+    revision: int
+    epoch: int
+
+
+class IndexStates:
+    """The states of bases seen lately; each is valid for one revision of its base and until the next validity date."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[uuid.UUID, IndexState] = OrderedDict()
+
+    def get(self, base: store.Base, now: datetime) -> IndexState | None:
+        """The state, unless the base has moved on."""
+        known = self._known.get(base.id)
+        if known is None or known.revision != base.revision or (known.good_until is not None and known.good_until <= now):
+            return None
+        return known
+
+    def put(self, base_id: uuid.UUID, state: IndexState) -> None:
+        """Keep a state."""
+        self._known[base_id] = state
+        self._known.move_to_end(base_id)
+        while len(self._known) > KEPT_STATES_MAX:
+            self._known.popitem(last=False)
+
+    def forget(self, base_id: uuid.UUID) -> None:
+        """Read this base's state anew the next time."""
+        self._known.pop(base_id, None)
+
+
+async def search(
+    room: Knowledge, states: IndexStates, tenant_id: uuid.UUID, person_id: uuid.UUID, base_id: uuid.UUID, question: str, *, limit: int
+) -> Found:
+    """The best passages for a question among those that the person may read now.
+
+    Args:
+        limit: how many passages at most.
+
+    Raises:
+        NotFound: when the base is gone.
+    """
+    for _ in range(REFRESHES_MAX):
+        now = room.clock()
+        visible, base, state = await _state_of(room, states, tenant_id, person_id, base_id, now)
+        if state is None or not state.segment_ids:
+            return Found((), SearchResult.empty(), base.id, base.active_index_id, base.revision, visible.epoch)
+        try:
+            term_key = room.tenant_key(tenant_id, "terms")
+            result = await asyncio.to_thread(
+                search_segments, room.shelf, state.place, state.segment_ids, state.masked, visible.audience_ids, question, term_key, limit=limit
+            )
+        except SegmentGone:
+            states.forget(base_id)
+            continue
+        evidence = await _confirm(room, tenant_id, visible, result.hits, now)
+        if len(evidence) == len(result.hits):
+            return Found(evidence, result, base.id, base.active_index_id, base.revision, visible.epoch)
+        states.forget(base_id)
+    return Found(evidence, result, base.id, base.active_index_id, base.revision, visible.epoch)
+
+
+async def _state_of(
+    room: Knowledge, states: IndexStates, tenant_id: uuid.UUID, person_id: uuid.UUID, base_id: uuid.UUID, now: datetime
+) -> tuple[Visible, store.Base, IndexState | None]:
+    """One transaction: what the person may read, and what there is to search."""
+    async with room.database.tenant_tx(tenant_id) as connection:
+        visible = await room.visible.of(connection, tenant_id, person_id)
+        base = await store.get_base(connection, base_id)
+        if base.active_index_id is None:
+            return visible, base, None
+        state = states.get(base, now)
+        if state is None:
+            segments = await store.live_segments(connection, base.active_index_id)
+            state = IndexState(
+                revision=base.revision,
+                place=IndexPlace(tenant_id, base.id, base.active_index_id),
+                segment_ids=tuple(segment_id for segment_id, _ in segments),
+                masked=await store.masked_versions(connection, base.id, base.active_index_id, now),
+                good_until=await store.next_validity_change(connection, base.id, now),
+            )
+            states.put(base_id, state)
+        return visible, base, state
+
+
+async def _confirm(room: Knowledge, tenant_id: uuid.UUID, visible: Visible, hits: Sequence[Hit], now: datetime) -> tuple[Evidence, ...]:
+    """Ask the documents table, which is the authority, which hits may be shown, and open those."""
+    if not hits:
+        return ()
+    async with room.database.tenant_tx(tenant_id) as connection:
+        version_ids = {hit.document_version_id for hit in hits}
+        readable = await store.readable_versions(connection, room.keyring, tenant_id, version_ids, visible.audience_ids, now)
+    return await asyncio.to_thread(_open_all, room, tenant_id, hits, readable)
+
+
+def _open_all(
+    room: Knowledge, tenant_id: uuid.UUID, hits: Sequence[Hit], readable: Mapping[uuid.UUID, store.ReadableVersion]
+) -> tuple[Evidence, ...]:
+    opened: list[Evidence] = []
+    for hit in hits:
+        version = readable.get(hit.document_version_id)
+        if version is None:
+            continue
+        try:
+            content = room.texts.get(tenant_id, version.document_id, version.id)
+        except (KeyDestroyed, NotFound):
+            continue
+        passage = content.passages[hit.passage_ordinal]
+        opened.append(Evidence(hit, version, content.text[passage.start : passage.end], passage.heading_path, passage.page))
+    return tuple(opened)

@@ -1,0 +1,76 @@
+"""Care of a base's segments: merge when there are many, drop what nobody reads any more."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from datetime import timedelta
+
+from ondol.application.knowledge import store
+from ondol.application.knowledge.index import merge_segments
+from ondol.application.knowledge.rooms import Knowledge
+from ondol.core.ids import new_id
+from ondol.infrastructure.ledger import Link, NewArtefact, add_artefacts, add_links, record
+from ondol.infrastructure.storage.lance import IndexPlace
+from ondol.infrastructure.storage.postgres import one, rows
+
+SEGMENTS_MAX = 8
+"""More live segments than this are merged into one when a run ends."""
+
+DROP_AFTER_S = 60
+"""A replaced segment stays this long on disk: readers that began before the merge end or notice."""
+
+
+async def merge_if_many(room: Knowledge, tenant_id: uuid.UUID, base_id: uuid.UUID, *, segments_max: int = SEGMENTS_MAX) -> bool:
+    """Build one clean segment out of all, when there are more than `segments_max`, and put it in their place. The caller is the base's one writer."""
+    now = room.clock()
+    async with room.database.tenant_tx(tenant_id) as connection:
+        base = await store.get_base(connection, base_id)
+        if base.active_index_id is None:
+            return False
+        segments = [segment_id for segment_id, _ in await store.live_segments(connection, base.active_index_id)]
+        if len(segments) <= segments_max:
+            return False
+        retired = await store.retired_versions(connection, base.active_index_id)
+    place = IndexPlace(tenant_id, base_id, base.active_index_id)
+    merged = await asyncio.to_thread(merge_segments, room.lance, room.shelf, place, segments, retired, new_id())
+    async with room.database.tenant_tx(tenant_id) as connection:
+        await connection.execute(store.QUERIES["segments_drop"], {"ids": segments, "now": now})
+        if merged is not None:
+            versions = list(merged.document_version_ids)
+            await store.publish_segment(connection, tenant_id, base.active_index_id, merged.segment_id, merged.passage_count, versions, now)
+            await add_artefacts(connection, tenant_id, [NewArtefact(id=merged.segment_id, kind="index_segment")], now)
+            await add_links(connection, tenant_id, [Link(merged.segment_id, segment_id, "derived_from") for segment_id in segments], now)
+        await store.touch_base(connection, base_id)
+        body = {"base": base_id, "from": segments, "to": merged.segment_id if merged else None}
+        await record(connection, tenant_id, kind="index.merged", actor_id=None, body=body, now=now)
+    return True
+
+
+async def drop_replaced(room: Knowledge, tenant_id: uuid.UUID) -> int:
+    """Remove the folders of segments that were replaced long enough ago; how many went."""
+    before = room.clock() - timedelta(seconds=DROP_AFTER_S)
+    async with room.database.tenant_tx(tenant_id) as connection:
+        found = await rows(connection, store.QUERIES["segments_to_drop"], {"before": before})
+    for row in found:
+        place = IndexPlace(tenant_id, row["base_id"], row["index_id"])
+        await asyncio.to_thread(room.lance.drop_segment, place, row["id"])
+        async with room.database.tenant_tx(tenant_id) as connection:
+            await connection.execute(store.QUERIES["segment_forget"], {"id": row["id"]})
+    return len(found)
+
+
+async def drop_leftovers(room: Knowledge, tenant_id: uuid.UUID, base_id: uuid.UUID) -> int:
+    """Remove segment folders that no row names: a writer died before it published them. The caller is the base's one writer."""
+    async with room.database.tenant_tx(tenant_id) as connection:
+        known = await rows(connection, store.QUERIES["segments_known"], {"base_id": base_id})
+        base = await one(connection, store.QUERIES["base_by_id"], {"id": base_id})
+    if base is None or base["active_index_id"] is None:
+        return 0
+    place = IndexPlace(tenant_id, base_id, base["active_index_id"])
+    live = frozenset(row["id"] for row in known)
+    now_ms = int(room.clock().timestamp() * 1000)
+    orphans = await asyncio.to_thread(room.lance.orphans, place, live, now_ms)
+    for segment_id in orphans:
+        await asyncio.to_thread(room.lance.drop_segment, place, segment_id)
+    return len(orphans)

@@ -1,0 +1,288 @@
+"""What knowledge keeps in Postgres: bases, documents and versions, index versions and segments. It writes what it is given."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from ondol.core.errors import KeyDestroyed, NotFound
+from ondol.infrastructure.storage.blobs import KeyOwner, KeyRing, open_bytes, seal_bytes
+from ondol.infrastructure.storage.postgres import Connection, load_queries, one, rows
+
+QUERIES = load_queries("ondol.application.knowledge")
+
+VersionState = Literal["current", "superseded", "removed", "erased"]
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """A knowledge base.
+
+    Attributes:
+        revision: moves with every change that search must see.
+    """
+
+    id: uuid.UUID
+    name: str
+    revision: int
+    active_index_id: uuid.UUID | None
+    analyser_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class BaseSummary:
+    """A base as it is listed."""
+
+    id: uuid.UUID
+    name: str
+    revision: int
+    documents: int
+    passages: int
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """What is known of a document's content besides its text; sealed with the document's key."""
+
+    key: str
+    path: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class KnownSource:
+    """What a source file held when it was last taken in."""
+
+    version_id: uuid.UUID
+    document_id: uuid.UUID
+    fingerprint: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRow:
+    """A document version as it is written."""
+
+    id: uuid.UUID
+    document_id: uuid.UUID
+    declared_version: int
+    source_hash: bytes
+    fingerprint: bytes
+    content_address: bytes
+    audience_id: uuid.UUID
+    valid_from: datetime | None
+    valid_until: datetime | None
+    language: str
+    media_type: str
+    original_bytes: int
+    passage_count: int
+    details_sealed: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ReadableVersion:
+    """A version that its caller may read now."""
+
+    id: uuid.UUID
+    document_id: uuid.UUID
+    declared_version: int
+    language: str
+    media_type: str
+    valid_from: datetime | None
+    valid_until: datetime | None
+    security_class: str
+    content_address: bytes
+    details: Details
+
+
+async def ensure_base(connection: Connection, tenant_id: uuid.UUID, name: str, base_id: uuid.UUID, now: datetime) -> Base:
+    """The base of a name, made with this id if absent."""
+    await connection.execute(QUERIES["base_add"], {"tenant_id": tenant_id, "id": base_id, "name": name, "now": now})
+    return await find_base(connection, name)
+
+
+async def find_base(connection: Connection, name: str) -> Base:
+    """The base of a name.
+
+    Raises:
+        NotFound: when the tenant has none of that name.
+    """
+    found = await one(connection, QUERIES["base_by_name"], {"name": name})
+    if found is None:
+        raise NotFound(f"There is no knowledge base called {name}.", "Make it with `ondol ingest FOLDER --base NAME`.", code="base_not_found")
+    return Base(**found)
+
+
+async def get_base(connection: Connection, base_id: uuid.UUID) -> Base:
+    """The base of an id.
+
+    Raises:
+        NotFound: when there is none.
+    """
+    found = await one(connection, QUERIES["base_by_id"], {"id": base_id})
+    if found is None:
+        raise NotFound("The knowledge base is gone.", code="base_not_found")
+    return Base(**found)
+
+
+async def list_bases(connection: Connection) -> list[BaseSummary]:
+    """Every base of the tenant, by name."""
+    return [
+        BaseSummary(row["id"], row["name"], row["revision"], row["documents"], row["passages"])
+        for row in await rows(connection, QUERIES["bases_all"], {})
+    ]
+
+
+async def start_index(
+    connection: Connection, tenant_id: uuid.UUID, base_id: uuid.UUID, index_id: uuid.UUID, analyser_id: str, now: datetime
+) -> None:
+    """Give a base a new, empty index version and point the base at it."""
+    values = {"tenant_id": tenant_id, "id": index_id, "index_id": index_id, "base_id": base_id, "analyser_id": analyser_id, "now": now}
+    await connection.execute(QUERIES["index_add"], values)
+    await connection.execute(QUERIES["index_activate"], values)
+
+
+async def known_sources(connection: Connection, base_id: uuid.UUID) -> dict[bytes, KnownSource]:
+    """The latest version of each source file, by the file's keyed hash."""
+    found = await rows(connection, QUERIES["sources_known"], {"base_id": base_id})
+    return {bytes(row["source_hash"]): KnownSource(row["id"], row["document_id"], bytes(row["fingerprint"])) for row in found}
+
+
+async def document_ids(connection: Connection, base_id: uuid.UUID, key_hashes: Iterable[bytes]) -> dict[bytes, uuid.UUID]:
+    """The documents that are known by these keyed hashes."""
+    found = await rows(connection, QUERIES["documents_by_key"], {"base_id": base_id, "key_hashes": list(key_hashes)})
+    return {bytes(row["key_hash"]): row["id"] for row in found}
+
+
+async def add_document(
+    connection: Connection, tenant_id: uuid.UUID, base_id: uuid.UUID, document_id: uuid.UUID, key_hash: bytes, now: datetime
+) -> None:
+    """A document, unless its key is known already."""
+    values = {"tenant_id": tenant_id, "id": document_id, "base_id": base_id, "key_hash": key_hash, "now": now}
+    await connection.execute(QUERIES["document_add"], values)
+
+
+async def add_version(connection: Connection, tenant_id: uuid.UUID, base_id: uuid.UUID, row: VersionRow, now: datetime) -> uuid.UUID | None:
+    """Add a version; the highest declared version of a document is current, of equal ones the later.
+
+    Returns:
+        The version that is superseded by this, which may be this one itself; None when it is the document's only one.
+    """
+    current = await one(connection, QUERIES["current_version"], {"document_id": row.document_id})
+    is_older = current is not None and current["declared_version"] > row.declared_version
+    if current is not None and not is_older:
+        await connection.execute(QUERIES["version_supersede"], {"id": current["id"]})
+    state: VersionState = "superseded" if is_older else "current"
+    values: dict[str, Any] = {name: getattr(row, name) for name in VersionRow.__slots__}
+    await connection.execute(QUERIES["version_add"], {**values, "tenant_id": tenant_id, "base_id": base_id, "state": state, "now": now})
+    if current is None:
+        return None
+    return row.id if is_older else current["id"]
+
+
+async def remove_versions(connection: Connection, version_ids: Sequence[uuid.UUID]) -> None:
+    """Take versions out: their files are gone, or hold something else now."""
+    await connection.execute(QUERIES["version_remove"], {"ids": list(version_ids)})
+
+
+async def retire(connection: Connection, version_ids: Sequence[uuid.UUID], now: datetime) -> None:
+    """Mask versions in every segment that holds them."""
+    await connection.execute(QUERIES["segment_documents_retire"], {"version_ids": list(version_ids), "now": now})
+
+
+async def touch_base(connection: Connection, base_id: uuid.UUID) -> None:
+    """Move a base's revision, so that readers look again."""
+    await connection.execute(QUERIES["base_touch"], {"base_id": base_id})
+
+
+async def publish_segment(
+    connection: Connection,
+    tenant_id: uuid.UUID,
+    index_id: uuid.UUID,
+    segment_id: uuid.UUID,
+    passage_count: int,
+    version_ids: Sequence[uuid.UUID],
+    now: datetime,
+) -> None:
+    """Make a finished segment searchable."""
+    values = {
+        "tenant_id": tenant_id,
+        "id": segment_id,
+        "segment_id": segment_id,
+        "index_id": index_id,
+        "passage_count": passage_count,
+        "version_ids": list(version_ids),
+        "now": now,
+    }
+    await connection.execute(QUERIES["segment_add"], values)
+    await connection.execute(QUERIES["segment_documents_add"], values)
+
+
+async def live_segments(connection: Connection, index_id: uuid.UUID) -> list[tuple[uuid.UUID, int]]:
+    """The searchable segments of an index version and their passages."""
+    return [(row["id"], row["passage_count"]) for row in await rows(connection, QUERIES["segments_live"], {"index_id": index_id})]
+
+
+async def next_validity_change(connection: Connection, base_id: uuid.UUID, now: datetime) -> datetime | None:
+    """When the next document of a base begins or ceases to be valid."""
+    found = await one(connection, QUERIES["next_validity_change"], {"base_id": base_id, "now": now})
+    return found["moment"] if found else None
+
+
+async def masked_versions(
+    connection: Connection, base_id: uuid.UUID, index_id: uuid.UUID, now: datetime
+) -> dict[uuid.UUID, frozenset[uuid.UUID]]:
+    """By segment: the document versions that may not be found now."""
+    return _by_segment(await rows(connection, QUERIES["masked"], {"base_id": base_id, "index_id": index_id, "now": now}))
+
+
+async def retired_versions(connection: Connection, index_id: uuid.UUID) -> dict[uuid.UUID, frozenset[uuid.UUID]]:
+    """By segment: the document versions that a merge leaves out for good."""
+    return _by_segment(await rows(connection, QUERIES["retired"], {"index_id": index_id}))
+
+
+async def readable_versions(
+    connection: Connection,
+    keyring: KeyRing,
+    tenant_id: uuid.UUID,
+    version_ids: Iterable[uuid.UUID],
+    audience_ids: Iterable[uuid.UUID],
+    now: datetime,
+) -> dict[uuid.UUID, ReadableVersion]:
+    """Of these versions those that somebody with these audiences may read now. A document whose key is destroyed is not readable."""
+    values = {"ids": list(version_ids), "audience_ids": list(audience_ids), "now": now}
+    readable: dict[uuid.UUID, ReadableVersion] = {}
+    for row in await rows(connection, QUERIES["confirm"], values):
+        try:
+            details = open_details(keyring, tenant_id, row["document_id"], row["id"], row["details_sealed"])
+        except KeyDestroyed:
+            continue
+        kept = {name: value for name, value in row.items() if name != "details_sealed"}
+        readable[row["id"]] = ReadableVersion(**kept, details=details)
+    return readable
+
+
+def seal_details(keyring: KeyRing, tenant_id: uuid.UUID, document_id: uuid.UUID, version_id: uuid.UUID, details: Details) -> bytes:
+    """Seal a version's details with its document's key, bound to the version."""
+    plain = json.dumps({"key": details.key, "path": details.path, "title": details.title}, ensure_ascii=False).encode()
+    return seal_bytes(keyring.get(KeyOwner(tenant_id, "document", document_id)), plain, b"details" + version_id.bytes)
+
+
+def open_details(keyring: KeyRing, tenant_id: uuid.UUID, document_id: uuid.UUID, version_id: uuid.UUID, sealed: bytes) -> Details:
+    """Open a version's details.
+
+    Raises:
+        KeyDestroyed: when the document was erased.
+    """
+    key = keyring.get(KeyOwner(tenant_id, "document", document_id))
+    return Details(**json.loads(open_bytes(key, bytes(sealed), b"details" + version_id.bytes)))
+
+
+def _by_segment(found: Iterable[Mapping[str, Any]]) -> dict[uuid.UUID, frozenset[uuid.UUID]]:
+    grouped: dict[uuid.UUID, set[uuid.UUID]] = {}
+    for row in found:
+        grouped.setdefault(row["segment_id"], set()).add(row["document_version_id"])
+    return {segment_id: frozenset(ids) for segment_id, ids in grouped.items()}

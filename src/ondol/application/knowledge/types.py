@@ -1,0 +1,80 @@
+"""The frozen records of the knowledge room: what a parser returns and what a passage is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, TypeAlias
+
+BlockKind: TypeAlias = Literal["heading", "paragraph", "list_item", "table_row", "code", "quote"]
+SecurityClass: TypeAlias = Literal["public", "internal", "confidential", "restricted"]
+
+SECURITY_CLASSES: tuple[SecurityClass, ...] = ("public", "internal", "confidential", "restricted")
+"""From open to closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One contiguous piece of a document's text.
+
+    `start` and `end` are character offsets into `ParsedDocument.text`, half-open; the slice is never empty and has no
+    whitespace at its ends (a code block may begin with spaces). `level` is the heading's level (1 is the outermost) or the depth
+    of the list that the block stands in (0 outside lists). `heading_path` names the headings above the block, outermost first;
+    that of a heading does not hold itself. `page` counts from 1 and is known for PDF only.
+    """
+
+    kind: BlockKind
+    start: int
+    end: int
+    level: int = 0
+    heading_path: tuple[str, ...] = ()
+    page: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedDocument:
+    """A document as plain text (NFC, ``\\n`` line ends, no invisible characters) with its blocks in reading order.
+
+    Between two blocks stand only line ends and the indentation of nested list items. `metadata` is raw: the front matter or the
+    ``ondol:`` meta tags as written; `read_metadata` makes a `DocumentMetadata` of it. `language` is what the document declares,
+    else what its letters suggest, and None for a document without letters.
+    """
+
+    text: str
+    blocks: tuple[Block, ...]
+    title: str | None
+    language: str | None
+    metadata: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A slice of `ParsedDocument.text` that is indexed, found and quoted as one.
+
+    `ordinal` counts from 0 in reading order. `heading_path` and `page` are those of the first block that is not a heading.
+    """
+
+    ordinal: int
+    start: int
+    end: int
+    heading_path: tuple[str, ...]
+    page: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentMetadata:
+    """What a document says about itself; None where it says nothing.
+
+    `key` names the document across its versions, a higher `version` supersedes a lower one. It is valid in the half-open interval
+    from `valid_from` to `valid_until` (both UTC). `groups` limits the readers; None means everybody up to their clearance.
+    """
+
+    key: str | None
+    language: str | None
+    title: str | None
+    version: int | None
+    valid_from: datetime | None
+    valid_until: datetime | None
+    security_class: SecurityClass | None
+    groups: tuple[str, ...] | None

@@ -1,0 +1,59 @@
+"""`ondol ask`."""
+
+from __future__ import annotations
+
+import click
+
+from ondol.cli.main import settings_of
+from ondol.cli.output import print_json, say
+from ondol.cli.running import with_platform
+from ondol.wiring.platform import Platform, assistant_room
+
+
+@click.command("ask")
+@click.argument("question")
+@click.option("--assistant", default="help", show_default=True, help="Assistant's name.")
+@click.option("--tenant", default="demo", show_default=True, help="Tenant's slug.")
+@click.option("--as", "login", default="website", show_default=True, help="Who asks: answers rest on what this person may read.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def command(context: click.Context, question: str, assistant: str, tenant: str, login: str, as_json: bool) -> None:
+    """Ask an assistant QUESTION as one person, and print the answer with its sources."""
+    from ondol.application.assistant.answer import answer
+    from ondol.application.assistant.store import find_assistant
+    from ondol.core.ids import new_id
+    from ondol.infrastructure.access.people import find_person, find_tenant
+    from ondol.infrastructure.serving.types import ChatRequest, Finish, Message, TextDelta
+
+    async def work(platform: Platform) -> None:
+        where = await find_tenant(platform.database, tenant)
+        async with platform.database.tenant_tx(where.id) as connection:
+            person = await find_person(connection, platform.keyring, where.id, login)
+            found = await find_assistant(connection, assistant)
+        room = assistant_room(platform, {where.id: where.name})
+        request = ChatRequest(new_id(), found.model, (Message("user", question),))
+        pieces: list[str] = []
+        finish: Finish | None = None
+        async for event in answer(room, where.id, person.id, found, request):
+            if isinstance(event, TextDelta):
+                pieces.append(event.text)
+                if not as_json:
+                    click.echo(event.text, nl=False)
+            elif isinstance(event, Finish):
+                finish = event
+        _show_end("".join(pieces), finish, as_json)
+
+    with_platform(settings_of(context), work)
+
+
+def _show_end(text: str, finish: object, as_json: bool) -> None:
+    from ondol.infrastructure.serving.types import Finish
+
+    extension = finish.extension if isinstance(finish, Finish) else {}
+    if as_json:
+        print_json({"answer": text, **extension})
+        return
+    say("\n")
+    for source in extension.get("sources", []):
+        headings = " › ".join(source["headings"])
+        say(f"  [{source['n']}] {source['title']}{' › ' + headings if headings else ''}  ({source['path']}, version {source['version']})")

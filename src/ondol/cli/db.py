@@ -1,0 +1,126 @@
+"""`ondol db`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import click
+
+from ondol import __version__
+from ondol.cli.main import settings_of
+from ondol.cli.output import print_json, print_table, say
+from ondol.cli.running import with_platform
+from ondol.core.clock import utc_now
+from ondol.core.config import Settings
+from ondol.core.errors import UserError
+from ondol.wiring.platform import Platform
+
+
+@click.group("db")
+def command() -> None:
+    """Migrate, back up and restore the database."""
+
+
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@command.command("migrate")
+@click.pass_context
+def migrate_now(context: click.Context) -> None:
+    """Bring the database to this version. `ondol up` does it too."""
+    from ondol.infrastructure.storage.postgres.migrate import migrate
+
+    async def work(platform: Platform) -> None:
+        ran = migrate(platform.database.addresses)
+        say("\n".join(ran) if ran else "The database is at this version.")
+
+    with_platform(settings_of(context), work)
+
+
+@command.command("status")
+@_json
+@click.pass_context
+def status(context: click.Context, as_json: bool) -> None:
+    """Show the server, its size and the migrations that have run."""
+    import psycopg
+
+    async def work(platform: Platform) -> None:
+        with psycopg.connect(platform.database.addresses.owner) as owner:
+            size = owner.execute("select pg_database_size(current_database())").fetchone()
+            ran = owner.execute("select name, ran_at from ondol_migrations.done order by number").fetchall()
+            version = owner.info.server_version
+        found = {
+            "server": f"{version // 10000}.{version % 10000}",
+            "embedded": not platform.settings.database.url,
+            "size_bytes": size[0] if size else 0,
+            "migrations": [{"name": name, "ran_at": ran_at} for name, ran_at in ran],
+        }
+        if as_json:
+            print_json(found)
+            return
+        say(f"PostgreSQL {found['server']}, {'embedded' if found['embedded'] else 'your own'}, {found['size_bytes'] // 2**20:,} MiB")
+        print_table([{"migration": name, "ran_at": ran_at} for name, ran_at in ran], "No migration has run.")
+
+    with_platform(settings_of(context), work)
+
+
+@command.command("backup")
+@click.argument("directory", required=False, type=click.Path(path_type=Path, file_okay=False))
+@_json
+@click.pass_context
+def backup(context: click.Context, directory: Path | None, as_json: bool) -> None:
+    """Back up the database and the key ring into a new folder below DIRECTORY (backup.directory).
+
+    Sealed blobs are files of the blob store: copy them with your own tool, after this. The index is rebuilt and never backed up. Keep
+    key-ring backups for a short time only: an erasure is complete when the last backup that holds its key is gone.
+    """
+    from ondol.infrastructure.storage.postgres.backup import back_up
+
+    settings = settings_of(context)
+    target = directory or (Path(settings.backup.directory) if settings.backup.directory else None)
+    if target is None:
+        raise UserError("No folder for backups is set.", "Give one, or set backup.directory (ONDOL_BACKUP_DIRECTORY).")
+    folder = target / utc_now().strftime("%Y%m%dT%H%M%SZ")
+
+    async def work(platform: Platform) -> None:
+        folder.mkdir(parents=True, mode=0o700)
+        back_up(platform.database.addresses, folder / "database.dump")
+        _copy_keyring(settings, platform, folder / "keyring")
+        manifest = {"ondol": __version__, "made_at": utc_now().isoformat(), "format": 1}
+        (folder / "backup.json").write_text(json.dumps(manifest) + "\n", "utf-8")
+
+    with_platform(settings, work)
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    if as_json:
+        print_json({"folder": str(folder), "size_bytes": size})
+    else:
+        say(f"Backed up to {folder} ({size / 2**20:.1f} MiB). Copy the blob store next; keep the root key apart from both.")
+
+
+@command.command("restore")
+@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--replace", is_flag=True, help="Also where the database holds tenants.")
+@click.pass_context
+def restore_from(context: click.Context, folder: Path, replace: bool) -> None:
+    """Put the backup in FOLDER in the place of what is here. Stop `ondol up` first."""
+    from ondol.infrastructure.storage.postgres.backup import restore
+    from ondol.infrastructure.storage.postgres.migrate import migrate
+
+    settings = settings_of(context)
+
+    async def work(platform: Platform) -> None:
+        restore(platform.database.addresses, folder / "database.dump", replace=replace)
+        if (folder / "keyring").is_dir() and not settings.storage.keyring_url:
+            shutil.copytree(folder / "keyring", platform.folder.keyring, dirs_exist_ok=True)
+        migrate(platform.database.addresses)
+
+    with_platform(settings, work)
+    say("Restored. Put the blob store's files back too, then rebuild the index by taking the folders in again.")
+
+
+def _copy_keyring(settings: Settings, platform: Platform, target: Path) -> None:
+    if settings.storage.keyring_url:
+        return
+    shutil.copytree(platform.folder.keyring, target)

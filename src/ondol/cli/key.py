@@ -1,0 +1,99 @@
+"""`ondol key`."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import click
+
+from ondol.cli.main import settings_of
+from ondol.cli.output import print_json, print_table, say
+from ondol.cli.running import with_platform
+from ondol.wiring.platform import Platform
+
+
+@click.group("key")
+def command() -> None:
+    """Create, list and revoke API keys."""
+
+
+_tenant = click.option("--tenant", default="demo", show_default=True, help="Tenant's slug.")
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@command.command("create")
+@click.argument("login")
+@click.option("--name", default="key", show_default=True, help="What the key is for.")
+@click.option("--days", type=click.IntRange(1, 3650), help="Expire after so many days; never when absent.")
+@_tenant
+@_json
+@click.pass_context
+def create(context: click.Context, login: str, name: str, days: int | None, tenant: str, as_json: bool) -> None:
+    """Create a key that acts as LOGIN. It is shown once."""
+    from ondol.infrastructure.access.keys import create_key
+    from ondol.infrastructure.access.people import find_person, find_tenant
+
+    async def work(platform: Platform) -> None:
+        where = await find_tenant(platform.database, tenant)
+        now = platform.clock()
+        expires_at = None if days is None else now + timedelta(days=days)
+        async with platform.database.tenant_tx(where.id) as connection:
+            person = await find_person(connection, platform.keyring, where.id, login)
+            key, minted = await create_key(connection, where.id, person.id, name, now, expires_at=expires_at)
+        if as_json:
+            print_json({"id": key.id, "public_id": key.public_id, "key": minted.text, "expires_at": key.expires_at})
+        else:
+            say(f"{minted.text}\n\nThis is the only time that it is shown. Revoke it with: ondol key revoke {key.public_id} --tenant {tenant}")
+
+    with_platform(settings_of(context), work)
+
+
+@command.command("list")
+@_tenant
+@_json
+@click.pass_context
+def list_all(context: click.Context, tenant: str, as_json: bool) -> None:
+    """List the keys of a tenant, without their secrets."""
+    from ondol.infrastructure.access.keys import list_keys
+    from ondol.infrastructure.access.people import find_tenant, list_people
+
+    async def work(platform: Platform) -> None:
+        where = await find_tenant(platform.database, tenant)
+        async with platform.database.tenant_tx(where.id) as connection:
+            keys = await list_keys(connection, where.id)
+            logins = {person.id: person.login for person in await list_people(connection, platform.keyring, where.id)}
+        found = [
+            {
+                "public_id": key.public_id,
+                "acts_as": logins.get(key.person_id, str(key.person_id)),
+                "name": key.name,
+                "created_at": key.created_at,
+                "expires_at": key.expires_at,
+                "revoked_at": key.revoked_at,
+            }
+            for key in keys
+        ]
+        if as_json:
+            print_json(found)
+        else:
+            print_table(found, f"No key yet: ondol key create LOGIN --tenant {tenant}")
+
+    with_platform(settings_of(context), work)
+
+
+@command.command("revoke")
+@click.argument("public_id")
+@_tenant
+@click.pass_context
+def revoke(context: click.Context, public_id: str, tenant: str) -> None:
+    """Revoke a key for good, by its public id (the middle part of the key)."""
+    from ondol.infrastructure.access.keys import revoke_key
+    from ondol.infrastructure.access.people import find_tenant
+
+    async def work(platform: Platform) -> None:
+        where = await find_tenant(platform.database, tenant)
+        async with platform.database.tenant_tx(where.id) as connection:
+            await revoke_key(connection, where.id, public_id, platform.clock())
+        say(f"Key {public_id} is revoked. Running platforms refuse it within a second or two.")
+
+    with_platform(settings_of(context), work)

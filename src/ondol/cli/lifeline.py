@@ -1,0 +1,26 @@
+"""The child's end of the lifeline: wait for the word to begin, stop when the supervisor is gone."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+
+
+def wait_for_begin(lifeline_fd: int | None) -> bool:
+    """Block until the supervisor says that the stores are ready. False when it went away first."""
+    return lifeline_fd is None or os.read(lifeline_fd, 64) != b""
+
+
+def on_end(lifeline_fd: int | None, stop: Callable[[], None]) -> None:
+    """Call `stop` in the running loop once the supervisor is gone."""
+    if lifeline_fd is None:
+        return
+    loop = asyncio.get_running_loop()
+
+    def readable() -> None:
+        if os.read(lifeline_fd, 64) == b"":
+            loop.remove_reader(lifeline_fd)
+            stop()
+
+    loop.add_reader(lifeline_fd, readable)

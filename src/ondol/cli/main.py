@@ -1,0 +1,111 @@
+"""The `ondol` command."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import importlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from ondol import __version__
+from ondol.core.config import Settings, load_settings
+from ondol.core.errors import OndolError
+
+COMMANDS = {
+    "up": "Start everything, print where it is, stop it on Ctrl-C.",
+    "serve": "Run HTTP workers only (Postgres and jobs elsewhere).",
+    "work": "Run a job worker only.",
+    "ask": "Ask an assistant a question.",
+    "ingest": "Take a folder of documents into a knowledge base.",
+    "apply": "Apply a YAML file of tenants, people, bases and assistants; or export it.",
+    "config": "Show settings, where they come from, and their reference.",
+    "tenant": "Create and list tenants.",
+    "user": "Add, invite, change and list people.",
+    "key": "Create, list and revoke API keys.",
+    "ledger": "Verify the ledger and walk where things came from.",
+    "db": "Migrate, back up and restore the database.",
+    "doctor": "Check this installation and say how to mend what is wrong.",
+}
+
+
+HIDDEN_COMMANDS = frozenset({"demo"})
+"""Called by other commands."""
+
+
+class LazyGroup(click.Group):
+    """Commands are imported when they are called, so that `ondol --help` and short commands start at once."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The commands in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one command."""
+        if cmd_name not in COMMANDS and cmd_name not in HIDDEN_COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"ondol.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The table, without importing anything."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "ONDOL", "max_content_width": 110})
+@click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help="Settings file; otherwise ./ondol.yaml if it exists.")
+@click.option("--data-dir", type=click.Path(path_type=Path, file_okay=False), help="Folder of the embedded stores; otherwise ./.ondol.")
+@click.version_option(__version__, prog_name="ondol")
+@click.pass_context
+def cli(context: click.Context, config: Path | None, data_dir: Path | None) -> None:
+    """Ondol: build, run and answer for AI applications on one self-hosted platform.
+
+    Every option is also an environment variable: ONDOL_<COMMAND>_<OPTION>; every setting too: ONDOL_HTTP_PORT is http.port.
+    """
+    context.obj = (config, data_dir)
+
+
+def settings_of(context: click.Context, **options: object) -> Settings:
+    """The settings of this call; `options` are by setting name with `__` for `.`."""
+    config, data_dir = context.find_root().obj
+    chosen = {name.replace("__", "."): value for name, value in options.items()}
+    return load_settings(config, options={"data_dir": data_dir, **chosen})
+
+
+@contextlib.contextmanager
+def friendly_errors() -> Iterator[None]:
+    """The one boundary of all commands: what a person can mend is a sentence and a hint, never a traceback."""
+    try:
+        yield
+    except OndolError as error:
+        _complain(error.message, error.hint)
+        raise SystemExit(1) from None
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EMFILE):
+            raise
+        hint = "Free some space and try again; nothing is lost." if error.errno in (errno.ENOSPC, errno.EDQUOT) else "Check its owner and permissions."
+        _complain(f"{error.filename or 'The system'}: {error.strerror}.", hint)
+        raise SystemExit(1) from None
+
+
+def _complain(message: str, hint: str) -> None:
+    click.echo(f"{click.style('Error:', fg='red', bold=True)} {message}", err=True)
+    if hint:
+        click.echo(f"{click.style('Hint:', bold=True)}  {hint}", err=True)
+
+
+def main() -> None:
+    """Entry point of the `ondol` script."""
+    try:
+        with friendly_errors():
+            cli(prog_name="ondol", standalone_mode=True)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,162 @@
+"""`ondol up`."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from typing import Any
+
+import click
+
+from ondol import __version__
+from ondol.cli.main import settings_of
+from ondol.cli.output import say
+from ondol.cli.supervisor import Child, Stopped, listen, stop_all, stop_signals, watch
+from ondol.core.config import Settings
+from ondol.core.errors import DataFolderError, UserError
+from ondol.infrastructure.storage.folder import open_folder
+
+READY_SECONDS_MAX = 30.0
+READY_STEP_S = 0.03
+
+
+@click.command("up")
+@click.option("--host", help="Address to listen on (http.host).")
+@click.option("--port", type=int, help="Port to listen on (http.port).")
+@click.option("--workers", type=int, help="HTTP workers (http.workers).")
+@click.option("--demo/--no-demo", default=None, help="Create the demo tenant in an empty installation (demo).")
+@click.pass_context
+def command(context: click.Context, host: str | None, port: int | None, workers: int | None, demo: bool | None) -> None:
+    """Start Postgres, HTTP workers and the job worker; stop all of it on Ctrl-C."""
+    settings = settings_of(context, http__host=host, http__port=port, http__workers=workers, demo=demo)
+    started = time.monotonic()
+    # Stores are imported by name here: this process stays small, the workers hold the heavy parts.
+    from ondol.wiring.stores import Stores
+
+    with stop_signals():
+        children: list[Child] = []
+        stores: Stores | None = None
+        try:
+            folder = open_folder(settings.data_dir)
+            stores = Stores(settings, folder)
+            if not stores.acquire():
+                raise DataFolderError(
+                    f"The data folder {folder.root} is in use by process {stores.holder()}.", "Stop that one first, or set ONDOL_DATA_DIR."
+                )
+            listener = listen(settings.http)
+            port_bound = listener.getsockname()[1]
+            children = _children(context, settings, listener)
+            for child in children:
+                child.start()
+            say(f"Ondol {__version__}  ·  data in {folder.root}")
+            _prepare(stores)
+            for child in children:
+                child.begin()
+            made = _demo(context, settings)
+            _wait_until_ready(settings, port_bound, children)
+            _welcome(settings, port_bound, made, time.monotonic() - started)
+            watch(children, stores.is_alive, stores.start, say)
+        except Stopped:
+            say("\nStopping …")
+        finally:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            stop_all(children)
+            if stores is not None:
+                stores.stop()
+    say("Stopped.")
+
+
+def _children(context: click.Context, settings: Settings, listener: socket.socket) -> list[Child]:
+    shared = _shared_options(context, settings)
+    web = [
+        Child(f"HTTP worker {number}", [*shared, "serve", "--socket-fd", str(listener.fileno())], [listener.fileno()])
+        for number in range(1, settings.http.workers + 1)
+    ]
+    return [*web, Child("job worker", [*shared, "work"])]
+
+
+def _shared_options(context: click.Context, settings: Settings) -> list[str]:
+    config, _ = context.find_root().obj
+    options = ["--data-dir", str(settings.data_dir)]
+    return options if config is None else ["--config", str(config), *options]
+
+
+def _prepare(stores: Any) -> None:
+    began = time.monotonic()
+    if stores.is_embedded and not stores.postgres.exists:
+        say("  Postgres: making a new cluster …")
+    stores.start()
+    ran = stores.prepare()
+    say(f"  Postgres {'ready' if stores.is_embedded else 'reached'} in {time.monotonic() - began:.1f} s" + (f", {len(ran)} migrations ran" if ran else ""))
+
+
+def _demo(context: click.Context, settings: Settings) -> dict[str, Any] | None:
+    """Let a child make the demo tenant if the installation has none; what it made, for the welcome."""
+    if not settings.demo:
+        return None
+    command_line = [sys.executable, "-m", "ondol.cli.main", *_shared_options(context, settings), "demo", "--json"]
+    process = subprocess.Popen(command_line, stdout=subprocess.PIPE, start_new_session=True)
+    try:
+        output, _ = process.communicate()
+    except Stopped:
+        process.terminate()
+        process.wait()
+        raise
+    if process.returncode != 0:
+        raise UserError("The demo tenant could not be made.", "The message above says why; `ondol up --no-demo` starts without it.")
+    made: dict[str, Any] | None = json.loads(output or "null")
+    return made
+
+
+def _wait_until_ready(settings: Settings, port: int, children: list[Child]) -> None:
+    deadline = time.monotonic() + READY_SECONDS_MAX
+    while time.monotonic() < deadline:
+        if _ready(settings, port):
+            return
+        if any(child.ended() for child in children):
+            raise UserError("A worker ended while starting.", "Its messages above say why.")
+        time.sleep(READY_STEP_S)
+    raise UserError(f"The platform was not ready within {READY_SECONDS_MAX:.0f} s.", "Look at the messages above and at `ondol doctor`.")
+
+
+def _ready(settings: Settings, port: int) -> bool:
+    host = "127.0.0.1" if settings.http.host in ("0.0.0.0", "::") else settings.http.host  # noqa: S104 - compared, not bound
+    connection: http.client.HTTPConnection
+    if settings.http.tls_certificate:
+        # Only our own socket is asked whether it answers; whose certificate it shows does not matter here.
+        connection = http.client.HTTPSConnection(host, port, timeout=2, context=ssl._create_unverified_context())  # noqa: S323, SLF001
+    else:
+        connection = http.client.HTTPConnection(host, port, timeout=2)
+    try:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == 200
+    except OSError:
+        return False
+    finally:
+        connection.close()
+
+
+def _welcome(settings: Settings, port: int, made: dict[str, Any] | None, seconds: float) -> None:
+    from ondol.wiring.stores import base_url
+
+    address = base_url(settings, port)
+    say(f"  Ready in {seconds:.1f} s\n")
+    say(f"  {click.style(address, bold=True)}")
+    if made is None:
+        say("\n  Ctrl-C stops everything. `ondol user invite LOGIN` makes a new one-time sign-in, `ondol key create LOGIN` a key.\n")
+        return
+    say("\n  First sign-in, once, as the administrator of the demo tenant (shown this time only):")
+    say(f"    {address}/welcome?code={made['code']}")
+    say("\n  Ask it (the key belongs to the demo's website and reads public pages only):\n")
+    for language, question in (("Korean", "환불은 며칠 안에 처리되나요?"), ("English", "How long does a refund take?")):
+        body = json.dumps({"model": made["model"], "messages": [{"role": "user", "content": question}]}, ensure_ascii=False)
+        say(f"    # {language}")
+        say(f"    curl -s {address}/v1/chat/completions -H 'Authorization: Bearer {made['key']}' -H 'Content-Type: application/json' -d '{body}'\n")
+    say("  Ctrl-C stops everything.\n")

@@ -1,0 +1,164 @@
+"""API keys: made, listed and revoked in Postgres, checked in memory.
+
+A change of any key is told by NOTIFY and seen at once; a lost notice is found by a counter that is read every `POLL_SECONDS`. So a revoked key
+works at most `POLL_SECONDS` and one reload longer while Postgres answers, and at most `STALE_SECONDS_MAX` while it does not: then all keys
+are refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import psycopg
+
+from ondol.core.clock import Clock
+from ondol.core.errors import NotFound, OndolError, Unauthenticated
+from ondol.core.ids import new_id
+from ondol.infrastructure.access.secrets import MintedKey, mint_key, same, split_key, token_hash
+from ondol.infrastructure.access.types import ApiKey, Principal
+from ondol.infrastructure.ledger import record
+from ondol.infrastructure.storage.postgres import Connection, Database, DatabaseAway, load_queries, one, rows
+
+_QUERIES = load_queries("ondol.infrastructure.access")
+_LOG = logging.getLogger("ondol.access")
+
+POLL_SECONDS = 1.0
+STALE_SECONDS_MAX = 60.0
+PAGE_MAX = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class _KeyInForce:
+    tenant_id: uuid.UUID
+    id: uuid.UUID
+    person_id: uuid.UUID
+    secret_hash: bytes
+    expires_at: datetime | None
+
+
+async def create_key(
+    connection: Connection, tenant_id: uuid.UUID, person_id: uuid.UUID, name: str, now: datetime, *, expires_at: datetime | None = None
+) -> tuple[ApiKey, MintedKey]:
+    """A new key that acts as a person. Its text is in the second value and nowhere else."""
+    minted = mint_key()
+    key = ApiKey(new_id(), tenant_id, person_id, minted.public_id, name, now, expires_at)
+    await connection.execute(
+        _QUERIES["key_add"],
+        {
+            "tenant_id": tenant_id,
+            "id": key.id,
+            "public_id": key.public_id,
+            "secret_hash": minted.secret_hash,
+            "person_id": person_id,
+            "name": name,
+            "now": now,
+            "expires_at": expires_at,
+        },
+    )
+    await record(connection, tenant_id, kind="key.created", actor_id=None, body={"key": key.id, "person": person_id}, now=now)
+    return key, minted
+
+
+async def list_keys(connection: Connection, tenant_id: uuid.UUID) -> list[ApiKey]:
+    """The tenant's keys, oldest first, at most `PAGE_MAX`."""
+    found = await rows(connection, _QUERIES["keys_page"], {"after": uuid.UUID(int=0), "limit": PAGE_MAX})
+    return [ApiKey(tenant_id=tenant_id, **row) for row in found]
+
+
+async def revoke_key(connection: Connection, tenant_id: uuid.UUID, public_id: str, now: datetime) -> None:
+    """Revoke a key for good.
+
+    Raises:
+        NotFound: when no key in force has this public id.
+    """
+    found = await one(connection, _QUERIES["key_revoke"], {"public_id": public_id, "now": now})
+    if found is None:
+        raise NotFound(f"No key in force has the id {public_id}.", "`ondol key list` shows all.", code="key_not_found")
+    await record(connection, tenant_id, kind="key.revoked", actor_id=None, body={"key": found["id"]}, now=now)
+
+
+class KeyDirectory:
+    """All keys in force, in memory.
+
+    Args:
+        clock: for expiry.
+        monotonic: seconds, for staleness.
+    """
+
+    def __init__(self, database: Database, clock: Clock, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._database = database
+        self._clock = clock
+        self._monotonic = monotonic
+        self._keys: Mapping[str, _KeyInForce] = {}
+        self._revision = -1
+        self._seen_at = float("-inf")
+        self._wake = asyncio.Event()
+
+    def check(self, key_text: str) -> Principal:
+        """Who a key stands for. Touches memory only.
+
+        Raises:
+            Unauthenticated: when the key is malformed, unknown, revoked or expired, or the directory is too old to tell.
+        """
+        public_id, secret = split_key(key_text)
+        if self._monotonic() - self._seen_at > STALE_SECONDS_MAX:
+            raise Unauthenticated("Keys cannot be checked now: Postgres is away.", "Try again shortly.", code="keys_unavailable")
+        known = self._keys.get(public_id)
+        matches = same(token_hash(secret), known.secret_hash if known else bytes(32))
+        if known is None or not matches:
+            raise Unauthenticated("The API key is not valid.", "It may have been revoked; make one with `ondol key create`.")
+        if known.expires_at is not None and known.expires_at <= self._clock():
+            raise Unauthenticated("The API key has expired.", "Make a new one with `ondol key create`.", code="expired_api_key")
+        return Principal(known.tenant_id, known.person_id, api_key_id=known.id)
+
+    async def refresh(self) -> None:
+        """Read the counter, and all keys when it moved."""
+        async with self._database.system_tx() as connection:
+            found = await one(connection, _QUERIES["key_revision"], {})
+            revision = found["revision"] if found else 0
+            if revision != self._revision:
+                keys = await rows(connection, _QUERIES["keys_in_force"], {})
+                self._keys = {row["public_id"]: _in_force(row) for row in keys}
+                self._revision = revision
+        self._seen_at = self._monotonic()
+
+    async def run(self) -> None:
+        """Keep the directory fresh until cancelled: woken by notices, and by the clock where one was lost."""
+        listening = asyncio.create_task(self._listen())
+        try:
+            while True:
+                try:
+                    await self.refresh()
+                except (OndolError, psycopg.Error) as error:
+                    _LOG.warning("keys not refreshed", extra={"reason": type(error).__name__})
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
+                self._wake.clear()
+        finally:
+            listening.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await listening
+
+    async def _listen(self) -> None:
+        while True:
+            try:
+                connection = await psycopg.AsyncConnection.connect(self._database.addresses.system, autocommit=True, application_name="ondol keys")
+                async with connection:
+                    await connection.execute("listen ondol_keys")
+                    self._wake.set()
+                    async for _ in connection.notifies():
+                        self._wake.set()
+            except (psycopg.Error, DatabaseAway):
+                await asyncio.sleep(POLL_SECONDS)
+
+
+def _in_force(row: dict[str, object]) -> _KeyInForce:
+    values = {name: value for name, value in row.items() if name != "public_id"}
+    return _KeyInForce(**values)  # type: ignore[arg-type]

@@ -1,0 +1,227 @@
+"""Tenants, people and groups. A login is looked up by its keyed hash, a name and a login are kept sealed under the person's own data key."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import psycopg
+
+from ondol.core.canonical import keyed_digest
+from ondol.core.errors import Conflict, KeyDestroyed, NotFound, RequestError
+from ondol.core.ids import new_id, new_person_id, new_tenant_id
+from ondol.infrastructure.access.audiences import group_ids
+from ondol.infrastructure.access.types import SECURITY_CLASSES, Person, PersonKind, Role, SecurityClass, Tenant, class_rank
+from ondol.infrastructure.storage.blobs import KeyOwner, KeyRing, open_bytes, seal_bytes
+from ondol.infrastructure.storage.postgres import Connection, Database, load_queries, one, rows
+
+_QUERIES = load_queries("ondol.infrastructure.access")
+
+LOGIN_CHARACTERS_MAX = 200
+PAGE_MAX = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class NewPerson:
+    """What is said of a person who joins."""
+
+    login: str
+    name: str
+    kind: PersonKind = "person"
+    clearance: SecurityClass = "public"
+    roles: frozenset[Role] = frozenset({"member"})
+    groups: tuple[str, ...] = ()
+
+
+async def create_tenant(
+    database: Database, keyring: KeyRing, *, slug: str, name: str, time_zone: str = "Asia/Seoul", currency: str = "KRW", now: datetime
+) -> Tenant:
+    """A new tenant with its own key.
+
+    Raises:
+        Conflict: when the slug is taken.
+        RequestError: when the slug is not lower-case letters, digits and single hyphens.
+    """
+    tenant = Tenant(new_tenant_id(), slug, name, time_zone, currency)
+    keyring.create(KeyOwner(tenant.id, "tenant", tenant.id))
+    values = {"id": tenant.id, "slug": slug, "name": name, "time_zone": time_zone, "currency": currency, "now": now}
+    try:
+        async with database.system_tx() as connection:
+            await connection.execute(_QUERIES["tenant_add"], values)
+    except psycopg.errors.UniqueViolation:
+        keyring.destroy(KeyOwner(tenant.id, "tenant", tenant.id))
+        raise Conflict(f"There is a tenant called {slug} already.", "`ondol tenant list` shows all.", code="tenant_exists") from None
+    except psycopg.errors.CheckViolation:
+        keyring.destroy(KeyOwner(tenant.id, "tenant", tenant.id))
+        raise RequestError(f"{slug!r} cannot name a tenant.", "Use lower-case letters, digits and single hyphens.", code="bad_slug") from None
+    return tenant
+
+
+async def find_tenant(database: Database, slug: str) -> Tenant:
+    """The tenant of a slug.
+
+    Raises:
+        NotFound: when there is none.
+    """
+    async with database.system_tx() as connection:
+        found = await one(connection, _QUERIES["tenant_by_slug"], {"slug": slug})
+    if found is None:
+        raise NotFound(f"There is no tenant called {slug}.", "`ondol tenant list` shows all.", code="tenant_not_found")
+    return Tenant(**found)
+
+
+async def list_tenants(database: Database) -> list[Tenant]:
+    """Every tenant, by slug."""
+    async with database.system_tx() as connection:
+        return [Tenant(**row) for row in await rows(connection, _QUERIES["tenants_all"], {})]
+
+
+async def change_tenant(database: Database, tenant_id: uuid.UUID, *, name: str, time_zone: str, currency: str) -> None:
+    """Change a tenant's name, time zone and currency."""
+    async with database.tenant_tx(tenant_id) as connection:
+        await connection.execute(_QUERIES["tenant_change"], {"name": name, "time_zone": time_zone, "currency": currency})
+
+
+def login_hash(keyring: KeyRing, tenant_id: uuid.UUID, login: str) -> bytes:
+    """The keyed hash by which a login is found: case and width of its characters do not matter."""
+    key = keyring.get(KeyOwner(tenant_id, "tenant", tenant_id)).derive("login")
+    return keyed_digest(key, "login", unicodedata.normalize("NFKC", login).casefold().strip().encode())
+
+
+async def add_person(connection: Connection, keyring: KeyRing, tenant_id: uuid.UUID, new: NewPerson, now: datetime) -> Person:
+    """Add a person inside the caller's transaction.
+
+    Raises:
+        Conflict: when the login is taken.
+        RequestError: when the login is empty or too long, or a group is unknown.
+    """
+    if not new.login.strip() or len(new.login) > LOGIN_CHARACTERS_MAX:
+        raise RequestError(f"A login has 1 to {LOGIN_CHARACTERS_MAX} characters.", "An e-mail address is usual.", code="bad_login")
+    person_id = new_person_id()
+    owner = KeyOwner(tenant_id, "subject", person_id)
+    keyring.create(owner)
+    values: dict[str, object] = {
+        "tenant_id": tenant_id,
+        "id": person_id,
+        "login_hash": login_hash(keyring, tenant_id, new.login),
+        "profile_sealed": _seal_profile(keyring, owner, new.login, new.name),
+        "password_hash": None,
+        "clearance": class_rank(new.clearance),
+        "kind": new.kind,
+        "now": now,
+    }
+    try:
+        async with connection.transaction():
+            await connection.execute(_QUERIES["person_add"], values)
+    except psycopg.errors.UniqueViolation:
+        keyring.destroy(owner)
+        raise Conflict(f"There is somebody with the login {new.login} already.", "`ondol user list` shows all.", code="login_exists") from None
+    await set_roles(connection, tenant_id, person_id, new.roles)
+    await set_groups(connection, tenant_id, person_id, new.groups)
+    return Person(person_id, tenant_id, new.login, new.name, new.kind, new.clearance, new.roles, tuple(sorted(new.groups)))
+
+
+async def change_person(connection: Connection, keyring: KeyRing, person: Person, new: NewPerson) -> Person:
+    """Bring a person's name, clearance, roles and groups to what is said; what is equal is left alone."""
+    owner = KeyOwner(person.tenant_id, "subject", person.id)
+    if new.name != person.name:
+        sealed = _seal_profile(keyring, owner, person.login, new.name)
+        await connection.execute(_QUERIES["person_set_profile"], {"id": person.id, "profile_sealed": sealed})
+    await connection.execute(_QUERIES["person_set_clearance"], {"id": person.id, "clearance": class_rank(new.clearance)})
+    if new.roles != person.roles:
+        await set_roles(connection, person.tenant_id, person.id, new.roles)
+    if tuple(sorted(new.groups)) != person.groups:
+        await set_groups(connection, person.tenant_id, person.id, new.groups)
+    return Person(person.id, person.tenant_id, person.login, new.name, person.kind, new.clearance, new.roles, tuple(sorted(new.groups)))
+
+
+async def set_roles(connection: Connection, tenant_id: uuid.UUID, person_id: uuid.UUID, roles: Iterable[Role]) -> None:
+    """Give exactly these roles."""
+    values = {"tenant_id": tenant_id, "person_id": person_id, "roles": sorted(roles)}
+    await connection.execute(_QUERIES["roles_clear"], values)
+    await connection.execute(_QUERIES["roles_add"], values)
+
+
+async def set_groups(connection: Connection, tenant_id: uuid.UUID, person_id: uuid.UUID, names: Iterable[str]) -> None:
+    """Put a person into exactly these groups."""
+    found = await group_ids(connection, names)
+    values = {"tenant_id": tenant_id, "person_id": person_id, "group_ids": sorted(found.values())}
+    await connection.execute(_QUERIES["group_people_set"], values)
+    await connection.execute(_QUERIES["group_people_add"], values)
+
+
+async def ensure_group(connection: Connection, tenant_id: uuid.UUID, name: str, now: datetime) -> uuid.UUID:
+    """The group of a name, made if absent."""
+    await connection.execute(_QUERIES["group_add"], {"tenant_id": tenant_id, "id": new_id(), "name": name, "now": now})
+    return (await group_ids(connection, [name]))[name]
+
+
+async def set_member_groups(connection: Connection, tenant_id: uuid.UUID, name: str, members: Iterable[str]) -> None:
+    """Make exactly these groups members of a group: their people belong to it too."""
+    found = await group_ids(connection, {name, *members})
+    values = {"tenant_id": tenant_id, "group_id": found[name], "member_ids": sorted(found[member] for member in set(members) - {name})}
+    await connection.execute(_QUERIES["group_groups_set"], values)
+    await connection.execute(_QUERIES["group_groups_add"], values)
+
+
+async def list_groups(connection: Connection) -> list[tuple[str, tuple[str, ...]]]:
+    """Every group by name with the names of its member groups."""
+    return [(row["name"], tuple(row["member_groups"])) for row in await rows(connection, _QUERIES["groups_all"], {})]
+
+
+async def find_person(connection: Connection, keyring: KeyRing, tenant_id: uuid.UUID, login: str) -> Person:
+    """The person of a login.
+
+    Raises:
+        NotFound: when there is none.
+    """
+    found = await one(connection, _QUERIES["person_by_login"], {"login_hash": login_hash(keyring, tenant_id, login)})
+    if found is None:
+        raise NotFound(f"There is nobody with the login {login}.", "`ondol user list` shows all.", code="person_not_found")
+    return _person(keyring, tenant_id, found)
+
+
+async def get_person(connection: Connection, keyring: KeyRing, tenant_id: uuid.UUID, person_id: uuid.UUID) -> Person:
+    """The person of an id.
+
+    Raises:
+        NotFound: when there is none.
+    """
+    found = await one(connection, _QUERIES["person_by_id"], {"id": person_id})
+    if found is None:
+        raise NotFound("There is no such person.", code="person_not_found")
+    return _person(keyring, tenant_id, found)
+
+
+async def list_people(connection: Connection, keyring: KeyRing, tenant_id: uuid.UUID, *, after: uuid.UUID | None = None) -> list[Person]:
+    """People of the tenant, oldest first, at most `PAGE_MAX`."""
+    values = {"after": after or uuid.UUID(int=0), "limit": PAGE_MAX}
+    return [_person(keyring, tenant_id, row) for row in await rows(connection, _QUERIES["people_page"], values)]
+
+
+def _seal_profile(keyring: KeyRing, owner: KeyOwner, login: str, name: str) -> bytes:
+    profile = json.dumps({"login": login, "name": name}, ensure_ascii=False).encode()
+    return seal_bytes(keyring.get(owner), profile, b"profile")
+
+
+def _person(keyring: KeyRing, tenant_id: uuid.UUID, row: dict[str, Any]) -> Person:
+    try:
+        key = keyring.get(KeyOwner(tenant_id, "subject", row["id"]))
+        profile = json.loads(open_bytes(key, row["profile_sealed"], b"profile"))
+    except KeyDestroyed:
+        profile = {"login": "", "name": ""}
+    return Person(
+        id=row["id"],
+        tenant_id=tenant_id,
+        login=profile["login"],
+        name=profile["name"],
+        kind=row["kind"],
+        clearance=SECURITY_CLASSES[row["clearance"]],
+        roles=frozenset(row["roles"]),
+        groups=tuple(row["groups"]),
+    )

@@ -1,0 +1,257 @@
+-- The queries of access: tenants, people, groups, keys, sessions, audiences.
+
+-- name: tenant_add
+-- A new tenant.
+-- door: system
+insert into tenants (id, slug, name, time_zone, currency, created_at)
+values (%(id)s::uuid, %(slug)s::text, %(name)s::text, %(time_zone)s::text, %(currency)s::text, %(now)s::timestamptz);
+
+-- name: tenant_by_slug
+-- The tenant that people name by its slug.
+-- door: system
+select id, slug, name, time_zone, currency from tenants where slug = %(slug)s::text;
+
+-- name: tenants_all
+-- Every tenant, by slug.
+-- door: system
+select id, slug, name, time_zone, currency from tenants order by slug limit 10000;
+
+-- name: tenant_change
+-- Change what people manage of a tenant.
+update tenants set name = %(name)s::text, time_zone = %(time_zone)s::text, currency = %(currency)s::text;
+
+-- name: access_epoch
+-- The tenant's access epoch, which every change of membership moves.
+select access_epoch from tenants;
+
+-- name: person_add
+-- A new person; personal text is sealed, the login is looked up by its keyed hash.
+insert into people (tenant_id, id, login_hash, profile_sealed, password_hash, clearance, kind, created_at)
+values (%(tenant_id)s::uuid, %(id)s::uuid, %(login_hash)s::bytea, %(profile_sealed)s::bytea, %(password_hash)s::text,
+    %(clearance)s::smallint, %(kind)s::text, %(now)s::timestamptz);
+
+-- name: person_by_login
+-- A person by the keyed hash of the login.
+select p.id, p.profile_sealed, p.clearance, p.kind, p.disabled_at,
+    array(select role from person_roles r where r.person_id = p.id order by role) as roles,
+    array(select g.name from group_people m join groups g on g.id = m.group_id where m.person_id = p.id order by g.name) as groups
+from people p where p.login_hash = %(login_hash)s::bytea;
+
+-- name: person_by_id
+-- A person by id.
+select p.id, p.profile_sealed, p.clearance, p.kind, p.disabled_at,
+    array(select role from person_roles r where r.person_id = p.id order by role) as roles,
+    array(select g.name from group_people m join groups g on g.id = m.group_id where m.person_id = p.id order by g.name) as groups
+from people p where p.id = %(id)s::uuid;
+
+-- name: people_page
+-- The people of a tenant, oldest first, after an id.
+select p.id, p.profile_sealed, p.clearance, p.kind, p.disabled_at,
+    array(select role from person_roles r where r.person_id = p.id order by role) as roles,
+    array(select g.name from group_people m join groups g on g.id = m.group_id where m.person_id = p.id order by g.name) as groups
+from people p where p.id > %(after)s::uuid order by p.id limit %(limit)s::int;
+
+-- name: person_set_clearance
+-- Change how far a person may read.
+update people set clearance = %(clearance)s::smallint where id = %(id)s::uuid and clearance <> %(clearance)s::smallint;
+
+-- name: person_set_profile
+-- Replace the sealed profile.
+update people set profile_sealed = %(profile_sealed)s::bytea where id = %(id)s::uuid;
+
+-- name: person_set_disabled
+-- Shut a person out, or let them in again.
+update people set disabled_at = %(disabled_at)s::timestamptz where id = %(id)s::uuid;
+
+-- name: person_set_password
+-- Replace the password's hash.
+update people set password_hash = %(password_hash)s::text where id = %(id)s::uuid;
+
+-- name: roles_clear
+-- Take the roles that are not in the list.
+delete from person_roles where person_id = %(person_id)s::uuid and role <> all(%(roles)s::text[]);
+
+-- name: roles_add
+-- Give roles.
+insert into person_roles (tenant_id, person_id, role)
+select %(tenant_id)s::uuid, %(person_id)s::uuid, role from unnest(%(roles)s::text[]) as role
+on conflict do nothing;
+
+-- name: group_add
+-- A group, unless its name is taken.
+insert into groups (tenant_id, id, name, created_at)
+values (%(tenant_id)s::uuid, %(id)s::uuid, %(name)s::text, %(now)s::timestamptz)
+on conflict (tenant_id, name) do nothing;
+
+-- name: groups_by_name
+-- The ids of groups by their names.
+select id, name from groups where name = any(%(names)s::text[]);
+
+-- name: groups_all
+-- Every group of the tenant with its member groups.
+select g.id, g.name,
+    array(select m.name from group_groups n join groups m on m.id = n.member_group_id where n.group_id = g.id order by m.name) as member_groups
+from groups g order by g.name limit 10000;
+
+-- name: group_people_set
+-- Put a person into exactly these groups: first out of the others.
+delete from group_people where person_id = %(person_id)s::uuid and group_id <> all(%(group_ids)s::uuid[]);
+
+-- name: group_people_add
+-- Put a person into groups.
+insert into group_people (tenant_id, group_id, person_id)
+select %(tenant_id)s::uuid, group_id, %(person_id)s::uuid from unnest(%(group_ids)s::uuid[]) as group_id
+on conflict do nothing;
+
+-- name: group_groups_set
+-- Leave only these groups as members of a group.
+delete from group_groups where group_id = %(group_id)s::uuid and member_group_id <> all(%(member_ids)s::uuid[]);
+
+-- name: group_groups_add
+-- Make groups members of a group.
+insert into group_groups (tenant_id, group_id, member_group_id)
+select %(tenant_id)s::uuid, %(group_id)s::uuid, member_id from unnest(%(member_ids)s::uuid[]) as member_id
+on conflict do nothing;
+
+-- name: key_add
+-- A new API key, of which only the secret's hash is kept.
+insert into api_keys (tenant_id, id, public_id, secret_hash, person_id, name, created_at, expires_at)
+values (%(tenant_id)s::uuid, %(id)s::uuid, %(public_id)s::text, %(secret_hash)s::bytea, %(person_id)s::uuid, %(name)s::text,
+    %(now)s::timestamptz, %(expires_at)s::timestamptz);
+
+-- name: keys_page
+-- The tenant's keys, oldest first, after an id.
+select id, person_id, public_id, name, created_at, expires_at, revoked_at from api_keys
+where id > %(after)s::uuid order by id limit %(limit)s::int;
+
+-- name: key_revoke
+-- Revoke a key by its public id; a key stays revoked.
+update api_keys set revoked_at = %(now)s::timestamptz where public_id = %(public_id)s::text and revoked_at is null
+returning id, person_id;
+
+-- name: keys_in_force
+-- Every key that may be used, over all tenants, for the directory in memory.
+-- door: system
+select k.tenant_id, k.id, k.public_id, k.secret_hash, k.person_id, k.expires_at
+from api_keys k join people p on p.tenant_id = k.tenant_id and p.id = k.person_id
+where k.revoked_at is null and p.disabled_at is null
+limit 1000000;
+
+-- name: key_revision
+-- The counter that every change of a key moves.
+-- door: system
+select revision from key_revision;
+
+-- name: session_add
+-- A new session.
+insert into sessions (tenant_id, id, person_id, token_hash, created_at, expires_at)
+values (%(tenant_id)s::uuid, %(id)s::uuid, %(person_id)s::uuid, %(token_hash)s::bytea, %(now)s::timestamptz, %(expires_at)s::timestamptz);
+
+-- name: session_by_token
+-- The session of a token, if it is in force.
+-- door: system
+select s.tenant_id, s.id, s.person_id,
+    array(select role from person_roles r where r.tenant_id = s.tenant_id and r.person_id = s.person_id) as roles
+from sessions s join people p on p.tenant_id = s.tenant_id and p.id = s.person_id
+where s.token_hash = %(token_hash)s::bytea and s.revoked_at is null and s.expires_at > %(now)s::timestamptz and p.disabled_at is null;
+
+-- name: session_revoke
+-- End one session.
+update sessions set revoked_at = %(now)s::timestamptz where id = %(id)s::uuid and revoked_at is null;
+
+-- name: sessions_revoke_person
+-- End all sessions of a person.
+update sessions set revoked_at = %(now)s::timestamptz where person_id = %(person_id)s::uuid and revoked_at is null;
+
+-- name: sessions_forget
+-- Remove sessions that ended long ago.
+-- door: system
+delete from sessions where expires_at < %(before)s::timestamptz;
+
+-- name: account_by_login
+-- What a sign-in needs of an account.
+-- door: system
+select id, password_hash, disabled_at from people
+where tenant_id = %(tenant_id)s::uuid and login_hash = %(login_hash)s::bytea and kind = 'person';
+
+-- name: one_time_add
+-- A one-time code, of which only the hash is kept.
+insert into one_time_codes (tenant_id, id, person_id, code_hash, created_at, expires_at)
+values (%(tenant_id)s::uuid, %(id)s::uuid, %(person_id)s::uuid, %(code_hash)s::bytea, %(now)s::timestamptz, %(expires_at)s::timestamptz);
+
+-- name: one_time_find
+-- Whether a one-time code is good, without using it up.
+-- door: system
+select tenant_id, id, person_id from one_time_codes
+where code_hash = %(code_hash)s::bytea and used_at is null and expires_at > %(now)s::timestamptz;
+
+-- name: one_time_use
+-- Use up a one-time code; of two at once only one gets the row.
+-- door: system
+update one_time_codes set used_at = %(now)s::timestamptz
+where code_hash = %(code_hash)s::bytea and used_at is null and expires_at > %(now)s::timestamptz
+returning tenant_id, id, person_id;
+
+-- name: one_time_pending
+-- Whether a person still has an unused code, which means that nobody has signed in as them yet.
+select count(*) as pending from one_time_codes
+where person_id = %(person_id)s::uuid and used_at is null and expires_at > %(now)s::timestamptz;
+
+-- name: failure_add
+-- Count a sign-in against the account and the address before its password is looked at.
+-- door: system
+insert into sign_in_failures (id, account_hash, client_hash, failed_at)
+values (%(id)s::uuid, %(account_hash)s::bytea, %(client_hash)s::bytea, %(now)s::timestamptz);
+
+-- name: failures_count
+-- How many count in the window, for the account and for the address, and when the window's oldest ends.
+-- door: system
+select
+    (select count(*) from sign_in_failures where account_hash = %(account_hash)s::bytea and failed_at > %(since)s::timestamptz) as account,
+    (select count(*) from sign_in_failures where client_hash = %(client_hash)s::bytea and failed_at > %(since)s::timestamptz) as client;
+
+-- name: failures_forget
+-- A right password clears the account's count, and old rows go.
+-- door: system
+delete from sign_in_failures where account_hash = %(account_hash)s::bytea or failed_at < %(before)s::timestamptz;
+
+-- name: failure_remove
+-- Take back the count of an attempt that succeeded.
+-- door: system
+delete from sign_in_failures where id = %(id)s::uuid;
+
+-- name: audience_add
+-- The audience of a rule, unless it is there already.
+insert into audiences (tenant_id, id, digest, rule, class_rank, everyone, created_at)
+values (%(tenant_id)s::uuid, %(id)s::uuid, %(digest)s::bytea, %(rule)s::jsonb, %(class_rank)s::smallint, %(everyone)s::boolean, %(now)s::timestamptz)
+on conflict (tenant_id, digest) do nothing
+returning id;
+
+-- name: audience_by_digest
+-- The audience of a rule.
+select id from audiences where digest = %(digest)s::bytea;
+
+-- name: audience_groups_add
+-- The groups of an audience.
+insert into audience_groups (tenant_id, audience_id, group_id)
+select %(tenant_id)s::uuid, %(audience_id)s::uuid, group_id from unnest(%(group_ids)s::uuid[]) as group_id;
+
+-- name: audience_people_add
+-- The people of an audience.
+insert into audience_people (tenant_id, audience_id, person_id)
+select %(tenant_id)s::uuid, %(audience_id)s::uuid, person_id from unnest(%(person_ids)s::uuid[]) as person_id;
+
+-- name: visible_audiences
+-- What may this person read: every audience whose class the clearance reaches and whose groups or people include them, groups nested.
+with recursive member_of (group_id) as (
+    select group_id from group_people where person_id = %(person_id)s::uuid
+    union
+    select n.group_id from group_groups n join member_of m on n.member_group_id = m.group_id
+)
+select a.id
+from people p
+join audiences a on a.class_rank <= p.clearance
+where p.id = %(person_id)s::uuid and p.disabled_at is null
+    and (a.everyone
+        or exists (select 1 from audience_people ap where ap.audience_id = a.id and ap.person_id = p.id)
+        or exists (select 1 from audience_groups ag join member_of m on m.group_id = ag.group_id where ag.audience_id = a.id));

@@ -1,0 +1,201 @@
+"""Signing in with a password, sessions, and one-time codes for those who have no password yet."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from ondol.core.canonical import keyed_digest
+from ondol.core.clock import Clock
+from ondol.core.config import SignInSettings
+from ondol.core.errors import NotFound, TooManyRequests, Unauthenticated
+from ondol.core.ids import new_id
+from ondol.infrastructure.access import secrets
+from ondol.infrastructure.access.people import find_tenant, login_hash
+from ondol.infrastructure.access.types import Principal
+from ondol.infrastructure.ledger import record
+from ondol.infrastructure.storage.blobs import KeyOwner, KeyRing
+from ondol.infrastructure.storage.postgres import Connection, Database, load_queries, one
+
+_QUERIES = load_queries("ondol.infrastructure.access")
+
+INSTALLATION = uuid.UUID(int=0)
+HASHES_AT_ONCE_MAX = 2
+"""Each argon2id hash takes 64 MiB: more wait their turn."""
+ATTEMPTS_PER_CLIENT_FACTOR = 10
+"""One address may serve a whole office: it may fail this many times as often as one account."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """What signing in needs.
+
+    Attributes:
+        settings: limits and life times.
+    """
+
+    database: Database
+    keyring: KeyRing
+    settings: SignInSettings
+    clock: Clock
+    hashing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(HASHES_AT_ONCE_MAX))
+
+
+async def sign_in(room: SignIn, organisation: str, login: str, password: str, client: str) -> str:
+    """A session's token for the right password.
+
+    The attempt counts before the password is looked at, so that many at once cannot pass the limit. An unknown organisation, an unknown
+    login and a wrong password take the same path and give the same answer.
+
+    Args:
+        client: the caller's network address.
+
+    Raises:
+        Unauthenticated: when something of it is wrong.
+        TooManyRequests: when the account or the address failed too often.
+    """
+    now = room.clock()
+    account_hash = _installation_digest(room.keyring, f"{organisation}\x00{login.casefold().strip()}")
+    client_hash = _installation_digest(room.keyring, f"client\x00{client}")
+    attempt_id = await _count_attempt(room, account_hash, client_hash, now)
+    tenant_id, account = await _find_account(room, organisation, login)
+    known_hash = account["password_hash"] if account and account["disabled_at"] is None else None
+    async with room.hashing:
+        matches = await asyncio.to_thread(secrets.password_matches, known_hash, password)
+    if not matches or tenant_id is None or account is None:
+        raise Unauthenticated("The organisation, the login or the password is wrong.", code="wrong_password")
+    async with room.database.system_tx() as connection:
+        await connection.execute(_QUERIES["failure_remove"], {"id": attempt_id})
+        window = timedelta(seconds=room.settings.attempts_window_s)
+        await connection.execute(_QUERIES["failures_forget"], {"account_hash": account_hash, "before": now - window})
+    async with room.database.tenant_tx(tenant_id) as connection:
+        return await open_session(connection, room.settings, tenant_id, account["id"], now)
+
+
+async def open_session(
+    connection: Connection, settings: SignInSettings, tenant_id: uuid.UUID, person_id: uuid.UUID, now: datetime
+) -> str:
+    """A fresh session's token."""
+    token = secrets.new_token()
+    session_id = new_id()
+    await connection.execute(
+        _QUERIES["session_add"],
+        {
+            "tenant_id": tenant_id,
+            "id": session_id,
+            "person_id": person_id,
+            "token_hash": secrets.token_hash(token),
+            "now": now,
+            "expires_at": now + timedelta(hours=settings.session_hours),
+        },
+    )
+    await record(connection, tenant_id, kind="session.opened", actor_id=person_id, body={"session": session_id}, now=now)
+    return token
+
+
+async def principal_of(room: SignIn, token: str) -> Principal | None:
+    """Who a session's token stands for; None when it is not in force."""
+    async with room.database.system_tx() as connection:
+        found = await one(connection, _QUERIES["session_by_token"], {"token_hash": secrets.token_hash(token), "now": room.clock()})
+    if found is None:
+        return None
+    return Principal(found["tenant_id"], found["person_id"], frozenset(found["roles"]), session_id=found["id"])
+
+
+async def sign_out(room: SignIn, token: str) -> None:
+    """End a session; an unknown token changes nothing."""
+    principal = await principal_of(room, token)
+    if principal is None:
+        return
+    async with room.database.tenant_tx(principal.tenant_id) as connection:
+        await connection.execute(_QUERIES["session_revoke"], {"id": principal.session_id, "now": room.clock()})
+
+
+async def issue_one_time(connection: Connection, settings: SignInSettings, tenant_id: uuid.UUID, person_id: uuid.UUID, now: datetime) -> str:
+    """A code with which a person sets a password, once."""
+    code = secrets.new_token()
+    await connection.execute(
+        _QUERIES["one_time_add"],
+        {
+            "tenant_id": tenant_id,
+            "id": new_id(),
+            "person_id": person_id,
+            "code_hash": secrets.token_hash(code),
+            "now": now,
+            "expires_at": now + timedelta(hours=settings.one_time_hours),
+        },
+    )
+    await record(connection, tenant_id, kind="one_time_code.issued", actor_id=None, body={"person": person_id}, now=now)
+    return code
+
+
+async def one_time_valid(room: SignIn, code: str) -> bool:
+    """Whether a code is good; looking does not use it up."""
+    async with room.database.system_tx() as connection:
+        values = {"code_hash": secrets.token_hash(code), "now": room.clock()}
+        return await one(connection, _QUERIES["one_time_find"], values) is not None
+
+
+async def redeem_one_time(room: SignIn, code: str, new_password: str) -> str:
+    """Set a password with a one-time code, end the person's other sessions, and open one.
+
+    Raises:
+        RequestError: when the password is too short or too long; the code stays good.
+        Unauthenticated: when the code is unknown, used or too old.
+    """
+    now = room.clock()
+    spent = Unauthenticated("This one-time sign-in is used up or too old.", "`ondol user invite` makes a new one.", code="one_time_code_spent")
+    if not await one_time_valid(room, code):
+        raise spent
+    async with room.hashing:
+        password_hash = await asyncio.to_thread(secrets.hash_password, new_password)
+    async with room.database.system_tx() as connection:
+        found = await one(connection, _QUERIES["one_time_use"], {"code_hash": secrets.token_hash(code), "now": now})
+    if found is None:
+        raise spent
+    tenant_id, person_id = found["tenant_id"], found["person_id"]
+    async with room.database.tenant_tx(tenant_id) as connection:
+        await connection.execute(_QUERIES["person_set_password"], {"id": person_id, "password_hash": password_hash})
+        await connection.execute(_QUERIES["sessions_revoke_person"], {"person_id": person_id, "now": now})
+        await record(connection, tenant_id, kind="password.set", actor_id=person_id, body={"person": person_id}, now=now)
+        return await open_session(connection, room.settings, tenant_id, person_id, now)
+
+
+async def _count_attempt(room: SignIn, account_hash: bytes, client_hash: bytes, now: datetime) -> uuid.UUID:
+    attempt_id = new_id()
+    values = {"id": attempt_id, "account_hash": account_hash, "client_hash": client_hash, "now": now}
+    since = now - timedelta(seconds=room.settings.attempts_window_s)
+    async with room.database.system_tx() as connection:
+        await connection.execute(_QUERIES["failure_add"], values)
+    async with room.database.system_tx() as connection:
+        counted = await one(connection, _QUERIES["failures_count"], {**values, "since": since})
+    limit = room.settings.attempts_max
+    if counted is not None and (counted["account"] > limit or counted["client"] > limit * ATTEMPTS_PER_CLIENT_FACTOR):
+        raise TooManyRequests(
+            "Too many wrong sign-ins.", "Wait a while, or ask an administrator for a one-time sign-in.", retry_after_s=room.settings.attempts_window_s
+        )
+    return attempt_id
+
+
+async def _find_account(room: SignIn, organisation: str, login: str) -> tuple[uuid.UUID | None, dict[str, Any] | None]:
+    try:
+        tenant = await find_tenant(room.database, organisation)
+    except NotFound:
+        return None, None
+    async with room.database.system_tx() as connection:
+        values = {"tenant_id": tenant.id, "login_hash": login_hash(room.keyring, tenant.id, login)}
+        return tenant.id, await one(connection, _QUERIES["account_by_login"], values)
+
+
+def _installation_digest(keyring: KeyRing, text: str) -> bytes:
+    key = keyring.get_or_create(KeyOwner(INSTALLATION, "tenant", INSTALLATION)).derive("sign-in")
+    return keyed_digest(key, "sign-in", text.encode())
+
+
+async def forget_old_sessions(database: Database, before: datetime) -> None:
+    """Remove sessions that ended before a moment."""
+    async with database.system_tx() as connection:
+        await connection.execute(_QUERIES["sessions_forget"], {"before": before})

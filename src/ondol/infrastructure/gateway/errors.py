@@ -1,0 +1,108 @@
+"""The one JSON shape in which `/v1` says that something failed: OpenAI's, with the request's id."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from dataclasses import dataclass
+
+import msgspec
+
+from ondol.core.errors import RequestError, TooManyRequests, UpstreamError
+from ondol.infrastructure.serving import UpstreamRateLimited
+from ondol.infrastructure.storage.postgres import DatabaseAway
+
+MESSAGE_CHARS_MAX = 1_000
+STORE_RETRY_AFTER_S = 5
+
+_TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
+_logger = logging.getLogger(__name__)
+
+
+class BodyTooLarge(RequestError):
+    """The request's body is larger than the installation allows."""
+
+    status = 413
+    code = "body_too_large"
+
+
+class BodyTooSlow(RequestError):
+    """The request's body did not arrive in time."""
+
+    status = 408
+    code = "body_too_slow"
+
+
+class MethodNotAllowed(RequestError):
+    """The path exists, but not for this method.
+
+    Args:
+        allowed: the methods it has, such as ``GET, HEAD``.
+    """
+
+    status = 405
+    code = "method_not_allowed"
+
+    def __init__(self, method: str, allowed: str) -> None:
+        super().__init__(f"{method} is not allowed here.", f"Use {allowed}.")
+        self.allowed = allowed
+
+
+class CallerLeft(Exception):  # noqa: N818 (no error: nobody is there to be told)
+    """The caller hung up before the answer was whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorAnswer:
+    """An error as it goes out."""
+
+    status: int
+    code: str
+    body: bytes
+    headers: tuple[tuple[bytes, bytes], ...]
+
+
+def verdict_of(error: Exception) -> tuple[int, str]:
+    """The HTTP status and the code of an error. Those that are not meant for callers are ``internal_error``."""
+    match error:
+        case RequestError() | UpstreamError():
+            return error.status, error.code
+        case DatabaseAway():
+            return 503, "store_unavailable"
+    return 500, "internal_error"
+
+
+def answer_to(error: Exception, request_id: uuid.UUID) -> ErrorAnswer:
+    """What the caller is told. The rest of an error that is not meant for callers is logged with the request's id."""
+    status, code = verdict_of(error)
+    kind = "upstream_error" if isinstance(error, UpstreamError) else "server_error" if status >= 500 else _TYPES.get(status, "invalid_request_error")
+    if isinstance(error, RequestError | UpstreamError):
+        message, hint = error.message, error.hint
+    elif isinstance(error, DatabaseAway):
+        _logger.error("store unavailable", extra={"request_id": str(request_id)})
+        message, hint = "A part of this installation is not available.", "Try again shortly."
+    else:
+        _logger.error("request failed", exc_info=error, extra={"request_id": str(request_id)})
+        message, hint = "Something failed inside.", f"Give this id to an administrator: {request_id}."
+    text = f"{message} {hint}".strip()[:MESSAGE_CHARS_MAX].encode("utf-8", "replace").decode()
+    param = error.param if isinstance(error, RequestError) else None
+    shape = {"message": text, "type": kind, "param": param, "code": code, "request_id": str(request_id)}
+    return ErrorAnswer(status, code, msgspec.json.encode({"error": shape}), _headers(error))
+
+
+def _headers(error: Exception) -> tuple[tuple[bytes, bytes], ...]:
+    headers: list[tuple[bytes, bytes]] = []
+    if isinstance(error, TooManyRequests | UpstreamRateLimited):
+        headers.append((b"retry-after", str(max(1, error.retry_after_s)).encode()))
+    if isinstance(error, DatabaseAway):
+        headers.append((b"retry-after", str(STORE_RETRY_AFTER_S).encode()))
+    if isinstance(error, RequestError) and error.status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
+    if isinstance(error, MethodNotAllowed):
+        headers.append((b"allow", error.allowed.encode("latin-1")))
+    if isinstance(error, BodyTooLarge | BodyTooSlow):
+        headers.append((b"connection", b"close"))
+    if isinstance(error, RequestError) and error.code == "budget_exceeded":
+        # OpenAI's clients repeat every 429 on their own; a spent budget does not come back in seconds.
+        headers.append((b"x-should-retry", b"false"))
+    return tuple(headers)

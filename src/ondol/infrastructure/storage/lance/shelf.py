@@ -1,0 +1,82 @@
+"""The open segments of a process."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Sequence
+from uuid import UUID
+
+import numpy
+from numpy.typing import NDArray
+
+from ondol.infrastructure.storage.lance.cache import ByteBoundedCache
+from ondol.infrastructure.storage.lance.reader import PostingCache, Postings, SegmentReader, open_segment, read_postings
+from ondol.infrastructure.storage.lance.root import IndexPlace, LanceRoot
+
+OPEN_SEGMENTS_MAX = 256
+OPEN_SEGMENT_BYTES_MAX = 512 << 20
+POSTING_CACHE_BYTES_MAX = 256 << 20
+POSTING_CACHE_COUNT_MAX = 200_000
+
+OPENING_LOCKS = 16
+"""So many different segments can be opened at once; two callers who want the same one wait for one reading."""
+
+
+class SegmentShelf:
+    """Keeps the segments used last open, and the posting lists used last in memory. Safe to share by threads.
+
+    Args:
+        root: where the segments are.
+        segment_count_max, segment_bytes_max: bounds of the open segments.
+        posting_bytes_max: bound of the posting lists.
+    """
+
+    def __init__(
+        self,
+        root: LanceRoot,
+        *,
+        segment_count_max: int = OPEN_SEGMENTS_MAX,
+        segment_bytes_max: int = OPEN_SEGMENT_BYTES_MAX,
+        posting_bytes_max: int = POSTING_CACHE_BYTES_MAX,
+    ) -> None:
+        self._root = root
+        self._readers: ByteBoundedCache[tuple[IndexPlace, UUID], SegmentReader] = ByteBoundedCache(segment_bytes_max, segment_count_max)
+        self._postings: PostingCache = ByteBoundedCache(posting_bytes_max, POSTING_CACHE_COUNT_MAX)
+        self._opening = [threading.Lock() for _ in range(OPENING_LOCKS)]
+
+    @property
+    def size_bytes(self) -> int:
+        """What open segments and posting lists occupy."""
+        return self._readers.size_bytes + self._postings.size_bytes
+
+    def open(self, place: IndexPlace, segment_ids: Iterable[UUID]) -> list[SegmentReader]:
+        """The segments, opened where they are not yet.
+
+        Raises:
+            SegmentGone: one was dropped.
+        """
+        return [self._reader(place, segment_id) for segment_id in segment_ids]
+
+    def postings(self, readers: Sequence[SegmentReader], term_hashes: NDArray[numpy.int64]) -> list[list[Postings | None]]:
+        """For each segment and each term its posting list, or None where the segment lacks the term.
+
+        Raises:
+            SegmentGone: files that were needed are gone; the segment is forgotten.
+        """
+        return read_postings(self._root, readers, term_hashes, self._postings)
+
+    def forget(self, place: IndexPlace, segment_ids: Iterable[UUID]) -> None:
+        """Closes segments that were dropped; their posting lists age out."""
+        for segment_id in segment_ids:
+            self._readers.discard((place, segment_id))
+
+    def _reader(self, place: IndexPlace, segment_id: UUID) -> SegmentReader:
+        known = self._readers.get((place, segment_id))
+        if known is not None:
+            return known
+        with self._opening[segment_id.int % OPENING_LOCKS]:
+            known = self._readers.get((place, segment_id))
+            if known is None:
+                known = open_segment(self._root, place, segment_id)
+                self._readers.put((place, segment_id), known, known.size_bytes)
+            return known

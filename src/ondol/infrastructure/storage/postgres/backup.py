@@ -1,0 +1,96 @@
+"""Backup and restore of the database, by the owner's own policy: under forced row-level security a plain pg_dump fails."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
+
+from ondol.core.errors import UserError
+from ondol.infrastructure.storage.postgres.database import DatabaseAddresses
+from ondol.infrastructure.storage.postgres.embedded import binaries_folder
+from ondol.infrastructure.storage.postgres.roles import ensure_roles
+
+SCHEMAS = ("ondol", "ondol_migrations", "procrastinate")
+SECONDS_MAX = 24 * 3600
+
+
+def back_up(addresses: DatabaseAddresses, file: Path) -> None:
+    """Dump all schemas of the platform into one compressed file.
+
+    Raises:
+        UserError: when pg_dump fails, with what it said.
+    """
+    chosen = [option for schema in SCHEMAS for option in ("--schema", schema)]
+    _run("pg_dump", addresses.owner, ["--format=custom", "--enable-row-security", "--file", str(file), *chosen])
+    file.chmod(0o600)
+
+
+def restore(addresses: DatabaseAddresses, file: Path, *, replace: bool) -> None:
+    """Put a dump in the place of what the database holds.
+
+    Args:
+        replace: also where the database holds tenants.
+
+    Raises:
+        UserError: when the database holds tenants and `replace` is not given, or pg_restore fails: the database is then as it was.
+    """
+    if not file.is_file():
+        raise UserError(f"{file} is not there.", "Give the database.dump of a backup.")
+    with psycopg.connect(addresses.owner, autocommit=True) as owner:
+        ensure_roles(owner, addresses)
+        if not replace and _holds_tenants(owner):
+            raise UserError("The database holds tenants.", "`--replace` puts the backup in their place.")
+        with owner.transaction():
+            for schema in SCHEMAS:
+                aside = sql.Identifier(f"{schema}_replaced")
+                owner.execute(sql.SQL("drop schema if exists {} cascade").format(aside))
+                if owner.execute("select 1 from pg_namespace where nspname = %s", (schema,)).fetchone():
+                    owner.execute(sql.SQL("alter schema {} rename to {}").format(sql.Identifier(schema), aside))
+        try:
+            _run("pg_restore", addresses.owner, ["--no-owner", "--exit-on-error", "--single-transaction", str(file)])
+        except UserError:
+            _put_back(owner)
+            raise
+        for schema in SCHEMAS:
+            owner.execute(sql.SQL("drop schema if exists {} cascade").format(sql.Identifier(f"{schema}_replaced")))
+
+
+def _put_back(owner: psycopg.Connection[Any]) -> None:
+    with owner.transaction():
+        for schema in SCHEMAS:
+            if owner.execute("select 1 from pg_namespace where nspname = %s", (f"{schema}_replaced",)).fetchone():
+                owner.execute(sql.SQL("drop schema if exists {} cascade").format(sql.Identifier(schema)))
+                owner.execute(sql.SQL("alter schema {} rename to {}").format(sql.Identifier(f"{schema}_replaced"), sql.Identifier(schema)))
+
+
+def _holds_tenants(owner: psycopg.Connection[Any]) -> bool:
+    if not owner.execute("select to_regclass('ondol.tenants')").fetchone()[0]:  # type: ignore[index]
+        return False
+    return owner.execute("select 1 from ondol.tenants limit 1").fetchone() is not None
+
+
+def _run(program: str, address: str, options: list[str]) -> None:
+    parts = conninfo_to_dict(address)
+    environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "PGPASSWORD": str(parts.pop("password", ""))}
+    places = [f"--{option}={parts[name]}" for name, option in (("host", "host"), ("port", "port"), ("user", "username"), ("dbname", "dbname")) if name in parts]
+    done = subprocess.run(
+        [_program(program), *places, "--no-password", *options],
+        env=environment, capture_output=True, text=True, timeout=SECONDS_MAX, check=False,
+    )  # fmt: skip
+    if done.returncode != 0:
+        reason = done.stderr.strip().splitlines()
+        raise UserError(f"{program} failed: {reason[-1] if reason else 'no reason given'}", "Nothing was changed.")
+
+
+def _program(name: str) -> str:
+    bundled = binaries_folder() / name
+    found = str(bundled) if bundled.is_file() else shutil.which(name)
+    if found is None:
+        raise UserError(f"{name} is not installed.", "Install PostgreSQL's client programs.")
+    return found

@@ -1,0 +1,197 @@
+"""The ASGI application of one HTTP worker: `/v1` and health to the gateway, everything else to the console."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+
+import psycopg
+
+from ondol.application.assistant.answer import AssistantRoom, answer
+from ondol.application.assistant.store import find_assistant, list_assistants
+from ondol.application.assistant.types import MODEL_PREFIX
+from ondol.application.console import create_console
+from ondol.application.console.services import AssistantCard, ConsoleServices, OriginalFile, Profile
+from ondol.application.knowledge.originals import open_original
+from ondol.core.errors import NotFound, OndolError
+from ondol.infrastructure.access import sign_in as signing
+from ondol.infrastructure.access.callers import caller_of
+from ondol.infrastructure.access.keys import KeyDirectory
+from ondol.infrastructure.access.people import get_person, list_tenants
+from ondol.infrastructure.access.types import Principal
+from ondol.infrastructure.gateway import Caller, Door, ModelCard, RequestRecorder, create_gateway
+from ondol.infrastructure.gateway.types import AsgiApp, Receive, Scope, Send
+from ondol.infrastructure.serving import ChatUpstream
+from ondol.infrastructure.serving.types import ChatEvent, ChatRequest
+from ondol.wiring.platform import Platform, assistant_room
+from ondol.wiring.stores import base_url
+
+GATEWAY_PATHS = ("/v1/", "/healthz", "/readyz")
+
+
+@dataclass
+class Worker:
+    """What one HTTP worker holds beside the platform."""
+
+    platform: Platform
+    keys: KeyDirectory
+    recorder: RequestRecorder
+    organisations: dict[uuid.UUID, str] = field(default_factory=dict)
+    warm: bool = False
+
+    def assistants(self) -> AssistantRoom:
+        """The assistants' room."""
+        return assistant_room(self.platform, self.organisations)
+
+
+@contextlib.asynccontextmanager
+async def open_worker(platform: Platform) -> AsyncIterator[AsgiApp]:
+    """Build the application and keep what it needs in memory fresh for as long as this lasts."""
+    worker = Worker(platform, KeyDirectory(platform.database, platform.clock), RequestRecorder(platform.database))
+    await worker.keys.refresh()
+    await _refresh_organisations(worker)
+    fresh = asyncio.create_task(worker.keys.run())
+    warming = asyncio.create_task(_warm_up(worker))
+    try:
+        async with worker.recorder:
+            yield _application(worker)
+    finally:
+        for task in (fresh, warming):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+
+def _application(worker: Worker) -> AsgiApp:
+    gateway = create_gateway(_door(worker))
+    console: AsgiApp = create_console(_console_services(worker))
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope.get("path", "")
+        app = gateway if scope["type"] == "http" and path.startswith(GATEWAY_PATHS) else console
+        await app(scope, receive, send)
+
+    return application
+
+
+def _door(worker: Worker) -> Door:
+    platform = worker.platform
+    room = platform.sign_in
+    assistants = worker.assistants()
+
+    async def authenticate(headers: Mapping[str, str], _client: str) -> Caller:
+        principal = await caller_of(worker.keys, room, headers)
+        return Caller(principal.tenant_id, principal.person_id, principal.api_key_id)
+
+    async def list_models(caller: Caller) -> list[ModelCard]:
+        async with platform.database.tenant_tx(caller.tenant_id) as connection:
+            found = await list_assistants(connection)
+        return [ModelCard(item.model, int(item.created_at.timestamp()), "ondol") for item in found]
+
+    async def upstream(caller: Caller, model: str) -> ChatUpstream:
+        if not model.startswith(MODEL_PREFIX):
+            raise NotFound(f"There is no model called {model[:100]}.", "GET /v1/models lists what you may call.", code="model_not_found", param="model")
+        async with platform.database.tenant_tx(caller.tenant_id) as connection:
+            assistant = await find_assistant(connection, model.removeprefix(MODEL_PREFIX))
+
+        def stream(request: ChatRequest) -> AsyncIterator[ChatEvent]:
+            return answer(assistants, caller.tenant_id, caller.person_id, assistant, request)
+
+        return stream
+
+    async def ready() -> dict[str, str]:
+        failing: dict[str, str] = {}
+        try:
+            async with platform.database.system_tx() as connection:
+                await connection.execute("select 1")
+        except (OndolError, psycopg.Error):
+            failing["postgres"] = "does not answer"
+        if not worker.warm:
+            failing["index"] = "is being opened"
+        return failing
+
+    return Door(
+        authenticate=authenticate,
+        list_models=list_models,
+        upstream=upstream,
+        record=worker.recorder.record,
+        ready=ready,
+        now=platform.clock,
+        body_bytes_max=platform.settings.http.body_bytes_max,
+    )
+
+
+def _console_services(worker: Worker) -> ConsoleServices:
+    platform = worker.platform
+    room = platform.sign_in
+    database = platform.database
+
+    async def sign_in(organisation: str, login: str, password: str, client: str) -> str:
+        return await signing.sign_in(room, organisation, login, password, client)
+
+    async def sign_out(token: str) -> None:
+        await signing.sign_out(room, token)
+
+    async def principal(token: str) -> Principal | None:
+        return await signing.principal_of(room, token)
+
+    async def profile(who: Principal) -> Profile:
+        async with database.tenant_tx(who.tenant_id) as connection:
+            person = await get_person(connection, platform.keyring, who.tenant_id, who.person_id)
+        if who.tenant_id not in worker.organisations:
+            await _refresh_organisations(worker)
+        return Profile(person.name, person.login, worker.organisations.get(who.tenant_id, ""), person.roles)
+
+    async def one_time_valid(code: str) -> bool:
+        return await signing.one_time_valid(room, code)
+
+    async def redeem_one_time(code: str, new_password: str, _client: str) -> str:
+        return await signing.redeem_one_time(room, code, new_password)
+
+    async def assistants(who: Principal) -> list[AssistantCard]:
+        async with database.tenant_tx(who.tenant_id) as connection:
+            return [AssistantCard(item.name, item.model, _title(item.settings, item.name)) for item in await list_assistants(connection)]
+
+    async def organisations() -> list[str]:
+        return [tenant.slug for tenant in await list_tenants(database)]
+
+    async def original(who: Principal, version_id: uuid.UUID) -> OriginalFile:
+        opened = await open_original(platform.knowledge, who.tenant_id, who.person_id, version_id)
+        return OriginalFile(opened.media_type, opened.file_name, opened.chunks)
+
+    return ConsoleServices(
+        sign_in=sign_in,
+        sign_out=sign_out,
+        principal=principal,
+        profile=profile,
+        one_time_valid=one_time_valid,
+        redeem_one_time=redeem_one_time,
+        assistants=assistants,
+        organisations=organisations,
+        original=original,
+        public_https=base_url(platform.settings).startswith("https://"),
+        session_hours=platform.settings.sign_in.session_hours,
+    )
+
+
+async def _refresh_organisations(worker: Worker) -> None:
+    worker.organisations.update({tenant.id: tenant.name for tenant in await list_tenants(worker.platform.database)})
+
+
+async def _warm_up(worker: Worker) -> None:
+    """Import and open what the first question would otherwise wait for."""
+    await asyncio.to_thread(worker.platform.lance.warm_up)
+    from ondol.application.knowledge.index import analyse
+
+    await asyncio.to_thread(analyse, "준비 ready")
+    worker.warm = True
+
+
+def _title(settings: Mapping[str, object], name: str) -> str:
+    title = settings.get("title")
+    if isinstance(title, dict):
+        return " · ".join(dict.fromkeys(str(text) for text in title.values())) or name
+    return str(title or name)

@@ -1,0 +1,130 @@
+"""The stores of an installation, opened, and what the rooms are built on."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+from ondol.application.assistant.answer import AssistantRoom, Generator
+from ondol.application.declaration import DeclarationRoom
+from ondol.application.knowledge.content import OpenedTexts
+from ondol.application.knowledge.rooms import Knowledge
+from ondol.application.knowledge.search import IndexStates
+from ondol.core.clock import Clock, utc_now
+from ondol.core.config import Settings
+from ondol.infrastructure.access.audiences import VisibleAudiences
+from ondol.infrastructure.access.sign_in import SignIn
+from ondol.infrastructure.storage.blobs import EnvironmentKeyProvider, FileKeyProvider, KeyProvider, KeyRing, SealedBlobs, open_store
+from ondol.infrastructure.storage.folder import DataFolder, open_folder
+from ondol.infrastructure.storage.lance import LanceRoot, SegmentShelf
+from ondol.infrastructure.storage.postgres import Database, DatabaseAddresses
+from ondol.wiring.stores import Stores
+
+
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """Everything below the rooms, opened."""
+
+    settings: Settings
+    folder: DataFolder
+    database: Database
+    keyring: KeyRing
+    blobs: SealedBlobs
+    lance: LanceRoot
+    knowledge: Knowledge
+    clock: Clock
+
+    @property
+    def declaration_room(self) -> DeclarationRoom:
+        """What applying and exporting declarations works with."""
+        return DeclarationRoom(self.database, self.keyring, self.settings.sign_in, self.clock)
+
+    @property
+    def sign_in(self) -> SignIn:
+        """What signing in works with."""
+        return SignIn(self.database, self.keyring, self.settings.sign_in, self.clock)
+
+
+@contextlib.asynccontextmanager
+async def open_platform(settings: Settings, *, clock: Clock = utc_now) -> AsyncIterator[Platform]:
+    """Open the stores for a command or a worker.
+
+    Where nobody runs the embedded Postgres of the data folder it is started for as long as this lasts; otherwise the running one is used.
+
+    Raises:
+        DataFolderError: when the stores cannot be opened or do not come up.
+    """
+    folder = open_folder(settings.data_dir)
+    stores = Stores(settings, folder)
+    owns = stores.is_embedded and stores.acquire()
+    try:
+        if owns:
+            await asyncio.to_thread(stores.start)
+            await asyncio.to_thread(stores.prepare)
+        elif stores.is_embedded:
+            await asyncio.to_thread(stores.wait_until_current)
+        else:
+            await asyncio.to_thread(stores.prepare)
+        platform = _build(settings, folder, stores.addresses(), clock)
+        try:
+            yield platform
+        finally:
+            await platform.database.close()
+            await asyncio.to_thread(platform.lance.close)
+    finally:
+        if owns:
+            await asyncio.to_thread(stores.stop)
+
+
+def assistant_room(platform: Platform, organisations: Mapping[uuid.UUID, str]) -> AssistantRoom:
+    """The assistants' room, with a generative model when the settings name one.
+
+    Args:
+        organisations: readable names by tenant, kept up to date by whoever passes it.
+    """
+    model = platform.settings.model
+    generator = None
+    if model.base_url or model.api_key:
+        from ondol.infrastructure.serving import OpenAICompatible
+
+        provider = OpenAICompatible(model.base_url or "https://api.openai.com/v1", model.api_key, model.name, float(model.timeout_s))
+        generator = Generator(model.name, provider.stream, model.context_tokens)
+    return AssistantRoom(platform.knowledge, IndexStates(), generator, lambda tenant_id: organisations.get(tenant_id, ""))
+
+
+def key_provider(settings: Settings, folder: DataFolder) -> KeyProvider:
+    """Whoever wraps the data keys."""
+    if settings.keys.provider == "environment":
+        return EnvironmentKeyProvider.from_environment(os.environ)
+    return FileKeyProvider.open_or_create(Path(settings.keys.file) if settings.keys.file else folder.root_key)
+
+
+
+
+def _build(settings: Settings, folder: DataFolder, addresses: DatabaseAddresses, clock: Clock) -> Platform:
+    storage = settings.storage
+    database = Database(addresses, pool_max=settings.database.pool_max, statement_timeout_ms=settings.database.statement_timeout_ms)
+    keyring = KeyRing(open_store(storage.keyring_url or folder.keyring), key_provider(settings, folder))
+    blobs = SealedBlobs(open_store(storage.blobs_url or folder.blobs), keyring)
+    lance = LanceRoot(storage.lance_url or folder.lance)
+    half = storage.index_cache_mb * 2**20 // 2
+    shelf = SegmentShelf(lance, segment_bytes_max=half, posting_bytes_max=half)
+    knowledge = Knowledge(
+        database=database,
+        keyring=keyring,
+        blobs=blobs,
+        lance=lance,
+        shelf=shelf,
+        visible=VisibleAudiences(),
+        texts=OpenedTexts(blobs),
+        clock=clock,
+    )
+    return Platform(settings, folder, database, keyring, blobs, lance, knowledge, clock)
