@@ -99,12 +99,11 @@ def npm_ci(folder: Path) -> None:
 
 
 def prepare(assets: Sequence[Asset], vendor: Path, workshop: Path, wanted: str) -> None:
-    """Fetch the packages into the workshop folder, check each named file, and put all of them into the vendor folder in one move.
+    """Check each named file of the packages in the workshop folder, and put all of them into the vendor folder in one move.
 
     Raises:
         AssetError: when a file is missing or its digest differs.
     """
-    fetch(workshop)
     fresh = vendor.with_name(f"{vendor.name}.new")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
@@ -168,6 +167,7 @@ def main(arguments: Sequence[str]) -> int:
         assets = read_assets(table)
         wanted = digest_of(table, FRONTEND / "package.json", FRONTEND / "package-lock.json")
         if not is_current(assets, VENDOR, wanted):
+            fetch(WORKSHOP)
             prepare(assets, VENDOR, WORKSHOP, wanted)
     except AssetError as error:
         print(f"assets: {error}", file=sys.stderr)

@@ -1,12 +1,17 @@
 #!/bin/sh
 # Print the Python to build the virtual environment with: the one asked for, or the first on the path that will do.
-# Otherwise say what is missing and how to get it.
+# Otherwise say what is missing and how to get it. Run from the top of the project; requirements/pythons names the versions.
 
-usable='import sys; sys.exit(not ((3, 11) <= sys.version_info[:2] <= (3, 13) and sys.maxsize > 2**32))'
 asked="$1"
+versions=$(cat requirements/pythons)
+listed=$(echo $versions | sed 's/ /, /g')
+usable='import sys; sys.exit("%d.%d" % sys.version_info[:2] not in sys.argv[1:] or sys.maxsize <= 2**32)'
+lacking=''
 
-for candidate in ${asked:-python3 python3.13 python3.12 python3.11}; do
-  if command -v "$candidate" >/dev/null 2>&1 && "$candidate" -c "$usable" >/dev/null 2>&1; then
+named=''
+for version in $versions; do named="python$version $named"; done
+for candidate in ${asked:-python3 $named}; do
+  if command -v "$candidate" >/dev/null 2>&1 && "$candidate" -c "$usable" $versions >/dev/null 2>&1; then
     if "$candidate" -c 'import venv, ensurepip' >/dev/null 2>&1; then
       echo "$candidate"
       exit 0
@@ -16,11 +21,12 @@ for candidate in ${asked:-python3 python3.13 python3.12 python3.11}; do
 done
 
 if [ -n "$lacking" ]; then
-  echo "Python's own \`venv\` is missing from $lacking. On Debian and Ubuntu: apt install python3-venv" >&2
+  echo "The \`venv\` module of $lacking is not complete. On Debian and Ubuntu: apt install python3-venv" >&2
 elif [ -n "$asked" ]; then
-  echo "$asked is not a Python that Ondol runs on: it needs 3.11, 3.12 or 3.13 (64 bits). Try: make PYTHON=/path/to/python3.12 ..." >&2
+  echo "$asked is not a Python that Ondol runs on: it needs one of $listed, 64 bits. For example: make PYTHON=/usr/bin/python3.12 up" >&2
 else
-  echo "Ondol needs Python 3.11, 3.12 or 3.13 (64 bits); python3 here is: $(python3 -V 2>&1 || true)." >&2
-  echo "Install one (Debian, Ubuntu: apt install python3 python3-venv; macOS: brew install python@3.12), or name it: make PYTHON=/path/to/python3.12 ..." >&2
+  found=$(python3 -V 2>/dev/null || echo 'not there')
+  echo "Ondol runs on Python $listed (64 bits); python3 here is ${found#Python }." >&2
+  echo "Install one of them (Debian, Ubuntu: apt install python3 python3-venv; macOS: brew install python@3.12) or name it: make PYTHON=/path/to/python3.12 up" >&2
 fi
 exit 1

@@ -1,4 +1,4 @@
-"""Check the lock files of `requirements/`: each version has a wheel for every platform and Python that Ondol supports.
+"""Check the lock files of `requirements/`: each version has a wheel for every platform and every Python that `requirements/pythons` names.
 
 Run by `make lock`. It asks the package index, as configured for uv; nothing is installed.
 """
@@ -13,7 +13,6 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parent.parent
 LOCKS = ("bootstrap", "default", "build", "dev")
 PLATFORMS = ("x86_64-manylinux_2_28", "aarch64-manylinux_2_28", "aarch64-apple-darwin")
-PYTHONS = ("3.11", "3.12", "3.13")
 SECONDS_MAX = 300
 
 
@@ -35,13 +34,14 @@ def main() -> int:
     """Run as a program. Returns the exit status."""
     lines = [line for name in LOCKS for line in pinned((PROJECT / "requirements" / f"{name}.lock").read_text("utf-8"))]
     failures = 0
+    pythons = (PROJECT / "requirements" / "pythons").read_text("utf-8").split()
     for platform in PLATFORMS:
-        for python in PYTHONS:
+        for python in pythons:
             complaint = lacking_wheels("\n".join(lines), platform, python)
             if complaint:
                 failures += 1
                 print(f"{platform}, Python {python}:\n{complaint}", file=sys.stderr)
-    print(f"{len(lines)} versions on {len(PLATFORMS)} platforms and {len(PYTHONS)} Pythons: {failures} combinations lack a wheel")
+    print(f"{len(lines)} versions on {len(PLATFORMS)} platforms and {len(pythons)} Pythons: {failures} combinations lack a wheel")
     return 1 if failures else 0
 
 

@@ -48,19 +48,19 @@ def status(context: click.Context, as_json: bool) -> None:
 
     async def work(platform: Platform) -> None:
         with psycopg.connect(platform.database.addresses.owner) as owner:
-            size = owner.execute("select pg_database_size(current_database())").fetchone()
+            size = (owner.execute("select pg_database_size(current_database())").fetchone() or (0,))[0]
             ran = owner.execute("select name, ran_at from ondol_migrations.done order by number").fetchall()
             version = owner.info.server_version
         found = {
             "server": f"{version // 10000}.{version % 10000}",
             "embedded": not platform.settings.database.url,
-            "size_bytes": size[0] if size else 0,
+            "size_bytes": size,
             "migrations": [{"name": name, "ran_at": ran_at} for name, ran_at in ran],
         }
         if as_json:
             print_json(found)
             return
-        say(f"PostgreSQL {found['server']}, {'embedded' if found['embedded'] else 'your own'}, {found['size_bytes'] // 2**20:,} MiB")
+        say(f"PostgreSQL {found['server']}, {'embedded' if found['embedded'] else 'your own'}, {size // 2**20:,} MiB")
         print_table([{"migration": name, "ran_at": ran_at} for name, ran_at in ran], "No migration has run.")
 
     with_platform(settings_of(context), work)

@@ -56,10 +56,12 @@ def walk(context: click.Context, artefact: uuid.UUID, tenant: str, forward: bool
     from ondol.infrastructure.access.people import find_tenant
     from ondol.infrastructure.ledger import ancestors, descendants
 
+    walk_on = descendants if forward else ancestors
+
     async def work(platform: Platform) -> None:
         where = await find_tenant(platform.database, tenant)
         async with platform.database.tenant_tx(where.id) as connection:
-            found = await (descendants if forward else ancestors)(connection, where.id, artefact)
+            found = await walk_on(connection, where.id, artefact)
         rows = [{"depth": item.depth, "relation": item.relation, "kind": item.kind, "id": item.id} for item in found.reached]
         if as_json:
             print_json(rows)

@@ -165,7 +165,9 @@ class FakeGateway:
         await send({"type": "http.response.body", "body": json.dumps({"error": error}).encode()})
 
 
-def delta(content: str | None = None, *, stage: str | None = None, finish: str | None = None, extension: dict[str, Any] | None = None) -> dict[str, Any]:
+def delta(
+    content: str | None = None, *, stage: str | None = None, finish: str | None = None, extension: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """One chunk of a completion stream."""
     chunk: dict[str, Any] = {"object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {}, "finish_reason": finish}]}
     if content is not None:
@@ -251,3 +253,17 @@ def running(fakes: FakeServices) -> Iterator[Running]:
         finally:
             server.should_exit = True
             thread.join(timeout=10)
+
+
+@dataclass(frozen=True)
+class Scripts:
+    """How tests write what the gateway plays."""
+
+    delta: Callable[..., dict[str, Any]]
+    source: Callable[..., dict[str, Any]]
+    answered: Callable[..., list[dict[str, Any]]]
+
+
+@pytest.fixture
+def scripts() -> Scripts:
+    return Scripts(delta, source, answered)

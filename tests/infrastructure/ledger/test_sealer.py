@@ -11,6 +11,7 @@ import psycopg
 import pytest
 from psycopg.rows import DictRow
 
+from ondol.core.errors import LedgerBroken
 from ondol.infrastructure.ledger import LedgerSigner, PublicKeys, SealedBatch, Unsealed, chain_head, record, run_sealer, seal_once, unsealed, verify
 from ondol.infrastructure.ledger.chain import BATCH_EVENTS_MAX, GENESIS_DIGEST
 from ondol.infrastructure.ledger.sealer import SEALER_LOCK
@@ -157,6 +158,17 @@ async def test_a_sealer_that_dies_leaves_nothing_half_sealed(
     after = await seal_once(database, signer, now)
     assert after is not None
     assert (after.number, after.event_count, after.previous_digest) == (2, 3, before.digest)
+
+
+async def test_an_event_that_cannot_be_placed_stops_its_batch(
+    database: Database, tenant_ids: Tenants, owner: Owner, signer: LedgerSigner, now: datetime
+) -> None:
+    ids = await write(database, tenant_ids[0], 3, now)
+    await owner.execute("create function skip() returns trigger language plpgsql as $$ begin return null; end $$")
+    await owner.execute(f"create trigger skip before update on ledger_events for each row when (old.id = '{ids[1]}') execute function skip()")
+    with pytest.raises(LedgerBroken, match="3 events and found 2"):
+        await seal_once(database, signer, now)
+    assert (await chain_head(database), (await unsealed(database)).count) == (None, 3)
 
 
 async def test_an_error_while_signing_leaves_nothing_half_sealed(

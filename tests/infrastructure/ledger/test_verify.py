@@ -29,7 +29,7 @@ from ondol.infrastructure.ledger import (
     seal_once,
     verify,
 )
-from ondol.infrastructure.ledger.chain import batch_digest
+from ondol.infrastructure.ledger.chain import batch_digest, sign_batch
 from ondol.infrastructure.ledger.events import digest_of, event_of
 from ondol.infrastructure.storage.postgres import Database, load_queries
 
@@ -361,6 +361,23 @@ async def test_an_end_that_was_sealed_anew_shows_against_a_remembered_head_only(
     assert (await verify(database, sealed.keys)).batches == BATCHES
     with pytest.raises(LedgerBroken, match="written anew"):
         await verify(database, sealed.keys, expected_head=sealed.whole.head)
+
+
+@pytest.mark.parametrize("number", range(1, BATCHES))
+async def test_a_batch_that_the_key_itself_signed_anew_does_not_fit_the_next(
+    database: Database, owner: Owner, sealed: Sealed, now: datetime, number: int
+) -> None:
+    """Whoever holds the private key can sign another batch, but then has to sign every later one anew too."""
+    row = await (await owner.execute("select * from ledger_batches where number = %s", (number,))).fetchone()
+    assert row is not None
+    covered = {name: row[name] for name in ("number", "event_count", "root", "previous_digest")}
+    forged = sign_batch(sealed.signer, **covered, sealed_at=now - timedelta(days=1))
+    await owner.execute(
+        "update ledger_batches set sealed_at = %s, digest = %s, signature = %s where number = %s",
+        (forged.sealed_at, forged.digest, forged.signature, number),
+    )
+    with pytest.raises(LedgerBroken, match=f"Batch {number + 1} does not continue the batch before it"):
+        await verify(database, sealed.keys)
 
 
 async def test_an_older_head_is_still_there_after_the_chain_grew(database: Database, sealed: Sealed, tenant_ids: Tenants, now: datetime) -> None:

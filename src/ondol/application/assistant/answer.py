@@ -122,7 +122,7 @@ def _search_text(request: ChatRequest, question: str) -> str:
 
 
 def _answer_by_extraction(question: str, language: Language, found: Found) -> _Answered:
-    draft = extract(question, found.evidence, found.result.term_weights)
+    draft = extract(question, found.evidence, found.term_weights)
     if not draft.sentences:
         text = REFUSALS[language]
         return _Answered(text, (), "refused", "extractive", None, _usage(question, text))

@@ -39,7 +39,7 @@ def visitor_cookie(services: ConsoleServices) -> str:
 
 
 def set_cookie(response: Response, services: ConsoleServices, name: str, value: str, *, seconds: int | None) -> None:
-    """Set a cookie as all of the console's are: HttpOnly, SameSite=Strict, the whole site, Secure on HTTPS. `seconds` None: until the browser closes."""
+    """Set a cookie as all of ours are: HttpOnly, SameSite=Strict, whole site, Secure on HTTPS. `seconds` None: until the browser closes."""
     response.set_cookie(name, value, max_age=seconds, path="/", secure=services.public_https, httponly=True, samesite="strict")
 
 

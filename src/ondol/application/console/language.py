@@ -41,7 +41,9 @@ def asked_language(request: Request) -> Language | None:
 
 def choose_language(request: Request) -> Language:
     """The language of the answer to this request."""
-    return asked_language(request) or _known(request.cookies.get(LANGUAGE_COOKIE, "")) or _accepted(request.headers.get("accept-language", "")) or "ko"
+    return (
+        asked_language(request) or _known(request.cookies.get(LANGUAGE_COOKIE, "")) or _accepted(request.headers.get("accept-language", "")) or "ko"
+    )
 
 
 def other_language(language: Language) -> Language:

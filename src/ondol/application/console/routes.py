@@ -104,11 +104,18 @@ def _add_sign_in(router: APIRouter, site: Site) -> None:
 def _add_welcome(router: APIRouter, site: Site) -> None:
     def form(request: Request, code: str, problem: str, status: int) -> Response:
         other = urlencode({"code": code, "lang": other_language(choose_language(request))})
-        values = {"code": code, "problem": problem, "other_language_url": f"/welcome?{other}", "characters_min": site.services.password_characters_min}
+        values = {
+            "code": code,
+            "problem": problem,
+            "other_language_url": f"/welcome?{other}",
+            "characters_min": site.services.password_characters_min,
+        }
         return entry_page(site, request, "welcome.html", values, status=status)
 
     def spent(request: Request) -> Response:
-        return page(site, request, "error.html", {"title": "welcome.spent.title", "body": "welcome.spent.body", "status": None}, status=HTTPStatus.GONE)
+        return page(
+            site, request, "error.html", {"title": "welcome.spent.title", "body": "welcome.spent.body", "status": None}, status=HTTPStatus.GONE
+        )
 
     @router.get("/welcome")
     async def welcome(request: Request) -> Response:

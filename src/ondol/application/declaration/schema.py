@@ -28,7 +28,7 @@ class PersonEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str = ""
     kind: PersonKind = "person"
     clearance: SecurityClass = "public"
-    roles: list[Role] = ["member"]
+    roles: list[Role] = msgspec.field(default_factory=lambda: ["member"])
     groups: list[str] = []
 
 

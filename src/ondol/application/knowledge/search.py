@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ondol.application.knowledge import store
-from ondol.application.knowledge.index import Hit, SearchResult, search_segments
+from ondol.application.knowledge.index import Hit, query_terms, query_words, rank
 from ondol.application.knowledge.rooms import Knowledge
-from ondol.core.errors import KeyDestroyed, NotFound
+from ondol.core.errors import Conflict, KeyDestroyed, NotFound
 from ondol.infrastructure.access.types import Visible
 from ondol.infrastructure.storage.lance import IndexPlace, SegmentGone
 
@@ -41,8 +41,8 @@ class Evidence:
     """A passage that was found, confirmed and opened.
 
     Attributes:
-        score: BM25 over what this caller may read.
-        text: the passage, and `sentences_from` the offset of its first character in the document's text.
+        hit: where it was found; its score is BM25 over what this caller may read.
+        text: the passage.
     """
 
     hit: Hit
@@ -54,10 +54,14 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The outcome of a search."""
+    """The outcome of a search.
+
+    Attributes:
+        term_weights: each term of the question and its weight among what the caller may read.
+    """
 
     evidence: tuple[Evidence, ...]
-    result: SearchResult
+    term_weights: Mapping[str, float]
     base_id: uuid.UUID
     index_version_id: uuid.UUID | None
     revision: int
@@ -100,24 +104,39 @@ async def search(
     Raises:
         NotFound: when the base is gone.
     """
+    found: Found | None = None
     for _ in range(REFRESHES_MAX):
         now = room.clock()
         visible, base, state = await _state_of(room, states, tenant_id, person_id, base_id, now)
-        if state is None or not state.segment_ids:
-            return Found((), SearchResult.empty(), base.id, base.active_index_id, base.revision, visible.epoch)
-        try:
-            term_key = room.tenant_key(tenant_id, "terms")
-            result = await asyncio.to_thread(
-                search_segments, room.shelf, state.place, state.segment_ids, state.masked, visible.audience_ids, question, term_key, limit=limit
-            )
-        except SegmentGone:
-            states.forget(base_id)
-            continue
-        evidence = await _confirm(room, tenant_id, visible, result.hits, now)
-        if len(evidence) == len(result.hits):
-            return Found(evidence, result, base.id, base.active_index_id, base.revision, visible.epoch)
+        evidence: tuple[Evidence, ...] = ()
+        term_weights: Mapping[str, float] = {}
+        confirmed = True
+        if state is not None and state.segment_ids:
+            try:
+                hits, term_weights = await asyncio.to_thread(_rank, room, tenant_id, state, visible, question, limit)
+            except SegmentGone:
+                states.forget(base_id)
+                continue
+            evidence = await _confirm(room, tenant_id, visible, hits, now)
+            confirmed = len(evidence) == len(hits)
+        found = Found(evidence, term_weights, base.id, base.active_index_id, base.revision, visible.epoch)
+        if confirmed:
+            return found
         states.forget(base_id)
-    return Found(evidence, result, base.id, base.active_index_id, base.revision, visible.epoch)
+    if found is None:
+        raise Conflict("The index was replaced again and again while it was searched.", "Try again shortly.", code="index_busy")
+    return found
+
+
+def _rank(
+    room: Knowledge, tenant_id: uuid.UUID, state: IndexState, visible: Visible, question: str, limit: int
+) -> tuple[tuple[Hit, ...], dict[str, float]]:
+    words = query_words(question)
+    readers = room.shelf.open(state.place, state.segment_ids)
+    ranking = rank(
+        room.shelf, readers, query_terms(words, room.tenant_key(tenant_id, "terms")), visible.audience_ids, state.masked, limit=limit
+    )
+    return ranking.hits, dict(zip(words, ranking.term_weights, strict=False))
 
 
 async def _state_of(

@@ -4,36 +4,42 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Sequence
 from datetime import timedelta
 
 from ondol.application.knowledge import store
-from ondol.application.knowledge.index import merge_segments
 from ondol.application.knowledge.rooms import Knowledge
 from ondol.core.ids import new_id
 from ondol.infrastructure.ledger import Link, NewArtefact, add_artefacts, add_links, record
-from ondol.infrastructure.storage.lance import IndexPlace
+from ondol.infrastructure.storage.lance import IndexPlace, merge_segments
 from ondol.infrastructure.storage.postgres import one, rows
 
 SEGMENTS_MAX = 8
 """More live segments than this are merged into one when a run ends."""
+
+MERGED_PASSAGES_MAX = 500_000
+"""A merged segment holds at most so many passages."""
 
 DROP_AFTER_S = 60
 """A replaced segment stays this long on disk: readers that began before the merge end or notice."""
 
 
 async def merge_if_many(room: Knowledge, tenant_id: uuid.UUID, base_id: uuid.UUID, *, segments_max: int = SEGMENTS_MAX) -> bool:
-    """Build one clean segment out of all, when there are more than `segments_max`, and put it in their place. The caller is the base's one writer."""
+    """Build one clean segment out of the small ones, when there are more than `segments_max`, and put it in their place.
+
+    The caller is the base's one writer.
+    """
     now = room.clock()
     async with room.database.tenant_tx(tenant_id) as connection:
         base = await store.get_base(connection, base_id)
         if base.active_index_id is None:
             return False
-        segments = [segment_id for segment_id, _ in await store.live_segments(connection, base.active_index_id)]
-        if len(segments) <= segments_max:
+        segments = _small_ones(await store.live_segments(connection, base.active_index_id), segments_max)
+        if not segments:
             return False
         retired = await store.retired_versions(connection, base.active_index_id)
     place = IndexPlace(tenant_id, base_id, base.active_index_id)
-    merged = await asyncio.to_thread(merge_segments, room.lance, room.shelf, place, segments, retired, new_id())
+    merged = await asyncio.to_thread(merge_segments, room.lance, place, segments, retired, new_id())
     async with room.database.tenant_tx(tenant_id) as connection:
         await connection.execute(store.QUERIES["segments_drop"], {"ids": segments, "now": now})
         if merged is not None:
@@ -45,6 +51,20 @@ async def merge_if_many(room: Knowledge, tenant_id: uuid.UUID, base_id: uuid.UUI
         body = {"base": base_id, "from": segments, "to": merged.segment_id if merged else None}
         await record(connection, tenant_id, kind="index.merged", actor_id=None, body=body, now=now)
     return True
+
+
+def _small_ones(segments: Sequence[tuple[uuid.UUID, int]], segments_max: int) -> list[uuid.UUID]:
+    """The smallest segments that together fill one; none while there are few."""
+    if len(segments) <= segments_max:
+        return []
+    chosen: list[uuid.UUID] = []
+    passages = 0
+    for segment_id, passage_count in sorted(segments, key=lambda item: item[1]):
+        if passages + passage_count > MERGED_PASSAGES_MAX:
+            break
+        passages += passage_count
+        chosen.append(segment_id)
+    return chosen if len(chosen) > 1 else []
 
 
 async def drop_replaced(room: Knowledge, tenant_id: uuid.UUID) -> int:

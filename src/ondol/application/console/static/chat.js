@@ -253,6 +253,7 @@ function prepare() {
   document.addEventListener("keydown", handleKey);
   prepareShortcuts();
   prepareLanguageSwitch();
+  send.disabled = false;
 }
 
 if (composer) prepare();

@@ -40,7 +40,7 @@ IDENTIFIER_PARTS_MAX = 32
 BIGRAM_MARK = "~"
 
 BIGRAM_WEIGHT = 0.5
-"""Bigrams repeat what the morphemes say, so they count half. Measured on KorQuAD: R@1 rises from .912 (weight 1) to .918."""
+"""Bigrams repeat what the morphemes say, so they count half. KorQuAD R@1, k1 = 1.2: .905 (weight 1), .909 (0.7), .912 (0.5), .915 (0.4)."""
 
 _HANGUL = "가-힣"
 _HAN_KANA = "\u3005\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
@@ -249,7 +249,7 @@ def _stemmer() -> Stemmer:
     """This thread's stemmer: the object is not safe to share."""
     stemmer: Stemmer | None = getattr(_threads, "stemmer", None)
     if stemmer is None:
-        import Stemmer as snowball
+        from Stemmer import Stemmer
 
-        stemmer = _threads.stemmer = snowball.Stemmer("english")
+        stemmer = _threads.stemmer = Stemmer("english")
     return stemmer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -154,7 +155,7 @@ class _Draft:
         cuts = numpy.searchsorted(counts, numpy.arange(SLICE_TERMS_MAX, len(numbers), SLICE_TERMS_MAX)) + 1
         bounds = [0, *(int(cut) for cut in numpy.unique(cuts) if cut < len(distinct)), len(distinct)]
         ranks = rank_of_number[numbers]
-        for first, end in zip(bounds[:-1], bounds[1:], strict=True):
+        for first, end in itertools.pairwise(bounds):
             inside = (ranks >= first) & (ranks < end) if len(bounds) > 2 else slice(None)
             packed = ((ranks[inside] - numpy.uint32(first)).astype(numpy.uint64) << numpy.uint64(_ORDINAL_BITS)) | ordinals[inside]
             yield _counted(distinct[first:end], packed)

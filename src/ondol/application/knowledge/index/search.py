@@ -23,15 +23,16 @@ from ondol.application.knowledge.index.terms import QueryTerm
 from ondol.infrastructure.storage.lance import Postings, SegmentReader, SegmentShelf, Selection
 
 K1 = 0.8
-"""How fast repetitions of a term saturate. KorQuAD prefers 0.6 to 0.9, English documentation does not mind."""
+"""How fast repetitions of a term saturate. KorQuAD R@1: .925 (0.6), .923 (0.8), .922 (0.9), .918 (1.2); English pages do not mind."""
 
 B = 0.6
-"""How much long passages are discounted. KorQuAD prefers 0.75, English documentation 0.4; both lose less than 0.003 R@1 here."""
+"""How much long passages are discounted. KorQuAD R@1: .9252 (0.5), .9254 (0.6), .9262 (0.75), and for finding the section of an English
+heading MRR .328 (0.4), .323 (0.6), .315 (0.75)."""
 
 HITS_MAX = 1_000
 """Hits that one search returns at most."""
 
-NOBODY: frozenset[UUID] = frozenset()
+NOTHING_RETIRED: frozenset[UUID] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,25 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
+class Bm25:
+    """The two constants of the formula."""
+
+    k1: float = K1
+    b: float = B
+
+
+DEFAULT_BM25 = Bm25()
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """The hits of a search, best first, and for each query term its weighted idf among the passages that the caller may read."""
+
+    hits: tuple[Hit, ...]
+    term_weights: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class _VisiblePart:
     """One segment as the caller sees it: for each query term its visible postings, or None."""
 
@@ -74,9 +94,22 @@ def search(
     retired: Mapping[UUID, AbstractSet[UUID]],
     *,
     limit: int = 10,
-    k1: float = K1,
-    b: float = B,
+    bm25: Bm25 = DEFAULT_BM25,
 ) -> list[Hit]:
+    """The hits of `rank`."""
+    return list(rank(shelf, segments, terms, visible_audiences, retired, limit=limit, bm25=bm25).hits)
+
+
+def rank(
+    shelf: SegmentShelf,
+    segments: Sequence[SegmentReader],
+    terms: Sequence[QueryTerm],
+    visible_audiences: AbstractSet[UUID],
+    retired: Mapping[UUID, AbstractSet[UUID]],
+    *,
+    limit: int = 10,
+    bm25: Bm25 = DEFAULT_BM25,
+) -> Ranking:
     """The passages that match best, best first; passages without any query term never match.
 
     Args:
@@ -93,10 +126,10 @@ def search(
     """
     if not 1 <= limit <= HITS_MAX:
         raise ValueError(f"limit is 1 to {HITS_MAX}, not {limit}")
-    selections = [(reader, reader.select(visible_audiences, retired.get(reader.segment_id, NOBODY))) for reader in segments]
+    selections = [(reader, reader.select(visible_audiences, retired.get(reader.segment_id, NOTHING_RETIRED))) for reader in segments]
     seen = [(reader, selection) for reader, selection in selections if selection.passage_count]
     if not seen or not terms:
-        return []
+        return Ranking((), ())
     hashes = numpy.array([term.term_hash for term in terms], dtype=numpy.int64)
     found = shelf.postings([reader for reader, _ in seen], hashes)
     parts = [
@@ -105,9 +138,9 @@ def search(
     ]
     weights = _weighted_idf(parts, terms)
     average = sum(part.selection.term_count for part in parts) / sum(part.selection.passage_count for part in parts)
-    hits = [hit for part in parts for hit in _best_of(part, weights, average, limit, k1, b)]
+    hits = [hit for part in parts for hit in _best_of(part, weights, average, limit, bm25)]
     hits.sort(key=lambda hit: (-hit.score, hit.document_version_id.bytes, hit.passage_ordinal))
-    return hits[:limit]
+    return Ranking(tuple(hits[:limit]), tuple(weights))
 
 
 def _visible(postings: Postings | None, selection: Selection) -> Postings | None:
@@ -126,15 +159,15 @@ def _weighted_idf(parts: Sequence[_VisiblePart], terms: Sequence[QueryTerm]) -> 
     return weights
 
 
-def _best_of(part: _VisiblePart, weights: Sequence[float], average: float, limit: int, k1: float, b: float) -> list[Hit]:
+def _best_of(part: _VisiblePart, weights: Sequence[float], average: float, limit: int, bm25: Bm25) -> list[Hit]:
     scores = numpy.zeros(len(part.reader))
     for postings, weight in zip(part.postings, weights, strict=True):
         if postings is None or not len(postings.ordinals):
             continue
         lengths = part.reader.term_counts[postings.ordinals]
-        saturation = postings.frequencies + k1 * (1 - b + b * (lengths / average))
+        saturation = postings.frequencies + bm25.k1 * (1 - bm25.b + bm25.b * (lengths / average))
         # Ordinals of one list are distinct, so indexed addition is right, and several times faster than numpy.add.at.
-        scores[postings.ordinals] += weight * (k1 + 1) * postings.frequencies / saturation
+        scores[postings.ordinals] += weight * (bm25.k1 + 1) * postings.frequencies / saturation
     best = _best_ordinals(scores, limit)
     rows = part.reader.passages(best)
     matched = _matched(part, best)

@@ -7,7 +7,8 @@ the curve .919 instead of .915). English ranking does not change. They are terms
 from __future__ import annotations
 
 _KOREAN = """
-무엇 뭐 뭘 어떻게 어떠하 어떤 어디 언제 누구 누가 왜 어느 몇 얼마 하 되 있 이 그 저 것 거 수 등 때 및 싶 주 대하 위하 따르 통하 나 너 우리 제 저희 좀 알 말하
+무엇 뭐 뭘 어떻게 어떠하 어떤 어디 언제 누구 누가 왜 어느 몇 얼마
+하 되 있 이 그 저 것 거 수 등 때 및 싶 주 대하 위하 따르 통하 나 너 우리 제 저희 좀 알 말하
 """
 _ENGLISH = """
 a an the of to in on for and or is are was be am do doe did how what which who when where whi can could should would i my me we our you your

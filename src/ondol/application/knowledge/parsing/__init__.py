@@ -10,7 +10,7 @@ from ondol.application.knowledge.parsing.limits import INPUT_BYTES_MAX, check_si
 from ondol.application.knowledge.types import ParsedDocument
 from ondol.core.errors import UnreadableDocument
 
-__all__ = ["SUPPORTED_SUFFIXES", "parse"]
+__all__ = ["SUPPORTED_SUFFIXES", "media_type_of", "parse"]
 
 _LOADERS: dict[str, Callable[[str, bytes], ParsedDocument]] = {
     ".md": markdown.load,
@@ -25,6 +25,23 @@ _LOADERS: dict[str, Callable[[str, bytes], ParsedDocument]] = {
 
 SUPPORTED_SUFFIXES: tuple[str, ...] = tuple(_LOADERS)
 """The file name endings that `parse` reads, lower case, with their dot."""
+
+
+_MEDIA_TYPES = {
+    ".md": "text/markdown",
+    ".markdown": "text/markdown",
+    ".mdx": "text/markdown",
+    ".html": "text/html",
+    ".htm": "text/html",
+    ".txt": "text/plain",
+    ".pdf": "application/pdf",
+    ".docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+}
+
+
+def media_type_of(name: str) -> str:
+    """The media type of a file by its ending; ``application/octet-stream`` for one that is not read."""
+    return _MEDIA_TYPES.get(PurePosixPath(name.replace("\\", "/")).suffix.lower(), "application/octet-stream")
 
 
 def parse(name: str, data: bytes) -> ParsedDocument:

@@ -35,9 +35,6 @@ BULLET_GAP_POINTS_MAX = 24.0
 BULLETS_MAX = 200
 """A page with more small squares than this is a drawing."""
 
-ROW_LINES_MAX = 8
-"""A table cell's line may belong to a row that began so many lines before (cells are written one after the other)."""
-
 MARK_HYPHEN = "\x02"
 """What PDFium returns for a hyphen at the end of a line, and for a sign without a letter, such as a bullet in a font of signs."""
 
@@ -99,6 +96,7 @@ def _pages(name: str, document: PdfDocument) -> Iterator[Page]:
             continue  # a broken page among good ones
         try:
             lines = _lines(name, page, index + 1)
+            width = page.get_width()
         except pypdfium2.PdfiumError:
             continue
         finally:
@@ -106,7 +104,7 @@ def _pages(name: str, document: PdfDocument) -> Iterator[Page]:
         total += sum(len(line.text) for line in lines)
         if total > TEXT_CHARS_MAX:
             raise UnreadableDocument(f"{name} holds more than {TEXT_CHARS_MAX:,} characters of text.", "Split it into several files.")
-        yield Page(index + 1, lines)
+        yield Page(index + 1, width, lines)
 
 
 def _lines(name: str, page: PdfPage, number: int) -> list[Line]:
@@ -237,17 +235,10 @@ class _LineCollector:
     def _end_line(self) -> None:
         self._end_word()
         if self.words:
-            self._place(Line(self.page, tuple(self.words), self.spaced))
+            line = Line(self.page, tuple(self.words), self.spaced)
+            if self.lines and self.lines[-1].goes_on_in(line):
+                self.lines[-1] = self.lines[-1].with_more(line)
+            else:
+                self.lines.append(line)
         self.words = []
         self.spaced = False
-
-    def _place(self, line: Line) -> None:
-        """Append a line, or add it to the one that it continues to the right: the last, or a table row whose cells go on below it."""
-        reach = 0.0
-        for index in range(len(self.lines) - 1, max(len(self.lines) - 1 - ROW_LINES_MAX, -1), -1):
-            before = self.lines[index]
-            if before.goes_on_in(line) and reach < line.left:
-                self.lines[index] = Line(self.page, before.words + line.words, line.spaced)
-                return
-            reach = max(reach, before.right)
-        self.lines.append(line)

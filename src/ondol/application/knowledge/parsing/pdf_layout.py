@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ondol.application.knowledge.parsing.builder import DocumentBuilder
-from ondol.application.knowledge.parsing.pdf_joining import Joiner
-from ondol.application.knowledge.parsing.pdf_tables import find_table
+from ondol.application.knowledge.parsing.pdf_joining import BrokenLine, Joiner
+from ondol.application.knowledge.parsing.pdf_tables import FoundTable, find_table
 
 EDGE_LINES = 3
 """So many lines from the top and from the bottom of a page may be running heads or feet."""
@@ -47,6 +47,10 @@ HANGING_EM = 0.4
 
 ROOM_EM = 0.6
 """If the next line's first word and this much more would have fitted, the author ended the line."""
+
+COLUMN_LINES_MIN = 3
+COLUMN_EDGE_EM = 2.0
+"""So many lines that end within this distance of the rightmost one show where their column ends."""
 
 COLUMN_GAP_EM = 5.0
 COLUMN_SHIFT_POINTS = 60.0
@@ -114,21 +118,25 @@ class Line:
         """Whether the other line is a further part of this one, to its right at the same height."""
         return other.left > self.right - 1 and abs(other.baseline - self.baseline) < 0.25 * max(self.size, other.size)
 
+    def with_more(self, other: Line) -> Line:
+        """This line with the words of another one behind its own."""
+        return Line(self.page, self.words + other.words, other.spaced)
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
     """A page with its lines in the order of the file."""
 
     number: int
+    width: float
     lines: list[Line]
 
 
 def add_pages(builder: DocumentBuilder, pages: Sequence[Page]) -> None:
     """Add the blocks of all pages."""
     kept = _without_running_heads(pages)
-    lines = [line for page in kept for line in page.lines]
-    if lines:
-        _Layout(builder, lines).run()
+    if any(page.lines for page in kept):
+        _Layout(builder, kept).run()
 
 
 def _edge_key(line: Line) -> str:
@@ -153,7 +161,7 @@ def _without_running_heads(pages: Sequence[Page]) -> list[Page]:
             dropped.update(id(line) for line in (edges[0], edges[-1]) if _is_page_number(line, page.number, len(pages)))
             if _stands_apart(edges[-1], edges[-2], body_size):
                 dropped.add(id(edges[-1]))
-        kept.append(Page(page.number, [line for line in page.lines if id(line) not in dropped]))
+        kept.append(Page(page.number, page.width, [line for line in page.lines if id(line) not in dropped]))
     return kept
 
 
@@ -184,29 +192,37 @@ def _sizes(lines: Sequence[Line]) -> Counter[float]:
 class _Layout:
     """Joins the lines of a document to blocks, from first to last."""
 
-    def __init__(self, builder: DocumentBuilder, lines: list[Line]) -> None:
+    def __init__(self, builder: DocumentBuilder, pages: Sequence[Page]) -> None:
+        lines = [line for page in pages for line in page.lines]
         self.builder = builder
         self.lines = lines
-        self.joiner = Joiner([(line.text, line.spaced) for line in lines])
         sizes = _sizes(lines)
         self.body_size = _body_size(lines)
         self.body_bold = sum(len(line.text) for line in lines if line.bold) > 0.5 * sum(sizes.values())
         self.pitches = _pitches(lines)
-        self.columns = _columns(lines)
+        self.columns = _columns(pages)
         self.heading_levels = self._levels(sizes)
 
     def run(self) -> None:
-        """Add all blocks."""
+        """Add all blocks: first all are found, since how one is joined depends on the others."""
+        found: list[FoundTable | list[Line]] = []
+        pages: list[int] = []
         index = 0
         while index < len(self.lines):
+            pages.append(self.lines[index].page)
             table = find_table(self.lines, index)
-            if table is not None:
-                self.builder.add_table(table.rows, header=table.header, page=self.lines[index].page)
-                index = table.end
-                continue
-            end = self._paragraph_end(index)
-            self._add(self.lines[index:end])
+            end = self._paragraph_end(index) if table is None else table.end
+            found.append(self.lines[index:end] if table is None else table)
             index = end
+        joiner = Joiner([self._joints(block) for block in found if isinstance(block, list)])
+        for page, block in zip(pages, found, strict=True):
+            if isinstance(block, list):
+                self._add(block, joiner.join(self._joints(block)))
+            else:
+                self.builder.add_table(block.rows, header=block.header, page=page)
+
+    def _joints(self, lines: list[Line]) -> list[BrokenLine]:
+        return [BrokenLine(line.text, line.spaced, max(self.columns[id(line)] - line.right, 0.0) / line.size) for line in lines]
 
     def _levels(self, sizes: Counter[float]) -> dict[float, int]:
         """Heading levels by size: the largest is 1. Bold lines in the body's size come below all of them."""
@@ -232,9 +248,11 @@ class _Layout:
             return 0 if _ENDED.search(text) else max(self.heading_levels.values(), default=0) + 1
         return 0
 
-    def _add(self, lines: list[Line]) -> None:
+    def _add(self, lines: list[Line], joined: str) -> None:
         page = lines[0].page
-        text = _LEADER.sub(" … ", self.joiner.join([(line.text, line.spaced, self._gap_em(line)) for line in lines]))
+        if _SIGN.fullmatch(joined):
+            return  # a bullet without words
+        text = _LEADER.sub(" … ", joined)
         level = self._heading_level(lines[0]) if len(lines) <= 3 else 0
         if level and len(text) <= HEADING_CHARS_MAX:
             self.builder.add("heading", text, level=level, page=page)
@@ -283,14 +301,7 @@ class _Layout:
     def _was_ended(self, before: Line, line: Line) -> bool:
         """Whether the author ended a line: there was room for the next word."""
         first = line.words[0]
-        return _LEADER.search(before.text) is not None or self._column_right(before) - before.right > first.right - first.left + ROOM_EM * before.size
-
-    def _gap_em(self, line: Line) -> float:
-        """Room left at the end of a line, in widths of a full letter."""
-        return max(self._column_right(line) - line.right, 0.0) / max(line.size, 1.0)
-
-    def _column_right(self, line: Line) -> float:
-        return self.columns[id(line)]
+        return _LEADER.search(before.text) is not None or self.columns[id(before)] - before.right > first.right - first.left + ROOM_EM * before.size
 
     def _pitch(self, line: Line) -> float:
         return self.pitches.get(round(line.size), line.size * 1.3)
@@ -306,16 +317,25 @@ def _pitches(lines: list[Line]) -> dict[int, float]:
     return {size: sorted(drops)[len(drops) // 4] for size, drops in found.items()}
 
 
-def _columns(lines: list[Line]) -> dict[int, float]:
-    """Right edge of the text column that each line (by its `id`) stands in: of the lines around it that follow each other downwards."""
+def _columns(pages: Sequence[Page]) -> dict[int, float]:
+    """Right edge of the text column that each line (by its `id`) stands in.
+
+    That of the lines around it that follow each other downwards, if several of them end there. If not, they may all be short: then those
+    that cross the middle of the page are taken to end as far from its right edge as the leftmost line begins from its left.
+    """
     edges: dict[int, float] = {}
-    run: list[Line] = []
-    for line in lines:
-        if run and not _same_column(run[-1], line):
-            edges.update(dict.fromkeys(map(id, run), max(member.right for member in run)))
-            run = []
-        run.append(line)
-    edges.update(dict.fromkeys(map(id, run), max((member.right for member in run), default=0.0)))
+    for page in pages:
+        mirrored = page.width - min((line.left for line in page.lines), default=0.0)
+        run: list[Line] = []
+        for line in [*page.lines, None]:
+            if run and (line is None or not _same_column(run[-1], line)):
+                edge = max(member.right for member in run)
+                crosses = run[0].left < page.width / 2 < edge
+                is_sure = sum(edge - member.right < COLUMN_EDGE_EM * member.size for member in run) >= COLUMN_LINES_MIN
+                edges.update(dict.fromkeys(map(id, run), max(edge, mirrored) if crosses and not is_sure else edge))
+                run = []
+            if line is not None:
+                run.append(line)
     return edges
 
 

@@ -26,7 +26,12 @@ WRAPPED_EM_MAX = 1.6
 """A line with a first cell only goes on with a table when it is this near."""
 
 ROWS_MIN = 2
-ROWS_MAX = 5_000
+ROW_LINES_MAX = 8
+"""A line may belong to a row that began so many lines before."""
+
+WINDOWS_LINES = (32, 256, 4_096)
+"""So many lines are looked at for a table, then more if it fills them; a table of all of the last is not taken for one."""
+
 PITCH_EM_MAX = 3.0
 """Rows are at most this far below each other (in heights of a line)."""
 
@@ -51,11 +56,12 @@ class _Cell:
 
 @dataclass(frozen=True, slots=True)
 class _Placed:
-    """A line with its cells and the column of each."""
+    """A line with its cells, the column of each, and of how many lines of the file it was made."""
 
     line: Line
     cells: list[_Cell]
     places: list[int]
+    sources: int
 
 
 def find_table(lines: Sequence[Line], start: int) -> FoundTable | None:
@@ -63,16 +69,28 @@ def find_table(lines: Sequence[Line], start: int) -> FoundTable | None:
 
     A line nearer to the one above than rows are, or one that fills only a few inner columns, goes on with the cells above it.
     """
-    found = _table_lines(lines, start)
-    if found is None:
+    if len(_cells(lines[start])) < 2:
         return None
+    for window in WINDOWS_LINES:
+        merged = _merged(lines[start : start + window])
+        found = _table_lines(merged)
+        if found is None:
+            return None
+        used = sum(placed.sources for placed in found)
+        if used < window:
+            return _table(found, start + used)
+    return None
+
+
+def _table(found: list[_Placed], end: int) -> FoundTable | None:
     drops = [above.line.baseline - below.line.baseline for above, below in pairwise(found)]
     wrapped_below = (min(drops) + max(drops)) / 2 if max(drops) >= WRAPPED_RATIO_MIN * min(drops) else 0.0
     width = len(found[0].cells)
     rows: list[list[str]] = []
     for drop, placed in zip([float("inf"), *drops], found, strict=True):
         first_place = placed.places[0]
-        if drop < wrapped_below or (first_place > 0 and rows and len(placed.cells) < NEW_ROW_SHARE * width):
+        is_below_span = first_place > 0 and len(placed.cells) >= NEW_ROW_SHARE * width
+        if rows and not is_below_span and (drop < wrapped_below or first_place > 0):
             row = rows[-1]
         else:
             inherited = rows[-1][:first_place] if rows else []
@@ -84,19 +102,34 @@ def find_table(lines: Sequence[Line], start: int) -> FoundTable | None:
         return None
     if width == 2 and all(_MARKER.fullmatch(row[0]) for row in rows):
         return None  # a list, its markers set apart by tabs
-    end = start + len(found)
-    return FoundTable(rows[0], rows[1:], end) if looks_like_header(rows) else FoundTable([], rows, end)
+    is_bold = found[0].line.bold and not found[-1].line.bold
+    return FoundTable(rows[0], rows[1:], end) if is_bold or looks_like_header(rows) else FoundTable([], rows, end)
 
 
-def _table_lines(lines: Sequence[Line], start: int) -> list[_Placed] | None:
-    """The lines from `start` on whose cells stand below those of the first; None for fewer than two."""
-    first = _cells(lines[start])
-    if len(first) < 2:
-        return None
+def _merged(lines: Sequence[Line]) -> list[tuple[Line, list[int]]]:
+    """Lines at one height made one, with the positions of their parts: many files hold the cells of a row one after the other."""
+    merged: list[tuple[Line, list[int]]] = []
+    for position, line in enumerate(lines):
+        reach = 0.0
+        for index in range(len(merged) - 1, max(len(merged) - 1 - ROW_LINES_MAX, -1), -1):
+            before, sources = merged[index]
+            if before.page == line.page and reach < line.left and before.goes_on_in(line):
+                merged[index] = (before.with_more(line), [*sources, position])
+                break
+            reach = max(reach, before.right)
+        else:
+            merged.append((line, [position]))
+    return merged
+
+
+def _table_lines(merged: list[tuple[Line, list[int]]]) -> list[_Placed] | None:
+    """The first lines whose cells stand below each other in columns; None for fewer than two."""
+    first = _cells(merged[0][0])
     columns = [(cell.left, cell.right) for cell in first]
-    found = [_Placed(lines[start], first, list(range(len(first))))]
-    for index in range(start + 1, min(len(lines), start + ROWS_MAX)):
-        before, line = lines[index - 1], lines[index]
+    found = [_Placed(merged[0][0], first, list(range(len(first))), len(merged[0][1]))]
+    complete = 1 if merged[0][1] == [0] else 0  # so many lines use up the file's first lines without a gap
+    used, last = len(merged[0][1]), merged[0][1][-1]
+    for (before, _), (line, sources) in pairwise(merged):
         drop = before.baseline - line.baseline
         if line.page != before.page or not 0 < drop <= PITCH_EM_MAX * max(before.size, line.size):
             break
@@ -108,8 +141,11 @@ def _table_lines(lines: Sequence[Line], start: int) -> list[_Placed] | None:
             break
         for cell, place in zip(cells, places, strict=True):
             columns[place] = (min(columns[place][0], cell.left), max(columns[place][1], cell.right))
-        found.append(_Placed(line, cells, places))
-    return found if len(found) >= ROWS_MIN else None
+        found.append(_Placed(line, cells, places, len(sources)))
+        used, last = used + len(sources), max(last, sources[-1])
+        if last == used - 1:
+            complete = len(found)
+    return found[:complete] if complete >= ROWS_MIN else None
 
 
 def _cells(line: Line) -> list[_Cell]:

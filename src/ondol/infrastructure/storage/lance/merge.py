@@ -23,7 +23,7 @@ from ondol.infrastructure.storage.lance.segments import PASSAGES_MAX, PassageCol
 SLICE_POSTINGS_MAX = 1_000_000
 """Postings that are sorted at once, 8 bytes each; a single term may exceed it."""
 
-EVERYBODY: frozenset[UUID] = frozenset()
+NOTHING_RETIRED: frozenset[UUID] = frozenset()
 
 _ORDINAL_BITS = 20
 _FREQUENCY_BITS = 16
@@ -52,8 +52,10 @@ def merge_segments(
         SegmentGone: a source was dropped.
         SegmentError: the sources hold the same passage twice, or too many passages.
     """
-    readers = [open_segment(root, place, source_id) for source_id in source_ids]
-    kept = [_kept(reader, retired.get(reader.segment_id, EVERYBODY)) for reader in readers]
+    if not source_ids:
+        return None
+    readers = [open_segment(root, place, source_id, resident_postings_max=0) for source_id in source_ids]
+    kept = [_kept(reader, retired.get(reader.segment_id, NOTHING_RETIRED)) for reader in readers]
     if sum(int(mask.sum()) for mask in kept) > PASSAGES_MAX:
         raise SegmentError(f"The merged segment would exceed {PASSAGES_MAX} passages.", "Merge fewer segments at once.")
     passages, ordinals = _merged_passages(readers, kept)

@@ -47,8 +47,8 @@ def posting_schema() -> pyarrow.Schema:
     import pyarrow
 
     content = pyarrow.large_binary()
-    columns = {"term": pyarrow.int64(), "document_frequency": pyarrow.int32(), "ordinals": content, "frequencies": content}
-    return pyarrow.schema(columns)
+    columns: dict[str, pyarrow.DataType] = {"term": pyarrow.int64(), "document_frequency": pyarrow.int32()}
+    return pyarrow.schema({**columns, "ordinals": content, "frequencies": content})
 
 
 def posting_batches(pieces: Iterable[PostingColumns], counts: PostingCounts) -> Iterator[pyarrow.RecordBatch]:

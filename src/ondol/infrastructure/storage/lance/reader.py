@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -78,6 +78,21 @@ class PassageRow:
     end: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Lookup:
+    """A question to one segment on its way.
+
+    Attributes:
+        rows: for each term its row in the directory, or None.
+        lists: the posting lists by row; `_finish` adds the missing ones.
+        missing: rows that must be read from the files, ascending.
+    """
+
+    rows: list[int | None]
+    lists: dict[int, Postings]
+    missing: list[int]
+
+
 class SegmentReader:
     """One open segment; immutable apart from what it remembers, and safe to use from several threads.
 
@@ -112,7 +127,7 @@ class SegmentReader:
     @property
     def size_bytes(self) -> int:
         """What it occupies in memory at most, with remembered selections and resident postings."""
-        arrays = [self.terms, self.document_frequencies, self.term_counts]
+        arrays: list[NDArray[Any]] = [self.terms, self.document_frequencies, self.term_counts]
         arrays += [self._documents, self._document_rows, self._audience_codes, self._places]
         if self._resident is not None:
             arrays += [self._resident.offsets, self._resident.ordinals, self._resident.frequencies]
@@ -156,7 +171,8 @@ class SegmentReader:
         """All passages, as they were written."""
         documents = numpy.repeat(self._documents, numpy.diff(self._document_rows))
         audiences = to_ids(self.audiences)[self._audience_codes]
-        return PassageColumns(documents, audiences, *self._places, self.term_counts.astype(numpy.int32))
+        ordinals, starts, ends = self._places
+        return PassageColumns(documents, audiences, ordinals, starts, ends, self.term_counts.astype(numpy.int32))
 
     def posting_columns(self, first: int, count: int) -> PostingColumns:
         """The posting lists of consecutive rows, read from the files.
@@ -167,6 +183,10 @@ class SegmentReader:
         query = self._table.query().select(list(CONTENT_COLUMNS)).offset(first).limit(count)
         return posting_columns(self._root.run(query.to_arrow()))
 
+    def make_resident(self) -> None:
+        """Reads all posting lists into memory; from then on the files are not needed."""
+        self._resident = self.posting_columns(0, len(self.terms)) if len(self.terms) else NO_POSTINGS
+
     def _rows_of_documents(self, documents: AbstractSet[UUID]) -> Iterator[tuple[int, int]]:
         if not documents or not len(self._documents):
             return
@@ -175,36 +195,42 @@ class SegmentReader:
         for place in places[self._documents[places] == ids]:
             yield int(self._document_rows[place]), int(self._document_rows[place + 1])
 
-    def make_resident(self) -> None:
-        """Reads all posting lists into memory; from then on the files are not needed."""
-        self._resident = self.posting_columns(0, len(self.terms)) if len(self.terms) else NO_POSTINGS
-
-    async def _postings(self, term_hashes: NDArray[numpy.int64], cache: PostingCache) -> list[Postings | None]:
+    def _begin(self, term_hashes: NDArray[numpy.int64], cache: PostingCache) -> _Lookup:
+        """What is in memory already, and which rows must be read."""
         rows = numpy.searchsorted(self.terms, term_hashes)
         known = rows < len(self.terms)
         known[known] = self.terms[rows[known]] == term_hashes[known]
         wanted = [int(row) if held else None for row, held in zip(rows, known, strict=True)]
+        distinct = {row for row in wanted if row is not None}
         if self._resident is not None:
-            return [None if row is None else _list_of(self._resident, row) for row in wanted]
-        lists = {row: cache.get((self.segment_id, row)) for row in wanted if row is not None}
-        missing = sorted(row for row, postings in lists.items() if postings is None)
-        if missing:
-            table = await self._table.take_offsets(missing).select(list(CONTENT_COLUMNS)).to_arrow()
-            taken = posting_columns(table)
-            # LanceDB promises no order, and passes over rows that do not exist, so rows are matched by term.
-            row_of_term = {int(term): row for row, term in enumerate(taken.terms)}
-            for row in missing:
-                place = row_of_term.get(int(self.terms[row]))
-                if place is None:
-                    raise SegmentUnreadable(f"Segment {self.segment_id} lacks a posting list that its directory names.", "Rebuild the index.")
-                postings = _list_of(taken, place).copied()
-                cache.put((self.segment_id, row), postings, postings.size_bytes)
-                lists[row] = postings
-        return [None if row is None else lists[row] for row in wanted]
+            return _Lookup(wanted, {row: _list_of(self._resident, row) for row in distinct}, [])
+        lists = {row: postings for row in distinct if (postings := cache.get((self.segment_id, row))) is not None}
+        return _Lookup(wanted, lists, sorted(distinct - lists.keys()))
+
+    async def _take(self, rows: list[int]) -> pyarrow.Table:
+        return await self._table.take_offsets(rows).select(list(CONTENT_COLUMNS)).to_arrow()
+
+    def _finish(self, lookup: _Lookup, table: pyarrow.Table, cache: PostingCache) -> None:
+        """Keeps the posting lists that were read."""
+        taken = posting_columns(table)
+        # LanceDB promises no order, and passes over rows that do not exist, so rows are matched by term.
+        place_of_term = {int(term): place for place, term in enumerate(taken.terms)}
+        for row in lookup.missing:
+            place = place_of_term.get(int(self.terms[row]))
+            if place is None:
+                raise SegmentUnreadable(f"Segment {self.segment_id} lacks a posting list that its directory names.", "Rebuild the index.")
+            postings = _list_of(taken, place).copied()
+            cache.put((self.segment_id, row), postings, postings.size_bytes)
+            lookup.lists[row] = postings
 
 
-def open_segment(root: LanceRoot, place: IndexPlace, segment_id: UUID) -> SegmentReader:
+def open_segment(
+    root: LanceRoot, place: IndexPlace, segment_id: UUID, *, resident_postings_max: int = RESIDENT_POSTINGS_MAX
+) -> SegmentReader:
     """Reads the passages and the directory of terms into memory.
+
+    Args:
+        resident_postings_max: up to so many postings all posting lists are read as well.
 
     Raises:
         SegmentGone: it was dropped.
@@ -217,12 +243,12 @@ def open_segment(root: LanceRoot, place: IndexPlace, segment_id: UUID) -> Segmen
     terms = _numbers(directory, "term", numpy.int64)
     if (ordinals != numpy.arange(len(ordinals))).any() or (terms[1:] <= terms[:-1]).any():
         raise SegmentUnreadable(f"The rows of segment {segment_id} are not in order.", "Rebuild the index.")
-    columns = PassageColumns(
-        *(_ids(passages, name) for name in ID_COLUMNS), *(_numbers(passages, name, numpy.int32) for name in NUMBER_COLUMNS)
-    )
+    identifiers = [_ids(passages, name) for name in ID_COLUMNS]
+    numbers = [_numbers(passages, name, numpy.int32) for name in NUMBER_COLUMNS]
+    columns = PassageColumns(identifiers[0], identifiers[1], numbers[0], numbers[1], numbers[2], numbers[3])
     frequencies = _numbers(directory, "document_frequency", numpy.int32)
     reader = SegmentReader(root, segment_id, tables[1], columns, (terms, frequencies))
-    if int(frequencies.sum(dtype=numpy.int64)) <= RESIDENT_POSTINGS_MAX:
+    if int(frequencies.sum(dtype=numpy.int64)) <= resident_postings_max:
         reader.make_resident()
     return reader
 
@@ -236,10 +262,18 @@ def read_postings(
         SegmentGone: files that were needed are gone.
     """
 
-    async def all_of_them() -> list[list[Postings | None]]:
-        return await asyncio.gather(*(reader._postings(term_hashes, cache) for reader in readers))
+    lookups = [reader._begin(term_hashes, cache) for reader in readers]
+    incomplete = [(reader, lookup) for reader, lookup in zip(readers, lookups, strict=True) if lookup.missing]
+    if incomplete:
+        # Only the reading runs in the root's one event loop; decoding stays in the thread of the caller.
+        tables = root.run(_together(reader._take(lookup.missing) for reader, lookup in incomplete))
+        for (reader, lookup), table in zip(incomplete, tables, strict=True):
+            reader._finish(lookup, table, cache)
+    return [[None if row is None else lookup.lists[row] for row in lookup.rows] for lookup in lookups]
 
-    return root.run(all_of_them())
+
+async def _together(reads: Iterable[Coroutine[Any, Any, pyarrow.Table]]) -> list[pyarrow.Table]:
+    return await asyncio.gather(*reads)
 
 
 async def _read(passages: AsyncTable, postings: AsyncTable) -> tuple[pyarrow.Table, pyarrow.Table]:
@@ -256,8 +290,9 @@ def _numbers(table: pyarrow.Table, name: str, kind: Any) -> NDArray[Any]:
 def _ids(table: pyarrow.Table, name: str) -> Ids:
     parts = []
     for chunk in table.column(name).chunks:
-        content = numpy.frombuffer(memoryview(chunk.buffers()[1]), dtype="S16")
-        parts.append(content[chunk.offset : chunk.offset + len(chunk)])
+        buffer = chunk.buffers()[1]
+        if buffer is not None:
+            parts.append(numpy.frombuffer(memoryview(buffer), dtype="S16")[chunk.offset : chunk.offset + len(chunk)])
     return numpy.concatenate(parts) if parts else numpy.zeros(0, dtype="S16")
 
 

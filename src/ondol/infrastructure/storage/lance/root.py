@@ -79,7 +79,7 @@ class LanceRoot:
     def close(self) -> None:
         """Stops the event loop; nothing can be read afterwards."""
         if self._connection is not None:
-            self._connection.close()
+            self._connection.close()  # type: ignore[no-untyped-call]
             self._connection = None
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._loop.stop)

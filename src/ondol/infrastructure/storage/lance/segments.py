@@ -115,9 +115,10 @@ def passage_schema() -> pyarrow.Schema:
     """The columns of the passages table."""
     import pyarrow
 
-    numbers = {name: pyarrow.int32() for name in NUMBER_COLUMNS}
-    ids = {name: pyarrow.binary(16) for name in ID_COLUMNS}
-    return pyarrow.schema({"ordinal": pyarrow.int32(), **ids, **numbers})
+    columns: dict[str, pyarrow.DataType] = {"ordinal": pyarrow.int32()}
+    columns |= {name: pyarrow.binary(16) for name in ID_COLUMNS}
+    columns |= {name: pyarrow.int32() for name in NUMBER_COLUMNS}
+    return pyarrow.schema(columns)
 
 
 def to_ids(identifiers: Iterable[UUID]) -> Ids:

@@ -10,7 +10,14 @@ import numpy
 from numpy.typing import NDArray
 
 from ondol.infrastructure.storage.lance.cache import ByteBoundedCache
-from ondol.infrastructure.storage.lance.reader import PostingCache, Postings, SegmentReader, open_segment, read_postings
+from ondol.infrastructure.storage.lance.reader import (
+    RESIDENT_POSTINGS_MAX,
+    PostingCache,
+    Postings,
+    SegmentReader,
+    open_segment,
+    read_postings,
+)
 from ondol.infrastructure.storage.lance.root import IndexPlace, LanceRoot
 
 OPEN_SEGMENTS_MAX = 256
@@ -28,7 +35,8 @@ class SegmentShelf:
     Args:
         root: where the segments are.
         segment_count_max, segment_bytes_max: bounds of the open segments.
-        posting_bytes_max: bound of the posting lists.
+        posting_bytes_max: bound of the posting lists of large segments.
+        resident_postings_max: what makes a segment small: it is kept in memory as a whole.
     """
 
     def __init__(
@@ -38,8 +46,10 @@ class SegmentShelf:
         segment_count_max: int = OPEN_SEGMENTS_MAX,
         segment_bytes_max: int = OPEN_SEGMENT_BYTES_MAX,
         posting_bytes_max: int = POSTING_CACHE_BYTES_MAX,
+        resident_postings_max: int = RESIDENT_POSTINGS_MAX,
     ) -> None:
         self._root = root
+        self._resident_postings_max = resident_postings_max
         self._readers: ByteBoundedCache[tuple[IndexPlace, UUID], SegmentReader] = ByteBoundedCache(segment_bytes_max, segment_count_max)
         self._postings: PostingCache = ByteBoundedCache(posting_bytes_max, POSTING_CACHE_COUNT_MAX)
         self._opening = [threading.Lock() for _ in range(OPENING_LOCKS)]
@@ -61,7 +71,7 @@ class SegmentShelf:
         """For each segment and each term its posting list, or None where the segment lacks the term.
 
         Raises:
-            SegmentGone: files that were needed are gone; the segment is forgotten.
+            SegmentGone: files that were needed are gone.
         """
         return read_postings(self._root, readers, term_hashes, self._postings)
 
@@ -77,6 +87,6 @@ class SegmentShelf:
         with self._opening[segment_id.int % OPENING_LOCKS]:
             known = self._readers.get((place, segment_id))
             if known is None:
-                known = open_segment(self._root, place, segment_id)
+                known = open_segment(self._root, place, segment_id, resident_postings_max=self._resident_postings_max)
                 self._readers.put((place, segment_id), known, known.size_bytes)
             return known

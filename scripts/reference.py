@@ -1,0 +1,104 @@
+"""Write the generated pages of `docs/reference`: settings, commands and errors, from the code that defines them.
+
+python scripts/reference.py            write the pages
+python scripts/reference.py --check    only say which pages are not what the code says
+"""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import click
+
+from ondol.cli.config import reference_page
+from ondol.cli.main import cli
+from ondol.core import errors
+
+REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference"
+GENERATED = "<!-- Written by `make docs` from the code; change it there. -->\n\n"
+
+
+def settings_page() -> str:
+    """Every setting, as `ondol config reference --markdown` prints them."""
+    return GENERATED + reference_page().rstrip() + "\n"
+
+
+def commands_page() -> str:
+    """Every command with its arguments and options."""
+    root = click.Context(cli, info_name="ondol")
+    sections = ["# Commands", "Options before the command hold for every command.", *_command_sections(cli, root, 2)]
+    return GENERATED + "\n\n".join(sections) + "\n"
+
+
+def errors_page() -> str:
+    """The tree of errors, then the code and HTTP status of each that a caller of the API can get."""
+    tree = inspect.cleandoc(errors.__doc__ or "").split("\n\n")[1]
+    lines = [f"| `{kind.code}` | {kind.status} | {_first_sentence(kind)} |" for kind in _request_errors(errors.RequestError)]
+    table = "\n".join(["| code | status | meaning |", "|---|---|---|", *sorted(set(lines))])
+    opening = "Every answer of the API that is no success has one shape: a message, a type, a code, and the offending field if there is one."
+    return GENERATED + "\n\n".join(["# Errors", opening, table, "## The tree in the code", f"```text\n{inspect.cleandoc(tree)}\n```"]) + "\n"
+
+
+def pages() -> dict[str, str]:
+    """Text of each generated page by its file name."""
+    return {"commands.md": commands_page(), "errors.md": errors_page(), "settings.md": settings_page()}
+
+
+def stale_pages(folder: Path) -> list[str]:
+    """Names of the pages in a folder that are missing or differ from what the code says."""
+    return [name for name, text in pages().items() if not (folder / name).is_file() or (folder / name).read_text("utf-8") != text]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run as a program. Returns the exit status."""
+    parser = argparse.ArgumentParser(description="Write the generated pages of the documentation.")
+    parser.add_argument("--check", action="store_true", help="write nothing; fail when a page is not what the code says")
+    options = parser.parse_args(arguments)
+    stale = stale_pages(REFERENCE)
+    if options.check:
+        for name in stale:
+            print(f"docs/reference/{name} is not what the code says: run `make docs`.", file=sys.stderr)
+        return 1 if stale else 0
+    for name in stale:
+        REFERENCE.mkdir(parents=True, exist_ok=True)
+        (REFERENCE / name).write_text(pages()[name], "utf-8")
+    return 0
+
+
+def _command_sections(group: click.Group, context: click.Context, depth: int) -> Iterator[str]:
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        if command is None or command.hidden:
+            continue
+        inner = click.Context(command, info_name=name, parent=context)
+        yield f"{'#' * depth} {inner.command_path}"
+        yield inspect.cleandoc(command.help or command.short_help or "")
+        usage = " ".join([inner.command_path, *command.collect_usage_pieces(inner)])
+        yield f"```console\n$ {usage}\n```"
+        rows = [record for parameter in command.get_params(inner) if (record := parameter.get_help_record(inner)) and "--help" not in record[0]]
+        if rows:
+            yield "\n".join(["| option | meaning |", "|---|---|", *(f"| `{_cell(left)}` | {_cell(right)} |" for left, right in rows)])
+        if isinstance(command, click.Group):
+            yield from _command_sections(command, inner, depth + 1)
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def _request_errors(kind: type[errors.RequestError]) -> Iterator[type[errors.RequestError]]:
+    yield kind
+    for child in kind.__subclasses__():
+        yield from _request_errors(child)
+
+
+def _first_sentence(kind: type) -> str:
+    return _cell((kind.__doc__ or "").strip().split("\n\n")[0])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
