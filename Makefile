@@ -13,7 +13,7 @@ PY := $(VENV)/bin/python
 UV := $(VENV)/bin/uv
 STAMPS := $(VENV)/.stamps
 VENDOR := src/ondol/application/console/static/vendor
-CHECKED := src tests scripts benchmarks
+CHECKED := $(foreach folder,src tests scripts benchmarks,$(if $(wildcard $(folder)/*.py $(folder)/*/*.py),$(folder)))
 
 # Where nobody's home can be written to, the installers keep their files in build/.
 HOME_WRITABLE := $(shell [ -n "$$HOME" ] && [ -d "$$HOME" ] && [ -w "$$HOME" ] && echo yes)
@@ -47,13 +47,13 @@ test-long: dev-set  ## Run the tests that take minutes as well
 
 lint: dev-set  ## Check style, types, layers, tidiness and licences
 	$(SAY) 'ruff'
-	@$(PY) -m ruff check --quiet $(wildcard $(CHECKED))
-	@$(PY) -m ruff format --check --quiet $(wildcard $(CHECKED)) || { echo 'Run `make format`.'; exit 1; }
+	@$(PY) -m ruff check --quiet $(CHECKED)
+	@$(PY) -m ruff format --check --quiet $(CHECKED) || { echo 'Run `make format`.'; exit 1; }
 	@$(MAKE) --no-print-directory types layers tidy licences
 
 types: dev-set  ## Check types only (mypy --strict)
 	$(SAY) 'types'
-	@MYPYPATH=src $(PY) -m mypy --strict --explicit-package-bases $(wildcard $(CHECKED))
+	@MYPYPATH=src $(PY) -m mypy --strict --explicit-package-bases $(CHECKED)
 
 layers: dev-set  ## Check only which module imports which
 	$(SAY) 'layers'
@@ -71,8 +71,8 @@ audit-online: dev-set  ## Ask a public database for known vulnerabilities (needs
 	@$(AT_HOME) $(UV) tool run pip-audit --requirement requirements/default.lock --require-hashes --disable-pip
 
 format: dev-set  ## Format the code and mend what can be mended
-	@$(PY) -m ruff check --fix --quiet $(wildcard $(CHECKED)) || true
-	@$(PY) -m ruff format --quiet $(wildcard $(CHECKED))
+	@$(PY) -m ruff check --fix --quiet $(CHECKED) || true
+	@$(PY) -m ruff format --quiet $(CHECKED)
 
 bench: dev-set  ## Run the benchmarks (BENCH=name chooses one)
 	@for program in benchmarks/$(BENCH)/run.py; do \
@@ -127,7 +127,7 @@ $(STAMPS)/run: $(STAMPS)/uv $(RUN_LOCKS) pyproject.toml
 	@touch $@
 
 $(STAMPS)/dev: $(STAMPS)/uv $(DEV_LOCKS) pyproject.toml
-	$(SAY) 'installing what Ondol is developed with (about 450 MB the first time)'
+	$(SAY) 'installing what Ondol is developed with (about 475 MB the first time)'
 	$(SYNC) $(DEV_LOCKS)
 	$(INSTALL_SELF)
 	@touch $(STAMPS)/run $@

@@ -7,13 +7,16 @@ python scripts/reference.py --check    only say which pages are not what the cod
 from __future__ import annotations
 
 import argparse
+import importlib
 import inspect
+import pkgutil
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
 
+import ondol
 from ondol.cli.config import reference_page
 from ondol.cli.main import cli
 from ondol.core import errors
@@ -36,6 +39,7 @@ def commands_page() -> str:
 
 def errors_page() -> str:
     """The tree of errors, then the code and HTTP status of each that a caller of the API can get."""
+    _import_everything()
     tree = inspect.cleandoc(errors.__doc__ or "").split("\n\n")[1]
     lines = [f"| `{kind.code}` | {kind.status} | {_first_sentence(kind)} |" for kind in _request_errors(errors.RequestError)]
     table = "\n".join(["| code | status | meaning |", "|---|---|---|", *sorted(set(lines))])
@@ -67,6 +71,13 @@ def main(arguments: Sequence[str]) -> int:
         REFERENCE.mkdir(parents=True, exist_ok=True)
         (REFERENCE / name).write_text(pages()[name], "utf-8")
     return 0
+
+
+def _import_everything() -> None:
+    """Rooms may add errors of their own below those of core: all of them must be known."""
+    for module in pkgutil.walk_packages(ondol.__path__, "ondol."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
 
 
 def _command_sections(group: click.Group, context: click.Context, depth: int) -> Iterator[str]:

@@ -94,8 +94,7 @@ class Source:
     @property
     def dated(self) -> date:
         """The date in the file's properties; fixed, so that the same source gives the same bytes."""
-        value = self.metadata.get("valid_from", UNDATED)
-        assert isinstance(value, date)
+        value: date = self.metadata.get("valid_from", UNDATED)
         return value
 
 
@@ -277,7 +276,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
     parser.add_argument("words", nargs="*", help="render only sources whose path holds one of these")
     parser.add_argument("--chromium", default="chromium", help="the browser's command (default: chromium)")
-    parser.add_argument("--fonts", type=Path, default=FONTS, help=f"the folder of NanumBarunGothic.ttf and NanumBarunGothicBold.ttf (default: {FONTS})")
+    parser.add_argument("--fonts", type=Path, default=FONTS, help=f"the folder of the NanumBarunGothic fonts (default: {FONTS})")
     options = parser.parse_args()
     if not (options.fonts / "NanumBarunGothicBold.ttf").is_file():
         sys.exit(f"The NanumBarunGothic fonts are not in {options.fonts}. On Debian: apt install fonts-nanum.")

@@ -8,23 +8,28 @@ from collections import Counter
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from ondol.application.knowledge.frontmatter import split_front_matter
 from ondol.demo import documents_folder, golden_folder, tenant_file
 
+if TYPE_CHECKING:
+    from tests.demo.conftest import DemoDocuments
+
 SOURCES = Path(__file__).resolve().parents[2] / "demo_sources"
 SUFFIXES = (".md", ".html", ".pdf", ".docx")
 SIDECAR = ".meta.yaml"
 
 DOCUMENTATION_NETWORKS = tuple(ipaddress.ip_network(name) for name in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32"))
-OTHER_ADDRESSES = frozenset({"0.0.0.0", "127.0.0.1"})
+OTHER_ADDRESSES = frozenset({"0.0.0.0", "127.0.0.1"})  # noqa: S104 -- a page says that it cannot be allowed
 PHONES = frozenset({"1577-0000", "02-0000-0000"})
 OTHER_HOSTS = frozenset({"letsencrypt.org"})
 """The issuer that a CAA record names; it belongs to the technology and not to the story."""
 
-_HOST = re.compile(r"(?<![\w.-])(?:[a-z0-9_-]+\.)+(?:com|net|org|io|kr|dev|info|biz|co|cloud|host|hosting|app|site|shop|me|ai|jp|de|uk|eu|us)\b(?!\.\w)", re.I | re.A)
+_TOP_LEVEL = "com|net|org|io|kr|dev|info|biz|co|cloud|host|hosting|app|site|shop|me|ai|jp|de|uk|eu|us"
+_HOST = re.compile(rf"(?<![\w.-])(?:[a-z0-9_-]+\.)+(?:{_TOP_LEVEL})\b(?!\.\w)", re.I | re.A)
 _LINK = re.compile(r"(?:https?:)?//([^/\s\"'<>)]+)|@((?:[\w-]+\.)+[a-z][\w-]*)", re.A)
 _IPV4 = re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w.]*\d)")
 _IPV6 = re.compile(r"(?<![\w:])(?:[0-9a-f]{1,4}:){2,}[0-9a-f:]*", re.I)
@@ -41,7 +46,7 @@ WRITTEN = {**words("*.md"), **words("*.html"), **words("*.jsonl"), **words("*.ya
 
 
 @pytest.mark.parametrize("language", ["ko", "en"])
-def test_each_language_has_enough_documents_of_every_format(documents, language: str) -> None:
+def test_each_language_has_enough_documents_of_every_format(documents: DemoDocuments, language: str) -> None:
     own = [document for document in documents.all if document.metadata.language == language]
     assert len({document.id for document in own}) >= 60
     assert {document.path.suffix for document in own} == set(SUFFIXES)
@@ -51,7 +56,7 @@ def test_each_language_has_enough_documents_of_every_format(documents, language:
     assert [(document.id, document.version) for document in own if not document.begun] == [(f"{language}/price-list", 4)]
 
 
-def test_both_languages_say_the_same_about_every_document(documents) -> None:
+def test_both_languages_say_the_same_about_every_document(documents: DemoDocuments) -> None:
     def described(language: str) -> set[tuple[object, ...]]:
         return {
             (
@@ -70,7 +75,7 @@ def test_both_languages_say_the_same_about_every_document(documents) -> None:
     assert described("ko") == described("en")
 
 
-def test_metadata_is_complete_and_fits_the_path(documents) -> None:
+def test_metadata_is_complete_and_fits_the_path(documents: DemoDocuments) -> None:
     for document in documents.all:
         language, _topic, name = document.path.relative_to(documents_folder()).parts
         assert document.metadata.language == language, document.path
@@ -80,23 +85,23 @@ def test_metadata_is_complete_and_fits_the_path(documents) -> None:
         assert len(document.text) > 300, document.path
 
 
-def test_no_two_files_are_the_same_version(documents) -> None:
+def test_no_two_files_are_the_same_version(documents: DemoDocuments) -> None:
     counted = Counter((document.id, document.version) for document in documents.all)
     assert [key for key, count in counted.items() if count > 1] == []
 
 
-def test_groups_are_those_of_the_askers(documents) -> None:
+def test_groups_are_those_of_the_askers(documents: DemoDocuments) -> None:
     groups = {group for document in documents.all for group in document.metadata.groups or ()}
     assert groups == {"support-staff", "billing-team", "security-team", "operations"}
 
 
-def test_every_document_that_has_begun_without_being_replaced_or_expired_is_current(documents) -> None:
+def test_every_document_that_has_begun_without_being_replaced_or_expired_is_current(documents: DemoDocuments) -> None:
     """Each id has one current version, or has expired as a whole."""
     for key in {document.id for document in documents.all}:
         assert documents.current(key) is not None or all(document.expired for document in documents.of(key)), key
 
 
-def test_nothing_changes_between_the_demo_and_2099(documents) -> None:
+def test_nothing_changes_between_the_demo_and_2099(documents: DemoDocuments) -> None:
     quiet_from, quiet_until = datetime(2026, 11, 1, tzinfo=UTC), datetime(2099, 1, 1, tzinfo=UTC)
     for document in documents.all:
         for moment in (document.metadata.valid_from, document.metadata.valid_until):
@@ -154,7 +159,7 @@ def squeezed(text: str) -> str:
 
 
 @pytest.mark.parametrize("source", sorted(SOURCES.rglob("*.md")), ids=lambda path: path.relative_to(SOURCES).as_posix())
-def test_pdf_and_docx_are_rendered_from_their_present_sources(documents, source: Path) -> None:
+def test_pdf_and_docx_are_rendered_from_their_present_sources(documents: DemoDocuments, source: Path) -> None:
     metadata, body = split_front_matter(source.read_text(encoding="utf-8"))
     target = documents_folder() / source.relative_to(SOURCES).with_suffix("")
     (document,) = [document for document in documents.all if document.path == target]
@@ -169,5 +174,6 @@ def test_pdf_and_docx_are_rendered_from_their_present_sources(documents, source:
 
 
 def test_every_pdf_and_docx_has_a_source() -> None:
-    made = {path.relative_to(documents_folder()).as_posix() + ".md" for suffix in (".pdf", ".docx") for path in documents_folder().rglob(f"*{suffix}")}
+    files = [path for suffix in (".pdf", ".docx") for path in documents_folder().rglob(f"*{suffix}")]
+    made = {path.relative_to(documents_folder()).as_posix() + ".md" for path in files}
     assert made == {path.relative_to(SOURCES).as_posix() for path in SOURCES.rglob("*.md")}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 import pytest
 import yaml
@@ -11,6 +12,9 @@ import yaml
 from ondol.core.errors import UserError
 from ondol.demo import tenant_file
 from ondol.demo.golden import ASKERS, GoldenQuestion, QuestionKind, load_golden
+
+if TYPE_CHECKING:
+    from tests.demo.conftest import DemoDocuments
 
 GOLDEN = load_golden()
 
@@ -32,7 +36,7 @@ def test_no_question_is_asked_twice() -> None:
     assert len({question.question for question in GOLDEN}) == len(GOLDEN)
 
 
-def test_ids_languages_and_documents_agree(documents) -> None:
+def test_ids_languages_and_documents_agree(documents: DemoDocuments) -> None:
     known = {document.id for document in documents.all}
     for question in GOLDEN:
         assert question.id.startswith(f"{question.language}-"), question.id
@@ -51,7 +55,7 @@ def test_checks_fit_the_kind() -> None:
 
 
 @pytest.mark.parametrize("question", of_kind("answerable", "newest"), ids=lambda question: question.id)
-def test_answers_stand_in_a_document_that_is_current_and_open(documents, question: GoldenQuestion) -> None:
+def test_answers_stand_in_a_document_that_is_current_and_open(documents: DemoDocuments, question: GoldenQuestion) -> None:
     current = [documents.current(key) for key in question.documents]
     texts = [document.text for document in current if document is not None and document.open_to(question.asker)]
     assert len(texts) == len(question.documents)
@@ -62,7 +66,7 @@ def test_answers_stand_in_a_document_that_is_current_and_open(documents, questio
 
 
 @pytest.mark.parametrize("question", of_kind("newest"), ids=lambda question: question.id)
-def test_old_figures_stand_only_in_outdated_documents(documents, question: GoldenQuestion) -> None:
+def test_old_figures_stand_only_in_outdated_documents(documents: DemoDocuments, question: GoldenQuestion) -> None:
     outdated = "\n".join(document.text for document in documents.outdated(question.language))
     current = [documents.current(key) for key in question.documents]
     for word in question.must_not_contain:
@@ -71,7 +75,7 @@ def test_old_figures_stand_only_in_outdated_documents(documents, question: Golde
 
 
 @pytest.mark.parametrize("question", of_kind("forbidden"), ids=lambda question: question.id)
-def test_forbidden_answers_stand_only_in_closed_documents(documents, question: GoldenQuestion) -> None:
+def test_forbidden_answers_stand_only_in_closed_documents(documents: DemoDocuments, question: GoldenQuestion) -> None:
     for key in question.documents:
         assert not all(document.open_to(question.asker) for document in documents.of(key)), key
     closed = "\n".join(document.text for key in question.documents for document in documents.of(key) if not document.open_to(question.asker))
@@ -91,14 +95,23 @@ def test_askers_are_people_of_the_tenant() -> None:
     assert {group["name"] for group in tenant["groups"]} == {*staff["members"], "staff"}
 
 
+def line_with(**changes: object) -> str:
+    """A line that is a golden question, with some keys changed."""
+    right = {"id": "x", "language": "en", "asker": "ops", "kind": "unanswerable", "question": "q", "documents": [], "answer": "a"}
+    return json.dumps({**right, "must_contain": [], "must_not_contain": [], **changes})
+
+
 @pytest.mark.parametrize(
     "line",
     [
         "not json",
         "[]",
         "{}",
-        '{"id":"x","language":"fr","asker":"customer","kind":"answerable","question":"q","documents":[],"answer":"a","must_contain":[],"must_not_contain":[]}',
-        '{"id":"x","language":"en","asker":"nobody","kind":"answerable","question":"q","documents":[],"answer":"a","must_contain":[],"must_not_contain":[]}',
+        line_with(language="fr"),
+        line_with(asker="nobody"),
+        line_with(kind="other"),
+        line_with(documents=None),
+        line_with(more=1),
     ],
 )
 def test_a_line_that_is_no_question_is_named(tmp_path: Path, line: str) -> None:
@@ -108,7 +121,6 @@ def test_a_line_that_is_no_question_is_named(tmp_path: Path, line: str) -> None:
 
 
 def test_an_id_that_is_taken_is_named(tmp_path: Path) -> None:
-    line = '{"id":"x","language":"en","asker":"ops","kind":"unanswerable","question":"q","documents":[],"answer":"a","must_contain":[],"must_not_contain":[]}'
-    (tmp_path / "part.jsonl").write_text(f"{line}\n{line}\n", encoding="utf-8")
+    (tmp_path / "part.jsonl").write_text(f"{line_with()}\n{line_with(asker='billing')}\n", encoding="utf-8")
     with pytest.raises(UserError, match="line 2: the id x is taken"):
         load_golden(tmp_path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import socket
 import threading
@@ -119,10 +118,8 @@ class FakeGateway:
     stays_open: bool = False
     cut: bool = False
     refusal: tuple[int, dict[str, Any]] | None = None
-    pace_s: float = 0.0
     asked: list[dict[str, Any]] = field(default_factory=list)
     left: threading.Event = field(default_factory=threading.Event)
-    choose: Callable[[FakeGateway, str], None] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = {name.decode(): value.decode() for name, value in scope["headers"]}
@@ -137,16 +134,12 @@ class FakeGateway:
             return
         asked = json.loads(body)
         self.asked.append(asked)
-        if self.choose is not None:
-            self.choose(self, asked["messages"][-1]["content"])
         if self.refusal is not None:
             await self._answer(send, *self.refusal)
             return
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]})
         for chunk in self.script:
             await send({"type": "http.response.body", "body": f": beat\r\n\r\ndata: {json.dumps(chunk)}\n\n".encode(), "more_body": True})
-            if self.pace_s:
-                await asyncio.sleep(self.pace_s)
         if self.stays_open:
             while (await receive())["type"] != "http.disconnect":
                 pass

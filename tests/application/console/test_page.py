@@ -132,7 +132,7 @@ def test_sign_in_ask_and_open_a_source(visit: Visit, script: Any) -> None:
     marker.click()
     panel = page.get_by_role("dialog", name="출처")
     expect(panel.locator(".source.current mark")).to_contain_text(QUOTE)
-    assert panel.locator(".source.current .source-text").inner_text().replace("인용한 부분: ", "") == PASSAGE
+    assert panel.locator(".source.current .source-text").inner_text() == PASSAGE
     expect(panel.locator(".source.current")).to_contain_text("공개")
     expect(panel.locator(".source.current")).to_contain_text("제3판")
     expect(panel.locator(".source.current")).to_contain_text("2026. 4. 1.부터 유효")

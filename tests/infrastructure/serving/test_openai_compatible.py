@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import httpx
 import pytest
@@ -83,8 +84,18 @@ async def test_a_connection_is_used_again(model: ScriptedModel) -> None:
     provider = OpenAICompatible(model.base_url, KEY, "scripted", 5)
     for _ in range(3):
         assert [event async for event in provider.stream(REQUEST)]
-    assert model.open_connections == 1
+    assert model.connections_made == 1
     await provider.close()
+
+
+@pytest.mark.parametrize("trouble", get_args(Trouble))
+async def test_no_trouble_keeps_a_connection(model: ScriptedModel, trouble: Trouble) -> None:
+    async with httpx.AsyncClient(limits=httpx.Limits(max_connections=1), trust_env=False) as client:
+        provider = OpenAICompatible(model.base_url, KEY, "scripted", 0.2, client)
+        model.say([Reply(trouble=trouble), Reply("fine", usage=Usage(1, 1))])
+        with contextlib.suppress(UpstreamError):
+            _ = [event async for event in provider.stream(REQUEST)]
+        assert [event async for event in provider.stream(REQUEST)] == [TextDelta("fine"), Finish("stop", Usage(1, 1))]
 
 
 @pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
@@ -215,6 +226,14 @@ async def test_credentials_in_the_address_are_sent_as_basic_and_nowhere_else(mod
     provider = OpenAICompatible(model.base_url.replace("http://", "http://user:hunter2@"), "", "scripted", 5)
     assert [event async for event in provider.stream(REQUEST)]
     assert model.requests[0].headers["authorization"] == "Basic dXNlcjpodW50ZXIy"
+    await provider.close()
+
+
+async def test_a_key_goes_before_credentials_in_the_address(model: ScriptedModel) -> None:
+    provider = OpenAICompatible(model.base_url.replace("http://", "http://user:hunter2@"), KEY, "scripted", 5)
+    assert [event async for event in provider.stream(REQUEST)]
+    assert model.requests[0].headers["authorization"] == f"Bearer {KEY}"
+    assert "hunter2" not in str(model.requests[0])
     await provider.close()
 
 

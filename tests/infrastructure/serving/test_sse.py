@@ -36,6 +36,7 @@ def streams(draw: st.DrawFn) -> tuple[bytes, list[SseEvent]]:
 @given(streams(), st.lists(st.integers(0, 400), max_size=12))
 def test_any_split_of_the_bytes_gives_the_same_events(stream: tuple[bytes, list[SseEvent]], cuts: list[int]) -> None:
     written, events = stream
+    assert read([bytes([byte]) for byte in written]) == events
     places = sorted({0, len(written), *(min(cut, len(written)) for cut in cuts)})
     assert read([written[start:stop] for start, stop in pairwise(places)]) == events
 

@@ -8,8 +8,9 @@ from datetime import UTC, date, datetime
 
 import yaml
 
-from ondol.application.knowledge.types import SECURITY_CLASSES, DocumentMetadata, SecurityClass
+from ondol.application.knowledge.types import DocumentMetadata
 from ondol.core.errors import UnreadableDocument
+from ondol.infrastructure.access.types import SECURITY_CLASSES, SecurityClass
 
 FRONT_MATTER_CHARS_MAX = 64 * 1024
 FRONT_MATTER_DEPTH_MAX = 20
@@ -99,7 +100,7 @@ def read_metadata(raw: Mapping[str, object]) -> DocumentMetadata:
     """
     valid_from, valid_until = _moment(raw, "valid_from"), _moment(raw, "valid_until")
     if valid_from is not None and valid_until is not None and valid_from >= valid_until:
-        raise UnreadableDocument("`valid_until` is not after `valid_from`.", "`valid_until` is the first day on which the document is no longer valid.")
+        raise UnreadableDocument("`valid_until` is not after `valid_from`.", "`valid_until` is the first day that is no longer valid.")
     return DocumentMetadata(
         key=_text(raw, "id", KEY_CHARS_MAX),
         language=_language(raw),
@@ -219,7 +220,7 @@ def _groups(raw: Mapping[str, object]) -> tuple[str, ...] | None:
         return None
     value = raw["groups"]
     names = value.split(",") if isinstance(value, str) else value
-    accepted = "a list of 1 to {} group names such as [support-staff]; leave the key out to let everybody read".format(GROUPS_MAX)
+    accepted = f"a list of 1 to {GROUPS_MAX} group names such as [support-staff]; leave the key out to let everybody read"
     if not isinstance(names, list) or not 1 <= len(names) <= GROUPS_MAX:
         raise _wrong("groups", value, accepted)
     groups: list[str] = []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 
 from ondol.application.knowledge.sentences import split_sentences
 from ondol.application.knowledge.types import Block, ParsedDocument, Passage
@@ -146,13 +145,15 @@ class _Packer:
     def _introduction(self, unit: _Unit) -> list[_Unit]:
         """Take the last paragraph out of the open passage if it introduces the unit that will begin the next one."""
         last = self.current[-1]
-        if len(self.current) < 2 or self.current[-2].is_heading or unit.block.kind not in ("list_item", "table_row", "code") or last.is_heading:
-            return []
-        if last.block.kind != "paragraph" or last.end - last.start > INTRODUCTION_CHARS_MAX or not self.text[last.start : last.end].endswith((":", "：")):
-            return []
-        if unit.end - last.start > self.max_chars or last.block == unit.block:
-            return []
-        return [self.current.pop()]
+        if len(self.current) < 2 or self.current[-2].is_heading:
+            return []  # it would leave nothing, or a heading alone
+        introduces = (
+            unit.block.kind in ("list_item", "table_row", "code")
+            and last.block.kind == "paragraph"
+            and last.end - last.start <= INTRODUCTION_CHARS_MAX
+            and self.text[last.start : last.end].endswith((":", "："))
+        )
+        return [self.current.pop()] if introduces and unit.end - last.start <= self.max_chars else []
 
     def _absorb_remainder(self, first_group: int) -> None:
         """A few words left at the end of a section go into the passage before, if that stays within the maximum."""
@@ -215,7 +216,6 @@ def _hard_cut(text: str, start: int, end: int, chars_max: int) -> Iterator[tuple
 
 def _passage(text: str, ordinal: int, units: list[_Unit]) -> Passage:
     start, end = units[0].start, units[-1].end
-    assert all(before.end <= after.start for before, after in pairwise(units))
     content = next((unit for unit in units if not unit.is_heading), None)
     if content is not None:
         return Passage(ordinal, start, end, content.block.heading_path, content.block.page)

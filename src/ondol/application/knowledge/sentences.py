@@ -26,21 +26,167 @@ _NEXT_WORD = re.compile(r"\s*[\"'\u201c\u2018(\[*_]*(\S{1,30})")
 
 # Never the end of a sentence.
 _ABBREVIATIONS = frozenset(
-    "e.g i.e cf vs viz approx mr mrs ms dr prof rev gen sen rep gov st mt fig figs eq eqs sec secs ch vol vols no nos pp ed eds al ca incl"
-    " excl resp dept est tel ext fr jan feb mar apr jun jul aug sep sept oct nov dec mon tue wed thu fri sat sun".split()
+    {
+        "e.g",
+        "i.e",
+        "cf",
+        "vs",
+        "viz",
+        "approx",
+        "mr",
+        "mrs",
+        "ms",
+        "dr",
+        "prof",
+        "rev",
+        "gen",
+        "sen",
+        "rep",
+        "gov",
+        "st",
+        "mt",
+        "fig",
+        "figs",
+        "eq",
+        "eqs",
+        "sec",
+        "secs",
+        "ch",
+        "vol",
+        "vols",
+        "no",
+        "nos",
+        "pp",
+        "ed",
+        "eds",
+        "al",
+        "ca",
+        "incl",
+        "excl",
+        "resp",
+        "dept",
+        "est",
+        "tel",
+        "ext",
+        "fr",
+        "jan",
+        "feb",
+        "mar",
+        "apr",
+        "jun",
+        "jul",
+        "aug",
+        "sep",
+        "sept",
+        "oct",
+        "nov",
+        "dec",
+        "mon",
+        "tue",
+        "wed",
+        "thu",
+        "fri",
+        "sat",
+        "sun",
+    }
 )
 # The end of a sentence only where a word follows that begins one.
-_MAYBE_END = frozenset("inc ltd co corp llc etc jr sr a.m p.m u.s u.k u.n e.u ph.d b.c a.d d.c v bros plc".split())
+_MAYBE_END = frozenset(
+    {"inc", "ltd", "co", "corp", "llc", "etc", "jr", "sr", "a.m", "p.m", "u.s", "u.k", "u.n", "e.u", "ph.d", "b.c", "a.d", "d.c", "v", "bros", "plc"}
+)
 _STARTERS = frozenset(
-    "the this that these those it its he she we you they i a an in on at if when while for from to by with as but and or so however therefore"
-    " there here please our your their his her all any each some no not after before once since until unless although because then also"
-    " use see set run open click select enter go add check make sure do does is are can what how why which who where".split()
+    {
+        "the",
+        "this",
+        "that",
+        "these",
+        "those",
+        "it",
+        "its",
+        "he",
+        "she",
+        "we",
+        "you",
+        "they",
+        "i",
+        "a",
+        "an",
+        "in",
+        "on",
+        "at",
+        "if",
+        "when",
+        "while",
+        "for",
+        "from",
+        "to",
+        "by",
+        "with",
+        "as",
+        "but",
+        "and",
+        "or",
+        "so",
+        "however",
+        "therefore",
+        "there",
+        "here",
+        "please",
+        "our",
+        "your",
+        "their",
+        "his",
+        "her",
+        "all",
+        "any",
+        "each",
+        "some",
+        "no",
+        "not",
+        "after",
+        "before",
+        "once",
+        "since",
+        "until",
+        "unless",
+        "although",
+        "because",
+        "then",
+        "also",
+        "use",
+        "see",
+        "set",
+        "run",
+        "open",
+        "click",
+        "select",
+        "enter",
+        "go",
+        "add",
+        "check",
+        "make",
+        "sure",
+        "do",
+        "does",
+        "is",
+        "are",
+        "can",
+        "what",
+        "how",
+        "why",
+        "which",
+        "who",
+        "where",
+    }
 )
 # Korean words before "no full stop" numbers are dates or headings ("2026. 4. 1.", "제1조.", "가.").
 _NUMBER = re.compile(r"[0-9]{1,4}")
+_DATE_BEFORE = re.compile(r"[0-9]\.\s+[0-9]{1,2}$")
 _LIST_MARKER = re.compile(r"(?:[-*+•·]\s+)?(?:[0-9]{1,3}(?:\.[0-9]{1,3})*|[A-Za-z]|[ivxIVX]{1,5}|[가나다라마바사아자차카타파하])")
 _LABEL = re.compile(r"(?:[-*+•·]\s+)?[^\s.!?]{1,12}\s[0-9]{1,3}")
-_KOREAN_ENDING = re.compile(r"(?:니다|습니까|세요|셔요|어요|아요|해요|돼요|예요|에요|이다|한다|된다|있다|없다|했다|였다|았다|었다|는다|네요|군요|지요|죠|까요|나요)$")
+_KOREAN_ENDING = re.compile(
+    "(?:니다|습니까|세요|셔요|어요|아요|해요|돼요|예요|에요|이다|한다|된다|있다|없다|했다|였다|았다|었다|는다|네요|군요|지요|죠|까요|나요)$"
+)
 
 
 def split_sentences(text: str) -> list[tuple[int, int]]:
@@ -136,16 +282,12 @@ def _full_stop_ends(before: str, following: str, is_whole: bool) -> bool:
     if is_whole and (_LIST_MARKER.fullmatch(before.strip()) or _LABEL.fullmatch(before.strip())):
         return False
     found = _WORD_BEFORE.search(before)
-    word = found[0].lower() if found is not None else ""
-    starts = following.strip(".,;:!?\"')]}").lower() in _STARTERS and following[0].isupper()
-    if word in _ABBREVIATIONS:
+    word = found[0] if found is not None else ""
+    if word.lower() in _ABBREVIATIONS:
         return False
-    if word in _MAYBE_END:
-        return starts
-    if len(word) == 1 and word.isascii() and word.isalpha() and found is not None and found[0].isupper():
-        return starts  # an initial, as in "J. Smith"
-    if _NUMBER.fullmatch(word) and following[0].isdigit():
-        return False  # "2026. 4."
-    if _NUMBER.fullmatch(word) and re.search(r"[0-9]\.\s+[0-9]{1,2}$", before):
-        return following[0].isascii() and following[0].isupper()  # "2026. 4. 1. 부터"
+    is_initial = len(word) == 1 and word.isascii() and word.isupper()  # as in "J. Smith"
+    if is_initial or word.lower() in _MAYBE_END:
+        return following[0].isupper() and following.strip(".,;:!?\"')]}").lower() in _STARTERS
+    if _NUMBER.fullmatch(word) and (following[0].isdigit() or _DATE_BEFORE.search(before)):
+        return following[0].isascii() and following[0].isupper()  # "2026. 4. 1. 부터" is a date
     return True

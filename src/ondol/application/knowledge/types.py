@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypeAlias
 
-BlockKind: TypeAlias = Literal["heading", "paragraph", "list_item", "table_row", "code", "quote"]
-SecurityClass: TypeAlias = Literal["public", "internal", "confidential", "restricted"]
+from ondol.infrastructure.access.types import SecurityClass
 
-SECURITY_CLASSES: tuple[SecurityClass, ...] = ("public", "internal", "confidential", "restricted")
-"""From open to closed."""
+__all__ = ["Block", "BlockKind", "DocumentMetadata", "ParsedDocument", "Passage", "SecurityClass"]
+
+BlockKind: TypeAlias = Literal["heading", "paragraph", "list_item", "table_row", "code", "quote"]
 
 
 @dataclass(frozen=True, slots=True)

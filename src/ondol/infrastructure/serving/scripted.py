@@ -126,11 +126,13 @@ class ScriptedModel:
     Attributes:
         requests: what came in, oldest first.
         base_url: ``http://127.0.0.1:<port>/v1``, once started.
+        connections_made: connections since the beginning.
     """
 
     def __init__(self, says: Says = Reply(), *, model: str = "scripted", port: int = 0) -> None:
         self.requests: deque[RecordedRequest] = deque(maxlen=REQUESTS_KEPT_MAX)
         self.base_url = ""
+        self.connections_made = 0
         self._says = says
         self._model = model
         self._port = port
@@ -204,6 +206,7 @@ class _Connection(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 (create_server gives no other)
         self._transport = transport
         self._owner._connections.add(self)
+        self._owner.connections_made += 1
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data

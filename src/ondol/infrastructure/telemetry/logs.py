@@ -63,7 +63,7 @@ def set_up_logging(level: str, form: Literal["text", "json"]) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
     logging.basicConfig(level=getattr(logging, level.upper()), handlers=[handler], force=True)
-    for chatty in ("httpx", "httpcore", "uvicorn.access", "procrastinate", "psycopg.pool"):
+    for chatty in ("httpx", "httpcore", "uvicorn.access", "uvicorn.error", "procrastinate", "psycopg.pool"):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.getLogger().level))
 
 

@@ -161,7 +161,7 @@ function marked(source) {
   for (const { start, end } of spans) {
     const from = Math.max(start, at);
     if (end <= from) continue;
-    nodes.push(slice(source.text, at, from), element("mark", {}, element("span", { class: "visually-hidden" }, `${t("sources.quoted")}: `), slice(source.text, from, end)));
+    nodes.push(slice(source.text, at, from), element("mark", { "data-label": `${t("sources.quoted")}: ` }, slice(source.text, from, end)));
     at = end;
   }
   nodes.push(slice(source.text, at));

@@ -118,9 +118,7 @@ class DocumentBuilder:
         if kind == "heading":
             self._open_heading(level, text)
 
-    def add_table(
-        self, rows: Sequence[Sequence[str]], *, header: Sequence[str] = (), level: int = 0, page: int | None = None
-    ) -> None:
+    def add_table(self, rows: Sequence[Sequence[str]], *, header: Sequence[str] = (), level: int = 0, page: int | None = None) -> None:
         """Append one block for each row, the header repeated in each; a header without rows becomes a row of its own."""
         names = tuple(one_line(name)[:TABLE_HEADER_CHARS_MAX].rstrip(" :") for name in header)
         lines = [row_text(names, [one_line(cell) for cell in row]) for row in rows] if rows else ["; ".join(filter(None, names))]

@@ -42,9 +42,7 @@ def decode(name: str, data: bytes, *, declared: str | None = None) -> str:
         if data.startswith(mark):
             return data[len(mark) :].decode(encoding, errors="replace")
     if b"\x00" in data:
-        raise UnreadableDocument(
-            f"{name} holds zero bytes, so it is a binary file or UTF-16 without a byte order mark.", "Save it as UTF-8 text."
-        )
+        raise UnreadableDocument(f"{name} holds zero bytes, so it is a binary file or UTF-16 without a byte order mark.", "Save it as UTF-8 text.")
     text = _try(data, declared) if declared else None
     for attempt in (_utf8, _cp949, _western):
         if text is not None:

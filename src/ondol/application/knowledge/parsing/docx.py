@@ -61,10 +61,9 @@ class _Reader:
         text = "" if style.hidden else _text(element)
         if style.is_code and text.strip():
             self.code.append(text)
-        else:
-            if text.strip():
-                self._flush_code()
-                self._add(text, properties, style)
+        elif text.strip():
+            self._flush_code()
+            self._add(text, properties, style)
         for box in _text_boxes(element):
             self._flush_code()
             self.read(box)

@@ -89,21 +89,18 @@ class Package:
         # Entities need a document type, which Office never writes. In UTF-16 the word could hide from this search.
         if not head.startswith(b"<") or b"\x00" in content[:200] or b"<!DOCTYPE" in content:
             raise UnreadableDocument(f"{self.name} holds XML that no word processor writes ({path}).", "Save it anew in a word processor.")
-        parser = ElementTree.XMLPullParser(events=("start", "end"))
         depth = count = 0
         root: ElementTree.Element | None = None
         try:
-            for offset in range(0, len(content), 65_536):
-                parser.feed(content[offset : offset + 65_536])
-                for event, element in parser.read_events():
-                    if event == "end":
-                        depth -= 1
-                        continue
-                    root = element if root is None else root
-                    depth, count = depth + 1, count + 1
+            # Without a document type there is no entity to expand or to fetch, which is what the standard parser is warned of.
+            for event, element in ElementTree.iterparse(io.BytesIO(content), events=("start", "end")):  # noqa: S314
+                if event == "end":
+                    depth -= 1
+                    continue
+                root = element if root is None else root
+                depth, count = depth + 1, count + 1
                 if depth > DEPTH_MAX or count > ELEMENTS_MAX:
                     raise UnreadableDocument(f"{self.name} is too deep or too large ({path}).", "Split it into several files.")
-            parser.close()
         except (ElementTree.ParseError, ValueError, LookupError) as error:
             raise self._damaged(error) from error
         if root is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from xml.etree import ElementTree
 
@@ -17,8 +18,17 @@ LEVELS_MAX = 9
 _HEADING_NAME = re.compile(r"(?:heading|제목|개요)\s{0,3}([1-9])", re.IGNORECASE)
 _CODE_NAME = re.compile(r"(?:source\s?code|code(?:\s?block)?|html preformatted|plain text code|macro text|preformatted text)", re.IGNORECASE)
 _QUOTE_NAMES = frozenset({"quote", "intense quote", "인용", "강한 인용"})
-_HANGUL_SYLLABLES = "가나다라마바사아자차카타파하"
-_HANGUL_CONSONANTS = "ㄱㄴㄷㄹㅁㅂㅅㅇㅈㅊㅋㅌㅍㅎ"
+LETTERS_MAX = 26 * 20
+ROMAN_MAX = 3_999
+CIRCLED_MAX = 20
+"""Larger numbers are written as decimal ones."""
+
+_SYLLABLES = "가나다라마바사아자차카타파하"
+_CONSONANTS = "ㄱㄴㄷㄹㅁㅂㅅㅇㅈㅊㅋㅌㅍㅎ"
+_ROMAN = (
+    *((1000, "M"), (900, "CM"), (500, "D"), (400, "CD"), (100, "C"), (90, "XC"), (50, "L")),
+    *((40, "XL"), (10, "X"), (9, "IX"), (5, "V"), (4, "IV"), (1, "I")),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +145,7 @@ class Numbering:
         def number(match: re.Match[str]) -> str:
             level = int(match[1]) - 1
             definition = levels.get(level, NumberLevel("decimal", "", 1))
-            return _number_text(counts.get(level, definition.start), definition.number_format)
+            return _NUMBER_FORMATS.get(definition.number_format, _decimal)(counts.get(level, definition.start))
 
         return re.sub("%([1-9])", number, template[:100]).strip()
 
@@ -152,43 +162,36 @@ def _levels(node: ElementTree.Element) -> dict[int, NumberLevel]:
     return levels
 
 
-def _number_text(number: int, number_format: str) -> str:
-    """A number in Word's ``numFmt``; formats that are not known read as decimal."""
-    match number_format:
-        case "lowerLetter":
-            return _letters(number).lower()
-        case "upperLetter":
-            return _letters(number)
-        case "lowerRoman":
-            return _roman(number).lower()
-        case "upperRoman":
-            return _roman(number)
-        case "ganada":
-            return _HANGUL_SYLLABLES[(number - 1) % len(_HANGUL_SYLLABLES)]
-        case "chosung":
-            return _HANGUL_CONSONANTS[(number - 1) % len(_HANGUL_CONSONANTS)]
-        case "decimalEnclosedCircle" if 1 <= number <= 20:
-            return chr(0x2460 + number - 1)
-        case "decimalZero":
-            return f"{number:02d}"
-        case _:
-            return str(number)
+def _decimal(number: int) -> str:
+    return str(number)
 
 
 def _letters(number: int) -> str:
     """A, B, ... Z, AA, BB: Word repeats the letter."""
-    if not 1 <= number <= 26 * 20:
-        return str(number)
-    return chr(65 + (number - 1) % 26) * ((number - 1) // 26 + 1)
+    return chr(65 + (number - 1) % 26) * ((number - 1) // 26 + 1) if 1 <= number <= LETTERS_MAX else str(number)
 
 
 def _roman(number: int) -> str:
-    if not 1 <= number < 4000:
+    if not 1 <= number <= ROMAN_MAX:
         return str(number)
     text = ""
-    for value, letters in (
-        (1000, "M"), (900, "CM"), (500, "D"), (400, "CD"), (100, "C"), (90, "XC"), (50, "L"), (40, "XL"), (10, "X"), (9, "IX"), (5, "V"), (4, "IV"), (1, "I"),
-    ):  # fmt: skip
+    for value, letters in _ROMAN:
         text += letters * (number // value)
         number %= value
     return text
+
+
+def _circled(number: int) -> str:
+    return chr(0x2460 + number - 1) if 1 <= number <= CIRCLED_MAX else str(number)
+
+
+_NUMBER_FORMATS: dict[str, Callable[[int], str]] = {
+    "lowerLetter": lambda number: _letters(number).lower(),
+    "upperLetter": _letters,
+    "lowerRoman": lambda number: _roman(number).lower(),
+    "upperRoman": _roman,
+    "ganada": lambda number: _SYLLABLES[(number - 1) % len(_SYLLABLES)],
+    "chosung": lambda number: _CONSONANTS[(number - 1) % len(_CONSONANTS)],
+    "decimalEnclosedCircle": _circled,
+    "decimalZero": lambda number: f"{number:02d}",
+}

@@ -29,8 +29,57 @@ CONTENT_ELEMENTS_MAX = 50
 _CHARSET = re.compile(rb"""<meta[^>]{0,500}?charset\s{0,5}=\s{0,5}["']?\s{0,5}([A-Za-z0-9_:.-]{1,40})""", re.IGNORECASE)
 
 _BLOCK = frozenset(
-    "address article aside blockquote body caption center dd details dialog dir div dl dt fieldset figcaption figure footer form h1 h2 h3"
-    " h4 h5 h6 header hgroup hr html legend li main menu nav ol optgroup p pre search section summary table tbody td tfoot th thead tr ul".split()
+    {
+        "address",
+        "article",
+        "aside",
+        "blockquote",
+        "body",
+        "caption",
+        "center",
+        "dd",
+        "details",
+        "dialog",
+        "dir",
+        "div",
+        "dl",
+        "dt",
+        "fieldset",
+        "figcaption",
+        "figure",
+        "footer",
+        "form",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "header",
+        "hgroup",
+        "hr",
+        "html",
+        "legend",
+        "li",
+        "main",
+        "menu",
+        "nav",
+        "ol",
+        "optgroup",
+        "p",
+        "pre",
+        "search",
+        "section",
+        "summary",
+        "table",
+        "tbody",
+        "td",
+        "tfoot",
+        "th",
+        "thead",
+        "tr",
+        "ul",
+    }
 )
 _HEADINGS = {"h1": 1, "h2": 2, "h3": 3, "h4": 4, "h5": 5, "h6": 6}
 _LISTS = frozenset({"ul", "ol", "menu", "dir"})
@@ -183,7 +232,7 @@ class _Walker:
         if not node.is_element_node:
             return False
         tag = node.tag or ""
-        if is_hidden(node) or tag in _PAGE_FURNITURE or node.attributes.get("role") in _FURNITURE_ROLES or (tag == "header" and not self.content_depth):
+        if is_hidden(node) or self._is_furniture(node, tag):
             return False
         match tag:
             case "br":
@@ -204,6 +253,11 @@ class _Walker:
                     self._enter_block(node, tag)
                 return True
         return False
+
+    def _is_furniture(self, node: LexborNode, tag: str) -> bool:
+        if tag in _PAGE_FURNITURE or (tag == "header" and not self.content_depth):
+            return True
+        return node.attributes.get("role") in _FURNITURE_ROLES
 
     def _enter_table(self, node: LexborNode) -> bool:
         self._flush()

@@ -40,7 +40,9 @@ MARK_HYPHEN = "\x02"
 
 _PASSWORD_ERROR = 4
 _BOLD_NAME = re.compile(rb"bold|heavy|black(?!letter)|extrab|demi", re.IGNORECASE)
-_NOT_A_TITLE = re.compile(r"(?i)untitled|microsoft (?:word|powerpoint|excel)\b.*|.*\.(?:docx?|pptx?|xlsx?|hwpx?|tex|dvi|indd|pdf)|powerpoint presentation")
+_NOT_A_TITLE = re.compile(
+    r"untitled|microsoft (?:word|powerpoint|excel)\b.*|powerpoint presentation|.*\.(?:docx?|pptx?|xlsx?|hwpx?|tex|dvi|indd|pdf)", re.IGNORECASE
+)
 
 # PDFium keeps state of its process (fonts, the last error) and is not thread-safe, so the lock belongs to the process as well.
 _PDFIUM = threading.Lock()
@@ -108,7 +110,7 @@ def _pages(name: str, document: PdfDocument) -> Iterator[Page]:
 
 
 def _lines(name: str, page: PdfPage, number: int) -> list[Line]:
-    import pypdfium2.raw as raw
+    from pypdfium2 import raw
 
     text_page = page.get_textpage()
     try:

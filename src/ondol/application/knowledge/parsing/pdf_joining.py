@@ -26,7 +26,9 @@ RAGGED_SHARE_MIN = 0.15
 _HANGUL = re.compile("[\uac00-\ud7a3]")
 _TOKEN = re.compile("[\uac00-\ud7a3A-Za-z0-9]+")
 _HYPHENATED = re.compile("[A-Za-z]+-[A-Za-z]+")
-_PARTICLE = re.compile("(?:을|를|은|는|이|가|의|에|에서|에게|로|으로|와|과|도|만|까지|부터|보다|며|고|다|지|한|할|된|하여|하는|하고|한다|된다)(?![\uac00-\ud7a3])")
+_PARTICLE = re.compile(
+    "(?:을|를|은|는|이|가|의|에|에서|에게|로|으로|와|과|도|만|까지|부터|보다|며|고|다|지|한|할|된|하여|하는|하고|한다|된다)(?![\uac00-\ud7a3])"
+)
 
 # First parts of English compounds that are always written with a hyphen.
 _HYPHENATING = frozenset({"self", "well", "non", "cross", "half", "ex", "all", "end", "high", "low", "long", "short", "full", "real", "third"})

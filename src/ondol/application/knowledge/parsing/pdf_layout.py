@@ -10,6 +10,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from ondol.application.knowledge.parsing.builder import DocumentBuilder
 from ondol.application.knowledge.parsing.pdf_joining import BrokenLine, Joiner
@@ -266,7 +267,7 @@ class _Layout:
 
     def _paragraph_end(self, start: int) -> int:
         end = start + 1
-        while end < len(self.lines) and self._continues(start, end) and (end == start + 1 or find_table(self.lines, end) is None):
+        while end < len(self.lines) and self._continues(start, end) and find_table(self.lines, end) is None:
             end += 1
         return end
 
@@ -283,16 +284,15 @@ class _Layout:
             return not heading and self._runs_over(before, line)
         if drop > PITCH_RATIO_MAX * self._pitch(before):
             return False
-        if heading:
-            return True
-        if self._was_ended(before, line):
-            return False
+        return heading > 0 or (not self._was_ended(before, line) and self._is_aligned(before, line, is_second=index - 1 == start))
+
+    def _is_aligned(self, before: Line, line: Line, *, is_second: bool) -> bool:
+        """Whether a line begins where the next line of a paragraph would."""
         if line.left <= before.left + INDENT_EM * before.size:
             return True
-        if index - 1 > start:  # deeper than the line before, which is not the first: a paragraph begins
-            return not _ENDED.search(before.text)
-        hanging = before.words[1].left if _ITEM.match(before.text) and len(before.words) > 1 else None
-        return abs(line.left - hanging) < HANGING_EM * before.size if hanging is not None else not _ENDED.search(before.text)
+        if is_second and len(before.words) > 1 and _ITEM.match(before.text):
+            return abs(line.left - before.words[1].left) < HANGING_EM * before.size
+        return not _ENDED.search(before.text)
 
     def _runs_over(self, before: Line, line: Line) -> bool:
         """Whether a paragraph goes on in the next column or on the next page."""
@@ -310,7 +310,7 @@ class _Layout:
 def _pitches(lines: list[Line]) -> dict[int, float]:
     """The distance between lines of a paragraph for each size of letters: the lower quartile (the rest are between paragraphs)."""
     found: defaultdict[int, list[float]] = defaultdict(list)
-    for before, line in zip(lines, lines[1:], strict=False):
+    for before, line in pairwise(lines):
         drop = before.baseline - line.baseline
         if before.page == line.page and 0.9 * before.size < drop < 3 * before.size and abs(before.size - line.size) < SIZE_TOLERANCE * before.size:
             found[round(before.size)].append(drop)

@@ -39,7 +39,7 @@ def load(name: str, data: bytes) -> ParsedDocument:
             paragraph.clear()
             marker = ""
         if item is not None:
-            marker = "-" if not item["marker"][-1] in ".)" else item["marker"]
+            marker = item["marker"] if item["marker"][-1] in ".)" else "-"
             paragraph.append(line[item.end() :])
         elif line:
             paragraph.append(line)

@@ -47,10 +47,7 @@ def unwrap(text: str, *, mdx: bool = False) -> str:
     """
     if not mdx and "{" not in text:
         return text
-    unwrapped: list[str] = []
-    for is_code, segment in _segments(text):
-        unwrapped.append(segment if is_code else _unwrap_segment(segment, mdx))
-    return _drop_unseen("".join(unwrapped))
+    return _drop_unseen("".join(segment if is_code else _unwrap_segment(segment, mdx) for is_code, segment in _segments(text)))
 
 
 _UNSEEN_START, _UNSEEN_END = "\ue000ondol-unseen\ue001", "\ue000/ondol-unseen\ue001"
@@ -99,13 +96,13 @@ def _without_heading_attributes(line: str) -> str:
 
 
 def _replacement(match: re.Match[str]) -> str:
-    inside = match[2].strip()
+    inside: str = match[2].strip()
     if inside.startswith("/*") and inside.endswith("*/"):  # an escaped shortcode is shown as it is
         closing = ">" if match[1] == "<" else "%"
         return f"{{{{{match[1]} {inside[2:-2].strip()} {closing}}}}}"
     if inside.startswith("/"):
         return _closing(inside[1:].strip())
-    name, rest = ([*inside.rstrip("/").split(None, 1), "", ""])[:2]
+    name, rest = [*inside.rstrip("/").split(None, 1), "", ""][:2]
     if name in _CODE:
         return "\n```" + (rest.split() or [""])[0] + "\n"
     if name in _UNSEEN:
@@ -126,7 +123,7 @@ def _visible(name: str, rest: str) -> str:
         return ""
     arguments: dict[str, str] = {}
     for position, match in enumerate(_ARGUMENT.finditer(rest[:ARGUMENTS_CHARS_MAX])):
-        value = next((group for group in match.groups()[1:] if group is not None), "")
+        value = match[2] or match[3] or match[4] or ""
         arguments.setdefault(match[1] or str(position), value.replace('\\"', '"'))
     return next((arguments[key].strip() for key in wanted if arguments.get(key, "").strip()), "")
 

@@ -1,0 +1,1 @@
+"""One folder for each claim; each prints a table with the peers beside us."""

@@ -1,0 +1,3 @@
+from benchmarks.ground.run import main
+
+main()
