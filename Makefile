@@ -31,7 +31,7 @@ ifeq ($(PLACE),)
 RENEW := renew
 endif
 
-.PHONY: help up test test-long lint format types layers tidy licences audit-online bench docs lock clean renew python run-set dev-set
+.PHONY: help up test test-long lint style types layers tidy licences audit-online bench docs lock clean renew run-set dev-set
 
 help:  ## Print this table
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -46,10 +46,12 @@ test-long: dev-set  ## Run the tests that take minutes as well
 	@exec $(PY) -m pytest -p tests.plugin.skips -n $(WORKERS) --dist loadfile --timeout 1800 -m 'long or not long' $(ARGS)
 
 lint: dev-set  ## Check style, types, layers, tidiness and licences
-	$(SAY) 'ruff'
-	@$(PY) -m ruff check --quiet $(CHECKED)
+	@$(MAKE) --no-print-directory --keep-going style types layers tidy licences
+
+style: dev-set  ## Check only style and format (ruff)
+	$(SAY) 'style'
+	@$(PY) -m ruff check --quiet --output-format concise $(CHECKED)
 	@$(PY) -m ruff format --check --quiet $(CHECKED) || { echo 'Run `make format`.'; exit 1; }
-	@$(MAKE) --no-print-directory types layers tidy licences
 
 types: dev-set  ## Check types only (mypy --strict)
 	$(SAY) 'types'

@@ -42,6 +42,8 @@ def command(context: click.Context, host: str | None, port: int | None, workers:
     with stop_signals():
         children: list[Child] = []
         stores: Stores | None = None
+        made: dict[str, Any] | None = None
+        port_bound = settings.http.port
         try:
             folder = open_folder(settings.data_dir)
             stores = Stores(settings, folder)
@@ -60,11 +62,16 @@ def command(context: click.Context, host: str | None, port: int | None, workers:
                 child.begin()
             made = _demo(context, settings)
             _wait_until_ready(settings, port_bound, children)
-            _welcome(settings, port_bound, made, time.monotonic() - started)
+            say(f"  Ready in {time.monotonic() - started:.1f} s\n")
+            _welcome(settings, port_bound, made)
+            made = None
             watch(children, stores.is_alive, stores.start, say)
         except Stopped:
             say("\nStopping …")
         finally:
+            if made is not None:
+                # Its secrets exist nowhere else, so they are shown although something came in between.
+                _welcome(settings, port_bound, made)
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             stop_all(children)
@@ -143,11 +150,10 @@ def _ready(settings: Settings, port: int) -> bool:
         connection.close()
 
 
-def _welcome(settings: Settings, port: int, made: dict[str, Any] | None, seconds: float) -> None:
+def _welcome(settings: Settings, port: int, made: dict[str, Any] | None) -> None:
     from ondol.wiring.stores import base_url
 
     address = base_url(settings, port)
-    say(f"  Ready in {seconds:.1f} s\n")
     say(f"  {click.style(address, bold=True)}")
     if made is None:
         say("\n  Ctrl-C stops everything. `ondol user invite LOGIN` makes a new one-time sign-in, `ondol key create LOGIN` a key.\n")

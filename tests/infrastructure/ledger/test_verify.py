@@ -380,6 +380,19 @@ async def test_a_batch_that_the_key_itself_signed_anew_does_not_fit_the_next(
         await verify(database, sealed.keys)
 
 
+async def test_a_gap_in_the_numbers_is_found_even_if_the_key_itself_signed_it(database: Database, owner: Owner, sealed: Sealed) -> None:
+    row = await (await owner.execute("select * from ledger_batches where number = %s", (BATCHES,))).fetchone()
+    assert row is not None
+    covered = {name: row[name] for name in ("event_count", "root", "previous_digest", "sealed_at")}
+    forged = sign_batch(sealed.signer, number=BATCHES + 1, **covered)
+    await owner.execute("update ledger_events set batch = batch + 1 where batch = %s", (BATCHES,))
+    await owner.execute(
+        "update ledger_batches set number = number + 1, digest = %s, signature = %s where number = %s", (forged.digest, forged.signature, BATCHES)
+    )
+    with pytest.raises(LedgerBroken, match=f"Batch {BATCHES} is missing"):
+        await verify(database, sealed.keys)
+
+
 async def test_an_older_head_is_still_there_after_the_chain_grew(database: Database, sealed: Sealed, tenant_ids: Tenants, now: datetime) -> None:
     await write(database, tenant_ids[0], now, {})
     await seal_once(database, sealed.signer, now)

@@ -14,9 +14,8 @@ from ondol.application.knowledge.index import analyse, query_terms, query_words
 from ondol.application.knowledge.index.analyser import ANALYSER_ID, RULES_VERSION, TERM_CHARACTERS_MAX
 from ondol.application.knowledge.index.terms import QUERY_TERMS_MAX
 
-HOSTILE = [
-    "a.", "a-", "1,234", "가", "가나 ", "漢", "'s", "제1", "\u0301", "_", "A", "aA", "\0", "++", "https://", "\ufdfa", "ㅋ", "\n", "\ud800", "9" * 30 + ".",
-]  # fmt: skip
+HOSTILE = ["a.", "a-", "1,234", "가", "가나 ", "漢", "'s", "제1", "\u0301", "_", "A", "aA", "\0", "++"]
+HOSTILE += ["https://", "\ufdfa", "ㅋ", "\n", "\ud800", "9" * 30 + "."]
 
 
 @pytest.mark.parametrize(
@@ -104,10 +103,10 @@ def test_threads_agree() -> None:
 
 
 def test_a_question_loses_the_words_that_only_ask() -> None:
-    assert query_words("도메인을 어떻게 이전하나요?")[-2:] == ["도메인", "이전"]
+    assert query_words("도메인을 어떻게 이전하나요?") == ["~도메", "~메인", "~인을", "~이전", "~전하", "~하나", "도메인", "이전"]
+    assert query_words("무엇인가요?") != []
     assert "how" not in query_words("How do I restart the server?")
     assert query_words("How do I restart the server?") == ["restart", "server"]
-    assert query_words("무엇") == ["~무엇", "무엇"] or query_words("무엇") == ["~무엇"]
     assert query_words("who is who") != [], "a question of nothing but such words still asks for them"
     assert query_words("server server SERVER") == ["server"]
     assert len(query_words(" ".join(f"w{number}" for number in range(2 * QUERY_TERMS_MAX)))) == QUERY_TERMS_MAX
@@ -128,5 +127,5 @@ def test_the_analyser_id_belongs_to_these_rules() -> None:
         "東京タワー 010-1234-5678 80,443 30일",
     ]
     digest = hashlib.blake2b("\n".join(" ".join(analyse(text)) for text in texts).encode(), digest_size=8).hexdigest()
-    assert (RULES_VERSION, digest) == (1, "")
+    assert (RULES_VERSION, digest) == (1, "f4fed21d63b11a3a")
     assert len(ANALYSER_ID) == 32

@@ -40,10 +40,10 @@ def test_recall_on_korquad(root: LanceRoot, place: IndexPlace) -> None:
     pairs = list(questions_and_paragraphs())
     ids = {text: new_id() for text in dict.fromkeys(paragraph for _, paragraph in pairs)}
     documents = (IndexedDocument(ids[text], [IndexedPassage(0, 0, len(text), AUDIENCE, analyse(text))]) for text in ids)
-    infos = list(build_segments(root, place, documents, KEY, limits=SegmentLimits(passages_max=400)))
+    infos = list(build_segments(root, place, documents, KEY, limits=SegmentLimits(passages_max=500)))
     shelf = SegmentShelf(root)
     segments = shelf.open(place, [info.segment_id for info in infos])
-    assert len(segments) == 3
+    assert len(segments) == 2
     first, among_ten = 0, 0
     for question, paragraph in pairs:
         hits = search(shelf, segments, query_terms(query_words(question), KEY), {AUDIENCE}, {})

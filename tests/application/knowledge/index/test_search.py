@@ -77,7 +77,9 @@ def comparable(hits: list[Hit]) -> list[Hit]:
     return [dataclasses.replace(hit, segment_id=UUID(int=0), ordinal=0) for hit in hits]
 
 
-def naive(documents: list[IndexedDocument], query: list[str], visible: frozenset[UUID]) -> list[tuple[UUID, int, float, tuple[int, ...], float]]:
+def naive(
+    documents: list[IndexedDocument], query: list[str], visible: frozenset[UUID]
+) -> list[tuple[UUID, int, float, tuple[int, ...], float]]:
     """The formula in plain Python, one passage at a time."""
     seen = [(document.document_version_id, p) for document in documents for p in document.passages if p.audience_id in visible]
     if not seen:
@@ -103,10 +105,11 @@ def naive(documents: list[IndexedDocument], query: list[str], visible: frozenset
 
 
 @settings(max_examples=25, deadline=None)
-@given(corpus=corpora, query=queries, visible=audience_sets, passages_max=st.integers(1, 8), limit=st.integers(1, 6))
+@given(corpus=corpora, query=queries, visible=audience_sets, limits=st.tuples(st.integers(1, 8), st.integers(1, 6)))
 def test_scores_and_order_are_those_of_the_formula(
-    root: LanceRoot, corpus: list[list[tuple[UUID, list[str]]]], query: list[str], visible: frozenset[UUID], passages_max: int, limit: int
+    root: LanceRoot, corpus: list[list[tuple[UUID, list[str]]]], query: list[str], visible: frozenset[UUID], limits: tuple[int, int]
 ) -> None:
+    passages_max, limit = limits
     documents = documents_of(corpus)
     index = index_of(root, documents, passages_max, resident_postings_max=0)
     hits = index.search(query, visible, limit=limit)
@@ -141,7 +144,7 @@ def test_it_does_not_matter_how_documents_are_spread_and_what_was_retired_or_mer
     fresh = index_of(root, left).search(query, visible)
 
     spread = index_of(root, data.draw(st.permutations(documents)), data.draw(st.integers(1, 5)))
-    retired = {segment_id: gone for segment_id in spread.segment_ids}
+    retired = dict.fromkeys(spread.segment_ids, gone)
     assert comparable(spread.search(query, visible, retired)) == comparable(fresh)
 
     count = data.draw(st.integers(1, len(spread.segment_ids)))

@@ -83,18 +83,20 @@ def content(root: LanceRoot, place: IndexPlace, segment_id: UUID) -> list[Row]:
 identifiers = st.integers(0, 2**128 - 1).map(lambda number: UUID(int=number))
 frequencies = st.one_of(st.integers(1, 3), st.sampled_from([255, 256, 65_535]))
 term_numbers = st.one_of(st.integers(-3, 3), st.sampled_from([-(2**63), 2**63 - 1]))
-row_lists = st.lists(
-    st.tuples(
-        st.sampled_from([FIRST, SECOND, UUID(int=0), UUID(int=256), UUID(int=2**128 - 1)]) | identifiers,
-        st.sampled_from([AUDIENCE, OTHER_AUDIENCE]),
-        st.integers(0, 2**31 - 1),
-        st.dictionaries(term_numbers, frequencies, max_size=4),
-    ),
-    min_size=1,
-    max_size=12,
-    unique_by=lambda row: (row[0], row[2]),
-).map(lambda rows: [(document, audience, ordinal // 20, terms) for document, audience, ordinal, terms in rows]).filter(
-    lambda rows: len({(row[0], row[2]) for row in rows}) == len(rows)
+row_lists = (
+    st.lists(
+        st.tuples(
+            st.sampled_from([FIRST, SECOND, UUID(int=0), UUID(int=256), UUID(int=2**128 - 1)]) | identifiers,
+            st.sampled_from([AUDIENCE, OTHER_AUDIENCE]),
+            st.integers(0, 2**31 - 1),
+            st.dictionaries(term_numbers, frequencies, max_size=4),
+        ),
+        min_size=1,
+        max_size=12,
+        unique_by=lambda row: (row[0], row[2]),
+    )
+    .map(lambda rows: [(document, audience, ordinal // 20, terms) for document, audience, ordinal, terms in rows])
+    .filter(lambda rows: len({(row[0], row[2]) for row in rows}) == len(rows))
 )
 
 
@@ -118,9 +120,7 @@ def test_merging_equals_writing_what_is_left_afresh(root: LanceRoot, rows: list[
     gone = data.draw(st.sets(st.sampled_from(sorted(segment_of))))
     parts = [[row for row in rows if segment_of[row[0]] == number] for number in range(3)]
     sources = [write(root, place, part).segment_id for part in parts if part]
-    merged = merge_segments(
-        root, place, sources, {source: gone for source in sources}, new_id(), slice_postings_max=data.draw(st.integers(1, 5))
-    )
+    merged = merge_segments(root, place, sources, dict.fromkeys(sources, gone), new_id(), slice_postings_max=data.draw(st.integers(1, 5)))
     left = [row for row in rows if row[0] not in gone]
     if not left:
         assert merged is None
@@ -245,7 +245,12 @@ def test_altered_files_are_unreadable(root: LanceRoot, root_folder: Path, place:
 
 
 def test_select_sees_visible_audiences_without_retired_documents(root: LanceRoot, place: IndexPlace) -> None:
-    rows: list[Row] = [(FIRST, AUDIENCE, 0, {1: 1}), (FIRST, OTHER_AUDIENCE, 1, {1: 2}), (SECOND, AUDIENCE, 0, {1: 4}), (SECOND, AUDIENCE, 1, {})]
+    rows: list[Row] = [
+        (FIRST, AUDIENCE, 0, {1: 1}),
+        (FIRST, OTHER_AUDIENCE, 1, {1: 2}),
+        (SECOND, AUDIENCE, 0, {1: 4}),
+        (SECOND, AUDIENCE, 1, {}),
+    ]
     reader = open_segment(root, place, write(root, place, rows).segment_id)
     everything = reader.select({AUDIENCE, OTHER_AUDIENCE, new_id()}, frozenset())
     assert (everything.mask.tolist(), everything.passage_count, everything.term_count, everything.whole) == ([True] * 4, 4, 7, True)

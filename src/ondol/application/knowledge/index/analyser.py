@@ -54,12 +54,15 @@ _RUNS = re.compile(
     rf"|(?P<hangul>[{_HANGUL}]+)"
     rf"|(?P<han>[{_HAN_KANA}]+)"
 )
-_HAS_HANGUL = re.compile(f"[{_HANGUL}]")
-_UNIT = re.compile(f"[{_HANGUL}]")
+_SYLLABLE = re.compile(f"[{_HANGUL}]")
+
+# The tagger reads UTF-8 up to the first NUL, and a lone surrogate has no UTF-8.
+_UNTAGGABLE = re.compile("[\0\ud800-\udfff]")
+
 _PARTS = re.compile(r"[^._/:@+#&'’\-]+")
 _CAMEL = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^A-Za-z\d]+")
 _APOSTROPHE = re.compile(r"['’](?:s(?![^\W_]))?")
-_VERSION = re.compile(r"v?(\d+\.\d+)((?:\.\d+)*)")
+_VERSION = re.compile(r"[vV]?(\d+\.\d+)((?:\.\d+)*)")
 _DIGIT_GROUPS = re.compile(r"\+?\d+(?:-\d+)+")
 
 # Sejong tags whose first letters say that the morpheme carries no topic: J particles, E endings, S symbols, X affixes except roots,
@@ -89,7 +92,7 @@ def analyse(text: str) -> list[str]:
     Returns:
         Terms of at most `TERM_CHARACTERS_MAX` characters (one more for the mark of a bigram).
     """
-    normal = unicodedata.normalize("NFKC", text)
+    normal = _UNTAGGABLE.sub(" ", unicodedata.normalize("NFKC", text))
     terms: list[str] = []
     for run in _RUNS.finditer(normal):
         kind = run.lastgroup
@@ -107,7 +110,7 @@ def analyse(text: str) -> list[str]:
         else:
             terms += _article_terms(found)
     for piece in _pieces(normal):
-        if _HAS_HANGUL.search(piece):
+        if _SYLLABLE.search(piece):
             terms += _morphemes(piece)
     return terms
 
@@ -145,7 +148,7 @@ def _article_terms(found: str) -> list[str]:
 
 def _number_with_unit(number: str, text: str, end: int) -> tuple[str, ...]:
     """`1998년`, `30일`, `12조`: a number says more with the syllable that follows it."""
-    if number.isdigit() and len(number) < TERM_CHARACTERS_MAX and _UNIT.match(text, end):
+    if number.isdigit() and len(number) < TERM_CHARACTERS_MAX and _SYLLABLE.match(text, end):
         return (number + text[end],)
     return ()
 
@@ -217,8 +220,7 @@ def _pieces(text: str) -> Iterator[str]:
 
 
 def _morphemes(piece: str) -> Iterator[str]:
-    # A NUL would end the C string of the tagger, and with it everything that follows.
-    for morpheme in _tagger().parse(piece.replace("\0", " ")):
+    for morpheme in _tagger().parse(piece):
         for surface, tag in _morpheme_parts(morpheme):
             if not tag.startswith(_DROPPED_TAGS):
                 yield surface[:TERM_CHARACTERS_MAX].lower()

@@ -9,8 +9,10 @@ from ondol.core.errors import UnreadableDocument
 INPUT_BYTES_MAX: Final = 64 * 1024 * 1024
 """The largest file of any format."""
 
-MARKDOWN_BYTES_MAX: Final = 8 * 1024 * 1024
-"""Markdown becomes a list of tokens of about 1 kB each, so its limit is lower."""
+MARKDOWN_BYTES_MAX: Final = 4 * 1024 * 1024
+MARKDOWN_LINES_MAX: Final = 200_000
+MARKDOWN_BRACKETS_MAX: Final = 200_000
+"""Markdown costs up to 0.1 ms a line and 0.03 ms an opening bracket, so that these keep the worst file below half a minute."""
 
 HTML_BYTES_MAX: Final = 16 * 1024 * 1024
 """HTML becomes a tree in memory, so its limit is lower."""

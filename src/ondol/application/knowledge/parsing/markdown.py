@@ -9,7 +9,7 @@ from ondol.application.knowledge.frontmatter import split_front_matter
 from ondol.application.knowledge.parsing.builder import DocumentBuilder
 from ondol.application.knowledge.parsing.charset import decode
 from ondol.application.knowledge.parsing.html import add_fragment
-from ondol.application.knowledge.parsing.limits import MARKDOWN_BYTES_MAX, check_size
+from ondol.application.knowledge.parsing.limits import MARKDOWN_BRACKETS_MAX, MARKDOWN_BYTES_MAX, MARKDOWN_LINES_MAX, check_size
 from ondol.application.knowledge.parsing.shortcodes import unwrap
 from ondol.application.knowledge.types import BlockKind, ParsedDocument
 from ondol.core.errors import UnreadableDocument
@@ -39,6 +39,10 @@ def load(name: str, data: bytes) -> ParsedDocument:
     """
     check_size(name, len(data), MARKDOWN_BYTES_MAX)
     text = decode(name, data).replace("\r\n", "\n").replace("\r", "\n")
+    if text.count("\n") > MARKDOWN_LINES_MAX or text.count("[") > MARKDOWN_BRACKETS_MAX:
+        raise UnreadableDocument(
+            f"{name} has more than {MARKDOWN_LINES_MAX:,} lines or {MARKDOWN_BRACKETS_MAX:,} brackets.", "Split it into several files."
+        )
     metadata, body = split_front_matter(text)
     builder = DocumentBuilder(name)
     _Walker(builder).walk(_tokens(name, unwrap(body, mdx=name.lower().endswith(".mdx"))))

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from ondol.application.knowledge.parsing.builder import DocumentBuilder
 from ondol.application.knowledge.parsing.limits import TEXT_CHARS_MAX
-from ondol.application.knowledge.parsing.pdf_layout import Line, Page, Word, add_pages
+from ondol.application.knowledge.parsing.pdf_layout import add_pages
+from ondol.application.knowledge.parsing.pdf_lines import Line, Page, Word
 from ondol.application.knowledge.types import ParsedDocument
 from ondol.core.errors import UnreadableDocument
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 from ondol.application.knowledge.parsing.builder import DocumentBuilder
 from ondol.application.knowledge.parsing.pdf_joining import BrokenLine, Joiner
+from ondol.application.knowledge.parsing.pdf_lines import Line, Page
 from ondol.application.knowledge.parsing.pdf_tables import FoundTable, find_table
 
 EDGE_LINES = 3
@@ -63,74 +63,6 @@ _PAGE_NUMBER = re.compile(r"(?:page|p\.|쪽|-|–|—)?\s*\(?[0-9ivxlc]{1,5}\)?\
 _ITEM = re.compile(r"([•·▪■□◦‣●○▶➢❍\ue000-\uf8ff-]|[0-9]{1,3}[.)]|\([0-9]{1,3}\)|[가-하][.)]|[①-⑳]|[a-zA-Z][.)])\s+(?=\S)")
 _SIGN = re.compile("[•·▪■□◦‣●○▶➢❍\ue000-\uf8ff-]")
 _ENDED = re.compile(r"[.!?。:;…][\"'”’)\]]*$|(?:다|요|음|함)\.?$")
-
-
-@dataclass(frozen=True, slots=True)
-class Word:
-    """A run of letters without space."""
-
-    text: str
-    left: float
-    right: float
-    baseline: float
-    size: float
-    bold: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """Words at one height. `spaced` tells whether the file itself has a space at the end of the line."""
-
-    page: int
-    words: tuple[Word, ...]
-    spaced: bool
-
-    @property
-    def text(self) -> str:
-        """The words with single spaces."""
-        return " ".join(word.text for word in self.words)
-
-    @property
-    def left(self) -> float:
-        """Where the line begins."""
-        return self.words[0].left
-
-    @property
-    def right(self) -> float:
-        """Where the line ends."""
-        return self.words[-1].right
-
-    @property
-    def baseline(self) -> float:
-        """Height of its first word above the bottom of the page."""
-        return self.words[0].baseline
-
-    @property
-    def size(self) -> float:
-        """The size of its letters: that of its longest word (notes and marks are smaller)."""
-        return max(self.words, key=lambda word: len(word.text)).size
-
-    @property
-    def bold(self) -> bool:
-        """Whether all its words are bold."""
-        return all(word.bold for word in self.words)
-
-    def goes_on_in(self, other: Line) -> bool:
-        """Whether the other line is a further part of this one, to its right at the same height."""
-        return other.left > self.right - 1 and abs(other.baseline - self.baseline) < 0.25 * max(self.size, other.size)
-
-    def with_more(self, other: Line) -> Line:
-        """This line with the words of another one behind its own."""
-        return Line(self.page, self.words + other.words, other.spaced)
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A page with its lines in the order of the file."""
-
-    number: int
-    width: float
-    lines: list[Line]
 
 
 def add_pages(builder: DocumentBuilder, pages: Sequence[Page]) -> None:

@@ -6,12 +6,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 from ondol.application.knowledge.parsing.builder import looks_like_header
-
-if TYPE_CHECKING:
-    from ondol.application.knowledge.parsing.pdf_layout import Line
+from ondol.application.knowledge.parsing.pdf_lines import Line
 
 GAP_EM = 0.9
 """Words further apart than this (in heights of their line) stand in different cells."""
