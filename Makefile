@@ -70,16 +70,17 @@ licences: dev-set  ## Check only the licences of everything installed (ARGS=--ta
 	@$(PY) scripts/audit_licences.py $(ARGS)
 
 audit-online: dev-set  ## Ask a public database for known vulnerabilities (needs the network; not part of lint)
-	@$(AT_HOME) $(UV) tool run pip-audit --requirement requirements/default.lock --require-hashes --disable-pip
+	@$(AT_HOME) $(UV) tool run pip-audit --requirement requirements/default.lock --require-hashes --disable-pip --strict
 
 format: dev-set  ## Format the code and mend what can be mended
 	@$(PY) -m ruff check --fix --quiet $(CHECKED) || true
 	@$(PY) -m ruff format --quiet $(CHECKED)
 
 bench: dev-set  ## Run the benchmarks (BENCH=name chooses one)
-	@for program in benchmarks/$(BENCH)/run.py; do \
+	@for program in benchmarks/$(BENCH)/__main__.py; do \
 	  [ -f "$$program" ] || { echo "There is no $$program."; exit 1; }; \
-	  printf '\nondol: %s\n' "$$program"; $(PY) "$$program" $(ARGS) || exit 1; \
+	  name=$${program%/__main__.py}; printf '\nondol: %s\n' "$$name"; \
+	  $(PY) -m "benchmarks.$${name##*/}" $(ARGS) || exit 1; \
 	done
 
 docs: dev-set  ## Build the documentation into docs/_build/html

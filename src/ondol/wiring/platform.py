@@ -73,7 +73,7 @@ async def open_platform(settings: Settings, *, clock: Clock = utc_now) -> AsyncI
             await asyncio.to_thread(stores.wait_until_current)
         else:
             await asyncio.to_thread(stores.prepare)
-        platform = _build(settings, folder, stores.addresses(), clock)
+        platform = build_platform(settings, folder, stores.addresses(), clock)
         try:
             yield platform
         finally:
@@ -109,7 +109,8 @@ def key_provider(settings: Settings, folder: DataFolder) -> KeyProvider:
 
 
 
-def _build(settings: Settings, folder: DataFolder, addresses: DatabaseAddresses, clock: Clock) -> Platform:
+def build_platform(settings: Settings, folder: DataFolder, addresses: DatabaseAddresses, clock: Clock) -> Platform:
+    """Join the stores of a data folder and a migrated database. `open_platform` does it for commands and workers."""
     storage = settings.storage
     database = Database(addresses, pool_max=settings.database.pool_max, statement_timeout_ms=settings.database.statement_timeout_ms)
     keyring = KeyRing(open_store(storage.keyring_url or folder.keyring), key_provider(settings, folder))

@@ -92,9 +92,10 @@ limit %(limit)s::integer;
 
 -- name: stray_event
 -- door: system
--- An event that claims a batch beyond the end of the chain, if there is one.
-select id, batch from ondol.ledger_events
-where batch > (select coalesce(max(number), 0) from ondol.ledger_batches)
+-- An event beyond a batch that claims one which the chain does not have, if there is one; the sealer may have added batches meanwhile.
+select event.id, event.batch from ondol.ledger_events as event
+where event.batch > %(last)s::bigint and not exists (select from ondol.ledger_batches where number = event.batch)
+order by event.batch, event.place
 limit 1;
 
 -- name: digests_of_batch

@@ -83,7 +83,7 @@ async def verify(
         raise LedgerBroken(f"Batch {number + 1} is missing.")
     if expected_head is not None and number < expected_head[0]:
         raise LedgerBroken(f"The chain ends at batch {number}, but batch {expected_head[0]} was there before: its end was cut off.")
-    await _refuse_stray(database)
+    await _refuse_stray(database, last_number)
     return Verification(
         batches=number,
         events=tally.events,
@@ -129,9 +129,9 @@ def _refuse_extra(row: DictRow | None) -> None:
         raise LedgerBroken(f"Event {row['id']} claims place {row['place']} of batch {row['batch']}, which does not have it.")
 
 
-async def _refuse_stray(database: Database) -> None:
+async def _refuse_stray(database: Database, last: int) -> None:
     async with database.system_tx() as connection:
-        stray = await one(connection, _SQL["stray_event"], {})
+        stray = await one(connection, _SQL["stray_event"], {"last": last})
     if stray is not None:
         raise LedgerBroken(f"Event {stray['id']} claims to be in batch {stray['batch']}, which the chain does not have.")
 

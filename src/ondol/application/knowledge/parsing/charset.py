@@ -7,7 +7,7 @@ import re
 
 from ondol.core.errors import UnreadableDocument
 
-NEARLY_UTF8_BROKEN_SHARE_MAX = 0.01
+NEARLY_UTF8_BROKEN_SHARE_MAX = 0.05
 """A UTF-8 file with fewer broken characters than this (of those outside ASCII) is UTF-8 that was cut or damaged, not another encoding."""
 
 KOREAN_SHARE_MIN = 0.5

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ondol.application.knowledge.parsing.builder import DocumentBuilder
 from ondol.application.knowledge.parsing.limits import TEXT_CHARS_MAX
+from ondol.application.knowledge.parsing.pdf_joining import LINE_END_HYPHEN
 from ondol.application.knowledge.parsing.pdf_layout import add_pages
 from ondol.application.knowledge.parsing.pdf_lines import Line, Page, Word
 from ondol.application.knowledge.types import ParsedDocument
@@ -35,9 +36,6 @@ BULLET_GAP_POINTS_MAX = 24.0
 
 BULLETS_MAX = 200
 """A page with more small squares than this is a drawing."""
-
-MARK_HYPHEN = "\x02"
-"""What PDFium returns for a hyphen at the end of a line, and for a sign without a letter, such as a bullet in a font of signs."""
 
 _PASSWORD_ERROR = 4
 _BOLD_NAME = re.compile(rb"bold|heavy|black(?!letter)|extrab|demi", re.IGNORECASE)
@@ -197,12 +195,12 @@ class _LineCollector:
     def take(self, index: int, code: int) -> None:
         """Take the next character."""
         character = chr(code) if 0 < code < 0x110000 and not 0xD800 <= code < 0xE000 else " "
-        if character == MARK_HYPHEN and not self.letters and not self.words:
+        if character == LINE_END_HYPHEN and not self.letters and not self.words:
             character = "•"
         if character in "\r\n":
             self._end_line()
-        elif character == MARK_HYPHEN and self.letters:
-            self.letters.append(MARK_HYPHEN)
+        elif character == LINE_END_HYPHEN and self.letters:
+            self.letters.append(LINE_END_HYPHEN)
             self._end_line()  # PDFium runs the lines together here
         elif character.isspace() or character < " " or character == "\u00a0":
             self._end_word()

@@ -33,8 +33,11 @@ _PARTICLE = re.compile(
 # First parts of English compounds that are always written with a hyphen.
 _HYPHENATING = frozenset({"self", "well", "non", "cross", "half", "ex", "all", "end", "high", "low", "long", "short", "full", "real", "third"})
 
-# PDFium's mark for a hyphen at a line's end, and the hyphens that a file may hold there itself.
-_HYPHENS = ("\x02", "\u00ad", "\u2010", "-")
+LINE_END_HYPHEN = "\x02"
+"""What PDFium returns for a hyphen at the end of a line (and for a sign without a letter, such as a bullet in a font of signs)."""
+
+# It, and the hyphens that a file may hold at a line's end itself.
+_HYPHENS = (LINE_END_HYPHEN, "\u00ad", "\u2010", "-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,7 @@ class Joiner:
         text = lines[0].text if lines else ""
         for before, line in pairwise(lines):
             text = self._joint(text, line.text, before)
-        return text.replace("\x02", "-")
+        return text.replace(LINE_END_HYPHEN, "-")
 
     def _joint(self, text: str, line: str, before: BrokenLine) -> str:
         if text.endswith(_HYPHENS) and line[:1].islower() and text[-2:-1].isalpha():

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from ondol.application.knowledge.parsing.builder import DocumentBuilder
-from ondol.application.knowledge.parsing.pdf_joining import BrokenLine, Joiner
+from ondol.application.knowledge.parsing.pdf_joining import LINE_END_HYPHEN, BrokenLine, Joiner
 from ondol.application.knowledge.parsing.pdf_lines import Line, Page
 from ondol.application.knowledge.parsing.pdf_tables import FoundTable, find_table
 
@@ -52,6 +52,9 @@ ROOM_EM = 0.6
 COLUMN_LINES_MIN = 3
 COLUMN_EDGE_EM = 2.0
 """So many lines that end within this distance of the rightmost one show where their column ends."""
+
+MIRRORED_POINTS_MAX = 30.0
+"""If the longest line ends this near to it, the right margin is taken to be as wide as the left one."""
 
 COLUMN_GAP_EM = 5.0
 COLUMN_SHIFT_POINTS = 60.0
@@ -232,8 +235,11 @@ class _Layout:
 
     def _was_ended(self, before: Line, line: Line) -> bool:
         """Whether the author ended a line: there was room for the next word."""
+        if before.text.endswith(LINE_END_HYPHEN):
+            return False
         first = line.words[0]
-        return _LEADER.search(before.text) is not None or self.columns[id(before)] - before.right > first.right - first.left + ROOM_EM * before.size
+        room = self.columns[id(before)] - before.right
+        return _LEADER.search(before.text) is not None or room > first.right - first.left + ROOM_EM * before.size
 
     def _pitch(self, line: Line) -> float:
         return self.pitches.get(round(line.size), line.size * 1.3)
@@ -253,18 +259,21 @@ def _columns(pages: Sequence[Page]) -> dict[int, float]:
     """Right edge of the text column that each line (by its `id`) stands in.
 
     That of the lines around it that follow each other downwards, if several of them end there. If not, they may all be short: then those
-    that cross the middle of the page are taken to end as far from its right edge as the leftmost line begins from its left.
+    that cross the middle of the page are taken to reach as far as the document's longest lines.
     """
     edges: dict[int, float] = {}
+    longest = max((line.right for page in pages for line in page.lines if line.left < page.width / 2), default=0.0)
     for page in pages:
+        # The margins of a page are mostly alike. Where the longest lines bear that out, it is more exact than they are.
         mirrored = page.width - min((line.left for line in page.lines), default=0.0)
+        far = mirrored if 0 <= mirrored - longest < MIRRORED_POINTS_MAX else longest
         run: list[Line] = []
         for line in [*page.lines, None]:
             if run and (line is None or not _same_column(run[-1], line)):
                 edge = max(member.right for member in run)
                 crosses = run[0].left < page.width / 2 < edge
                 is_sure = sum(edge - member.right < COLUMN_EDGE_EM * member.size for member in run) >= COLUMN_LINES_MIN
-                edges.update(dict.fromkeys(map(id, run), max(edge, mirrored) if crosses and not is_sure else edge))
+                edges.update(dict.fromkeys(map(id, run), max(edge, far) if crosses and not is_sure else edge))
                 run = []
             if line is not None:
                 run.append(line)

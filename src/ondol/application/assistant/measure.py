@@ -1,0 +1,162 @@
+"""How well each quotable unit of the evidence fits a question, as named figures between about 0 and 1."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ondol.application.assistant.candidates import Unit, read_units
+from ondol.application.assistant.figures import Kind, has_kind
+from ondol.application.assistant.question import Asked, stems
+from ondol.application.knowledge.language import detect_language
+from ondol.application.knowledge.search import Evidence
+
+NEAR_SHARE = 0.8
+"""What a word counts that is met by another word for it."""
+TYPICAL_CHARACTERS = 60
+
+Place = tuple[int, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A unit that may be quoted, and how it fits.
+
+    Attributes:
+        source: index of its passage in the evidence.
+        order: its place among the units of the passage.
+        met: for each term of the question, how well the unit itself meets it, in [0, 1].
+        around: the same for the unit together with its headings, title and section.
+        passage: the same for the whole passage with its title.
+        kinds: what the question asks for and the unit holds.
+        figures: see `FIGURES`.
+    """
+
+    source: int
+    order: int
+    unit: Unit
+    text: str
+    met: tuple[float, ...]
+    around: tuple[float, ...]
+    passage: tuple[float, ...]
+    kinds: frozenset[Kind]
+    figures: tuple[float, ...]
+
+
+FIGURES = ("own", "beside", "heading", "title", "section", "passage", "rank", "first_rank", "kinds", "no_kind", "verdict", "language", "row", "item", "list", "length", "first", "lead", "dense", "best_term")
+
+
+def measure(asked: Asked, evidence: Sequence[Evidence]) -> list[Candidate]:
+    """All candidates of all passages, in reading order."""
+    best = max((found.hit.score for found in evidence), default=0.0) or 1.0
+    candidates: list[Candidate] = []
+    for source, found in enumerate(evidence):
+        candidates += _measure_passage(asked, source, found, found.hit.score / best)
+    return candidates
+
+
+def _measure_passage(asked: Asked, source: int, found: Evidence, rank: float) -> list[Candidate]:
+    lowered = _lowered(found.text)
+    units = read_units(found)
+    if not units:
+        return []
+    total = asked.weight or 1.0
+    shares = [term.weight / total for term in asked.terms]
+    places = _places(asked, lowered)
+    title = [_best(found_places) for found_places in _places(asked, _lowered("\n".join([found.version.details.title, *found.headings])))]
+    passage = tuple(max(_best(found_places), in_title) for found_places, in_title in zip(places, title, strict=True))
+    spans = {span for unit in units for span in (unit.section, unit.heading, unit.lead)} | {(unit.start, unit.end) for unit in units}
+    within = {span: [_within(found_places, *span) for found_places in places] for span in spans}
+    same_language = float(detect_language(found.text) == asked.language)
+    wanted = [kind for kind in asked.kinds if kind not in ("verdict", "number", "reason", "procedure")] or [kind for kind in asked.kinds if kind != "verdict"]
+    out: list[Candidate] = []
+    for order, unit in enumerate(units):
+        text = lowered[unit.start : unit.end]
+        met = within[unit.start, unit.end]
+        beside = [0.0] * len(met)
+        for neighbour in (order - 1, order + 1):
+            if 0 <= neighbour < len(units) and units[neighbour].section == unit.section:
+                other = units[neighbour]
+                beside = [max(pair) for pair in zip(beside, within[other.start, other.end], strict=True)]
+        heading, lead = within[unit.heading], within[unit.lead]
+        section = within[unit.section]
+        around = tuple(max(values) for values in zip(met, heading, lead, section, title, strict=True))
+        kinds = frozenset(kind for kind in asked.kinds if has_kind(text, kind))
+        held = sum(kind in kinds for kind in wanted) / len(wanted) if wanted else 0.0
+        own = _sum(shares, met)
+        figures = (
+            own,
+            _more(shares, beside, met),
+            _more(shares, [max(pair) for pair in zip(heading, lead, strict=True)], met),
+            _more(shares, title, met),
+            _more(shares, section, met, heading, lead, beside, title),
+            _more(shares, passage, around),
+            rank,
+            float(source == 0),
+            held,
+            float(bool(wanted) and not held),
+            float("verdict" in kinds),
+            same_language,
+            float(unit.kind == "row"),
+            float(unit.kind == "item"),
+            float(unit.kind == "list"),
+            math.log(max(len(text), 10) / TYPICAL_CHARACTERS),
+            float(unit.first),
+            float(text.endswith((":", "："))),
+            own / math.sqrt(max(len(text), 20) / TYPICAL_CHARACTERS),
+            max((share * value for share, value in zip(shares, met, strict=True)), default=0.0),
+        )
+        out.append(Candidate(source, order, unit, found.text[unit.start : unit.end], tuple(met), around, passage, kinds, figures))
+    return out
+
+
+def _lowered(text: str) -> str:
+    """Lower case with the same offsets."""
+    lowered = text.lower()
+    return lowered if len(lowered) == len(text) else "".join(char.lower() if len(char.lower()) == 1 else char for char in text)
+
+
+def _places(asked: Asked, text: str) -> list[list[Place]]:
+    """For each term, where a text meets it and how well, by position."""
+    by_stem = stems(text) if any(term.stem for term in asked.terms) else {}
+    result: list[list[Place]] = []
+    near: dict[object, list[Place]] = {}
+    for term in asked.terms:
+        if term.stem is not None:
+            exact = [(place, 1.0) for place in by_stem.get(term.stem, ())]
+        else:
+            exact = [(match.start(), 1.0) for match in term.pattern.finditer(text)] if term.pattern is not None else []
+        for pattern in term.near:
+            if pattern not in near:
+                near[pattern] = [(match.start(), NEAR_SHARE) for match in pattern.finditer(text)]
+            exact += near[pattern]
+        result.append(sorted(exact))
+    return result
+
+
+def _best(places: Sequence[Place]) -> float:
+    return max((quality for _, quality in places), default=0.0)
+
+
+def _within(places: Sequence[Place], start: int, end: int) -> float:
+    if start == end or not places:
+        return 0.0
+    first = bisect_right(places, (start, -1.0))
+    best = 0.0
+    for place, quality in places[first:]:
+        if place >= end:
+            break
+        if quality > best:
+            best = quality
+    return best
+
+
+def _sum(shares: Sequence[float], values: Sequence[float]) -> float:
+    return sum(share * value for share, value in zip(shares, values, strict=True))
+
+
+def _more(shares: Sequence[float], values: Sequence[float], *already: Sequence[float]) -> float:
+    """What `values` meet beyond what is met already."""
+    return sum(share * max(0.0, value - max(known)) for share, value, known in zip(shares, values, zip(*already, strict=True), strict=True))
