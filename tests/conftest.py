@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import LiteralString, cast
 
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
+from ondol.infrastructure.access.people import create_tenant
+from ondol.infrastructure.access.types import Tenant
+from ondol.infrastructure.storage.blobs import FileKeyProvider, KeyRing, open_store
 from ondol.infrastructure.storage.postgres import Database, DatabaseAddresses
 from ondol.infrastructure.storage.postgres.embedded import EmbeddedPostgres
 from ondol.infrastructure.storage.postgres.migrate import migrate
@@ -48,14 +54,40 @@ def postgres_server(open_folder: Path) -> Iterator[EmbeddedPostgres]:
     server.stop()
 
 
+@contextlib.contextmanager
+def _fresh_database(server: EmbeddedPostgres) -> Iterator[DatabaseAddresses]:
+    name = f"test_{secrets.token_hex(6)}"
+    with psycopg.connect(_admin_address(server), autocommit=True) as admin:
+        admin.execute(f'create database "{name}" template {TEMPLATE} owner ondol_owner')
+        try:
+            yield addresses_from_owner(make_conninfo(server.owner_address(), dbname=name))
+        finally:
+            admin.execute(f'drop database "{name}" with (force)')
+
+
 @pytest.fixture
 def addresses(postgres_server: EmbeddedPostgres) -> Iterator[DatabaseAddresses]:
     """The three addresses of a fresh, migrated, empty database."""
-    name = f"test_{secrets.token_hex(6)}"
-    with psycopg.connect(_admin_address(postgres_server), autocommit=True) as admin:
-        admin.execute(f'create database "{name}" template {TEMPLATE} owner ondol_owner')
-        yield addresses_from_owner(make_conninfo(postgres_server.owner_address(), dbname=name))
-        admin.execute(f'drop database "{name}" with (force)')
+    with _fresh_database(postgres_server) as fresh:
+        yield fresh
+
+
+@pytest.fixture(scope="module")
+def module_addresses(postgres_server: EmbeddedPostgres) -> Iterator[DatabaseAddresses]:
+    """The same for all tests of a file, where they leave each other alone."""
+    with _fresh_database(postgres_server) as fresh:
+        yield fresh
+
+
+@pytest.fixture(scope="session")
+def administer(postgres_server: EmbeddedPostgres) -> Callable[[str], None]:
+    """Runs one statement as the server's superuser."""
+
+    def run(statement: str) -> None:
+        with psycopg.connect(_admin_address(postgres_server), autocommit=True) as admin:
+            admin.execute(cast("LiteralString", statement))
+
+    return run
 
 
 @pytest.fixture
@@ -64,6 +96,18 @@ async def database(addresses: DatabaseAddresses, anyio_backend: str) -> AsyncIte
     opened = Database(addresses, pool_max=4)
     yield opened
     await opened.close()
+
+
+@pytest.fixture
+def keyring(tmp_path: Path) -> KeyRing:
+    """A key ring of its own."""
+    return KeyRing(open_store(tmp_path / "keyring"), FileKeyProvider.open_or_create(tmp_path / "root.key"))
+
+
+@pytest.fixture
+async def tenant(database: Database, keyring: KeyRing) -> Tenant:
+    """One tenant with its key, called acme."""
+    return await create_tenant(database, keyring, slug="acme", name="Acme", now=datetime(2026, 3, 4, tzinfo=UTC))
 
 
 def _admin_address(server: EmbeddedPostgres) -> str:

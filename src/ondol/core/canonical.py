@@ -54,11 +54,13 @@ def _plain(value: Json) -> object:
         case datetime():
             if value.tzinfo is None:
                 raise TypeError("a naive datetime has no canonical form")
-            return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+            return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
         case Mapping():
             if any(not isinstance(key, str) for key in value):
                 raise TypeError("an object key must be a string")
             return {key: _plain(item) for key, item in value.items()}
+        case bytearray() | memoryview():
+            raise TypeError(f"{type(value).__name__} has no canonical form: give bytes")
         case Sequence():
             return [_plain(item) for item in value]
     raise TypeError(f"{type(value).__name__} has no canonical form")

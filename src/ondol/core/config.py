@@ -209,8 +209,13 @@ def _read_file(path: Path, rows: Mapping[str, SettingRow]) -> Iterator[tuple[str
         raise SettingsError(f"{path} is larger than {SETTINGS_FILE_BYTES_MAX:,} bytes.", "A settings file is a page or two.")
     try:
         tree = yaml.safe_load(path.read_text("utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read: {error.strerror}.", "Check its permissions.") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} is not valid YAML: {error}", "Compare it with `ondol config show --yaml`.") from error
+        # Only the place is told: what PyYAML says repeats the line, and with it a password that stands there.
+        mark = getattr(error, "problem_mark", None)
+        where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise SettingsError(f"{path} is not valid YAML{where}.", "Compare it with `ondol config show --yaml`.") from None
     if tree is None:
         return
     if not isinstance(tree, dict):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_HALF_EVEN, Decimal, Inexact, localcontext
 from typing import Literal
 
 Currency = Literal["USD", "KRW"]
@@ -52,12 +52,18 @@ def parse_money(text: str, currency: Currency) -> Money:
     """Read a decimal amount of units, such as ``"0.15"``.
 
     Raises:
-        ValueError: when it is not a decimal number or finer than a nano-unit.
+        ValueError: when it is not a decimal number, finer than a nano-unit, or more than 64 bits hold.
     """
     try:
-        nano = Decimal(text) * NANO_PER_UNIT
+        with localcontext() as exact:
+            exact.traps[Inexact] = True
+            nano = Decimal(text) * NANO_PER_UNIT
+    except Inexact:
+        raise ValueError(f"{text!r} has more digits than an amount can have") from None
     except ArithmeticError:
         raise ValueError(f"{text!r} is not a decimal amount") from None
-    if not nano.is_finite() or nano != nano.to_integral_value():
+    if not nano.is_finite() or abs(nano) > INT64_MAX:
+        raise ValueError(f"{text!r} is not an amount that fits 64 bits")
+    if nano != nano.to_integral_value():
         raise ValueError(f"{text!r} is finer than a nano-unit")
     return Money(int(nano), currency)

@@ -21,6 +21,7 @@ from ondol.infrastructure.access import sign_in as signing
 from ondol.infrastructure.access.callers import caller_of
 from ondol.infrastructure.access.keys import KeyDirectory
 from ondol.infrastructure.access.people import get_person, list_tenants
+from ondol.infrastructure.access.secrets import PASSWORD_CHARACTERS_MIN
 from ondol.infrastructure.access.types import Principal
 from ondol.infrastructure.gateway import Caller, Door, ModelCard, RequestRecorder, create_gateway
 from ondol.infrastructure.gateway.types import AsgiApp, Receive, Scope, Send
@@ -174,6 +175,7 @@ def _console_services(worker: Worker) -> ConsoleServices:
         original=original,
         public_https=base_url(platform.settings).startswith("https://"),
         session_hours=platform.settings.sign_in.session_hours,
+        password_characters_min=PASSWORD_CHARACTERS_MIN,
     )
 
 

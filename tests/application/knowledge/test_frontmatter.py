@@ -32,7 +32,14 @@ def test_a_whole_front_matter() -> None:
 
 
 def test_meta_tags_are_strings() -> None:
-    raw = {"id": " en/x ", "version": "3", "valid_from": "2026-04-01", "groups": "support-staff, billing-team", "class": "restricted", "language": "en-GB"}
+    raw = {
+        "id": " en/x ",
+        "version": "3",
+        "valid_from": "2026-04-01",
+        "groups": "support-staff, billing-team",
+        "class": "restricted",
+        "language": "en-GB",
+    }
     metadata = read_metadata(raw)
     assert metadata == DocumentMetadata(
         "en/x", "en", None, 3, datetime(2026, 4, 1, tzinfo=UTC), None, "restricted", ("support-staff", "billing-team")
@@ -112,6 +119,7 @@ def test_an_empty_front_matter_is_cut_off() -> None:
         "---\na: &x [1]\nb: *x\n---\n",
         "---\na: !!python/object:os.system x\n---\n",
         "---\ndate: 2026-13-45\n---\n",
+        "---\nid: a\x0cb\n---\n",
         f"---\na: {'[' * 100}\n---\n",
         f"---\na: {'x' * FRONT_MATTER_CHARS_MAX}\n---\n",
     ],

@@ -53,7 +53,7 @@ def test_a_section_of_another_parent_is_not_joined() -> None:
 
 
 def test_an_introduction_stays_with_its_list() -> None:
-    filler = ("paragraph", "One two three four five six seven eight nine ten.", 0)
+    filler: Part = ("paragraph", "One two three four five six seven eight nine ten.", 0)
     items: list[Part] = [("list_item", f"- Item number {number} of the list.", 1) for number in range(4)]
     parsed = document(("heading", "Plans", 1), filler, filler, ("paragraph", "The plans are:", 0), *items)
     first, second, *_ = texts(parsed, target_chars=130, max_chars=300)
@@ -128,7 +128,9 @@ def test_passages_hold_every_block_once_in_order(found: list[Part], target: int,
         assert parsed.text[position : passage.start].strip() == ""
         assert 0 < passage.end - passage.start <= target + more
         position = passage.end
-        content = next((block for block in parsed.blocks if block.end > passage.start and block.start < passage.end and block.kind != "heading"), None)
+        content = next(
+            (block for block in parsed.blocks if block.end > passage.start and block.start < passage.end and block.kind != "heading"), None
+        )
         if content is not None:
             assert passage.heading_path == content.heading_path
     assert parsed.text[position:].strip() == ""

@@ -38,7 +38,10 @@ def test_korean(text: str, expected: list[str]) -> None:
     ("text", "expected"),
     [
         ("Use a plan, e.g. Tree. It costs 22,000 won.", ["Use a plan, e.g. Tree.", "It costs 22,000 won."]),
-        ("Install v1.2 or 3.14. See https://a.example/x?y=1.2. Then restart.", ["Install v1.2 or 3.14.", "See https://a.example/x?y=1.2.", "Then restart."]),
+        (
+            "Install v1.2 or 3.14. See https://a.example/x?y=1.2. Then restart.",
+            ["Install v1.2 or 3.14.", "See https://a.example/x?y=1.2.", "Then restart."],
+        ),
         ("Acme Inc. pays. We bill Acme Inc. The bill is due.", ["Acme Inc. pays.", "We bill Acme Inc.", "The bill is due."]),
         ("Ask J. Smith. He knows.", ["Ask J. Smith.", "He knows."]),
         ("1. Open the panel. 2. Press Save.", ["1. Open the panel.", "2. Press Save."]),

@@ -123,12 +123,16 @@ async def test_a_refused_record_does_not_take_the_others_with_it(database: Datab
     assert (recorder.waiting, recorder.dropped) == (0, 2)
 
 
-async def test_a_month_without_a_partition_keeps_its_records(database: Database) -> None:
+async def test_a_month_without_a_partition_keeps_its_records_and_no_others(database: Database) -> None:
     tenant_id = new_id()
     recorder = RequestRecorder(database)
-    recorder.record(record_of(tenant_id, id=new_id(unix_ms=4_000_000_000_000)))
-    assert not await recorder.flush()
-    assert (recorder.waiting, recorder.dropped) == (1, 0)
+    good = record_of(tenant_id)
+    for record in (record_of(tenant_id, id=new_id(unix_ms=4_000_000_000_000)), good, record_of(tenant_id, duration_us=-1)):
+        recorder.record(record)
+    for _ in range(2):
+        assert not await recorder.flush()
+        assert (recorder.waiting, recorder.dropped) == (1, 1)
+    assert await kept(database, tenant_id) == [good]
 
 
 async def test_memory_is_bounded_and_losses_are_told(database: Database, caplog: pytest.LogCaptureFixture) -> None:

@@ -51,6 +51,7 @@ class Term:
     pattern: re.Pattern[str] | None
     near: tuple[re.Pattern[str], ...]
     strict: bool
+    focus: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +88,23 @@ def understand(question: str, weights: Mapping[str, float]) -> Asked:
     for start, end, term in sorted(spans, key=lambda span: span[0])[:TERMS_MAX]:
         patterns = () if term.strict else tuple(pattern for begin, stop, pattern in near if begin < end and start < stop)
         if term.text not in terms:
-            terms[term.text] = Term(term.text, term.weight, term.stem, term.pattern, patterns, term.strict)
+            terms[term.text] = Term(term.text, term.weight, term.stem, term.pattern, patterns, term.strict, _focus(normal, start))
     return Asked(detect_language(question), tuple(terms.values()), kinds_asked(normal))
+
+
+def _focus(question: str, place: int) -> float:
+    """How near a word is to what is asked: the sentence with the question mark, and in Korean the end of it."""
+    begin = 0
+    sentences = []
+    for match in re.finditer(r"[.!?]+(?:\s|\Z)|\Z", question):
+        if match.end() > begin:
+            sentences.append((begin, match.end(), "?" in match[0]))
+            begin = match.end()
+    asking = [sentence for sentence in sentences if sentence[2]] or sentences[-1:]
+    for start, end, _ in asking:
+        if start <= place < end:
+            return 0.5 + 0.5 * (place - start) / (end - start) if _HANGUL.search(question) else 1.0
+    return 0.0
 
 
 def stems(text: str) -> dict[str, list[int]]:

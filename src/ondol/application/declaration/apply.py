@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import psycopg
+
 from ondol.application.assistant.store import list_assistants, put_assistant
 from ondol.application.declaration.schema import AssistantEntry, Declaration, GroupEntry, PersonEntry, TenantEntry
 from ondol.application.knowledge import store as knowledge
 from ondol.core.clock import Clock
 from ondol.core.config import SignInSettings
-from ondol.core.errors import NotFound
+from ondol.core.errors import NotFound, RequestError
 from ondol.core.ids import new_id
 from ondol.infrastructure.access import people
 from ondol.infrastructure.access.sign_in import issue_one_time
@@ -55,20 +57,17 @@ async def apply_declaration(
         invite: issue one-time sign-ins for people that are new.
 
     Raises:
-        RequestError: when an entry names a group or a base that does not exist; that tenant stays as it was.
+        RequestError: when an entry names a group or a base that does not exist, or says what cannot be; that tenant stays as it was.
     """
     changes: list[Change] = []
     for entry in declaration.tenants:
-        tenant = await _tenant(room, entry, changes)
-        async with room.database.tenant_tx(tenant.id) as connection:
-            await _groups(room, connection, tenant, entry.groups, changes)
-            await _people(room, connection, tenant, entry.people, changes, invite)
-            await _bases(room, connection, tenant, entry.bases, changes)
-            if not without_assistants:
-                await _assistants(room, connection, tenant, entry.assistants, changes)
-            if changes:
-                body = {"changes": len(changes)}
-                await record(connection, tenant.id, kind="declaration.applied", actor_id=None, body=body, now=room.clock())
+        tenant, created = await _tenant(room, entry)
+        try:
+            changes += await _apply_to(room, tenant, entry, created=created, without_assistants=without_assistants, invite=invite)
+        except BaseException:
+            if created:
+                await people.remove_tenant(room.database, room.keyring, tenant.id)
+            raise
     return changes
 
 
@@ -77,19 +76,44 @@ async def export_declaration(room: DeclarationRoom, tenants: Sequence[Tenant]) -
     return Declaration(version=1, tenants=[await _export_tenant(room, tenant) for tenant in tenants])
 
 
-async def _tenant(room: DeclarationRoom, entry: TenantEntry, changes: list[Change]) -> Tenant:
-    name = entry.name or entry.slug
+async def _tenant(room: DeclarationRoom, entry: TenantEntry) -> tuple[Tenant, bool]:
+    """The tenant of an entry, and whether it was made just now."""
     try:
-        tenant = await people.find_tenant(room.database, entry.slug)
+        return await people.find_tenant(room.database, entry.slug), False
     except NotFound:
-        changes.append(Change(entry.slug, "tenant", name, "created"))
-        return await people.create_tenant(
-            room.database, room.keyring, slug=entry.slug, name=name, time_zone=entry.time_zone, currency=entry.currency, now=room.clock()
+        made = await people.create_tenant(
+            room.database,
+            room.keyring,
+            slug=entry.slug,
+            name=entry.name or entry.slug,
+            time_zone=entry.time_zone,
+            currency=entry.currency,
+            now=room.clock(),
         )
-    if (tenant.name, tenant.time_zone, tenant.currency) != (name, entry.time_zone, entry.currency):
-        await people.change_tenant(room.database, tenant.id, name=name, time_zone=entry.time_zone, currency=entry.currency)
-        changes.append(Change(entry.slug, "tenant", name, "changed"))
-    return tenant
+        return made, True
+
+
+async def _apply_to(
+    room: DeclarationRoom, tenant: Tenant, entry: TenantEntry, *, created: bool, without_assistants: bool, invite: bool
+) -> list[Change]:
+    name = entry.name or entry.slug
+    changes = [Change(entry.slug, "tenant", name, "created")] if created else []
+    try:
+        async with room.database.tenant_tx(tenant.id) as connection:
+            if (tenant.name, tenant.time_zone, tenant.currency) != (name, entry.time_zone, entry.currency):
+                await people.change_tenant(connection, name=name, time_zone=entry.time_zone, currency=entry.currency)
+                changes.append(Change(entry.slug, "tenant", name, "changed"))
+            await _groups(room, connection, tenant, entry.groups, changes)
+            await _people(room, connection, tenant, entry.people, changes, invite)
+            await _bases(room, connection, tenant, entry.bases, changes)
+            if not without_assistants:
+                await _assistants(room, connection, tenant, entry.assistants, changes)
+            if changes:
+                body = {"changes": len(changes)}
+                await record(connection, tenant.id, kind="declaration.applied", actor_id=None, body=body, now=room.clock())
+    except (psycopg.errors.IntegrityError, psycopg.errors.DataError) as error:
+        raise RequestError(f"Tenant {entry.slug} cannot be brought to that: {error.diag.message_primary or error}.", "Correct the file.") from error
+    return changes
 
 
 async def _groups(room: DeclarationRoom, connection: Connection, tenant: Tenant, entries: list[GroupEntry], changes: list[Change]) -> None:
@@ -100,7 +124,7 @@ async def _groups(room: DeclarationRoom, connection: Connection, tenant: Tenant,
         await people.set_member_groups(connection, tenant.id, entry.name, entry.members)
         if entry.name not in known:
             changes.append(Change(tenant.slug, "group", entry.name, "created"))
-        elif known[entry.name] != tuple(sorted(entry.members)):
+        elif known[entry.name] != tuple(sorted(set(entry.members) - {entry.name})):
             changes.append(Change(tenant.slug, "group", entry.name, "changed"))
 
 
@@ -109,7 +133,7 @@ async def _people(
 ) -> None:
     for entry in entries:
         name = entry.name or entry.login
-        new = people.NewPerson(entry.login, name, entry.kind, entry.clearance, frozenset(entry.roles), tuple(sorted(entry.groups)))
+        new = people.NewPerson(entry.login, name, entry.kind, entry.clearance, frozenset(entry.roles), tuple(sorted(set(entry.groups))))
         try:
             known = await people.find_person(connection, room.keyring, tenant.id, entry.login)
         except NotFound:
@@ -119,6 +143,8 @@ async def _people(
                 code = await issue_one_time(connection, room.sign_in, tenant.id, added.id, room.clock())
             changes.append(Change(tenant.slug, "person", entry.login, "created", code))
             continue
+        if known.kind != entry.kind:
+            raise RequestError(f"{entry.login} is a {known.kind}, which cannot be changed.", "Give the other one a login of its own.", code="kind_differs")
         if (known.name, known.clearance, known.roles, known.groups) != (new.name, new.clearance, new.roles, new.groups):
             await people.change_person(connection, room.keyring, known, new)
             changes.append(Change(tenant.slug, "person", entry.login, "changed"))
@@ -158,7 +184,9 @@ async def _export_tenant(room: DeclarationRoom, tenant: Tenant) -> TenantEntry:
         currency="USD" if tenant.currency == "USD" else "KRW",
         groups=[GroupEntry(name, list(members)) for name, members in groups],
         people=[
-            PersonEntry(person.login, person.name, person.kind, person.clearance, sorted(person.roles), list(person.groups)) for person in persons
+            PersonEntry(person.login, person.name, person.kind, person.clearance, sorted(person.roles), list(person.groups))
+            for person in persons
+            if person.login  # an erased person has no login any more
         ],
         bases=[base.name for base in bases],
         assistants=[AssistantEntry(item.name, item.base, dict(item.settings)) for item in assistants],

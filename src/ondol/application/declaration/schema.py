@@ -82,7 +82,7 @@ def parse_declaration(text: str) -> Declaration:
 
 
 def to_yaml(declaration: Declaration) -> str:
-    """The declaration as YAML; what is at its default is left out."""
+    """The declaration as YAML; what is empty by default, and is empty, is left out."""
     return yaml.safe_dump(_plain(declaration), allow_unicode=True, sort_keys=False, width=140)
 
 
@@ -90,10 +90,14 @@ def _plain(value: Any) -> Any:
     if isinstance(value, msgspec.Struct):
         fields = msgspec.structs.fields(value)
         kept = ((entry.name, getattr(value, entry.name), entry) for entry in fields)
-        return {name: _plain(item) for name, item, entry in kept if not (item in ("", [], {}) and not entry.required)}
+        return {name: _plain(item) for name, item, entry in kept if not (item in ("", [], {}) and item == _default(entry))}
     if isinstance(value, list):
         return [_plain(item) for item in value]
     return value
+
+
+def _default(entry: msgspec.structs.FieldInfo) -> Any:
+    return entry.default if entry.default_factory is msgspec.NODEFAULT else entry.default_factory()
 
 
 def _hint(message: str) -> str:

@@ -72,8 +72,8 @@ def parse_metadata(source: str) -> dict[str, object]:
     """
     if len(source) > FRONT_MATTER_CHARS_MAX:
         raise UnreadableDocument(f"The metadata has more than {FRONT_MATTER_CHARS_MAX:,} characters.", "Keep only what describes the document.")
-    loader = _Loader(source.replace("\x00", ""))
     try:
+        loader = _Loader(source)
         node = loader.get_single_node()
         if node is None:
             return {}
@@ -84,8 +84,6 @@ def parse_metadata(source: str) -> dict[str, object]:
     except (yaml.YAMLError, ValueError, TypeError, OverflowError, RecursionError, AttributeError) as error:
         # Besides its own errors PyYAML lets those of int() and datetime() through.
         raise UnreadableDocument(f"The metadata is not valid YAML: {_first_line(error)}", "Quote values that hold a colon, # or @.") from error
-    finally:
-        loader.dispose()
     return {str(key): item for key, item in value.items()}
 
 

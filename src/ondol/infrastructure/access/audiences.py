@@ -68,7 +68,8 @@ async def group_ids(connection: Connection, names: Iterable[str]) -> dict[str, u
 class VisibleAudiences:
     """Which audiences each person may read: one query, kept for as long as the tenant's access epoch stands.
 
-    The epoch is read in the caller's own transaction each time, so an answer is never older than that transaction.
+    The epoch is read in the caller's own transaction each time, so an answer is never older than that transaction. A transaction that has
+    written is answered from the tables and leaves nothing behind: its epoch may be rolled back, and come again with another meaning.
     """
 
     def __init__(self) -> None:
@@ -81,10 +82,12 @@ class VisibleAudiences:
             return Visible(0, frozenset())
         epoch: int = found["access_epoch"]
         key = (tenant_id, person_id)
-        known = self._known.get(key)
+        known = self._known.get(key) if found["settled"] else None
         if known is None or known.epoch != epoch:
             seen = await rows(connection, _QUERIES["visible_audiences"], {"person_id": person_id})
             known = Visible(epoch, frozenset(row["id"] for row in seen))
+            if not found["settled"]:
+                return known
             self._known[key] = known
             while len(self._known) > CACHED_PEOPLE_MAX:
                 self._known.popitem(last=False)

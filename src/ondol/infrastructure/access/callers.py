@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
 from ondol.core.errors import Forbidden, Unauthenticated
@@ -48,8 +47,7 @@ def _same_origin(headers: Mapping[str, str]) -> bool:
 
 
 def _session_token(cookie: str) -> str | None:
-    try:
-        found = SimpleCookie(cookie)
-    except CookieError:
-        return None
-    return next((found[name].value for name in SESSION_COOKIES if name in found), None)
+    # Not http.cookies: it drops all cookies for one odd one, and other programs on the same host set what they like.
+    pairs = (pair.partition("=") for pair in cookie.split(";"))
+    found = {name.strip(): value.strip() for name, _, value in pairs}
+    return next((found[name] for name in SESSION_COOKIES if found.get(name)), None)

@@ -19,7 +19,7 @@ from datetime import datetime
 import psycopg
 
 from ondol.core.clock import Clock
-from ondol.core.errors import NotFound, OndolError, Unauthenticated
+from ondol.core.errors import NotFound, OndolError, RequestError, Unauthenticated
 from ondol.core.ids import new_id
 from ondol.infrastructure.access.secrets import MintedKey, mint_key, same, split_key, token_hash
 from ondol.infrastructure.access.types import ApiKey, Principal
@@ -32,6 +32,7 @@ _LOG = logging.getLogger("ondol.access")
 POLL_SECONDS = 1.0
 STALE_SECONDS_MAX = 60.0
 PAGE_MAX = 1000
+NAME_CHARACTERS_MAX = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,13 @@ class _KeyInForce:
 async def create_key(
     connection: Connection, tenant_id: uuid.UUID, person_id: uuid.UUID, name: str, now: datetime, *, expires_at: datetime | None = None
 ) -> tuple[ApiKey, MintedKey]:
-    """A new key that acts as a person. Its text is in the second value and nowhere else."""
+    """A new key that acts as a person. Its text is in the second value and nowhere else.
+
+    Raises:
+        RequestError: when the name is empty or too long.
+    """
+    if not 1 <= len(name) <= NAME_CHARACTERS_MAX:
+        raise RequestError(f"A key's name has 1 to {NAME_CHARACTERS_MAX} characters.", "Name what will use it.", code="bad_name")
     minted = mint_key()
     key = ApiKey(new_id(), tenant_id, person_id, minted.public_id, name, now, expires_at)
     await connection.execute(
@@ -119,7 +126,8 @@ class KeyDirectory:
         return Principal(known.tenant_id, known.person_id, api_key_id=known.id)
 
     async def refresh(self) -> None:
-        """Read the counter, and all keys when it moved."""
+        """Read the counter, and all keys when it moved. What is read is as old as the moment at which reading began."""
+        began_at = self._monotonic()
         async with self._database.system_tx() as connection:
             found = await one(connection, _QUERIES["key_revision"], {})
             revision = found["revision"] if found else 0
@@ -127,7 +135,7 @@ class KeyDirectory:
                 keys = await rows(connection, _QUERIES["keys_in_force"], {})
                 self._keys = {row["public_id"]: _in_force(row) for row in keys}
                 self._revision = revision
-        self._seen_at = self._monotonic()
+        self._seen_at = began_at
 
     async def run(self) -> None:
         """Keep the directory fresh until cancelled: woken by notices, and by the clock where one was lost."""

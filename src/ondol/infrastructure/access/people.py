@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 import uuid
 from collections.abc import Iterable
@@ -23,7 +24,9 @@ from ondol.infrastructure.storage.postgres import Connection, Database, load_que
 _QUERIES = load_queries("ondol.infrastructure.access")
 
 LOGIN_CHARACTERS_MAX = 200
+NAME_CHARACTERS_MAX = 200
 PAGE_MAX = 1000
+_SLUG = re.compile(r"(?=.{1,63}\Z)[a-z0-9](-?[a-z0-9])*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +48,11 @@ async def create_tenant(
 
     Raises:
         Conflict: when the slug is taken.
-        RequestError: when the slug is not lower-case letters, digits and single hyphens.
+        RequestError: when the slug is not lower-case letters, digits and single hyphens, or the name is empty or too long.
     """
+    if not _SLUG.fullmatch(slug):
+        raise RequestError(f"{slug!r} cannot name a tenant.", "Use lower-case letters, digits and single hyphens.", code="bad_slug")
+    _check_name(name)
     tenant = Tenant(new_tenant_id(), slug, name, time_zone, currency)
     keyring.create(KeyOwner(tenant.id, "tenant", tenant.id))
     values = {"id": tenant.id, "slug": slug, "name": name, "time_zone": time_zone, "currency": currency, "now": now}
@@ -56,10 +62,14 @@ async def create_tenant(
     except psycopg.errors.UniqueViolation:
         keyring.destroy(KeyOwner(tenant.id, "tenant", tenant.id))
         raise Conflict(f"There is a tenant called {slug} already.", "`ondol tenant list` shows all.", code="tenant_exists") from None
-    except psycopg.errors.CheckViolation:
-        keyring.destroy(KeyOwner(tenant.id, "tenant", tenant.id))
-        raise RequestError(f"{slug!r} cannot name a tenant.", "Use lower-case letters, digits and single hyphens.", code="bad_slug") from None
     return tenant
+
+
+async def remove_tenant(database: Database, keyring: KeyRing, tenant_id: uuid.UUID) -> None:
+    """Take back a tenant that holds nothing yet, because what was to come with it failed."""
+    async with database.system_tx() as connection:
+        await connection.execute(_QUERIES["tenant_remove"], {"id": tenant_id})
+    keyring.destroy(KeyOwner(tenant_id, "tenant", tenant_id))
 
 
 async def find_tenant(database: Database, slug: str) -> Tenant:
@@ -68,8 +78,10 @@ async def find_tenant(database: Database, slug: str) -> Tenant:
     Raises:
         NotFound: when there is none.
     """
-    async with database.system_tx() as connection:
-        found = await one(connection, _QUERIES["tenant_by_slug"], {"slug": slug})
+    found = None
+    if _SLUG.fullmatch(slug):
+        async with database.system_tx() as connection:
+            found = await one(connection, _QUERIES["tenant_by_slug"], {"slug": slug})
     if found is None:
         raise NotFound(f"There is no tenant called {slug}.", "`ondol tenant list` shows all.", code="tenant_not_found")
     return Tenant(**found)
@@ -81,16 +93,30 @@ async def list_tenants(database: Database) -> list[Tenant]:
         return [Tenant(**row) for row in await rows(connection, _QUERIES["tenants_all"], {})]
 
 
-async def change_tenant(database: Database, tenant_id: uuid.UUID, *, name: str, time_zone: str, currency: str) -> None:
-    """Change a tenant's name, time zone and currency."""
-    async with database.tenant_tx(tenant_id) as connection:
-        await connection.execute(_QUERIES["tenant_change"], {"name": name, "time_zone": time_zone, "currency": currency})
+async def change_tenant(connection: Connection, *, name: str, time_zone: str, currency: str) -> None:
+    """Change the name, the time zone and the currency of the transaction's tenant.
+
+    Raises:
+        RequestError: when the name is empty or too long.
+    """
+    _check_name(name)
+    await connection.execute(_QUERIES["tenant_change"], {"name": name, "time_zone": time_zone, "currency": currency})
+
+
+def _check_name(name: str) -> None:
+    if not 1 <= len(name) <= NAME_CHARACTERS_MAX:
+        raise RequestError(f"A name has 1 to {NAME_CHARACTERS_MAX} characters.", "Choose another one.", code="bad_name")
 
 
 def login_hash(keyring: KeyRing, tenant_id: uuid.UUID, login: str) -> bytes:
     """The keyed hash by which a login is found: case and width of its characters do not matter."""
     key = keyring.get(KeyOwner(tenant_id, "tenant", tenant_id)).derive("login")
-    return keyed_digest(key, "login", unicodedata.normalize("NFKC", login).casefold().strip().encode())
+    return keyed_digest(key, "login", plain_login(login).encode())
+
+
+def plain_login(login: str) -> str:
+    """The form in which two logins are the same one."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", login).casefold()).strip()
 
 
 async def add_person(connection: Connection, keyring: KeyRing, tenant_id: uuid.UUID, new: NewPerson, now: datetime) -> Person:
@@ -156,7 +182,12 @@ async def set_groups(connection: Connection, tenant_id: uuid.UUID, person_id: uu
 
 
 async def ensure_group(connection: Connection, tenant_id: uuid.UUID, name: str, now: datetime) -> uuid.UUID:
-    """The group of a name, made if absent."""
+    """The group of a name, made if absent.
+
+    Raises:
+        RequestError: when the name is empty or too long.
+    """
+    _check_name(name)
     await connection.execute(_QUERIES["group_add"], {"tenant_id": tenant_id, "id": new_id(), "name": name, "now": now})
     return (await group_ids(connection, [name]))[name]
 
@@ -171,7 +202,7 @@ async def set_member_groups(connection: Connection, tenant_id: uuid.UUID, name: 
 
 async def list_groups(connection: Connection) -> list[tuple[str, tuple[str, ...]]]:
     """Every group by name with the names of its member groups."""
-    return [(row["name"], tuple(row["member_groups"])) for row in await rows(connection, _QUERIES["groups_all"], {})]
+    return [(row["name"], tuple(sorted(row["member_groups"]))) for row in await rows(connection, _QUERIES["groups_all"], {})]
 
 
 async def find_person(connection: Connection, keyring: KeyRing, tenant_id: uuid.UUID, login: str) -> Person:
@@ -223,5 +254,5 @@ def _person(keyring: KeyRing, tenant_id: uuid.UUID, row: dict[str, Any]) -> Pers
         kind=row["kind"],
         clearance=SECURITY_CLASSES[row["clearance"]],
         roles=frozenset(row["roles"]),
-        groups=tuple(row["groups"]),
+        groups=tuple(sorted(row["groups"])),
     )

@@ -20,9 +20,14 @@ select id, slug, name, time_zone, currency from tenants order by slug limit 1000
 -- Change what people manage of a tenant.
 update tenants set name = %(name)s::text, time_zone = %(time_zone)s::text, currency = %(currency)s::text;
 
+-- name: tenant_remove
+-- Take back a tenant that holds nothing yet.
+-- door: system
+delete from tenants where id = %(id)s::uuid;
+
 -- name: access_epoch
--- The tenant's access epoch, which every change of membership moves.
-select access_epoch from tenants;
+-- The tenant's access epoch, which every change of membership moves, and whether this transaction has written nothing yet.
+select access_epoch, pg_current_xact_id_if_assigned() is null as settled from tenants;
 
 -- name: person_add
 -- A new person; personal text is sealed, the login is looked up by its keyed hash.
@@ -186,11 +191,13 @@ select tenant_id, id, person_id from one_time_codes
 where code_hash = %(code_hash)s::bytea and used_at is null and expires_at > %(now)s::timestamptz;
 
 -- name: one_time_use
--- Use up a one-time code; of two at once only one gets the row.
+-- Use up a one-time code and all others of its person; of two redemptions at once only one gets rows.
 -- door: system
-update one_time_codes set used_at = %(now)s::timestamptz
-where code_hash = %(code_hash)s::bytea and used_at is null and expires_at > %(now)s::timestamptz
-returning tenant_id, id, person_id;
+update one_time_codes c set used_at = %(now)s::timestamptz
+from one_time_codes given
+where given.code_hash = %(code_hash)s::bytea and given.used_at is null and given.expires_at > %(now)s::timestamptz
+    and c.tenant_id = given.tenant_id and c.person_id = given.person_id and c.used_at is null
+returning c.tenant_id, c.id, c.person_id;
 
 -- name: one_time_pending
 -- Whether a person still has an unused code, which means that nobody has signed in as them yet.

@@ -14,7 +14,7 @@ from ondol.core.config import SignInSettings
 from ondol.core.errors import NotFound, TooManyRequests, Unauthenticated
 from ondol.core.ids import new_id
 from ondol.infrastructure.access import secrets
-from ondol.infrastructure.access.people import find_tenant, login_hash
+from ondol.infrastructure.access.people import find_tenant, login_hash, plain_login
 from ondol.infrastructure.access.types import Principal
 from ondol.infrastructure.ledger import record
 from ondol.infrastructure.storage.blobs import KeyOwner, KeyRing
@@ -47,7 +47,8 @@ class SignIn:
 async def sign_in(room: SignIn, organisation: str, login: str, password: str, client: str) -> str:
     """A session's token for the right password.
 
-    The attempt counts before the password is looked at, so that many at once cannot pass the limit. An unknown organisation, an unknown
+    The attempt counts before the password is looked at, so that many at once cannot pass the limit; one that is refused for that does not
+    count, so that the wait ends though somebody keeps trying. An unknown organisation, an unknown
     login and a wrong password take the same path and give the same answer.
 
     Args:
@@ -58,7 +59,7 @@ async def sign_in(room: SignIn, organisation: str, login: str, password: str, cl
         TooManyRequests: when the account or the address failed too often.
     """
     now = room.clock()
-    account_hash = _installation_digest(room.keyring, f"{organisation}\x00{login.casefold().strip()}")
+    account_hash = _installation_digest(room.keyring, f"{organisation}\x00{plain_login(login)}")
     client_hash = _installation_digest(room.keyring, f"client\x00{client}")
     attempt_id = await _count_attempt(room, account_hash, client_hash, now)
     tenant_id, account = await _find_account(room, organisation, login)
@@ -174,6 +175,8 @@ async def _count_attempt(room: SignIn, account_hash: bytes, client_hash: bytes, 
         counted = await one(connection, _QUERIES["failures_count"], {**values, "since": since})
     limit = room.settings.attempts_max
     if counted is not None and (counted["account"] > limit or counted["client"] > limit * ATTEMPTS_PER_CLIENT_FACTOR):
+        async with room.database.system_tx() as connection:
+            await connection.execute(_QUERIES["failure_remove"], {"id": attempt_id})
         raise TooManyRequests(
             "Too many wrong sign-ins.", "Wait a while, or ask an administrator for a one-time sign-in.", retry_after_s=room.settings.attempts_window_s
         )

@@ -48,7 +48,7 @@ class MethodNotAllowed(RequestError):
         self.allowed = allowed
 
 
-class CallerLeft(Exception):  # noqa: N818 (no error: nobody is there to be told)
+class CallerLeft(Exception):
     """The caller hung up before the answer was whole."""
 
 

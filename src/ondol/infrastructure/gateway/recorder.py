@@ -117,36 +117,37 @@ class RequestRecorder:
         for tenant_id, its_records in by_tenant.items():
             for place in range(0, len(its_records), BATCH_MAX):
                 batch = its_records[place : place + BATCH_MAX]
-                if (away := await self._write(tenant_id, batch)) is not None:
+                if (away := await self._write(tenant_id, batch, written)) is not None:
                     return away
-                written.update(record.id for record in batch)
         return None
 
-    async def _write(self, tenant_id: uuid.UUID, batch: Sequence[RequestRecord]) -> Exception | None:
-        """Write a batch; None when it is dealt with, else why Postgres cannot take it now."""
+    async def _write(self, tenant_id: uuid.UUID, batch: Sequence[RequestRecord], written: set[uuid.UUID]) -> Exception | None:
+        """Write a batch and note its ids; or tell why Postgres cannot take it now."""
         try:
             await self._insert(tenant_id, batch)
-        except (psycopg.DataError, psycopg.IntegrityError) as error:
-            if _no_partition(error):
-                return error
-            return await self._write_singly(tenant_id, batch)
+        except (psycopg.DataError, psycopg.IntegrityError):
+            return await self._write_singly(tenant_id, batch, written)
         except (psycopg.Error, DatabaseAway, OSError) as error:
             return error
+        written.update(record.id for record in batch)
         return None
 
-    async def _write_singly(self, tenant_id: uuid.UUID, batch: Sequence[RequestRecord]) -> Exception | None:
+    async def _write_singly(self, tenant_id: uuid.UUID, batch: Sequence[RequestRecord], written: set[uuid.UUID]) -> Exception | None:
         """One row of the batch is refused and took the others with it: write each alone and drop those that never can be written."""
+        away: Exception | None = None
         for record in batch:
             try:
                 await self._insert(tenant_id, [record])
             except (psycopg.DataError, psycopg.IntegrityError) as error:
                 if _no_partition(error):
-                    return error
+                    away = error
+                    continue
                 self.dropped += 1
                 _logger.error("request record refused", extra={"request_id": str(record.id), "sqlstate": error.sqlstate})
             except (psycopg.Error, DatabaseAway, OSError) as error:
                 return error
-        return None
+            written.add(record.id)
+        return away
 
     async def _insert(self, tenant_id: uuid.UUID, batch: Sequence[RequestRecord]) -> None:
         async with self._database.tenant_tx(tenant_id) as connection, connection.cursor() as cursor:

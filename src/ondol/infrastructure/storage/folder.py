@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -15,6 +16,7 @@ from typing import IO
 from ondol.core.errors import DataFolderError
 
 FORMAT = "1"
+PARTIAL_PREFIX = ".new-"
 FREE_BYTES_MIN = 256 * 1024 * 1024
 
 
@@ -69,14 +71,11 @@ def open_folder(root: Path) -> DataFolder:
     folder = DataFolder(root.absolute())
     format_file = folder.root / "format"
     try:
-        fresh = not folder.root.exists() or not any(folder.root.iterdir())
-        if fresh:
+        if _is_fresh(folder.root):
             folder.root.mkdir(parents=True, exist_ok=True)
             # As root the database's own user must pass through here to its part; everything below has modes of its own.
             folder.root.chmod(0o711 if os.geteuid() == 0 else 0o700)
             _refuse_full_disk(folder.root)
-            for private in ("keys", "keyring", "blobs", "lance"):
-                (folder.root / private).mkdir(mode=0o700, exist_ok=True)
             _write_atomically(format_file, FORMAT + "\n")
         elif not format_file.is_file():
             raise DataFolderError(f"{folder.root} is not empty and is not a data folder of Ondol.", "Set ONDOL_DATA_DIR to a folder of its own.")
@@ -88,6 +87,7 @@ def open_folder(root: Path) -> DataFolder:
             f"{folder.root} has data format {found}; this version of Ondol reads format {FORMAT}.",
             "Start it with the version that made it, or set ONDOL_DATA_DIR to another folder.",
         )
+    _make_private_folders(folder.root)
     return folder
 
 
@@ -113,10 +113,14 @@ class FolderLock:
         except BlockingIOError:
             file.close()
             return False
-        file.seek(0)
-        file.truncate()
-        file.write(f"{os.getpid()} {Path(sys.argv[0]).name} {' '.join(sys.argv[1:2])}\n")
-        file.flush()
+        except OSError as error:
+            file.close()
+            raise as_folder_error(error, self._path.parent) from error
+        with contextlib.suppress(OSError):  # on a full disk the lock holds all the same; only its holder is not named
+            file.seek(0)
+            file.truncate()
+            file.write(f"{os.getpid()} {Path(sys.argv[0]).name} {' '.join(sys.argv[1:2])}\n")
+            file.flush()
         self._file = file
         return True
 
@@ -154,9 +158,27 @@ def _refuse_full_disk(root: Path) -> None:
         )
 
 
+def _is_fresh(root: Path) -> bool:
+    """Whether nothing of anybody lies there: a new disk's `lost+found` and what a start that was cut off left do not count."""
+    return not root.exists() or all(entry.name == "lost+found" or entry.name.startswith(PARTIAL_PREFIX) for entry in root.iterdir())
+
+
+def _make_private_folders(root: Path) -> None:
+    try:
+        for private in ("keys", "keyring", "blobs", "lance"):
+            (root / private).mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise as_folder_error(error, root) from error
+
+
 def _write_atomically(path: Path, text: str) -> None:
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".new-", delete=False, encoding="utf-8") as fresh:
-        fresh.write(text)
-        fresh.flush()
-        os.fsync(fresh.fileno())
-    Path(fresh.name).replace(path)
+    fresh = tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=PARTIAL_PREFIX, delete=False, encoding="utf-8")  # noqa: SIM115
+    try:
+        with fresh:
+            fresh.write(text)
+            fresh.flush()
+            os.fsync(fresh.fileno())
+        Path(fresh.name).replace(path)
+    except OSError:
+        Path(fresh.name).unlink(missing_ok=True)
+        raise

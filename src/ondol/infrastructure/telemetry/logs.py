@@ -6,6 +6,7 @@ import json
 import logging
 import re
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -15,10 +16,13 @@ _MASKS = (
     (re.compile(r"(sk-ondol-[a-z0-9]{16}-)[A-Za-z0-9]+"), r"\1***"),
     (re.compile(r"\b(sk|pk|rk)-[A-Za-z0-9_-]{16,}"), r"\1-***"),
     (re.compile(r"(?i)\b(bearer\s+)[^\s,;\"']+"), r"\1***"),
-    (re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://[^\s:/@]*):[^\s/@]+@"), r"\1:***@"),
-    (re.compile(r"(?i)\b((?:password|secret|api_key|token|code)=)[^\s&\"']+"), r"\1***"),
+    (re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://[^\s:/@]*):[^\s/]+@"), r"\1:***@"),
+    (re.compile(r"""(?i)\b((?:password|passwd|secret|api_key|token|code|ondol_session)=)("[^"]*"|'[^']*'|[^\s&;"']+)"""), r"\1***"),
 )
 LINE_CHARACTERS_MAX = 8000
+FIELD_DEPTH_MAX = 4
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 
 
 def mask(text: str) -> str:
@@ -35,7 +39,8 @@ class TextFormatter(logging.Formatter):
         """The line, masked and bounded."""
         fields = " ".join(f"{name}={value}" for name, value in _fields(record).items())
         moment = datetime.fromtimestamp(record.created, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]
-        line = f"{moment}Z {record.levelname.lower():7} {record.name}: {record.getMessage()} {fields}".rstrip()
+        # What came from outside must not be able to begin a line of its own.
+        line = _CONTROL.sub(_escaped, f"{moment}Z {record.levelname.lower():7} {record.name}: {record.getMessage()} {fields}".rstrip())
         if record.exc_info:
             line += "\n" + self.formatException(record.exc_info)
         return mask(line)[:LINE_CHARACTERS_MAX]
@@ -51,11 +56,11 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "event": mask(record.getMessage())[:LINE_CHARACTERS_MAX],
-            **_fields(record),
         }
+        entry |= {name: value for name, value in _fields(record).items() if name not in entry}
         if record.exc_info:
             entry["exception"] = mask(self.formatException(record.exc_info))[:LINE_CHARACTERS_MAX]
-        return json.dumps(entry, ensure_ascii=False, default=str)
+        return json.dumps(entry, ensure_ascii=False)
 
 
 def set_up_logging(level: str, form: Literal["text", "json"]) -> None:
@@ -72,5 +77,20 @@ def _fields(record: logging.LogRecord) -> dict[str, object]:
     for name, value in vars(record).items():
         if name in _STANDARD or name.startswith("_"):
             continue
-        found[name] = "***" if _SECRET_NAMES.search(name) else mask(value) if isinstance(value, str) else value
+        found[name] = "***" if _SECRET_NAMES.search(name) else _masked(value, FIELD_DEPTH_MAX)
     return found
+
+
+def _masked(value: object, depth: int) -> object:
+    """A field as it may be written: whatever it is made of is masked and bounded too."""
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if depth and isinstance(value, Mapping):
+        return {str(name): "***" if _SECRET_NAMES.search(str(name)) else _masked(item, depth - 1) for name, item in value.items()}
+    if depth and isinstance(value, list | tuple | set | frozenset):
+        return [_masked(item, depth - 1) for item in value]
+    return mask(str(value))[:LINE_CHARACTERS_MAX]
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return match[0].encode("unicode_escape").decode()

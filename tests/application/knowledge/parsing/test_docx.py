@@ -112,7 +112,10 @@ def test_a_frame_of_one_column_is_not_a_table() -> None:
         (f"<w:p><w:hyperlink>{run('link')}</w:hyperlink><w:r><w:instrText>PAGE</w:instrText></w:r></w:p>", ["paragraph: link"]),
         (f"<w:sdt><w:sdtContent><w:p>{run('control')}</w:p></w:sdtContent></w:sdt>", ["paragraph: control"]),
         (f"<w:p><w:pPr><w:outlineLvl w:val='1'/></w:pPr>{run('Outline')}</w:p>", ["heading2: Outline"]),
-        (f"<w:p>{run('before')}<w:r><w:pict><w:txbxContent><w:p>{run('boxed')}</w:p></w:txbxContent></w:pict></w:r></w:p>", ["paragraph: before", "paragraph: boxed"]),
+        (
+            f"<w:p>{run('before')}<w:r><w:pict><w:txbxContent><w:p>{run('boxed')}</w:p></w:txbxContent></w:pict></w:r></w:p>",
+            ["paragraph: before", "paragraph: boxed"],
+        ),
         ("<w:p><m:oMath xmlns:m='m'><m:r><m:t>x=1</m:t></m:r></m:oMath></w:p>", ["paragraph: x=1"]),
         (
             f"<w:tbl><w:tr><w:tc><w:p>{run('a')}</w:p></w:tc><w:tc><w:p>{run('b')}</w:p></w:tc></w:tr>"
@@ -129,16 +132,25 @@ def test_markup(body: str, expected: list[str]) -> None:
 def test_numbers_are_counted_as_word_does() -> None:
     levels = "".join(
         f"<w:lvl w:ilvl='{level}'><w:start w:val='{start}'/><w:numFmt w:val='{number_format}'/><w:lvlText w:val='{text}'/></w:lvl>"
-        for level, (start, number_format, text) in enumerate([(2, "decimal", "제%1조"), (1, "ganada", "%2."), (1, "lowerRoman", "%1.%3)"), (1, "none", "")])
+        for level, (start, number_format, text) in enumerate(
+            [(2, "decimal", "제%1조"), (1, "ganada", "%2."), (1, "lowerRoman", "%1.%3)"), (1, "none", "")]
+        )
     )
-    numbering = f"<w:numbering {W}><w:abstractNum w:abstractNumId='7'>{levels}</w:abstractNum><w:num w:numId='1'><w:abstractNumId w:val='7'/></w:num></w:numbering>"
+    definition = f"<w:abstractNum w:abstractNumId='7'>{levels}</w:abstractNum><w:num w:numId='1'><w:abstractNumId w:val='7'/></w:num>"
+    numbering = f"<w:numbering {W}>{definition}</w:numbering>"
     body = "".join(
         f"<w:p><w:pPr><w:numPr><w:ilvl w:val='{level}'/><w:numId w:val='1'/></w:numPr></w:pPr>{run(text)}</w:p>"
         for level, text in [(0, "a"), (1, "b"), (1, "c"), (2, "d"), (0, "e"), (1, "f"), (3, "g")]
     )
     assert outline("x.docx", package(body, numbering=numbering)) == [
-        "list_item1: 제2조 a", "list_item2: 가. b", "list_item2: 나. c", "list_item3: 2.i) d", "list_item1: 제3조 e", "list_item2: 가. f", "list_item4: g",
-    ]  # fmt: skip
+        "list_item1: 제2조 a",
+        "list_item2: 가. b",
+        "list_item2: 나. c",
+        "list_item3: 2.i) d",
+        "list_item1: 제3조 e",
+        "list_item2: 가. f",
+        "list_item4: g",
+    ]
 
 
 def test_styles_in_a_circle_end() -> None:
@@ -213,6 +225,8 @@ def test_a_deep_frame_is_read() -> None:
 def test_the_strict_namespace_is_read() -> None:
     data = package(f"<w:p>{run('strict')}</w:p>")
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        strict = archive.read("word/document.xml").replace(b"http://schemas.openxmlformats.org/wordprocessingml/2006/main", b"http://purl.oclc.org/ooxml/wordprocessingml/main")
+        strict = archive.read("word/document.xml").replace(
+            b"http://schemas.openxmlformats.org/wordprocessingml/2006/main", b"http://purl.oclc.org/ooxml/wordprocessingml/main"
+        )
     assert outline("x.docx", bomb(strict)) == ["paragraph: strict"]
     assert qn("w:p").startswith("{http://schemas")

@@ -65,6 +65,7 @@ def test_a_page() -> None:
         ("<table><tr><td><h2>Layout</h2><td>right</table>", ["heading2: Layout", "paragraph: right"]),
         ("<table><tr><td>only</tr><tr><td>one</table>", ["paragraph: only", "paragraph: one"]),
         ("<table><tr><th>Price<td>3,300<tr><th>Disk<td>5 GB</table>", ["table_row: Price: 3,300", "table_row: Disk: 5 GB"]),
+        ("<table><tr><th>Price<td>3,300<tr></table>", ["table_row: Price: 3,300"]),
         ("<table><tr><td>plan<td>price<tr><td>Tree<td>22,000</table>", ["table_row: plan: Tree; price: 22,000"]),
         ("<table><tr><td>1<td>2<tr><td>3<td>4</table>", ["table_row: 1; 2", "table_row: 3; 4"]),
         (
@@ -154,6 +155,11 @@ def test_large_ordinary_pages_are_read(page: str) -> None:
     assert too_much_work(page) is None
 
 
-@given(st.lists(st.sampled_from([*HOSTILE, "</div>", "</p>", "<p>", "x", "</svg>", "<!--", "-->", "<td>", "<th>", "&lt;", "<h1>", "<a href=", ">", "'"]), max_size=40))
+@given(
+    st.lists(
+        st.sampled_from([*HOSTILE, "</div>", "</p>", "<p>", "x", "</svg>", "<!--", "-->", "<td>", "<th>", "&lt;", "<h1>", "<a href=", ">", "'"]),
+        max_size=40,
+    )
+)
 def test_any_tags(pieces: list[str]) -> None:
     sound(parse("x.html", "".join(pieces).encode()))

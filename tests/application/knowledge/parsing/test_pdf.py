@@ -69,12 +69,19 @@ def test_a_paragraph_runs_over_to_the_next_page() -> None:
 def test_lists_written_and_drawn() -> None:
     written = column(700, ["1. First step", "2. Second step"])
     drawn = [item for number, text in enumerate(["Card", "Transfer"]) for item in (Dot(62, 603 - 20 * number), Text(75, 600 - 20 * number, text))]
-    assert outline("x.pdf", pdf([*written, *drawn])) == ["list_item1: 1. First step", "list_item1: 2. Second step", "list_item1: - Card", "list_item1: - Transfer"]
+    assert outline("x.pdf", pdf([*written, *drawn])) == [
+        "list_item1: 1. First step",
+        "list_item1: 2. Second step",
+        "list_item1: - Card",
+        "list_item1: - Transfer",
+    ]
 
 
 def test_a_table_by_its_columns() -> None:
     rows = [("Plan", "Price", "Disk"), ("Sprout", "3,300", "5 GB"), ("Branch", "8,800", "20 GB"), ("Forest", "66,000", "200 GB")]
-    page: list[Text | Dot] = [Text(60 + 150 * column_number, 700 - 20 * row, text) for row, texts in enumerate(rows) for column_number, text in enumerate(texts)]
+    page: list[Text | Dot] = [
+        Text(60 + 150 * column_number, 700 - 20 * row, text) for row, texts in enumerate(rows) for column_number, text in enumerate(texts)
+    ]
     page += [Text(60, 628, "plan"), Text(210, 628, "a month")]  # wrapped below the last row
     assert outline("x.pdf", pdf([Text(60, 740, BODY[0]), *page, *column(580, BODY)])) == [
         f"paragraph: {BODY[0]}",
@@ -100,8 +107,10 @@ def test_cells_that_are_written_one_after_the_other() -> None:
 
 
 def test_korean_broken_between_words() -> None:
-    text = "처음 결제한 날부터 삼십 일 안에 취소하시면 결제한 금액을 모두 돌려드립니다 다만 이미 등록한 도메인과 발급한 인증서는 환불 대상에서 빠집니다"
-    lines = textwrap.wrap(text, 28)
+    text = (
+        "처음 결제한 날부터 삼십 일 안에 취소하시면 결제한 금액을 모두 돌려드립니다 다만 이미 등록한 도메인과 발급한 인증서는 환불 대상에서 빠집니다"
+    )
+    lines = textwrap.wrap(text, 23)
     assert len(lines) > 2
     assert outline("x.pdf", pdf(column(700, lines, pitch=15))) == [f"paragraph: {text}"]
 

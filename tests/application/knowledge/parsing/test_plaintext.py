@@ -9,7 +9,14 @@ from ondol.core.errors import UnreadableDocument
 from tests.application.knowledge.parsing.checks import outline
 
 TEXT = "환불 안내\n\n환불은 오 일 안에 처리됩니다.\n- 카드\n- 계좌 이체\n1) 신청\r\n2) 확인\n"
-EXPECTED = ["paragraph: 환불 안내", "paragraph: 환불은 오 일 안에 처리됩니다.", "list_item1: - 카드", "list_item1: - 계좌 이체", "list_item1: 1) 신청", "list_item1: 2) 확인"]
+EXPECTED = [
+    "paragraph: 환불 안내",
+    "paragraph: 환불은 오 일 안에 처리됩니다.",
+    "list_item1: - 카드",
+    "list_item1: - 계좌 이체",
+    "list_item1: 1) 신청",
+    "list_item1: 2) 확인",
+]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32", "cp949", "euc-kr"])

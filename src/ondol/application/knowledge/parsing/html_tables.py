@@ -66,7 +66,7 @@ def read_table(table: LexborNode) -> HtmlTable | None:
     if header_rows == 0 and not names_rows and looks_like_header(grid):
         header_rows = 1
     if header_rows == 0 and names_rows:
-        return HtmlTable(caption, [], [_named_row(row) for row in grid])
+        return HtmlTable(caption, [], [_named_row(row) for row in grid if row])
     return HtmlTable(caption, _joined_header(grid[:header_rows]), grid[header_rows:])
 
 

@@ -12,7 +12,7 @@ INPUT_BYTES_MAX: Final = 64 * 1024 * 1024
 MARKDOWN_BYTES_MAX: Final = 4 * 1024 * 1024
 MARKDOWN_LINES_MAX: Final = 200_000
 MARKDOWN_BRACKETS_MAX: Final = 200_000
-"""Markdown costs up to 0.1 ms a line and 0.03 ms an opening bracket, so that these keep the worst file below half a minute."""
+"""Markdown costs up to 0.1 ms a line and 0.03 ms an opening bracket, so that these keep the worst file below a minute."""
 
 HTML_BYTES_MAX: Final = 16 * 1024 * 1024
 """HTML becomes a tree in memory, so its limit is lower."""

@@ -24,6 +24,9 @@ PAGES_MAX = 2_000
 PAGE_CHARS_MAX = 100_000
 """A page with more characters than this is not one that anybody reads."""
 
+SIZE_POINTS_MIN = 0.1
+SIZE_POINTS_MAX = 5_000.0
+
 FONT_NAME_BYTES_MAX = 200
 
 OBJECTS_MAX = 20_000
@@ -82,7 +85,10 @@ def _read(name: str, data: bytes) -> tuple[str | None, list[Page]]:
 
 
 def _title(document: PdfDocument) -> str | None:
-    title = str(document.get_metadata_dict().get("Title") or "").strip()
+    try:
+        title = str(document.get_metadata_value("Title") or "").strip()
+    except UnicodeDecodeError:  # half a surrogate pair
+        return None
     return None if not title or _NOT_A_TITLE.fullmatch(title) else title
 
 
@@ -162,10 +168,11 @@ class _Glyphs:
         return self._y.value
 
     def size(self, index: int) -> float:
-        """Size of a character's font in points, as scaled on the page."""
+        """Size of a character's font in points, as scaled on the page; 1 where that is out of all reason."""
         self.raw.FPDFText_GetMatrix(self.text_page, index, self._matrix)
         scale = math.hypot(self._matrix.c, self._matrix.d) or 1.0
-        return scale * float(self.raw.FPDFText_GetFontSize(self.text_page, index))
+        size = scale * float(self.raw.FPDFText_GetFontSize(self.text_page, index))
+        return size if SIZE_POINTS_MIN <= size <= SIZE_POINTS_MAX else 1.0
 
     def is_bold(self, index: int) -> bool:
         """By the name of the font, else by the weight that it states."""
@@ -221,7 +228,7 @@ class _LineCollector:
         for right, middle in self.bullets:
             if 0 < line.left - right < BULLET_GAP_POINTS_MAX and line.baseline - 1 < middle < line.baseline + line.size:
                 bullet = Word("•", right - 3, right, line.baseline, line.words[0].size, False)
-                return Line(line.page, (bullet, *line.words), line.spaced)
+                return Line.of(line.page, (bullet, *line.words), line.spaced)
         return line
 
     def _end_word(self) -> None:
@@ -236,7 +243,7 @@ class _LineCollector:
     def _end_line(self) -> None:
         self._end_word()
         if self.words:
-            line = Line(self.page, tuple(self.words), self.spaced)
+            line = Line.of(self.page, tuple(self.words), self.spaced)
             if self.lines and self.lines[-1].goes_on_in(line):
                 self.lines[-1] = self.lines[-1].with_more(line)
             else:

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 SAME_HEIGHT_EM = 0.25
 """Baselines nearer to each other than this are one line."""
 
+WORDS_MAX = 500
+"""A line with so many words takes no more."""
+
 
 @dataclass(frozen=True, slots=True)
 class Word:
@@ -22,16 +25,23 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Words at one height. `spaced` tells whether the file itself has a space at the end of the line."""
+    """Words at one height; made by `Line.of`.
+
+    `spaced` tells whether the file itself has a space at the end of the line. `text` is the words with single spaces. `size` is that of
+    the longest word: notes and marks are smaller.
+    """
 
     page: int
     words: tuple[Word, ...]
     spaced: bool
+    text: str
+    size: float
 
-    @property
-    def text(self) -> str:
-        """The words with single spaces."""
-        return " ".join(word.text for word in self.words)
+    @classmethod
+    def of(cls, page: int, words: tuple[Word, ...], spaced: bool) -> Line:
+        """The line of these words, at least one."""
+        longest = max(words, key=lambda word: len(word.text))
+        return cls(page, words, spaced, " ".join(word.text for word in words), longest.size)
 
     @property
     def left(self) -> float:
@@ -49,22 +59,18 @@ class Line:
         return self.words[0].baseline
 
     @property
-    def size(self) -> float:
-        """The size of its letters: that of its longest word (notes and marks are smaller)."""
-        return max(self.words, key=lambda word: len(word.text)).size
-
-    @property
     def bold(self) -> bool:
         """Whether all its words are bold."""
         return all(word.bold for word in self.words)
 
     def goes_on_in(self, other: Line) -> bool:
         """Whether the other line is a further part of this one, to its right at the same height."""
-        return other.left > self.right - 1 and abs(other.baseline - self.baseline) < SAME_HEIGHT_EM * max(self.size, other.size)
+        same_height = abs(other.baseline - self.baseline) < SAME_HEIGHT_EM * max(self.size, other.size)
+        return same_height and other.left > self.right - 1 and len(self.words) < WORDS_MAX
 
     def with_more(self, other: Line) -> Line:
         """This line with the words of another one behind its own."""
-        return Line(self.page, self.words + other.words, other.spaced)
+        return Line.of(self.page, self.words + other.words, other.spaced)
 
 
 @dataclass(frozen=True, slots=True)

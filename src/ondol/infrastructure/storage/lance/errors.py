@@ -15,12 +15,12 @@ class SegmentError(OndolError):
     """Base of the errors of index segments."""
 
 
-class SegmentGone(SegmentError):  # noqa: N818 (named for what happened, like all errors of the core)
+class SegmentGone(SegmentError):
     """The files of the segment vanished, because a merge or an erasure replaced it.
 
     The caller reads the list of live segments again and repeats its search once.
     """
 
 
-class SegmentUnreadable(SegmentError):  # noqa: N818
+class SegmentUnreadable(SegmentError):
     """The store failed, or the folder does not hold a segment of this format; the index can be rebuilt from the documents."""

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 FREQUENCY_MAX = 65_535
 """A term that is more frequent within one passage counts as this often; BM25 is saturated long before."""
 
+UNCOMPRESSED = {"lance-encoding:compression": "none"}
+"""Lance compresses bytes by default: that saves 5 % here, and reading 8 million postings whole takes 6.0 s instead of 0.13 s."""
+
 CONTENT_COLUMNS = ("term", "ordinals", "frequencies")
 """What a reader needs of a posting list."""
 
@@ -46,9 +49,9 @@ def posting_schema() -> pyarrow.Schema:
     """The columns of the postings table."""
     import pyarrow
 
-    content = pyarrow.large_binary()
-    columns: dict[str, pyarrow.DataType] = {"term": pyarrow.int64(), "document_frequency": pyarrow.int32()}
-    return pyarrow.schema({**columns, "ordinals": content, "frequencies": content})
+    numbers = [pyarrow.field("term", pyarrow.int64()), pyarrow.field("document_frequency", pyarrow.int32())]
+    contents = [pyarrow.field(name, pyarrow.large_binary(), metadata=UNCOMPRESSED) for name in ("ordinals", "frequencies")]
+    return pyarrow.schema(numbers + contents)
 
 
 def posting_batches(pieces: Iterable[PostingColumns], counts: PostingCounts) -> Iterator[pyarrow.RecordBatch]:

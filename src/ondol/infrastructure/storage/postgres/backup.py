@@ -44,29 +44,36 @@ def restore(addresses: DatabaseAddresses, file: Path, *, replace: bool) -> None:
         raise UserError(f"{file} is not there.", "Give the database.dump of a backup.")
     with psycopg.connect(addresses.owner, autocommit=True) as owner:
         ensure_roles(owner, addresses)
+        finish_restore(owner)
         if not replace and _holds_tenants(owner):
             raise UserError("The database holds tenants.", "`--replace` puts the backup in their place.")
         with owner.transaction():
             for schema in SCHEMAS:
                 aside = sql.Identifier(f"{schema}_replaced")
-                owner.execute(sql.SQL("drop schema if exists {} cascade").format(aside))
                 if owner.execute("select 1 from pg_namespace where nspname = %s", (schema,)).fetchone():
                     owner.execute(sql.SQL("alter schema {} rename to {}").format(sql.Identifier(schema), aside))
         try:
             _run("pg_restore", addresses.owner, ["--no-owner", "--exit-on-error", "--single-transaction", str(file)])
-        except UserError:
-            _put_back(owner)
-            raise
-        for schema in SCHEMAS:
-            owner.execute(sql.SQL("drop schema if exists {} cascade").format(sql.Identifier(f"{schema}_replaced")))
+        finally:
+            finish_restore(owner)
 
 
-def _put_back(owner: psycopg.Connection[Any]) -> None:
+def finish_restore(owner: psycopg.Connection[Any]) -> None:
+    """Bring a restore that was cut off to one of its two ends. Where none was, nothing happens.
+
+    pg_restore works in one transaction: either all of the backup is there and what it replaced goes, or nothing is and that comes back.
+    """
     with owner.transaction():
+        known = {row[0] for row in owner.execute("select nspname from pg_namespace").fetchall()}
+        arrived = any(schema in known for schema in SCHEMAS)
         for schema in SCHEMAS:
-            if owner.execute("select 1 from pg_namespace where nspname = %s", (f"{schema}_replaced",)).fetchone():
-                owner.execute(sql.SQL("drop schema if exists {} cascade").format(sql.Identifier(schema)))
-                owner.execute(sql.SQL("alter schema {} rename to {}").format(sql.Identifier(f"{schema}_replaced"), sql.Identifier(schema)))
+            aside = sql.Identifier(f"{schema}_replaced")
+            if f"{schema}_replaced" not in known:
+                continue
+            if arrived:
+                owner.execute(sql.SQL("drop schema {} cascade").format(aside))
+            else:
+                owner.execute(sql.SQL("alter schema {} rename to {}").format(aside, sql.Identifier(schema)))
 
 
 def _holds_tenants(owner: psycopg.Connection[Any]) -> bool:

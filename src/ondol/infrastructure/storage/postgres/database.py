@@ -56,7 +56,7 @@ class Database:
         """A transaction as the app role that sees and writes one tenant's rows only.
 
         Raises:
-            DatabaseAway: when no connection can be had.
+            DatabaseAway: when no connection can be had, or it breaks: whether a commit arrived is then unknown.
         """
         async with self._transaction(self.addresses.app) as connection:
             await connection.execute("select set_config('ondol.tenant_id', %s, true)", (str(tenant_id),))
@@ -73,8 +73,16 @@ class Database:
         """An advisory lock of the whole cluster on something that may have one writer; yields whether it was free.
 
         It stands on a connection of its own, so it ends with the process that holds it, however that ends.
+
+        Raises:
+            DatabaseAway: when no connection can be had.
         """
-        connection = await psycopg.AsyncConnection.connect(self.addresses.app, autocommit=True, application_name="ondol writer")
+        try:
+            connection = await psycopg.AsyncConnection.connect(
+                self.addresses.app, autocommit=True, application_name="ondol writer", connect_timeout=CONNECT_TIMEOUT_S
+            )
+        except psycopg.OperationalError as error:
+            raise _away() from error
         async with connection:
             found = await (await connection.execute("select pg_try_advisory_lock(%s)", (_lock_number(what),))).fetchone()
             yield bool(found and found[0])
@@ -88,11 +96,16 @@ class Database:
     @asynccontextmanager
     async def _transaction(self, address: str) -> AsyncIterator[Connection]:
         pool = self._pools.get(address) or await self._open(address)
+        connection: Connection | None = None
         try:
             async with pool.connection(timeout=CONNECT_TIMEOUT_S) as connection, connection.transaction():
                 yield connection
         except PoolTimeout as error:
-            raise DatabaseAway("Postgres does not answer.", "Look at `ondol doctor`.") from error
+            raise _away() from error
+        except psycopg.OperationalError as error:
+            if connection is None or not connection.closed:
+                raise
+            raise _away() from error
 
     async def _open(self, address: str) -> AsyncConnectionPool[Connection]:
         async with self._opening:
@@ -110,6 +123,10 @@ class Database:
                 await pool.open()
                 self._pools[address] = pool
             return self._pools[address]
+
+
+def _away() -> DatabaseAway:
+    return DatabaseAway("Postgres does not answer.", "Look at `ondol doctor`.")
 
 
 def _lock_number(what: uuid.UUID) -> int:

@@ -18,6 +18,7 @@ import time
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import IO
 
 import psycopg
 from psycopg import sql
@@ -31,6 +32,8 @@ OWNER_ROLE = "ondol_owner"
 DATABASE = "ondol"
 SOCKET_PORT = 5432
 SOCKET_PATH_BYTES_MAX = 107
+LOG_BYTES_MAX = 16 * 1024 * 1024
+PROCESS_ID_OF_NOBODY = 2**31 - 1
 START_SECONDS_MAX = 60.0
 STOP_SECONDS_MAX = 60.0
 SERVER_OPTIONS = {
@@ -113,7 +116,7 @@ class EmbeddedPostgres:
         self._stop_left_behind(user)
         run_folder = self._run_folder(user)
         options = [item for name, value in SERVER_OPTIONS.items() for item in ("-c", f"{name}={value}")]
-        with self._log_file(user).open("ab") as log:
+        with self._open_log(user) as log:
             self._process = subprocess.Popen(
                 [self._binaries / "postgres", "-D", self.cluster, "-k", run_folder, "-p", str(SOCKET_PORT), *options],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, user=user.uid, group=user.gid, extra_groups=_no_groups(user),
@@ -169,9 +172,15 @@ class EmbeddedPostgres:
             except psycopg.errors.CannotConnectNow:
                 pass
             except psycopg.OperationalError as error:
-                if owner_exists and ("does not exist" in str(error) or "authentication failed" in str(error)):
+                refused = "authentication failed" in str(error)
+                if owner_exists and (refused or "does not exist" in str(error)):
                     owner_exists = False
                     continue
+                if refused:
+                    raise DataFolderError(
+                        f"The password in {self._secret_file} is not that of the Postgres in {self.folder}.",
+                        "Put the file back from your backup of the data folder; it was lost or replaced.",
+                    ) from error
             time.sleep(0.02)
         raise DataFolderError(f"Postgres did not answer within {START_SECONDS_MAX:.0f} s.", f"Read {self.folder / 'server.log'}.")
 
@@ -189,6 +198,9 @@ class EmbeddedPostgres:
     def _stop_left_behind(self, user: ServerUser) -> None:
         if not (self.cluster / "postmaster.pid").exists():
             return
+        if not self._is_ours_running():
+            self._forget_process()
+            return
         control: list[str | Path] = [self._binaries / "pg_ctl", "-D", self.cluster]
         if self._run([*control, "status"], user).returncode != 0:
             return
@@ -196,6 +208,33 @@ class EmbeddedPostgres:
             if self._run([*control, "stop", "-m", mode, "-w", "-t", "20"], user).returncode == 0:
                 return
         raise DataFolderError(f"A Postgres server of an earlier run still holds {self.cluster}.", "Stop that process and start again.")
+
+    def _is_ours_running(self) -> bool:
+        """Whether the process that postmaster.pid names is a server of this cluster.
+
+        After a reboot, and in containers at every start, its number may belong to another program, which `pg_ctl stop` would end.
+        """
+        try:
+            process_id = int((self.cluster / "postmaster.pid").read_text("utf-8").split("\n", 1)[0])
+        except (OSError, ValueError):
+            return False
+        return os.fsencode(self.cluster) in _command_of(process_id)
+
+    def _forget_process(self) -> None:
+        """Let postmaster.pid name no process, where Postgres would take a foreign one for a server and not start.
+
+        The file's other lines stay: by them Postgres sees whether a killed server's children still hold the shared memory.
+        """
+        path = self.cluster / "postmaster.pid"
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
+            with open(descriptor, "r+", encoding="utf-8") as file:  # noqa: PTH123 - the descriptor was opened without following links
+                _, _, others = file.read().partition("\n")
+                file.seek(0)
+                file.truncate()
+                file.write(f"{PROCESS_ID_OF_NOBODY}\n{others}")
+        except OSError as error:
+            raise DataFolderError(f"{path} cannot be written: {error.strerror}.", _hint_for(str(error))) from error
 
     def _refuse_other_version(self) -> None:
         major = (self.cluster / "PG_VERSION").read_text().strip()
@@ -240,29 +279,38 @@ class EmbeddedPostgres:
         if len(os.fsencode(beside / f".s.PGSQL.{SOCKET_PORT}.lock")) <= SOCKET_PATH_BYTES_MAX:
             return beside
         name = hashlib.sha256(os.fsencode(self.folder)).hexdigest()[:16]
-        return Path(tempfile.gettempdir()) / f"ondol-{os.geteuid()}-{name}"
+        # Not what TMPDIR names: a command finds the server from a shell with another environment too.
+        return Path("/tmp") / f"ondol-{os.geteuid()}-{name}"  # noqa: S108 - made private, and refused where it is not ours
 
     def _make_folder(self, folder: Path, user: ServerUser) -> None:
         try:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            wanted = os.geteuid() if user.uid is None else user.uid
-            found = folder.lstat()
-            if not stat.S_ISDIR(found.st_mode) or found.st_uid not in (wanted, os.geteuid()):
-                raise DataFolderError(f"{folder} belongs to somebody else.", "Remove it, or set ONDOL_DATA_DIR to a folder of your own.")
-            if user.uid is not None:
-                os.chown(folder, user.uid, user.gid if user.gid is not None else -1)
-            folder.chmod(0o700)
+            if not folder.is_symlink():
+                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            # By descriptor: between a check by name and a change by name the folder's unprivileged owner could put a link to another's file.
+            opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                if os.fstat(opened).st_uid not in (os.geteuid() if user.uid is None else user.uid, os.geteuid()):
+                    raise DataFolderError(f"{folder} belongs to somebody else.", "Remove it, or set ONDOL_DATA_DIR to a folder of your own.")
+                if user.uid is not None:
+                    os.fchown(opened, user.uid, user.gid if user.gid is not None else -1)
+                os.fchmod(opened, 0o700)
+            finally:
+                os.close(opened)
         except OSError as error:
             raise DataFolderError(f"{folder} cannot be made: {error.strerror}.", _hint_for(str(error))) from error
 
-    def _log_file(self, user: ServerUser) -> Path:
+    def _open_log(self, user: ServerUser) -> IO[bytes]:
+        """The log, opened by this process without following a link that the server's user may have put there."""
         path = self.folder / "server.log"
-        if path.exists() and path.stat().st_size > 16 * 1024 * 1024:
-            path.replace(path.with_suffix(".log.1"))
-        path.touch(mode=0o600)
-        if user.uid is not None:
-            os.chown(path, user.uid, -1)
-        return path
+        try:
+            if path.exists() and path.stat().st_size > LOG_BYTES_MAX:
+                path.replace(path.with_suffix(".log.1"))
+            log = open(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600), "ab")  # noqa: PTH123, SIM115
+            if user.uid is not None:
+                os.fchown(log.fileno(), user.uid, -1)
+        except OSError as error:
+            raise DataFolderError(f"{path} cannot be written: {error.strerror}.", _hint_for(str(error))) from error
+        return log
 
     def _log_tail(self) -> str:
         try:
@@ -345,6 +393,16 @@ def _make_system_user(name: str) -> pwd.struct_passwd:
             f"Postgres refuses to run as root, and the system user `{name}` cannot be made.",
             "Run Ondol as an ordinary user, or set database.os_user (ONDOL_DATABASE_OS_USER) to an unprivileged one.",
         ) from None
+
+
+def _command_of(process_id: int) -> bytes:
+    """The command line of a process; empty when there is none."""
+    if Path("/proc/self/cmdline").exists():
+        try:
+            return Path(f"/proc/{process_id}/cmdline").read_bytes()
+        except OSError:
+            return b""
+    return subprocess.run(["ps", "-o", "command=", "-ww", "-p", str(process_id)], env=_server_environment(), capture_output=True, check=False).stdout
 
 
 def _no_groups(user: ServerUser) -> list[int] | None:

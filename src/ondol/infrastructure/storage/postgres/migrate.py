@@ -15,7 +15,8 @@ from typing import LiteralString, cast
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-from ondol.core.errors import DataFolderError, OndolError
+from ondol.core.errors import DataFolderError, OndolError, SettingsError
+from ondol.infrastructure.storage.postgres.backup import finish_restore
 from ondol.infrastructure.storage.postgres.database import DatabaseAddresses
 from ondol.infrastructure.storage.postgres.roles import APP_ROLE, SYSTEM_ROLE, ensure_roles
 
@@ -49,15 +50,25 @@ def migrations() -> list[Migration]:
     return [Migration(int(entry.name[:4]), entry.name, entry.read_text("utf-8")) for entry in files]
 
 
-def is_current(addresses: DatabaseAddresses) -> bool:
-    """Whether the app role can connect and every migration has run: what a warm start asks instead of migrating."""
+def is_current(addresses: DatabaseAddresses, now: datetime | None = None) -> bool:
+    """Whether nothing is left for `migrate` to do before work begins: what a warm start asks instead of migrating.
+
+    That is: the app role can connect, every migration of ours and of procrastinate has run, and this month has its partitions, which nobody
+    makes for an installation that was not running for some months.
+
+    Args:
+        now: the present, aware; the clock's when absent.
+    """
+    month = (now or datetime.now(UTC)).astimezone(UTC).strftime("%Y%m")
     try:
         with psycopg.connect(addresses.app, autocommit=True, connect_timeout=10) as connection:
-            wanted = [(m.number, m.checksum) for m in migrations()]
             done = connection.execute("select number, checksum from ondol_migrations.done order by number").fetchall()
-            return done == wanted
+            jobs = {str(row[0]) for row in connection.execute("select name from ondol_migrations.done_jobs").fetchall()}
+            names = [f"ondol.{table}_{month}" for table in PARTITIONED_TABLES]
+            missing = connection.execute("select 1 from unnest(%s::text[]) as name where to_regclass(name) is null", (names,)).fetchall()
     except psycopg.Error:
         return False
+    return done == [(m.number, m.checksum) for m in migrations()] and jobs >= set(_job_files()) and not missing
 
 
 def migrate(addresses: DatabaseAddresses) -> list[str]:
@@ -66,11 +77,13 @@ def migrate(addresses: DatabaseAddresses) -> list[str]:
     Raises:
         DataFolderError: when the database was written by a newer version, or a migration that has run was changed since.
         MigrationFailed: when one fails; everything before it stays.
+        SettingsError: when the owner cannot connect or may not create roles.
     """
     owner_address = make_conninfo(addresses.owner, application_name="ondol migrate", connect_timeout=10)
-    with psycopg.connect(owner_address, autocommit=True) as owner:
+    with _connect(owner_address) as owner:
         owner.execute("select pg_advisory_lock(%s)", (MIGRATION_LOCK,))
         ensure_roles(owner, addresses)
+        finish_restore(owner)
         done = _recorded(owner)
         known = migrations()
         _refuse_foreign(done, known)
@@ -86,6 +99,13 @@ def make_partitions(owner: psycopg.Connection[tuple[object, ...]], now: datetime
         owner.execute("select ondol.make_partitions(%s, %s, %s)", (table, now.date(), PARTITION_MONTHS_AHEAD + 1))
 
 
+def _connect(owner_address: str) -> psycopg.Connection[tuple[object, ...]]:
+    try:
+        return psycopg.connect(owner_address, autocommit=True)
+    except psycopg.OperationalError as error:
+        raise SettingsError(f"Postgres cannot be reached as its owner: {str(error).strip()}", "Check database.url (ONDOL_DATABASE_URL).") from error
+
+
 def _literal(text: str) -> LiteralString:
     return cast("LiteralString", text)
 
@@ -98,7 +118,7 @@ def _recorded(owner: psycopg.Connection[tuple[object, ...]]) -> dict[int, tuple[
     )
     owner.execute("create table if not exists ondol_migrations.done_jobs (name text primary key, ran_at timestamptz not null default now())")
     owner.execute(_literal(f"grant usage on schema ondol_migrations to {APP_ROLE}, {SYSTEM_ROLE}"))
-    owner.execute(_literal(f"grant select on ondol_migrations.done to {APP_ROLE}, {SYSTEM_ROLE}"))
+    owner.execute(_literal(f"grant select on ondol_migrations.done, ondol_migrations.done_jobs to {APP_ROLE}, {SYSTEM_ROLE}"))
     found = owner.execute("select number, name, checksum from ondol_migrations.done").fetchall()
     return {cast(int, number): (str(name), str(checksum)) for number, name, checksum in found}
 
@@ -126,20 +146,36 @@ def _run(owner: psycopg.Connection[tuple[object, ...]], migration: Migration) ->
 
 
 def _migrate_jobs(owner: psycopg.Connection[tuple[object, ...]]) -> list[str]:
-    package = resources.files("procrastinate.sql")
-    files = sorted((entry for entry in (package / "migrations").iterdir() if entry.name.endswith(".sql")), key=lambda entry: entry.name)
+    files = _job_files()
     done = {str(row[0]) for row in owner.execute("select name from ondol_migrations.done_jobs").fetchall()}
-    missing = [entry for entry in files if entry.name not in done]
+    missing = [name for name in files if name not in done]
     if not missing:
         return []
+    try:
+        _run_jobs_migrations(owner, [files[name] for name in missing] if done else [_job_schema()], missing)
+    except psycopg.Error as error:
+        raise MigrationFailed(f"procrastinate's migrations failed: {error}", "The jobs' schema is as it was before them.") from error
+    return [f"procrastinate {name}" for name in missing]
+
+
+def _job_files() -> dict[str, str]:
+    """The texts of procrastinate's migrations by name, in order."""
+    folder = resources.files("procrastinate.sql") / "migrations"
+    return {entry.name: entry.read_text("utf-8") for entry in sorted(folder.iterdir(), key=lambda entry: entry.name) if entry.name.endswith(".sql")}
+
+
+def _job_schema() -> str:
+    return (resources.files("procrastinate.sql") / "schema.sql").read_text("utf-8")
+
+
+def _run_jobs_migrations(owner: psycopg.Connection[tuple[object, ...]], texts: list[str], names: list[str]) -> None:
     with owner.transaction():
         owner.execute("create schema if not exists procrastinate")
         owner.execute("set local search_path to procrastinate")
-        texts = [(package / "schema.sql").read_text("utf-8")] if not done else [entry.read_text("utf-8") for entry in missing]
         for text in texts:
             owner.execute(_literal(text))
-        for entry in missing:
-            owner.execute("insert into ondol_migrations.done_jobs (name) values (%s)", (entry.name,))
+        for name in names:
+            owner.execute("insert into ondol_migrations.done_jobs (name) values (%s)", (name,))
         for role in (APP_ROLE, SYSTEM_ROLE):
             for grant in (
                 "usage on schema procrastinate",
@@ -148,4 +184,3 @@ def _migrate_jobs(owner: psycopg.Connection[tuple[object, ...]]) -> list[str]:
                 "execute on all functions in schema procrastinate",
             ):
                 owner.execute(_literal(f"grant {grant} to {role}"))
-    return [f"procrastinate {entry.name}" for entry in missing]

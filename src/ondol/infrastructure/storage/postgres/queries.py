@@ -16,6 +16,8 @@ Door = Literal["tenant", "system"]
 
 _NAME = re.compile(r"^-- name: ([a-z][a-z0-9_]*)$", re.MULTILINE)
 _DOOR = re.compile(r"^-- door: system$", re.MULTILINE)
+_MARK = re.compile(r"^[ \t]*--[ \t]*(?:name|door)[ \t]*:.*$", re.MULTILINE)
+_COMMENT = re.compile(r"^[ \t]*--.*(?:\n|\Z)", re.MULTILINE)
 _PARAMETER = re.compile(r"%\((\w+)\)s")
 
 
@@ -43,17 +45,22 @@ def parse_queries(text: str) -> dict[str, Query]:
     """Split the text of a `queries.sql` into its queries.
 
     Raises:
-        ValueError: for a name that occurs twice, or text before the first name.
+        ValueError: for a name that occurs twice, a name or door line that is misspelt, a query without SQL, or text before the first name.
     """
+    for mark in _MARK.findall(text):
+        if not (_NAME.fullmatch(mark) or _DOOR.fullmatch(mark)):
+            raise ValueError(f"`{mark}` is neither a name nor a door")
     parts = _NAME.split(text)
-    if re.sub(r"^--.*$", "", parts[0], flags=re.MULTILINE).strip():
+    if _COMMENT.sub("", parts[0]).strip():
         raise ValueError("SQL stands before the first `-- name:` line")
     queries: dict[str, Query] = {}
     for name, body in zip(parts[1::2], parts[2::2], strict=True):
         if name in queries:
             raise ValueError(f"two queries are called {name}")
         door: Door = "system" if _DOOR.search(body) else "tenant"
-        sql = re.sub(r"^\s*--.*\n", "", body, flags=re.MULTILINE).strip().rstrip(";")
+        sql = _COMMENT.sub("", body).strip().rstrip(";").rstrip()
+        if not sql:
+            raise ValueError(f"the query {name} has no SQL")
         queries[name] = Query(name, door, _literal(sql))
     return queries
 

@@ -458,7 +458,8 @@ create index ledger_events_unsealed on ondol.ledger_events (id) where batch is n
 create index ledger_events_by_batch on ondol.ledger_events (batch, place) where batch is not null;
 select ondol.bind_to_tenant('ondol.ledger_events');
 select ondol.open_to_system('ondol.ledger_events', 'select, update (batch, place)');
-grant select, insert on ondol.ledger_events to ondol_app;
+-- Whether and where an event is sealed is for the sealer to say.
+grant select, insert (tenant_id, id, kind, actor_id, body, digest, created_at) on ondol.ledger_events to ondol_app;
 
 -- The chain over all tenants: each batch signs its Merkle root and the digest of the batch before it.
 create table ondol.ledger_batches (
