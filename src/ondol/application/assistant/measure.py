@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from dataclasses import dataclass
 
 from ondol.application.assistant.candidates import Unit, read_units
 from ondol.application.assistant.figures import Kind, has_kind
@@ -46,7 +45,7 @@ class Candidate:
     figures: tuple[float, ...]
 
 
-FIGURES = ("own", "beside", "heading", "title", "section", "passage", "rank", "first_rank", "kinds", "no_kind", "verdict", "language", "row", "item", "list", "length", "first", "lead", "dense", "best_term", "focus", "local", "pairs", "pairs_around", "support")
+FIGURES = ("own", "beside", "heading", "title", "section", "passage", "rank", "first_rank", "kinds", "no_kind", "verdict", "language", "row", "item", "list", "length", "first", "lead", "dense", "best_term", "focus")
 
 
 def measure(asked: Asked, evidence: Sequence[Evidence]) -> list[Candidate]:
@@ -54,11 +53,11 @@ def measure(asked: Asked, evidence: Sequence[Evidence]) -> list[Candidate]:
     best = max((found.hit.score for found in evidence), default=0.0) or 1.0
     candidates: list[Candidate] = []
     for source, found in enumerate(evidence):
-        candidates += _measure_passage(asked, source, found, found.hit.score / best, sum(other.hit.score for other in evidence if other.version.id == found.version.id and other is not found) / best)
-    return _local(asked, candidates)
+        candidates += _measure_passage(asked, source, found, found.hit.score / best)
+    return candidates
 
 
-def _measure_passage(asked: Asked, source: int, found: Evidence, rank: float, support: float) -> list[Candidate]:
+def _measure_passage(asked: Asked, source: int, found: Evidence, rank: float) -> list[Candidate]:
     lowered = _lowered(found.text)
     units = read_units(found)
     if not units:
@@ -111,33 +110,9 @@ def _measure_passage(asked: Asked, source: int, found: Evidence, rank: float, su
             own / math.sqrt(max(len(text), 20) / TYPICAL_CHARACTERS),
             max((share * value for share, value in zip(shares, met, strict=True)), default=0.0),
             _sum(focus, met),
-            0.0,
-            _pairs(shares, met),
-            _pairs(shares, [max(values) for values in zip(met, heading, lead, title, strict=True)]),
-            support,
         )
         out.append(Candidate(source, order, unit, found.text[unit.start : unit.end], tuple(met), around, passage, kinds, figures))
     return out
-
-
-def _pairs(shares: Sequence[float], met: Sequence[float]) -> float:
-    """Neighbours in the question that are met together."""
-    total = sum(math.sqrt(a * b) for a, b in pairwise(shares)) or 1.0
-    return sum(math.sqrt(a * b) * min(x, y) for (a, b), (x, y) in zip(pairwise(shares), pairwise(met), strict=True)) / total
-
-
-def _local(asked: Asked, candidates: list[Candidate]) -> list[Candidate]:
-    """Words that few of the candidates have tell more."""
-    rare = []
-    for number, term in enumerate(asked.terms):
-        holding = sum(candidate.met[number] > 0 for candidate in candidates)
-        rare.append(term.weight * math.log(1 + len(candidates) / (holding + 0.5)))
-    total = sum(rare) or 1.0
-    place = FIGURES.index("local")
-    return [
-        replace(candidate, figures=(*candidate.figures[:place], _sum(rare, candidate.met) / total, *candidate.figures[place + 1 :]))
-        for candidate in candidates
-    ]
 
 
 def _lowered(text: str) -> str:
