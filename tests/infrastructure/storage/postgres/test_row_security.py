@@ -132,18 +132,18 @@ def test_a_tenant_sees_and_changes_its_own_rows_only(table: str, app: Session, o
             return -1  # the row was reached, and another one still points to it
 
     count = 2 if table == "groups" else 1
-    assert run("select from {} where {} is not null") == 0, "without a tenant nothing is seen"
+    assert run("select from {0} where {1} is not null") == 0, "without a tenant nothing is seen"
     act_for(app, mine)
     found = app.execute(sql.SQL("select distinct {1} from {0}").format(target, column)).fetchall()
     assert found == [(mine.tenant_id,)]
     if "UPDATE" in granted:
-        assert run("update {} set {} = {1}") in (count, -1)
-        assert run("update {} set {} = {1} where {1} = %s", theirs.tenant_id) == 0
+        assert run("update {0} set {1} = {1}") in (count, -1)
+        assert run("update {0} set {1} = {1} where {1} = %s", theirs.tenant_id) == 0
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            run("update {} set {} = %s", theirs.tenant_id)
+            run("update {0} set {1} = %s", theirs.tenant_id)
     if "DELETE" in granted:
-        assert run("delete from {} where {} = %s", theirs.tenant_id) == 0
-        assert run("delete from {}") in (count, -1)
+        assert run("delete from {0} where {1} = %s", theirs.tenant_id) == 0
+        assert run("delete from {0}") in (count, -1)
     if "INSERT" in granted:
         row = row_of(theirs, table)
         with pytest.raises(psycopg.errors.InsufficientPrivilege, match="row-level security"), app.transaction():
