@@ -24,6 +24,8 @@ RESTARTS_IN_WINDOW_MAX = 5
 RESTART_WINDOW_S = 60.0
 STOP_SECONDS_MAX = 20.0
 POLL_SECONDS = 0.2
+CHILD_ENVIRONMENT = {"MALLOC_ARENA_MAX": "2", "MALLOC_MMAP_THRESHOLD_": "1000000"}
+"""glibc keeps freed memory in an arena for each thread: with these a worker that has built an index gives it back."""
 
 
 @dataclass
@@ -41,7 +43,7 @@ class Child:
         """Start it; it waits for `begin`."""
         read_end, write_end = os.pipe()
         command = [sys.executable, "-m", "ondol.cli.main", *self.arguments, "--lifeline-fd", str(read_end)]
-        self.process = subprocess.Popen(command, pass_fds=[read_end, *self.pass_fds], start_new_session=True)
+        self.process = subprocess.Popen(command, pass_fds=[read_end, *self.pass_fds], start_new_session=True, env={**CHILD_ENVIRONMENT, **os.environ})
         os.close(read_end)
         self.lifeline = write_end
         self.started_at = [*self.started_at[-RESTARTS_IN_WINDOW_MAX:], time.monotonic()]

@@ -15,6 +15,7 @@
     ├── KeyDestroyed            the data key is gone: its content was erased
     ├── LedgerBroken            a ledger proof does not hold
     └── UpstreamError           a model provider failed, timed out or spoke nonsense
+        └── UpstreamRateLimited it asks to come back later
 
 A message says what happened; `hint` says the way out.
 """
@@ -132,3 +133,17 @@ class UpstreamError(OndolError):
         super().__init__(message, hint)
         self.status = status
         self.code = code
+
+
+class UpstreamRateLimited(UpstreamError):
+    """The provider has had enough of us for now (503): the limit is the installation's, so a caller sees no 429.
+
+    Attributes:
+        retry_after_s: when to come back, in seconds.
+    """
+
+    def __init__(self, retry_after_s: int) -> None:
+        super().__init__(
+            "The model provider is limiting requests.", f"Try again in {retry_after_s} seconds.", status=503, code="upstream_rate_limited"
+        )
+        self.retry_after_s = retry_after_s

@@ -72,7 +72,7 @@ def _measure_passage(asked: Asked, source: int, found: Evidence, rank: float) ->
     spans = {span for unit in units for span in (unit.section, unit.heading, unit.lead)} | {(unit.start, unit.end) for unit in units}
     within = {span: [_within(found_places, *span) for found_places in places] for span in spans}
     same_language = float(detect_language(found.text) == asked.language)
-    wanted = [kind for kind in asked.kinds if kind not in ("verdict", "number", "reason", "procedure")] or [kind for kind in asked.kinds if kind != "verdict"]
+    kinds_wanted = frozenset(kind for kinds in asked.wanted for kind in kinds)
     out: list[Candidate] = []
     for order, unit in enumerate(units):
         text = lowered[unit.start : unit.end]
@@ -85,8 +85,8 @@ def _measure_passage(asked: Asked, source: int, found: Evidence, rank: float) ->
         heading, lead = within[unit.heading], within[unit.lead]
         section = within[unit.section]
         around = tuple(max(values) for values in zip(met, heading, lead, section, title, strict=True))
-        kinds = frozenset(kind for kind in asked.kinds if has_kind(text, kind))
-        held = sum(kind in kinds for kind in wanted) / len(wanted) if wanted else 0.0
+        kinds = frozenset(kind for kind in kinds_wanted if has_kind(text, kind))
+        held = sum(bool(wanted & kinds) for wanted in asked.wanted) / len(asked.wanted) if asked.wanted else 0.0
         own = _sum(shares, met)
         figures = (
             own,
@@ -98,8 +98,8 @@ def _measure_passage(asked: Asked, source: int, found: Evidence, rank: float) ->
             rank,
             float(source == 0),
             held,
-            float(bool(wanted) and not held),
-            float("verdict" in kinds),
+            float(bool(asked.wanted) and not held),
+            float(asked.verdict and has_kind(text, "verdict")),
             same_language,
             float(unit.kind == "row"),
             float(unit.kind == "item"),

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ondol.application.assistant.figures import Kind, kinds_asked
+from ondol.application.assistant.figures import Wanted, kinds_wanted, wants_verdict
 from ondol.application.assistant.lexicon import LIGHT_NOUNS, LIGHT_WORDS, korean_noun, synonym_groups
 from ondol.application.knowledge.index.stopwords import STOPWORDS
 from ondol.application.knowledge.language import detect_language
@@ -60,7 +60,8 @@ class Asked:
 
     language: str
     terms: tuple[Term, ...]
-    kinds: frozenset[Kind]
+    wanted: Wanted
+    verdict: bool
 
     @property
     def weight(self) -> float:
@@ -89,7 +90,7 @@ def understand(question: str, weights: Mapping[str, float]) -> Asked:
         patterns = () if term.strict else tuple(pattern for begin, stop, pattern in near if begin < end and start < stop)
         if term.text not in terms:
             terms[term.text] = Term(term.text, term.weight, term.stem, term.pattern, patterns, term.strict, _focus(normal, start))
-    return Asked(detect_language(question), tuple(terms.values()), kinds_asked(normal))
+    return Asked(detect_language(question), tuple(terms.values()), kinds_wanted(normal), wants_verdict(normal))
 
 
 def _focus(question: str, place: int) -> float:

@@ -8,7 +8,6 @@ are refused.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 import uuid
@@ -17,6 +16,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import psycopg
+from psycopg.conninfo import make_conninfo
+from psycopg.rows import dict_row
 
 from ondol.core.clock import Clock
 from ondol.core.errors import NotFound, OndolError, RequestError, Unauthenticated
@@ -24,7 +25,7 @@ from ondol.core.ids import new_id
 from ondol.infrastructure.access.secrets import MintedKey, mint_key, same, split_key, token_hash
 from ondol.infrastructure.access.types import ApiKey, Principal
 from ondol.infrastructure.ledger import record
-from ondol.infrastructure.storage.postgres import Connection, Database, DatabaseAway, load_queries, one, rows
+from ondol.infrastructure.storage.postgres import Connection, Database, load_queries, one, rows
 
 _QUERIES = load_queries("ondol.infrastructure.access")
 _LOG = logging.getLogger("ondol.access")
@@ -106,7 +107,6 @@ class KeyDirectory:
         self._keys: Mapping[str, _KeyInForce] = {}
         self._revision = -1
         self._seen_at = float("-inf")
-        self._wake = asyncio.Event()
 
     def check(self, key_text: str) -> Principal:
         """Who a key stands for. Touches memory only.
@@ -115,7 +115,7 @@ class KeyDirectory:
             Unauthenticated: when the key is malformed, unknown, revoked or expired, or the directory is too old to tell.
         """
         public_id, secret = split_key(key_text)
-        if self._monotonic() - self._seen_at > STALE_SECONDS_MAX:
+        if self.age_seconds > STALE_SECONDS_MAX:
             raise Unauthenticated("Keys cannot be checked now: Postgres is away.", "Try again shortly.", code="keys_unavailable")
         known = self._keys.get(public_id)
         matches = same(token_hash(secret), known.secret_hash if known else bytes(32))
@@ -125,46 +125,45 @@ class KeyDirectory:
             raise Unauthenticated("The API key has expired.", "Make a new one with `ondol key create`.", code="expired_api_key")
         return Principal(known.tenant_id, known.person_id, api_key_id=known.id)
 
+    @property
+    def age_seconds(self) -> float:
+        """How long ago the directory last agreed with Postgres; infinite before the first time."""
+        return self._monotonic() - self._seen_at
+
     async def refresh(self) -> None:
-        """Read the counter, and all keys when it moved. What is read is as old as the moment at which reading began."""
-        began_at = self._monotonic()
+        """Read the counter, and all keys when it moved."""
         async with self._database.system_tx() as connection:
-            found = await one(connection, _QUERIES["key_revision"], {})
-            revision = found["revision"] if found else 0
-            if revision != self._revision:
-                keys = await rows(connection, _QUERIES["keys_in_force"], {})
-                self._keys = {row["public_id"]: _in_force(row) for row in keys}
-                self._revision = revision
-        self._seen_at = began_at
+            await self._read(connection)
 
     async def run(self) -> None:
-        """Keep the directory fresh until cancelled: woken by notices, and by the clock where one was lost."""
-        listening = asyncio.create_task(self._listen())
-        try:
-            while True:
-                try:
-                    await self.refresh()
-                except (OndolError, psycopg.Error) as error:
-                    _LOG.warning("keys not refreshed", extra={"reason": type(error).__name__})
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
-                self._wake.clear()
-        finally:
-            listening.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await listening
-
-    async def _listen(self) -> None:
+        """Keep the directory fresh until cancelled, over one connection of its own: woken by notices, and by the clock where one was lost."""
         while True:
             try:
-                connection = await psycopg.AsyncConnection.connect(self._database.addresses.system, autocommit=True, application_name="ondol keys")
-                async with connection:
+                async with await self._connect() as connection:
                     await connection.execute("listen ondol_keys")
-                    self._wake.set()
-                    async for _ in connection.notifies():
-                        self._wake.set()
-            except (psycopg.Error, DatabaseAway):
+                    while True:
+                        await self._read(connection)
+                        async for _ in connection.notifies(timeout=POLL_SECONDS, stop_after=1):
+                            pass
+            except (OndolError, psycopg.Error) as error:
+                _LOG.warning("keys not refreshed", extra={"reason": type(error).__name__})
                 await asyncio.sleep(POLL_SECONDS)
+
+    async def _connect(self) -> Connection:
+        return await Connection.connect(
+            make_conninfo(self._database.addresses.system, options="-c search_path=ondol,pg_temp", application_name="ondol keys"),
+            autocommit=True,
+            row_factory=dict_row,
+        )
+
+    async def _read(self, connection: Connection) -> None:
+        found = await one(connection, _QUERIES["key_revision"], {})
+        revision = found["revision"] if found else 0
+        if revision != self._revision:
+            keys = await rows(connection, _QUERIES["keys_in_force"], {})
+            self._keys = {row["public_id"]: _in_force(row) for row in keys}
+            self._revision = revision
+        self._seen_at = self._monotonic()
 
 
 def _in_force(row: dict[str, object]) -> _KeyInForce:

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from ondol.core.errors import RequestError, TooManyRequests, UpstreamError
-from ondol.infrastructure.serving import UpstreamRateLimited
+from ondol.core.errors import RequestError, TooManyRequests, UpstreamError, UpstreamRateLimited
 from ondol.infrastructure.storage.postgres import DatabaseAway
 
 MESSAGE_CHARS_MAX = 1_000

@@ -1,6 +1,13 @@
-"""Serving: what answers a chat request, and the client for providers over HTTP. The fake model is in `scripted`."""
+"""Serving: what answers a chat request, and the client for providers over HTTP. The fake model is in `scripted`.
 
-from ondol.infrastructure.serving.openai_compatible import OpenAICompatible, UpstreamRateLimited
+The client is imported when it is first asked for: an installation without a provider never loads an HTTP library.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ondol.core.errors import UpstreamRateLimited
 from ondol.infrastructure.serving.tokens import TokenEstimate, estimate_input_tokens, estimate_tokens
 from ondol.infrastructure.serving.types import (
     ChatEvent,
@@ -13,6 +20,9 @@ from ondol.infrastructure.serving.types import (
     TextDelta,
     Usage,
 )
+
+if TYPE_CHECKING:
+    from ondol.infrastructure.serving.openai_compatible import OpenAICompatible
 
 __all__ = [
     "ChatEvent",
@@ -30,3 +40,11 @@ __all__ = [
     "estimate_input_tokens",
     "estimate_tokens",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "OpenAICompatible":
+        from ondol.infrastructure.serving.openai_compatible import OpenAICompatible
+
+        return OpenAICompatible
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

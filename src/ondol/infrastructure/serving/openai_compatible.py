@@ -15,7 +15,7 @@ from typing import Any, cast, get_args
 import httpx
 import msgspec
 
-from ondol.core.errors import RequestError, SettingsError, UpstreamError
+from ondol.core.errors import RequestError, SettingsError, UpstreamError, UpstreamRateLimited
 from ondol.infrastructure.serving.sse import SseEvent, SseReader, SseTooLarge
 from ondol.infrastructure.serving.tokens import TokenEstimate, estimate_input_tokens
 from ondol.infrastructure.serving.types import ChatEvent, ChatRequest, Finish, FinishReason, TextDelta, Usage
@@ -42,20 +42,6 @@ RETRY_AFTER_S_MAX = 3600
 _SAFE_CODE = re.compile(r"[a-z][a-z_]{2,59}")
 _SAFE_KEY = re.compile(r"[!-~]*")
 _OURS = frozenset({"ondol", "stream", "stream_options", "model", "messages", "max_tokens", "max_completion_tokens", "temperature"})
-
-
-class UpstreamRateLimited(UpstreamError):
-    """The provider has had enough of us for now (503): the limit is the installation's, so a caller sees no 429.
-
-    Attributes:
-        retry_after_s: when to come back, in seconds.
-    """
-
-    def __init__(self, retry_after_s: int) -> None:
-        super().__init__(
-            "The model provider is limiting requests.", f"Try again in {retry_after_s} seconds.", status=503, code="upstream_rate_limited"
-        )
-        self.retry_after_s = retry_after_s
 
 
 class _Delta(msgspec.Struct):

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from uuid import UUID
 
 from ondol.core.ids import unix_ms_of
+from ondol.infrastructure.storage.lance.lean import import_lancedb
 from ondol.infrastructure.storage.lance.errors import SegmentError, SegmentGone, SegmentUnreadable
 
 if TYPE_CHECKING:
@@ -163,7 +164,7 @@ class LanceRoot:
     def _connected(self) -> AsyncConnection:
         with self._opening:
             if self._connection is None:
-                import lancedb  # slow to import, and not needed by commands that never search
+                lancedb = import_lancedb()  # slow, and not needed by commands that never search
 
                 session = lancedb.Session(INDEX_CACHE_BYTES_MAX, METADATA_CACHE_BYTES_MAX)
                 self._connection = self.run(lancedb.connect_async(self._url, storage_options=self._options, session=session))

@@ -18,6 +18,8 @@ from ondol.infrastructure.storage.postgres.roles import ensure_roles
 
 SCHEMAS = ("ondol", "ondol_migrations", "procrastinate")
 SECONDS_MAX = 24 * 3600
+OLD_SERVER_MAJOR = 16
+"""The wheel's `pginstall` without a number holds this version."""
 
 
 def back_up(addresses: DatabaseAddresses, file: Path) -> None:
@@ -87,7 +89,7 @@ def _run(program: str, address: str, options: list[str]) -> None:
     environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "PGPASSWORD": str(parts.pop("password", ""))}
     places = [f"--{option}={parts[name]}" for name, option in (("host", "host"), ("port", "port"), ("user", "username"), ("dbname", "dbname")) if name in parts]
     done = subprocess.run(
-        [_program(program), *places, "--no-password", *options],
+        [_program(program, address), *places, "--no-password", *options],
         env=environment, capture_output=True, text=True, timeout=SECONDS_MAX, check=False,
     )  # fmt: skip
     if done.returncode != 0:
@@ -95,8 +97,13 @@ def _run(program: str, address: str, options: list[str]) -> None:
         raise UserError(f"{program} failed: {reason[-1] if reason else 'no reason given'}", "Nothing was changed.")
 
 
-def _program(name: str) -> str:
-    bundled = binaries_folder() / name
+def _program(name: str, address: str) -> str:
+    """The bundled program that fits the server: pg_restore from 17 on sets what a server 16 does not know."""
+    with psycopg.connect(address) as owner:
+        major = owner.info.server_version // 10000
+    newest = binaries_folder()
+    oldest = newest.parents[1] / "pginstall" / "bin"
+    bundled = (oldest if major == OLD_SERVER_MAJOR and (oldest / name).is_file() else newest) / name
     found = str(bundled) if bundled.is_file() else shutil.which(name)
     if found is None:
         raise UserError(f"{name} is not installed.", "Install PostgreSQL's client programs.")

@@ -44,6 +44,8 @@ SERVER_OPTIONS = {
     "max_connections": "120",
     "max_wal_size": "512MB",
     "jit": "off",
+    "io_method": "sync",
+    "max_logical_replication_workers": "0",
     "huge_pages": "off",
     "log_min_messages": "warning",
     "log_line_prefix": "%m [%p] ",
@@ -425,6 +427,8 @@ def _hint_for(text: str) -> str:
         return "The disk is full: free some space and start again; nothing is lost."
     if "permission denied" in lowered or "read-only" in lowered:
         return "Set ONDOL_DATA_DIR to a folder that you may write to."
+    if "could not look up effective user" in lowered:
+        return "Postgres wants a user with a name: add one to /etc/passwd for this user id, or run as a user that has one."
     if "shared memory" in lowered:
         return "The machine has too little shared memory left for Postgres."
     return "The whole log is postgres/server.log in the data folder."
