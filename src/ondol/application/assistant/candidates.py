@@ -16,6 +16,8 @@ UNIT_CHARACTERS_MAX = 600
 LIST_ITEMS_MAX = 6
 LIST_CHARACTERS_MAX = 200
 """A list of words up to this length may be quoted whole; one of sentences may not."""
+TABLE_ROWS_MAX = 4
+TABLE_CHARACTERS_MAX = 260
 HEADING_CHARACTERS_MAX = 90
 UNITS_MAX = 80
 """A passage with more sentences is read up to here."""
@@ -106,7 +108,7 @@ def _section_units(text: str, lines: Sequence[_Line]) -> Iterator[Unit]:
     first = True
     group: list[_Line] = []
     for line in lines:
-        if line.kind != "item" and group:
+        if group and line.kind != group[-1].kind:
             yield from _whole_list(text, group, span, heading, lead)
             group = []
         if line.kind in ("heading", "reference"):
@@ -121,7 +123,7 @@ def _section_units(text: str, lines: Sequence[_Line]) -> Iterator[Unit]:
         elif line.end - line.start <= UNIT_CHARACTERS_MAX:
             yield Unit("row" if line.kind == "row" else "item", line.start, line.end, span, heading, lead, first)
             first = False
-        if line.kind == "item":
+        if line.kind in ("item", "row"):
             group.append(line)
     if group:
         yield from _whole_list(text, group, span, heading, lead)
@@ -130,5 +132,6 @@ def _section_units(text: str, lines: Sequence[_Line]) -> Iterator[Unit]:
 def _whole_list(text: str, items: Sequence[_Line], section: tuple[int, int], heading: tuple[int, int], lead: tuple[int, int]) -> Iterator[Unit]:
     start, end = items[0].start, items[-1].end
     plain = not any(_ENDED.search(text[item.start : item.end]) for item in items)
-    if plain and 1 < len(items) <= LIST_ITEMS_MAX and end - start <= LIST_CHARACTERS_MAX:
+    rows = items[0].kind == "row"
+    if plain and 1 < len(items) <= (TABLE_ROWS_MAX if rows else LIST_ITEMS_MAX) and end - start <= (TABLE_CHARACTERS_MAX if rows else LIST_CHARACTERS_MAX):
         yield Unit("list", start, end, section, heading, lead, False)

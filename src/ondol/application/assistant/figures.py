@@ -80,7 +80,7 @@ _HAS: dict[Kind, str] = {
     "host": r"[a-z0-9_-]+(?:\.[a-z0-9-]+)*\.[a-z]{2,}\b|\d{1,3}(?:\.\d{1,3}){3}|`[^`]+`",
     "phone": r"\d{2,4}-\d{3,4}|내선\s?\d|extension \d",
     "command": r"`[^`]+`",
-    "tier": r"부터|이상|요금제|상품|등급|\bplans?\b|upwards|packages?\b|버전|\bversion|기본",
+    "tier": r"부터|(?:요금제|상품|등급|버전|plan|product|package|version): |(?:새|기본) (?:버전|값)|\b(?:the|every|all) (?:\w+ )?plans?\b|upwards|기본|default",
     "person": r"팀장|부장|담당자|책임자|대표|이사|당직|위원|관리자|조장|manager|\bleads?\b|\bhead\b|engineer|officer|director|on duty|administrator",
     "place": r"센터|[가-힣](?:시|도|군|구|동|국|주)(?:에|의|로|와|,|\s)|지역|에\s?(?:두|둡|보관|저장|있|위치|넣)|보관소|로 (?:돌|옮|보)|어디"
     r"|\bcent(?:er|re)\b|\bin [a-z]+|located|stored|kept",

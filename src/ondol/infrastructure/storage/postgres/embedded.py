@@ -36,6 +36,8 @@ LOG_BYTES_MAX = 16 * 1024 * 1024
 PROCESS_ID_OF_NOBODY = 2**31 - 1
 START_SECONDS_MAX = 60.0
 STOP_SECONDS_MAX = 60.0
+LEFT_BEHIND_SECONDS_MAX = 15.0
+SHARED_MEMORY_HELD = "pre-existing shared memory block"
 SERVER_OPTIONS = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
@@ -116,6 +118,27 @@ class EmbeddedPostgres:
             self._initialise(user)
         self._refuse_other_version()
         self._stop_left_behind(user)
+        self._launch(user)
+        try:
+            self._wait_until_ready(owner_exists=not fresh)
+        except DataFolderError:
+            if SHARED_MEMORY_HELD not in self._log_tail():
+                raise
+            # Children of a killed server notice its death within seconds and leave; until then its shared memory is theirs.
+            self._launch_again_until_free(user, owner_exists=not fresh)
+
+    def _launch_again_until_free(self, user: ServerUser, *, owner_exists: bool) -> None:
+        deadline = time.monotonic() + LEFT_BEHIND_SECONDS_MAX
+        while True:
+            time.sleep(0.2)
+            self._launch(user)
+            try:
+                return self._wait_until_ready(owner_exists=owner_exists)
+            except DataFolderError:
+                if time.monotonic() > deadline:
+                    raise
+
+    def _launch(self, user: ServerUser) -> None:
         run_folder = self._run_folder(user)
         options = [item for name, value in SERVER_OPTIONS.items() for item in ("-c", f"{name}={value}")]
         with self._open_log(user) as log:
@@ -124,7 +147,6 @@ class EmbeddedPostgres:
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, user=user.uid, group=user.gid, extra_groups=_no_groups(user),
                 cwd="/", env=_server_environment(), start_new_session=True,
             )  # fmt: skip
-        self._wait_until_ready(owner_exists=not fresh)
 
     def stop(self) -> None:
         """Stop the server that this object started: a fast shutdown, then an immediate one if that takes too long."""
@@ -237,6 +259,9 @@ class EmbeddedPostgres:
                 file.write(f"{PROCESS_ID_OF_NOBODY}\n{others}")
         except OSError as error:
             raise DataFolderError(f"{path} cannot be written: {error.strerror}.", _hint_for(str(error))) from error
+        # The socket's lock file names the dead server too. Whoever comes here holds the data folder's lock, so nobody listens on it.
+        for left_behind in self.socket_folder().glob(f".s.PGSQL.{SOCKET_PORT}*"):
+            left_behind.unlink(missing_ok=True)
 
     def _refuse_other_version(self) -> None:
         major = (self.cluster / "PG_VERSION").read_text().strip()

@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import asyncio
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ondol.core.ids import new_id
+from ondol.infrastructure.access import people
+from ondol.infrastructure.access.audiences import VisibleAudiences, audience_for, group_ids
+from ondol.infrastructure.access.people import NewPerson, add_person, create_tenant
+from ondol.infrastructure.access.types import SECURITY_CLASSES, AccessRule, Person, Tenant, class_rank
+from ondol.infrastructure.storage.blobs import KeyRing
+from ondol.infrastructure.storage.postgres import Connection, Database
+
+pytestmark = pytest.mark.anyio
+NOW = datetime(2026, 3, 4, tzinfo=UTC)
+SIZE = 4
+
+positions = st.integers(0, SIZE - 1)
+edges = st.frozensets(st.tuples(positions, positions), max_size=8)
+rules = st.tuples(st.sampled_from(SECURITY_CLASSES), st.frozensets(positions, max_size=2), st.frozensets(positions, max_size=2))
+
+
+@given(st.sampled_from(SECURITY_CLASSES), st.lists(st.uuids(), max_size=4), st.lists(st.uuids(), max_size=4), st.randoms())
+async def test_order_and_duplicates_do_not_matter(security_class: Any, groups: list[uuid.UUID], persons: list[uuid.UUID], random: Any) -> None:
+    rule = AccessRule(security_class, frozenset(groups), frozenset(persons))
+    random.shuffle(groups)
+    other = AccessRule(security_class, frozenset(groups + groups), frozenset(reversed(persons)))
+    assert rule.canonical() == other.canonical() == {
+        "class": security_class, "everyone": not groups and not persons, "groups": sorted(map(str, set(groups))), "people": sorted(map(str, set(persons))),
+    }  # fmt: skip
+
+
+async def world(connection: Connection, keyring: KeyRing, tenant: Tenant) -> tuple[list[Person], list[uuid.UUID]]:
+    persons = [
+        await add_person(connection, keyring, tenant.id, NewPerson(f"p{new_id()}", "P", clearance=SECURITY_CLASSES[n]), NOW) for n in range(SIZE)
+    ]
+    return persons, [await people.ensure_group(connection, tenant.id, f"g{n} {new_id()}", NOW) for n in range(SIZE)]
+
+
+def readable(
+    persons: list[Person], groups: list[uuid.UUID], nested: frozenset[tuple[int, int]], members: frozenset[tuple[int, int]], rule: AccessRule, who: int
+) -> bool:
+    """Slowly and plainly: may this person read what the rule guards?"""
+    belongs = {group for group, member in members if member == who}
+    for _ in groups:
+        belongs |= {outer for outer, inner in nested if inner in belongs and outer != inner}
+    reached = class_rank(rule.security_class) <= class_rank(persons[who].clearance)
+    return reached and (rule.everyone or persons[who].id in rule.people or any(groups[group] in rule.groups for group in belongs))
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(nested=edges, members=edges, said=st.lists(rules, min_size=1, max_size=4))
+async def test_who_sees_what_is_what_the_rule_says(
+    database: Database, keyring: KeyRing, tenant: Tenant,
+    nested: frozenset[tuple[int, int]], members: frozenset[tuple[int, int]], said: list[tuple[Any, frozenset[int], frozenset[int]]],
+) -> None:  # fmt: skip
+    async with database.tenant_tx(tenant.id) as connection:
+        await connection.execute("savepoint clean")
+        persons, groups = await world(connection, keyring, tenant)
+        for outer, inner in nested:
+            if outer != inner:
+                await connection.execute("insert into group_groups values (%s, %s, %s)", (tenant.id, groups[outer], groups[inner]))
+        for group, person in members:
+            await connection.execute("insert into group_people values (%s, %s, %s)", (tenant.id, groups[group], persons[person].id))
+        made: dict[AccessRule, uuid.UUID] = {}
+        for security_class, of_groups, of_people in said:
+            rule = AccessRule(security_class, frozenset(groups[n] for n in of_groups), frozenset(persons[n].id for n in of_people))
+            made[rule] = await audience_for(connection, tenant.id, rule, NOW)
+            assert await audience_for(connection, tenant.id, rule, NOW) == made[rule]
+        assert len(set(made.values())) == len(made)
+        for who in range(SIZE):
+            seen = (await VisibleAudiences().of(connection, tenant.id, persons[who].id)).audience_ids
+            assert seen == {audience for rule, audience in made.items() if readable(persons, groups, nested, members, rule, who)}
+        await connection.execute("rollback to clean")
+
+
+async def test_every_change_of_who_belongs_where_is_seen_by_a_cache(database: Database, keyring: KeyRing, tenant: Tenant) -> None:
+    visible = VisibleAudiences()
+    async with database.tenant_tx(tenant.id) as connection:
+        [_, kim, *_], [group, inner, *_] = await world(connection, keyring, tenant)
+        audience = await audience_for(connection, tenant.id, AccessRule("internal", frozenset({group})), NOW)
+
+    async def seen() -> tuple[int, bool]:
+        async with database.tenant_tx(tenant.id) as connection:
+            found = await visible.of(connection, tenant.id, kim.id)
+            assert found == await visible.of(connection, tenant.id, kim.id)
+            return found.epoch, audience in found.audience_ids
+
+    epochs = [(await seen())[0]]
+    person, public = {"person": kim.id, "tenant": tenant.id, "group": group, "inner": inner}, "update people set clearance = 0 where id = %(person)s"
+    for statement, expected in (
+        ("insert into group_people values (%(tenant)s, %(inner)s, %(person)s)", False),
+        ("insert into group_groups values (%(tenant)s, %(group)s, %(inner)s)", True),
+        (public, False),
+        ("update people set clearance = 3 where id = %(person)s", True),
+        ("update people set disabled_at = now() where id = %(person)s", False),
+        ("update people set disabled_at = null where id = %(person)s", True),
+        ("insert into person_roles values (%(tenant)s, %(person)s, 'auditor')", True),
+        ("delete from group_groups", False),
+        ("insert into group_people values (%(tenant)s, %(group)s, %(person)s)", True),
+        ("delete from group_people where group_id = %(group)s", False),
+        ("delete from people where id = %(person)s", False),
+    ):
+        async with database.tenant_tx(tenant.id) as connection:
+            await connection.execute(statement, person)
+        epoch, sees = await seen()
+        assert sees is expected, statement
+        assert epoch > epochs[-1], statement
+        epochs.append(epoch)
+    async with database.tenant_tx(tenant.id) as connection:
+        await connection.execute("update people set profile_sealed = 'x'")
+    assert (await seen())[0] == epochs[-1], "what changes nobody's rights keeps the cache"
+
+
+async def test_what_was_rolled_back_leaves_nothing_in_the_cache(database: Database, keyring: KeyRing, tenant: Tenant) -> None:
+    visible = VisibleAudiences()
+    async with database.tenant_tx(tenant.id) as connection:
+        [_, kim, *_], [group, *_] = await world(connection, keyring, tenant)
+        await audience_for(connection, tenant.id, AccessRule("internal", frozenset({group})), NOW)
+    with pytest.raises(ZeroDivisionError):
+        async with database.tenant_tx(tenant.id) as connection:
+            await connection.execute("insert into group_people values (%s, %s, %s)", (tenant.id, group, kim.id))
+            assert len((await visible.of(connection, tenant.id, kim.id)).audience_ids) == 1
+            raise ZeroDivisionError
+    async with database.tenant_tx(tenant.id) as connection:  # brings the same epoch again
+        await people.set_roles(connection, tenant.id, kim.id, ["member", "auditor"])
+        assert (await visible.of(connection, tenant.id, kim.id)).audience_ids == frozenset()
+    async with database.tenant_tx(tenant.id) as connection:
+        assert (await visible.of(connection, tenant.id, kim.id)).audience_ids == frozenset()
+
+
+async def test_the_same_rule_from_two_sides_at_once_is_one_audience(database: Database, tenant: Tenant) -> None:
+    async def make() -> uuid.UUID:
+        async with database.tenant_tx(tenant.id) as connection:
+            return await audience_for(connection, tenant.id, AccessRule("restricted"), NOW)
+
+    assert len(set(await asyncio.gather(*(make() for _ in range(4))))) == 1
+
+
+async def test_nobody_sees_anothers_audiences_and_strangers_see_none(database: Database, keyring: KeyRing, tenant: Tenant) -> None:
+    other = await create_tenant(database, keyring, slug="other", name="Other", now=NOW)
+    async with database.tenant_tx(tenant.id) as connection:
+        [*_, kim], [group, *_] = await world(connection, keyring, tenant)
+        mine = await audience_for(connection, tenant.id, AccessRule(), NOW)
+        assert (await VisibleAudiences().of(connection, tenant.id, kim.id)).audience_ids == {mine}
+        assert (await VisibleAudiences().of(connection, tenant.id, new_id())).audience_ids == frozenset()
+    async with database.tenant_tx(other.id) as connection:
+        assert (await VisibleAudiences().of(connection, other.id, kim.id)).audience_ids == frozenset()
+        assert await audience_for(connection, other.id, AccessRule(), NOW) != mine
+        assert await (await connection.execute("select name from groups where id = %s", (group,))).fetchall() == []
+        assert await group_ids(connection, []) == {}
