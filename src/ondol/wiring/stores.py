@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import AbstractContextManager
 
 from ondol.core.config import Settings
 from ondol.core.errors import DataFolderError
@@ -14,6 +15,7 @@ from ondol.infrastructure.storage.postgres.roles import addresses_from_owner
 
 WAIT_FOR_STORES_S = 30.0
 WAIT_STEP_S = 0.1
+WAIT_FOR_OTHERS_S = 3600.0
 
 
 class Stores:
@@ -73,15 +75,35 @@ class Stores:
             self._embedded.stop()
         self._lock.release()
 
-    def wait_until_current(self) -> None:
-        """Wait for another process to start and migrate the embedded stores."""
+    def start_or_join(self) -> bool:
+        """Run the embedded stores if nobody does, or join those that another process runs; whether they are ours to stop.
+
+        Raises:
+            DataFolderError: when another process holds the folder and its Postgres does not come up.
+        """
         deadline = time.monotonic() + WAIT_FOR_STORES_S
-        while not is_current(self.addresses()):
+        while True:
+            if self.acquire():
+                self.start()
+                self.prepare()
+                return True
+            if is_current(self.addresses()):
+                return False
             if time.monotonic() > deadline:
                 raise DataFolderError(
-                    f"The data folder is in use by process {self.holder()}, and its Postgres does not answer.", "Stop that process, then try again."
+                    f"The data folder is in use by process {self.holder()}, and its Postgres does not answer as this version's.",
+                    "Stop that process, then try again.",
                 )
             time.sleep(WAIT_STEP_S)
+
+    def used(self) -> AbstractContextManager[None]:
+        """Inside, a command that runs the stores for itself waits before it stops them."""
+        return self._lock.used()
+
+    def stop_when_unused(self) -> None:
+        """Stop what was started here once other commands have left it."""
+        self._lock.wait_until_unused(WAIT_FOR_OTHERS_S)
+        self.stop()
 
 
 def base_url(settings: Settings, port: int | None = None) -> str:

@@ -16,6 +16,7 @@ UNIT_CHARACTERS_MAX = 600
 LIST_ITEMS_MAX = 6
 LIST_CHARACTERS_MAX = 200
 """A list of words up to this length may be quoted whole; one of sentences may not."""
+PAIR_CHARACTERS_MAX = 200
 TABLE_ROWS_MAX = 4
 TABLE_CHARACTERS_MAX = 260
 HEADING_CHARACTERS_MAX = 90
@@ -114,10 +115,14 @@ def _section_units(text: str, lines: Sequence[_Line]) -> Iterator[Unit]:
         if line.kind in ("heading", "reference"):
             continue
         if line.kind == "text":
+            previous: tuple[int, int] | None = None
             for start, end in split_sentences(text[line.start : line.end]):
                 sentence = (line.start + start, line.start + end)
                 if end - start <= UNIT_CHARACTERS_MAX:
                     yield Unit("sentence", *sentence, span, heading, (span[0], span[0]), first)
+                if previous is not None and end + line.start - previous[0] <= PAIR_CHARACTERS_MAX:
+                    yield Unit("list", previous[0], sentence[1], span, heading, (span[0], span[0]), False)
+                previous = sentence
                 first = False
                 lead = sentence
         elif line.end - line.start <= UNIT_CHARACTERS_MAX:

@@ -12,9 +12,9 @@ select a.id, a.name, a.base_id, a.settings, a.created_at, b.name as base
 from assistants a join bases b on b.id = a.base_id where a.name = %(name)s::text;
 
 -- name: assistants_all
--- Every assistant of the tenant.
+-- Every assistant of the tenant, the oldest first.
 select a.id, a.name, a.base_id, a.settings, a.created_at, b.name as base
-from assistants a join bases b on b.id = a.base_id order by a.name limit 1000;
+from assistants a join bases b on b.id = a.base_id order by a.id limit 1000;
 
 -- name: answer_add
 -- The record of an answer: sealed question and text, and where they came from.

@@ -40,7 +40,7 @@ async def find_assistant(connection: Connection, name: str) -> Assistant:
 
 
 async def list_assistants(connection: Connection) -> list[Assistant]:
-    """Every assistant of the tenant, by name."""
+    """Every assistant of the tenant, the oldest first."""
     return [Assistant(**row) for row in await rows(connection, _QUERIES["assistants_all"], {})]
 
 

@@ -32,6 +32,7 @@ _LOG = logging.getLogger("ondol.access")
 
 POLL_SECONDS = 1.0
 STALE_SECONDS_MAX = 60.0
+READ_SECONDS_MAX = 20.0
 PAGE_MAX = 1000
 NAME_CHARACTERS_MAX = 200
 
@@ -142,28 +143,30 @@ class KeyDirectory:
                 async with await self._connect() as connection:
                     await connection.execute("listen ondol_keys")
                     while True:
-                        await self._read(connection)
+                        async with asyncio.timeout(READ_SECONDS_MAX):
+                            await self._read(connection)
                         async for _ in connection.notifies(timeout=POLL_SECONDS, stop_after=1):
                             pass
-            except (OndolError, psycopg.Error) as error:
+            except (OndolError, psycopg.Error, TimeoutError) as error:
                 _LOG.warning("keys not refreshed", extra={"reason": type(error).__name__})
                 await asyncio.sleep(POLL_SECONDS)
 
     async def _connect(self) -> Connection:
         return await Connection.connect(
-            make_conninfo(self._database.addresses.system, options="-c search_path=ondol,pg_temp", application_name="ondol keys"),
+            make_conninfo(self._database.addresses.system, options="-c search_path=ondol,pg_temp", application_name="ondol keys", connect_timeout=10),
             autocommit=True,
             row_factory=dict_row,
         )
 
     async def _read(self, connection: Connection) -> None:
+        began_at = self._monotonic()
         found = await one(connection, _QUERIES["key_revision"], {})
         revision = found["revision"] if found else 0
         if revision != self._revision:
             keys = await rows(connection, _QUERIES["keys_in_force"], {})
             self._keys = {row["public_id"]: _in_force(row) for row in keys}
             self._revision = revision
-        self._seen_at = self._monotonic()
+        self._seen_at = began_at
 
 
 def _in_force(row: dict[str, object]) -> _KeyInForce:

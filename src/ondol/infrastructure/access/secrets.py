@@ -92,9 +92,10 @@ def hash_password(password: str) -> str:
 def password_matches(password_hash: str | None, password: str) -> bool:
     """Whether the password is right. Takes as long for an unknown account, so that the time tells nothing."""
     try:
-        return _hasher().verify(password_hash or _decoy(), password[:PASSWORD_CHARACTERS_MAX]) and password_hash is not None
+        right = _hasher().verify(password_hash or _decoy(), password[:PASSWORD_CHARACTERS_MAX])
     except (VerificationError, InvalidHashError):
         return False
+    return right and password_hash is not None and len(password) <= PASSWORD_CHARACTERS_MAX
 
 
 @cache

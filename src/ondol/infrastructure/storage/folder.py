@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import contextlib
 import errno
 import fcntl
 import os
 import shutil
 import sys
 import tempfile
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -18,6 +21,7 @@ from ondol.core.errors import DataFolderError
 FORMAT = "1"
 PARTIAL_PREFIX = ".new-"
 FREE_BYTES_MIN = 256 * 1024 * 1024
+USED_POLL_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +100,7 @@ class FolderLock:
 
     def __init__(self, folder: DataFolder) -> None:
         self._path = folder.root / "lock"
-        self._file: IO[str] | None = None
+        self._file: IO[bytes] | None = None
 
     def acquire(self) -> bool:
         """Take the lock if it is free.
@@ -105,7 +109,7 @@ class FolderLock:
             DataFolderError: when the lock file cannot be written.
         """
         try:
-            file = self._path.open("a+", encoding="utf-8")
+            file = self._path.open("ab", buffering=0)
         except OSError as error:
             raise as_folder_error(error, self._path.parent) from error
         try:
@@ -117,12 +121,32 @@ class FolderLock:
             file.close()
             raise as_folder_error(error, self._path.parent) from error
         with contextlib.suppress(OSError):  # on a full disk the lock holds all the same; only its holder is not named
-            file.seek(0)
-            file.truncate()
-            file.write(f"{os.getpid()} {Path(sys.argv[0]).name} {' '.join(sys.argv[1:2])}\n")
-            file.flush()
+            file.truncate(0)
+            file.write(f"{os.getpid()} {Path(sys.argv[0]).name} {' '.join(sys.argv[1:2])}\n".encode())
         self._file = file
         return True
+
+    @contextlib.contextmanager
+    def used(self) -> Iterator[None]:
+        """Inside, whoever runs the stores for a while only waits before stopping them."""
+        with self._users().open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_SH)
+            yield
+
+    def wait_until_unused(self, seconds_max: float) -> None:
+        """Wait until nobody is inside `used`, at most so long."""
+        deadline = time.monotonic() + seconds_max
+        with self._users().open("a") as file:
+            while time.monotonic() < deadline:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    time.sleep(USED_POLL_SECONDS)
+                else:
+                    return
+
+    def _users(self) -> Path:
+        return self._path.with_name("users")
 
     def holder(self) -> str:
         """Who holds the lock, for a message: process id and command."""

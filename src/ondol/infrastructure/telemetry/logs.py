@@ -14,7 +14,7 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", 
 _SECRET_NAMES = re.compile(r"password|passwd|secret|token$|api_?key|authorization|cookie", re.IGNORECASE)
 _MASKS = (
     (re.compile(r"(sk-ondol-[a-z0-9]{16}-)[A-Za-z0-9]+"), r"\1***"),
-    (re.compile(r"\b(sk|pk|rk)-[A-Za-z0-9_-]{16,}"), r"\1-***"),
+    (re.compile(r"\b(sk|pk|rk)-(?!ondol-[a-z0-9]{16}-\*)[A-Za-z0-9_-]{16,}"), r"\1-***"),
     (re.compile(r"(?i)\b(bearer\s+)[^\s,;\"']+"), r"\1***"),
     (re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://[^\s:/@]*):[^\s/]+@"), r"\1:***@"),
     (re.compile(r"""(?i)\b((?:password|passwd|secret|api_key|token|code|ondol_session)=)("[^"]*"|'[^']*'|[^\s&;"']+)"""), r"\1***"),

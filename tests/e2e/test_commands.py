@@ -1,0 +1,136 @@
+"""Every command, run as its user runs it, against the running demo or an empty folder."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ondol.cli.main import COMMANDS
+from ondol.core.config import setting_rows
+from tests.e2e.conftest import Up, clean_environment, command, open_temporary_folder, run, run_json
+
+
+def test_help_names_every_command_and_each_has_help_of_its_own(tmp_path: Path) -> None:
+    top = run(tmp_path, "--help").stdout
+    for name in COMMANDS:
+        assert f"  {name} " in top
+    for name in COMMANDS:
+        assert "Usage: ondol" in run(tmp_path, name, "--help").stdout
+
+
+def test_ask_prints_the_answer_and_its_sources(demo_up: Up) -> None:
+    printed = run(demo_up.folder, "ask", "환불은 며칠 안에 처리되나요?").stdout
+    assert "5일" in printed
+    assert "refund" in printed
+    told: Any = run_json(demo_up.folder, "ask", "How long does a refund take?", "--as", "support@durubitnaru.example")
+    assert told["refused"] is False
+    assert told["sources"]
+
+
+def test_an_unknown_assistant_tenant_or_person_is_a_sentence(demo_up: Up) -> None:
+    for options in (("--assistant", "nobody"), ("--tenant", "nobody"), ("--as", "nobody")):
+        done = run(demo_up.folder, "ask", "?", *options, check=False)
+        assert (done.returncode, "nobody" in done.stderr, "Traceback" in done.stderr) == (1, True, False)
+
+
+def test_ingest_reports_bad_files_and_says_so_in_its_status(demo_up: Up, tmp_path: Path) -> None:
+    (tmp_path / "good.md").write_text("# Harbour\n\nThe harbour opens at seven.")
+    (tmp_path / "bad.pdf").write_bytes(b"not a PDF")
+    done = run(demo_up.folder, "ingest", str(tmp_path), "--base", "harbour", "--assistant", "harbour", "--json", check=False)
+    told = json.loads(done.stdout)
+    assert (done.returncode, told["added"], [failure["path"] for failure in told["failed"]]) == (1, 1, ["bad.pdf"])
+    assert "seven" in run(demo_up.folder, "ask", "When does the harbour open?", "--assistant", "harbour").stdout
+
+
+def test_the_ledger_holds_and_an_answer_leads_back_to_its_documents(demo_up: Up) -> None:
+    told: Any = run_json(demo_up.folder, "ask", "How long does a refund take?")
+    walked: Any = run_json(demo_up.folder, "ledger", "walk", told["answer_id"])
+    assert {source["document_version_id"] for source in told["sources"]} <= {item["id"] for item in walked if item["kind"] == "document_version"}
+    forward: Any = run_json(demo_up.folder, "ledger", "walk", told["sources"][0]["document_id"], "--forward")
+    assert told["answer_id"] in {item["id"] for item in forward}
+    verified: Any = run_json(demo_up.folder, "ledger", "verify")
+    assert verified["holds"] is True
+    assert run(demo_up.folder, "ledger", "verify", "--head", verified["head"]).returncode == 0
+    number, _, digest = verified["head"].partition(":")
+    cut = run(demo_up.folder, "ledger", "verify", "--head", f"{int(number) + 1000}:{digest}", check=False)
+    assert (cut.returncode, "cut off" in cut.stderr) == (1, True)
+
+
+def test_export_applies_again_without_a_change(demo_up: Up, tmp_path: Path) -> None:
+    exported = run(demo_up.folder, "apply", "--export", "--tenant", "demo").stdout
+    assert {group["name"] for group in yaml.safe_load(exported)["tenants"][0]["groups"]} >= {"staff", "support-staff"}
+    file = tmp_path / "everything.yaml"
+    file.write_text(exported, "utf-8")
+    assert "Nothing to change." in run(demo_up.folder, "apply", str(file)).stdout
+    file.write_text(exported.replace("groups:", "gruops:", 1), "utf-8")
+    refused = run(demo_up.folder, "apply", str(file), check=False)
+    assert (refused.returncode, "Did you mean `groups`?" in refused.stderr) == (1, True)
+
+
+def test_doctor_is_content_with_an_evaluation_and_not_with_production(demo_up: Up) -> None:
+    told: Any = run_json(demo_up.folder, "doctor")
+    assert told["failed"] == 0, told
+    done = run(demo_up.folder, "doctor", "--production", "--json", check=False)
+    failed = {finding["check"] for finding in json.loads(done.stdout)["findings"] if finding["state"] == "failed"}
+    assert done.returncode == 1
+    assert failed == {"production: own postgres", "production: key provider", "production: tls", "production: backup"}
+    assert all(finding["mend"] for finding in json.loads(done.stdout)["findings"] if finding["state"] == "failed")
+
+
+def test_backup_and_restore_into_a_fresh_folder(demo_up: Up, tmp_path: Path) -> None:
+    made: Any = run_json(demo_up.folder, "db", "backup", str(tmp_path))
+    assert made["size_bytes"] > 10_000
+    with open_temporary_folder() as folder:
+        fresh = folder / "data"
+        run(fresh, "tenant", "create", "other")
+        refused = run(fresh, "db", "restore", made["folder"], check=False)
+        assert (refused.returncode, "holds tenants" in refused.stderr) == (1, True)
+        (fresh / "keys" / "root.key").write_bytes((demo_up.folder / "keys" / "root.key").read_bytes())
+        run(fresh, "db", "restore", made["folder"], "--replace")
+        people: Any = run_json(fresh, "user", "list")
+        assert "admin@durubitnaru.example" in {person["login"] for person in people}
+
+
+def test_settings_are_shown_checked_and_explained(tmp_path: Path) -> None:
+    shown: Any = run_json(tmp_path, "config", "show")
+    assert list(shown) == [row.name for row in setting_rows()]
+    secret = run(tmp_path, "config", "show", ONDOL_MODEL_API_KEY="very-secret").stdout
+    assert "very-secret" not in secret
+    file = tmp_path / "ondol.yaml"
+    file.write_text("http: {prot: 1}\n")
+    done = run(tmp_path, "config", "check", str(file), check=False)
+    assert (done.returncode, "Did you mean `http.port`?" in done.stderr) == (1, True)
+    reference = run(tmp_path, "config", "reference", "--markdown").stdout
+    assert all(f"`{row.name}`" in reference for row in setting_rows())
+
+
+@pytest.mark.parametrize("variable", ["ONDOL_HTTP_PORT", "ONDOL_HTTP_WORKERS"])
+def test_a_bad_variable_is_named(tmp_path: Path, variable: str) -> None:
+    done = run(tmp_path, "config", "show", check=False, **{variable: "many"})
+    assert (done.returncode, variable in done.stderr, "Traceback" in done.stderr) == (1, True, False)
+
+
+def test_a_command_starts_postgres_for_itself_and_leaves_none_behind() -> None:
+    with open_temporary_folder() as folder:
+        data = folder / "data"
+        run(data, "tenant", "create", "acme")
+        assert "acme" in run(data, "tenant", "list").stdout
+        assert not (data / "postgres" / "data" / "postmaster.pid").exists()
+
+
+def test_two_commands_at_once_share_one_postgres() -> None:
+    with open_temporary_folder() as folder:
+        data = folder / "data"
+        run(data, "tenant", "create", "acme")
+        both = [
+            subprocess.Popen(command("tenant", "create", slug), env=clean_environment(data), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            for slug in ("first", "second")
+        ]
+        printed = [process.communicate(timeout=90)[0] for process in both]
+        assert [process.returncode for process in both] == [0, 0], printed
+        assert run(data, "tenant", "list").stdout.count("Asia/Seoul") == 3

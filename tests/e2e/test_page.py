@@ -1,0 +1,95 @@
+"""A person in a real browser against the running demo: the one-time sign-in, a question, its sources, the original, and signing out."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+
+from tests.e2e.conftest import Up, run_json
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+PASSWORD = "correct horse battery"
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context(locale="ko-KR", viewport={"width": 1280, "height": 820}, accept_downloads=True)
+    opened = context.new_page()
+    complaints: list[str] = []
+
+    def listen(message: ConsoleMessage) -> None:
+        expected = "410 (Gone)" in message.text  # the page of a used-up link
+        if message.type in ("error", "warning") and not expected:
+            complaints.append(message.text)
+
+    opened.on("console", listen)
+    yield opened
+    context.close()
+    assert complaints == []
+
+
+def test_from_the_one_time_link_to_a_cited_answer_and_its_original(demo_up: Up, page: Page) -> None:
+    page.goto(f"{demo_up.url}/welcome?code={demo_up.code}")
+    passwords = page.locator("input[type=password]")
+    for index in range(passwords.count()):
+        passwords.nth(index).fill(PASSWORD)
+    page.locator("form button[type=submit]").first.click()
+    page.wait_for_url(demo_up.url + "/")
+    page.get_by_role("textbox").fill("환불은 며칠 안에 처리되나요?")
+    page.keyboard.press("Enter")
+    answer = page.get_by_text("영업일 기준 5일", exact=False).first
+    expect(answer).to_be_visible(timeout=15_000)
+    page.locator(".citation button").first.click()
+    mark = page.locator("mark").first
+    expect(mark).to_contain_text("5일")
+    if os.environ.get("ONDOL_SHOTS"):
+        page.screenshot(path=os.path.join(os.environ["ONDOL_SHOTS"], "answer-ko.png"))
+    with page.expect_download() as download:
+        page.locator('a[href*="/original"]').first.click()
+    original = download.value.path().read_text("utf-8")
+    assert "환불" in original
+
+
+def test_the_link_is_used_up_and_the_password_signs_in(demo_up: Up, page: Page) -> None:
+    page.goto(f"{demo_up.url}/welcome?code={demo_up.code}")
+    assert page.locator("input[type=password]").count() == 0
+    page.goto(demo_up.url + "/sign-in?lang=en")
+    page.locator("input[name=login]").fill("admin@durubitnaru.example")
+    page.locator("input[type=password]").fill(PASSWORD)
+    page.locator("form button[type=submit]").first.click()
+    page.wait_for_url(demo_up.url + "/")
+    page.get_by_role("textbox").fill("At which fraud score is an order held?")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text(re.compile(r"\b80\b")).first).to_be_visible(timeout=15_000)
+
+
+def test_somebody_without_the_groups_is_refused_calmly_and_told_no_titles(demo_up: Up, page: Page) -> None:
+    invitation = run_json(demo_up.folder, "user", "invite", "customer@durubitnaru.example")
+    assert isinstance(invitation, dict)
+    page.goto(f"{demo_up.url}/welcome?{invitation['sign_in_once'].partition('?')[2]}&lang=en")
+    passwords = page.locator("input[type=password]")
+    for index in range(passwords.count()):
+        passwords.nth(index).fill(PASSWORD)
+    page.locator("form button[type=submit]").first.click()
+    page.wait_for_url(re.compile(re.escape(demo_up.url) + r"/(\?.*)?$"))
+    page.get_by_role("textbox").fill("Which pager extension reaches the on-call engineer for a P1?")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("The documents do not hold the answer", exact=False).first).to_be_visible(timeout=15_000)
+    shown = page.content()
+    assert "7119" not in shown
+    assert "Escalation" not in shown
