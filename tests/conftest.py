@@ -44,7 +44,9 @@ def open_folder() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def postgres_server(open_folder: Path) -> Iterator[EmbeddedPostgres]:
     """A real server with a migrated template database."""
-    server = EmbeddedPostgres(open_folder / "postgres", open_folder / "keys" / "postgres.secret", os_user=os.environ.get("ONDOL_DATABASE_OS_USER", "ondol"))
+    server = EmbeddedPostgres(
+        open_folder / "postgres", open_folder / "keys" / "postgres.secret", os_user=os.environ.get("ONDOL_DATABASE_OS_USER", "ondol")
+    )
     server.start()
     with psycopg.connect(_admin_address(server), autocommit=True) as admin:
         admin.execute("alter database ondol rename to ondol_template")

@@ -15,7 +15,9 @@ from ondol.core.canonical import canonical_json, digest, keyed_digest
 SEOUL = timezone(timedelta(hours=9))
 words = st.text(st.characters(codec="utf-8"), max_size=6)
 values = st.recursive(
-    st.none() | st.booleans() | st.integers() | words, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=3), max_leaves=8
+    st.none() | st.booleans() | st.integers() | words,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=3),
+    max_leaves=8,
 )
 
 
@@ -25,7 +27,7 @@ values = st.recursive(
         (None, "null"),
         ({"b": 1, "a": [True, None, "온돌"]}, '{"a":[true,null,"온돌"],"b":1}'),
         ({"\U00010000": 1, "\uffff": 2, "Z": 3, "a": 4}, '{"Z":3,"a":4,"\uffff":2,"\U00010000":1}'),
-        ("\"\\\n\x00/\u2028", '"\\"\\\\\\n\\u0000/\u2028"'),
+        ('"\\\n\x00/\u2028', '"\\"\\\\\\n\\u0000/\u2028"'),
         (2**200, str(2**200)),
         (b"\x00\xff", '"00ff"'),
         (uuid.UUID(int=1), '"00000000-0000-0000-0000-000000000001"'),
@@ -47,7 +49,20 @@ def test_documented_digests() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [1.0, float("nan"), Decimal(1), date(2026, 3, 4), datetime(2026, 3, 4), {1: 2}, {"a": {b"b": 1}}, bytearray(b"x"), memoryview(b"x"), {1}, object()]  # noqa: DTZ001
+    "value",
+    [
+        1.0,
+        float("nan"),
+        Decimal(1),
+        date(2026, 3, 4),
+        datetime(2026, 3, 4),  # noqa: DTZ001
+        {1: 2},
+        {"a": {b"b": 1}},
+        bytearray(b"x"),
+        memoryview(b"x"),
+        {1},
+        object(),
+    ],
 )
 def test_what_has_no_canonical_form_is_refused(value: Any) -> None:
     with pytest.raises(TypeError):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
 
@@ -15,11 +16,12 @@ currencies: st.SearchStrategy[Currency] = st.sampled_from(["USD", "KRW"])
 
 @given(nanos, nanos, st.integers(-1000, 1000), currencies)
 def test_arithmetic_is_that_of_whole_numbers_within_64_bits(first: int, second: int, count: int, currency: Currency) -> None:
-    for wanted, made in (
+    results: tuple[tuple[int, Callable[[], Money]], ...] = (
         (first + second, lambda: Money(first, currency) + Money(second, currency)),
         (first - second, lambda: Money(first, currency) - Money(second, currency)),
         (first * count, lambda: Money(first, currency).times(count)),
-    ):
+    )
+    for wanted, made in results:
         if abs(wanted) > INT64_MAX:
             with pytest.raises(OverflowError):
                 made()
@@ -50,10 +52,24 @@ def test_what_is_written_is_read(nano: int, currency: Currency) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "x", "NaN", "sNaN", "Infinity", "-inf", "0.0000000001", "1.00000000000000000000000000000000001", "9223372036.854775808", "1e30", "1e999999", "1e-999999", "0x10"],
+    [
+        "",
+        "x",
+        "NaN",
+        "sNaN",
+        "Infinity",
+        "-inf",
+        "0.0000000001",
+        "1.00000000000000000000000000000000001",
+        "9223372036.854775808",
+        "1e30",
+        "1e999999",
+        "1e-999999",
+        "0x10",
+    ],
 )
 def test_what_is_no_amount_is_refused(text: str) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011
+    with pytest.raises(ValueError):
         parse_money(text, "USD")
 
 

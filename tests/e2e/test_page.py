@@ -28,7 +28,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    context = browser.new_context(locale="ko-KR", viewport={"width": 1280, "height": 820}, accept_downloads=True)
+    context = browser.new_context(locale="ko-KR", viewport={"width": 1280, "height": 820}, accept_downloads=True, reduced_motion="reduce")
     opened = context.new_page()
     complaints: list[str] = []
 

@@ -59,7 +59,8 @@ async def events(room: DeclarationRoom) -> int:
 def normal(entry: Any) -> Any:
     """A declaration without order and duplicates where neither means anything."""
     if isinstance(entry, dict):
-        return {name: sorted({str(item) for item in value}) if name in ("members", "groups", "roles", "bases") and all(isinstance(i, str) for i in value)
+        words = {name for name, value in entry.items() if isinstance(value, list) and all(isinstance(item, str) for item in value)}
+        return {name: sorted(set(value)) if name in words
                 else normal(value) for name, value in entry.items() if value != [] or name == "roles"}  # fmt: skip
     return sorted(map(normal, entry), key=str) if isinstance(entry, list) else entry
 

@@ -32,7 +32,8 @@ async def test_order_and_duplicates_do_not_matter(security_class: Any, groups: l
     random.shuffle(groups)
     other = AccessRule(security_class, frozenset(groups + groups), frozenset(reversed(persons)))
     assert rule.canonical() == other.canonical() == {
-        "class": security_class, "everyone": not groups and not persons, "groups": sorted(map(str, set(groups))), "people": sorted(map(str, set(persons))),
+        "class": security_class, "everyone": not groups and not persons, "groups": sorted(map(str, set(groups))),
+        "people": sorted(map(str, set(persons))),
     }  # fmt: skip
 
 
@@ -44,7 +45,12 @@ async def world(connection: Connection, keyring: KeyRing, tenant: Tenant) -> tup
 
 
 def readable(
-    persons: list[Person], groups: list[uuid.UUID], nested: frozenset[tuple[int, int]], members: frozenset[tuple[int, int]], rule: AccessRule, who: int
+    persons: list[Person],
+    groups: list[uuid.UUID],
+    nested: frozenset[tuple[int, int]],
+    members: frozenset[tuple[int, int]],
+    rule: AccessRule,
+    who: int,
 ) -> bool:
     """Slowly and plainly: may this person read what the rule guards?"""
     belongs = {group for group, member in members if member == who}

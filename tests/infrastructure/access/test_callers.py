@@ -44,15 +44,25 @@ async def test_who_calls(room: SignIn, tenant: Tenant) -> None:
         principal = await call(headers)
         assert (principal.person_id, principal.api_key_id, principal.session_id is None) == (kim.id, None, False)
 
-    assert [await refused(headers) for headers in ({}, cookie, {**cookie, "x-ondol-request": "other"}, {**PAGE, **cookie, "x-ondol-request": ""})] == [
-        "missing_api_key"
-    ] * 4
-    foreign = ("https://evil.example.com", "null", "", "https://ai.example.com:8700.evil.com", "https://ai.example.com", "//", "https://u@ai.example.com:8700")
+    assert [
+        await refused(headers) for headers in ({}, cookie, {**cookie, "x-ondol-request": "other"}, {**PAGE, **cookie, "x-ondol-request": ""})
+    ] == ["missing_api_key"] * 4
+    foreign = (
+        "https://evil.example.com",
+        "null",
+        "",
+        "https://ai.example.com:8700.evil.com",
+        "https://ai.example.com",
+        "//",
+        "https://u@ai.example.com:8700",
+    )
     assert {await refused({**PAGE, **cookie, "origin": origin}) for origin in foreign} == {"foreign_origin"}
     assert {
         await refused({**cookie, "x-ondol-request": "console", **rest})
         for rest in ({}, {"host": "a"}, {"host": "", "origin": "https://"}, {"sec-fetch-site": "same-site"}, {"sec-fetch-site": "none"})
     } == {"foreign_origin"}
-    assert [await refused({**PAGE, "cookie": text}) for text in ("", "ondol_session=", "ondol_session=wrong", f"x_ondol_session={token}")] == ["signed_out"] * 4
+    assert [await refused({**PAGE, "cookie": text}) for text in ("", "ondol_session=", "ondol_session=wrong", f"x_ondol_session={token}")] == [
+        "signed_out"
+    ] * 4
     assert await refused({"authorization": f"Basic {minted.text}", **PAGE, **cookie}) == "invalid_api_key"
     assert await refused({"authorization": "Bearer wrong", **PAGE, **cookie}) == "invalid_api_key"

@@ -85,7 +85,7 @@ async def test_a_change_arrives_whole(database: Database, keyring: KeyRing, tena
     async with database.tenant_tx(tenant.id) as connection:
         changed = await people.change_person(connection, keyring, kim, new)
         assert await people.get_person(connection, keyring, tenant.id, kim.id) == changed
-    assert (changed.name, changed.clearance, changed.roles, changed.groups) == ("Kim Haneul", "restricted", {"auditor"}, ("영업",))
+    assert (changed.name, changed.clearance, changed.roles, changed.groups) == ("Kim Haneul", "restricted", frozenset({"auditor"}), ("영업",))
     with pytest.raises(RequestError, match="no group called nobody, nowhere"):
         async with database.tenant_tx(tenant.id) as connection:
             await people.set_groups(connection, tenant.id, kim.id, ["nowhere", "영업", "nobody"])

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from ondol.core.errors import RequestError, TooManyRequests, Unauthenticated
+from ondol.infrastructure.access import secrets
 from ondol.infrastructure.access import sign_in as signing
 from ondol.infrastructure.access.people import NewPerson, add_person
 from ondol.infrastructure.access.sign_in import ATTEMPTS_PER_CLIENT_FACTOR, SignIn, open_session, principal_of, redeem_one_time, sign_in, sign_out
@@ -22,7 +23,7 @@ CLIENT = "192.0.2.1"
 
 @pytest.fixture(scope="module")
 def password_hash() -> str:
-    return signing.secrets.hash_password(PASSWORD)
+    return secrets.hash_password(PASSWORD)
 
 
 @pytest.fixture
@@ -103,7 +104,7 @@ async def test_fifty_guesses_at_once_never_pass_the_limit(room: SignIn, kim: Per
         looked_at.append(password)
         return False
 
-    monkeypatch.setattr(signing.secrets, "password_matches", look)
+    monkeypatch.setattr(secrets, "password_matches", look)
     spellings = [kim.login, kim.login.upper(), f" {kim.login}", "ｋim@example.com"]
     tries = (sign_in(room, "acme", spellings[number % 4], f"guess {number}", f"192.0.2.{number}") for number in range(50))
     answers = await asyncio.gather(*tries, return_exceptions=True)
@@ -132,7 +133,7 @@ async def test_the_wait_ends_though_somebody_keeps_trying_and_success_clears(roo
 
 
 async def test_one_address_may_not_try_every_account(room: SignIn, kim: Person, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(signing.secrets, "password_matches", lambda known, password: False)
+    monkeypatch.setattr(secrets, "password_matches", lambda known, password: False)
     for number in range(room.settings.attempts_max * ATTEMPTS_PER_CLIENT_FACTOR):
         with pytest.raises(Unauthenticated):
             await sign_in(room, "acme", f"person {number}", PASSWORD, CLIENT)
@@ -185,7 +186,7 @@ async def test_nothing_secret_is_stored(room: SignIn, kim: Person) -> None:
     stored = ""
     async with room.database.tenant_tx(kim.tenant_id) as connection:
         for table in ("people", "sessions", "one_time_codes", "ledger_events"):
-            stored += str(await (await connection.execute(f"select t::text as row from {table} t")).fetchall())  # type: ignore[arg-type]
+            stored += str(await (await connection.execute(f"select t::text as row from {table} t")).fetchall())
     async with room.database.system_tx() as connection:
         stored += str(await (await connection.execute("select t::text as row from sign_in_failures t")).fetchall())
     for secret in (token, code, PASSWORD, "wrong password", kim.login, CLIENT):

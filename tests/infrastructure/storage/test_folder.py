@@ -79,7 +79,10 @@ def full_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk without one free byte."""
     disk = tmp_path / "disk"
     disk.mkdir()
-    if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", disk], capture_output=True, check=False).returncode != 0:
+    if (
+        os.geteuid() != 0
+        or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", disk], capture_output=True, check=False).returncode != 0
+    ):
         pytest.skip("only root can mount a small disk")
     try:
         yield disk
@@ -141,7 +144,14 @@ def test_the_lock_holds_across_processes_and_ends_with_its_holder(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("number", "hint"), [(errno.ENOSPC, "Free some space"), (errno.EROFS, "may write to"), (errno.EACCES, "may write to"), (errno.ENOTDIR, "to a folder"), (errno.EIO, "Look at")]
+    ("number", "hint"),
+    [
+        (errno.ENOSPC, "Free some space"),
+        (errno.EROFS, "may write to"),
+        (errno.EACCES, "may write to"),
+        (errno.ENOTDIR, "to a folder"),
+        (errno.EIO, "Look at"),
+    ],
 )
 def test_what_the_system_says_becomes_a_sentence_and_a_hint(number: int, hint: str) -> None:
     made = as_folder_error(OSError(number, os.strerror(number)), Path("/data"))

@@ -10,13 +10,14 @@ from typing import Literal, TypeAlias
 from ondol.application.knowledge.search import Evidence
 from ondol.application.knowledge.sentences import split_sentences
 
-UnitKind: TypeAlias = Literal["sentence", "item", "row", "list", "code"]
+UnitKind: TypeAlias = Literal["sentence", "pair", "item", "row", "list"]
 
 UNIT_CHARACTERS_MAX = 600
 LIST_ITEMS_MAX = 6
 LIST_CHARACTERS_MAX = 200
 """A list of words up to this length may be quoted whole; one of sentences may not."""
-PAIR_CHARACTERS_MAX = 200
+PAIR_CHARACTERS_MAX = 150
+"""Two neighbouring sentences up to this length together may be quoted as one."""
 TABLE_ROWS_MAX = 4
 TABLE_CHARACTERS_MAX = 260
 HEADING_CHARACTERS_MAX = 90
@@ -46,6 +47,11 @@ class Unit:
     heading: tuple[int, int]
     lead: tuple[int, int]
     first: bool
+
+    @property
+    def cost(self) -> int:
+        """How many sentences it counts as."""
+        return 2 if self.kind == "pair" else 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +127,7 @@ def _section_units(text: str, lines: Sequence[_Line]) -> Iterator[Unit]:
                 if end - start <= UNIT_CHARACTERS_MAX:
                     yield Unit("sentence", *sentence, span, heading, (span[0], span[0]), first)
                 if previous is not None and end + line.start - previous[0] <= PAIR_CHARACTERS_MAX:
-                    yield Unit("list", previous[0], sentence[1], span, heading, (span[0], span[0]), False)
+                    yield Unit("pair", previous[0], sentence[1], span, heading, (span[0], span[0]), False)
                 previous = sentence
                 first = False
                 lead = sentence

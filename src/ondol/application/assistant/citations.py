@@ -6,12 +6,11 @@ import re
 from collections.abc import Iterator
 
 HELD_CHARACTERS_MAX = 16_000
-CLOSING_CHARACTERS_MAX = 3
 
 _MARK = re.compile(r"\s?\[(\d{1,3})\]")
 _BLANK_LINE = re.compile(r"\n[ \t]*\n")
 _FENCE = re.compile(r"^[ \t]*(?:```|~~~)", re.MULTILINE)
-_WORD = re.compile(r"\w")
+_CLOSING = re.compile(r"[.!?,;:)»”’\"'。！？]{0,3}")
 
 
 class CitationGate:
@@ -83,12 +82,12 @@ class CitationGate:
 
     def _settle_rest(self, rest: str) -> Iterator[str]:
         """The uncited end of a paragraph: closing punctuation, blank lines and code after cited text stay, words are withheld."""
-        words = rest.strip()
-        is_closing = len(words) <= CLOSING_CHARACTERS_MAX and not _WORD.search(words)
-        if self._released and (is_closing or _FENCE.match(words)):
+        if self._released and _FENCE.match(rest.strip()):
             yield rest
             return
+        closing = _CLOSING.match(rest)
+        kept = closing[0] if closing is not None and self._released else ""
+        words = rest[len(kept) :].strip()
         self.withheld_characters += len(words)
-        blank = len(rest) - len(rest.rstrip())
-        if self._released and blank:
-            yield rest[-blank:]
+        if self._released:
+            yield kept + rest[len(rest.rstrip()) :]

@@ -45,7 +45,7 @@ class Candidate:
     figures: tuple[float, ...]
 
 
-FIGURES = ("own", "beside", "heading", "title", "section", "passage", "rank", "first_rank", "kinds", "no_kind", "verdict", "language", "row", "item", "list", "length", "first", "lead", "dense", "best_term", "focus")
+FIGURES = ("own", "beside", "heading", "title", "section", "passage", "rank", "first_rank", "kinds", "no_kind", "verdict", "language", "row", "item", "list", "pair", "length", "first", "lead", "dense", "best_term", "focus")
 
 
 def measure(asked: Asked, evidence: Sequence[Evidence]) -> list[Candidate]:
@@ -78,9 +78,8 @@ def _measure_passage(asked: Asked, source: int, found: Evidence, rank: float) ->
         text = lowered[unit.start : unit.end]
         met = within[unit.start, unit.end]
         beside = [0.0] * len(met)
-        for neighbour in (order - 1, order + 1):
-            if 0 <= neighbour < len(units) and units[neighbour].section == unit.section:
-                other = units[neighbour]
+        for other in _neighbours(units, order):
+            if other.section == unit.section:
                 beside = [max(pair) for pair in zip(beside, within[other.start, other.end], strict=True)]
         heading, lead = within[unit.heading], within[unit.lead]
         section = within[unit.section]
@@ -104,6 +103,7 @@ def _measure_passage(asked: Asked, source: int, found: Evidence, rank: float) ->
             float(unit.kind == "row"),
             float(unit.kind == "item"),
             float(unit.kind == "list"),
+            float(unit.kind == "pair"),
             math.log(max(len(text), 10) / TYPICAL_CHARACTERS),
             float(unit.first),
             float(text.endswith((":", "："))),
@@ -113,6 +113,14 @@ def _measure_passage(asked: Asked, source: int, found: Evidence, rank: float) ->
         )
         out.append(Candidate(source, order, unit, found.text[unit.start : unit.end], tuple(met), around, passage, kinds, figures))
     return out
+
+
+def _neighbours(units: Sequence[Unit], order: int) -> list[Unit]:
+    """The units before and after one, that share nothing with it."""
+    unit = units[order]
+    before = next((other for other in reversed(units[max(0, order - 3) : order]) if other.end <= unit.start), None)
+    after = next((other for other in units[order + 1 : order + 4] if other.start >= unit.end), None)
+    return [other for other in (before, after) if other is not None]
 
 
 def _lowered(text: str) -> str:

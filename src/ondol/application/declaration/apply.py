@@ -144,7 +144,8 @@ async def _people(
             changes.append(Change(tenant.slug, "person", entry.login, "created", code))
             continue
         if known.kind != entry.kind:
-            raise RequestError(f"{entry.login} is a {known.kind}, which cannot be changed.", "Give the other one a login of its own.", code="kind_differs")
+            message = f"{entry.login} is a {known.kind}, which cannot be changed."
+            raise RequestError(message, "Give the other one a login of its own.", code="kind_differs")
         if (known.name, known.clearance, known.roles, known.groups) != (new.name, new.clearance, new.roles, new.groups):
             await people.change_person(connection, room.keyring, known, new)
             changes.append(Change(tenant.slug, "person", entry.login, "changed"))

@@ -20,7 +20,8 @@ pytestmark = pytest.mark.usefixtures("postgres_server")
 def contents(addresses: DatabaseAddresses) -> dict[str, list[Any]]:
     with psycopg.connect(addresses.owner) as owner:
         return {
-            table: owner.execute(sql.SQL("select t::text from ondol.{} t order by 1").format(sql.Identifier(table))).fetchall() for table in TENANT_ROWS
+            table: owner.execute(sql.SQL("select t::text from ondol.{} t order by 1").format(sql.Identifier(table))).fetchall()
+            for table in TENANT_ROWS
         }
 
 
@@ -30,7 +31,8 @@ def shape(addresses: DatabaseAddresses) -> list[Any]:
         return [
             owner.execute("select * from pg_policies where schemaname like 'ondol%' order by 1, 2, 3").fetchall(),
             owner.execute(
-                "select c.oid::regclass::text, relrowsecurity, relforcerowsecurity, (select array_agg(a::text order by a::text) from unnest(relacl) a)"
+                "select c.oid::regclass::text, relrowsecurity, relforcerowsecurity,"
+                " (select array_agg(a::text order by a::text) from unnest(relacl) a)"
                 " from pg_class c join pg_namespace n on n.oid = relnamespace where nspname = any(%s) order by 1",
                 (list(SCHEMAS),),
             ).fetchall(),

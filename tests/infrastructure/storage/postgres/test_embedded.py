@@ -113,8 +113,10 @@ def test_it_is_private(server: EmbeddedPostgres, folder: Path) -> None:
     with psycopg.connect(server.owner_address()) as owner:
         found = {name: owner.execute("select current_setting(%s)", (name,)).fetchall()[0][0] for name in ("listen_addresses", "password_encryption")}
     assert found == {"listen_addresses": "", "password_encryption": "scram-sha-256"}
-    listening = [line.split() for path in ("/proc/net/tcp", "/proc/net/tcp6") if Path(path).exists() for line in Path(path).read_text().splitlines()[1:]]
-    inodes = {os.readlink(entry) for entry in Path(f"/proc/{server.process_id}/fd").iterdir()} if listening else set()
+    listening = [
+        line.split() for path in ("/proc/net/tcp", "/proc/net/tcp6") if Path(path).exists() for line in Path(path).read_text().splitlines()[1:]
+    ]
+    inodes = {str(entry.readlink()) for entry in Path(f"/proc/{server.process_id}/fd").iterdir()} if listening else set()
     assert not {f"socket:[{fields[9]}]" for fields in listening} & inodes, "a TCP port is open"
     for address in (server.owner_address(), server.superuser_address()):
         for wrong in ("wrong", ""):
@@ -122,12 +124,21 @@ def test_it_is_private(server: EmbeddedPostgres, folder: Path) -> None:
                 psycopg.connect(make_conninfo(address, password=wrong, passfile="/nonexistent"))
     with psycopg.connect(server.superuser_address()) as superuser:
         methods = superuser.execute("select distinct auth_method from pg_hba_file_rules").fetchall()
-        attributes = superuser.execute("select rolsuper, rolbypassrls, rolcreatedb, rolreplication from pg_roles where rolname = 'ondol_owner'").fetchall()
+        attributes = superuser.execute(
+            "select rolsuper, rolbypassrls, rolcreatedb, rolreplication from pg_roles where rolname = 'ondol_owner'"
+        ).fetchall()
     assert methods == [("scram-sha-256",)]
     assert attributes == [(False, False, False, False)]
     modes = {
         str(path.relative_to(folder)): stat.S_IMODE(path.lstat().st_mode)
-        for path in (server.folder, server.cluster, server.socket_folder(), folder / "keys", folder / "keys" / "postgres.secret", server.folder / "server.log")
+        for path in (
+            server.folder,
+            server.cluster,
+            server.socket_folder(),
+            folder / "keys",
+            folder / "keys" / "postgres.secret",
+            server.folder / "server.log",
+        )
     }
     assert modes == {"postgres": 0o700, "postgres/data": 0o700, "postgres/run": 0o700, "keys": 0o700, "keys/postgres.secret": 0o600,
                      "postgres/server.log": 0o600}  # fmt: skip

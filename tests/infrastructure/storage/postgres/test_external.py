@@ -44,7 +44,8 @@ def server(request: pytest.FixtureRequest, open_folder: Path) -> Iterator[str]:
     environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
     extra_groups = None if OS_USER is None else list[int]()
     subprocess.run(
-        [binaries / "initdb", "-D", folder / "data", "-U", "admin", "--auth", "scram-sha-256", "--pwfile", password_file, "-E", "UTF8", "--no-locale"],
+        [binaries / "initdb", "-D", folder / "data", "-U", "admin", "--auth", "scram-sha-256", "--pwfile", password_file,
+         "-E", "UTF8", "--no-locale"],
         user=OS_USER, extra_groups=extra_groups, env=environment, cwd="/", check=True, capture_output=True,
     )  # fmt: skip
     running = subprocess.Popen(
@@ -72,11 +73,11 @@ def owner_url(server: str) -> str:
     with psycopg.connect(f"{server}/postgres", autocommit=True) as admin:
         for statement in (
             "drop database if exists platform with (force)",
-            "drop role if exists ondol_app, ondol_system, \"the owner\"",
+            'drop role if exists ondol_app, ondol_system, "the owner"',
             f"create role \"the owner\" login createrole password '{PASSWORD}'",
             'create database platform owner "the owner"',
         ):
-            admin.execute(statement)  # type: ignore[call-overload]
+            admin.execute(statement)
     return server.replace("//admin:", "//the%20owner:") + "/platform"
 
 

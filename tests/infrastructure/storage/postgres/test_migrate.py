@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -30,7 +31,7 @@ Rows = list[tuple[Any, ...]]
 
 def ask(address: str, question: str, *values: object) -> Rows:
     with psycopg.connect(address, autocommit=True) as connection:
-        return connection.execute(question, values).fetchall()  # type: ignore[arg-type]
+        return connection.execute(question, values).fetchall()
 
 
 @pytest.fixture
@@ -72,7 +73,9 @@ def test_a_failing_migration_leaves_the_database_as_it_was(addresses: DatabaseAd
     known(*migrations(), broken)
     with pytest.raises(MigrationFailed, match=r"9999_broken\.sql"):
         migrate(addresses)
-    assert ask(addresses.owner, "select to_regclass('ondol.half') is null, (select count(*) from ondol_migrations.done where number = 9999)") == [(True, 0)]
+    assert ask(addresses.owner, "select to_regclass('ondol.half') is null, (select count(*) from ondol_migrations.done where number = 9999)") == [
+        (True, 0)
+    ]
     known(*migrations())
     assert is_current(addresses)
 
@@ -131,7 +134,7 @@ def test_partitions_of_this_and_the_next_three_months_have_the_bounds_of_their_i
         months = months_from(datetime.now(UTC), 5)
         assert found == [
             (f"{table}_{start:%Y%m}", f"FOR VALUES FROM ('{first_id_at(unix_ms(start))}') TO ('{first_id_at(unix_ms(end))}')")
-            for start, end in zip(months, months[1:], strict=False)
+            for start, end in itertools.pairwise(months)
         ]
 
 
@@ -147,7 +150,10 @@ def test_the_zone_of_the_session_does_not_move_a_month(zone: str, module_address
         owner.execute("select set_config('timezone', %s, false)", (zone,))
         make_partitions(owner, datetime(2031, 12, 31, 23, 59, tzinfo=UTC))
         assert owner.execute("select pg_get_expr(relpartbound, oid) from pg_class where relname = 'answers_203112'").fetchall() == [
-            (f"FOR VALUES FROM ('{first_id_at(unix_ms(datetime(2031, 12, 1, tzinfo=UTC)))}') TO ('{first_id_at(unix_ms(datetime(2032, 1, 1, tzinfo=UTC)))}')",)
+            (
+                f"FOR VALUES FROM ('{first_id_at(unix_ms(datetime(2031, 12, 1, tzinfo=UTC)))}')"
+                f" TO ('{first_id_at(unix_ms(datetime(2032, 1, 1, tzinfo=UTC)))}')",
+            )
         ]
         moment = datetime(2031, 12, 31, 15, 30, 0, 123000, tzinfo=UTC)
         found = owner.execute("select ondol.first_id_at(%s)", (moment.replace(tzinfo=None),)).fetchall()

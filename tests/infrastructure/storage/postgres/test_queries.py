@@ -74,7 +74,7 @@ def test_what_is_written_is_read(written: dict[str, tuple[bool, list[str]]], end
     ],
 )
 def test_a_slip_is_refused(text: str) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011
+    with pytest.raises(ValueError):
         parse_queries(text)
 
 

@@ -127,7 +127,7 @@ def test_a_tenant_sees_and_changes_its_own_rows_only(table: str, app: Session, o
     def run(statement: str, *values: object) -> int:
         try:
             with app.transaction(force_rollback=True):
-                return app.execute(sql.SQL(statement).format(target, column), values).rowcount  # type: ignore[arg-type]
+                return app.execute(sql.SQL(statement).format(target, column), values).rowcount
         except psycopg.errors.ForeignKeyViolation:
             return -1  # the row was reached, and another one still points to it
 
@@ -194,13 +194,13 @@ FORBIDDEN = [
 @pytest.mark.parametrize("statement", [*FORBIDDEN, "set role ondol_system", "select ondol.make_partitions('answers', current_date, 1)"])
 def test_the_app_role_cannot_step_out(statement: str, app: Session) -> None:
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
-        app.execute(statement)  # type: ignore[arg-type]
+        app.execute(statement)
 
 
 @pytest.mark.parametrize("statement", [*FORBIDDEN, "set role ondol_app"])
 def test_the_system_role_cannot_either(statement: str, module_addresses: DatabaseAddresses) -> None:
     with psycopg.connect(module_addresses.system) as system, pytest.raises(psycopg.errors.InsufficientPrivilege):
-        system.execute(statement)  # type: ignore[arg-type]
+        system.execute(statement)
 
 
 def test_rows_cannot_be_read_past_their_parent(module_addresses: DatabaseAddresses, owner: Session) -> None:
