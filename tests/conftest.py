@@ -10,7 +10,6 @@ import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import LiteralString, cast
 
 import psycopg
 import pytest
@@ -87,7 +86,7 @@ def administer(postgres_server: EmbeddedPostgres) -> Callable[[str], None]:
 
     def run(statement: str) -> None:
         with psycopg.connect(_admin_address(postgres_server), autocommit=True) as admin:
-            admin.execute(cast("LiteralString", statement))
+            admin.execute(statement)
 
     return run
 

@@ -44,8 +44,7 @@ async def _ours(folder: Path, timed_questions: int) -> tuple[list[Finding], floa
     settings = load_settings(environment={}, options={"data_dir": folder})
     async with open_platform(settings) as platform:
         with tempfile.TemporaryDirectory() as texts:
-            for index, paragraph in enumerate(korquad.paragraphs):
-                Path(texts, f"{index:04}.txt").write_text(paragraph, "utf-8")
+            _write(korquad, Path(texts))
             now = platform.clock()
             tenant = await create_tenant(platform.database, platform.keyring, slug="benchmark", name="Benchmark", now=now)
             async with platform.database.tenant_tx(tenant.id) as connection:
@@ -56,6 +55,11 @@ async def _ours(folder: Path, timed_questions: int) -> tuple[list[Finding], floa
         index_only = await _index_only(platform, tenant.id, person.id, korquad)
         whole = await _whole_search(platform, tenant.id, person.id, korquad.questions[:timed_questions], index_only)
         return [index_only, whole], ingest_s
+
+
+def _write(korquad: Korquad, folder: Path) -> None:
+    for index, paragraph in enumerate(korquad.paragraphs):
+        (folder / f"{index:04}.txt").write_text(paragraph, "utf-8")
 
 
 async def _index_only(platform: Platform, tenant_id, person_id, korquad: Korquad) -> Finding:  # type: ignore[no-untyped-def]

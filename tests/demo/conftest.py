@@ -10,9 +10,10 @@ import pytest
 
 from ondol.application.knowledge.frontmatter import parse_metadata, read_metadata
 from ondol.application.knowledge.parsing import parse
-from ondol.application.knowledge.types import SECURITY_CLASSES, DocumentMetadata
+from ondol.application.knowledge.types import DocumentMetadata
 from ondol.demo import documents_folder
 from ondol.demo.golden import ASKERS
+from ondol.infrastructure.access.types import SECURITY_CLASSES
 
 NOW = datetime(2026, 11, 15, tzinfo=UTC)
 """When the demo plays. No document begins or ends between then and 2099, so the tests hold until 2099."""

@@ -46,11 +46,11 @@ class Up:
 
     @property
     def key(self) -> str:
-        return re.findall(r"sk-ondol-[a-z0-9]{16}-[A-Za-z0-9]{43}", self.printed)[0]
+        return str(re.findall(r"sk-ondol-[a-z0-9]{16}-[A-Za-z0-9]{43}", self.printed)[0])
 
     @property
     def code(self) -> str:
-        return re.findall(r"welcome\?code=([\w-]+)", self.printed)[0]
+        return str(re.findall(r"welcome\?code=([\w-]+)", self.printed)[0])
 
     def start(self, until: str = "Ctrl-C stops everything") -> float:
         """Start it and wait for a line; the seconds that took."""

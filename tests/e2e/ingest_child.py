@@ -20,9 +20,7 @@ async def main(tenant_slug: str, folder: str, batch_documents: int, bases: list[
         platform.lance.warm_up()
         print("begin", flush=True)  # noqa: T201
         for base in bases:
-            report = await ingest.ingest_folder(
-                platform.knowledge, tenant.id, base, Path(folder), ingest.IngestOptions(), lambda done, total: None
-            )
+            report = await ingest.ingest_folder(platform.knowledge, tenant.id, base, Path(folder), ingest.IngestOptions(), lambda done, total: None)
             assert not report.failed, report.failed
     print("end", flush=True)  # noqa: T201
 

@@ -13,7 +13,7 @@ from typing import Any
 import openai
 import pytest
 
-from scripts.assets import npm_ci, node_programs
+from scripts.assets import node_programs, npm_ci
 from tests.e2e.conftest import Up, run, run_json
 
 KOREAN = "환불은 며칠 안에 처리되나요?"

@@ -128,7 +128,9 @@ def test_two_commands_at_once_share_one_postgres() -> None:
         data = folder / "data"
         run(data, "tenant", "create", "acme")
         both = [
-            subprocess.Popen(command("tenant", "create", slug), env=clean_environment(data), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            subprocess.Popen(
+                command("tenant", "create", slug), env=clean_environment(data), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            )
             for slug in ("first", "second")
         ]
         printed = [process.communicate(timeout=90)[0] for process in both]

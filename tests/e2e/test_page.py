@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
@@ -58,7 +59,7 @@ def test_from_the_one_time_link_to_a_cited_answer_and_its_original(demo_up: Up, 
     mark = page.locator("mark").first
     expect(mark).to_contain_text("5일")
     if os.environ.get("ONDOL_SHOTS"):
-        page.screenshot(path=os.path.join(os.environ["ONDOL_SHOTS"], "answer-ko.png"))
+        page.screenshot(path=Path(os.environ["ONDOL_SHOTS"], "answer-ko.png"))
     with page.expect_download() as download:
         page.locator('a[href*="/original"]').first.click()
     original = download.value.path().read_text("utf-8")

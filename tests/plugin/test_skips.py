@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from tests.plugin.skips import ExpectedSkip, unexpected
 
 ROOT = Path(__file__).resolve().parent.parent.parent

@@ -7,6 +7,7 @@ from importlib.metadata import PathDistribution
 from pathlib import Path
 
 import pytest
+
 from scripts.audit_licences import Exemption, Policy, Row, audit_distribution, audit_npm, is_allowed, library_name
 
 ALLOWED = frozenset({"MIT", "Apache-2.0", "BSD-3-Clause", "Apache-2.0 WITH LLVM-exception", "Unicode-3.0"})

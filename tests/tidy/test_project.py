@@ -6,9 +6,9 @@ import json
 import re
 
 import pytest
-from tests.tidy.project import ROOT, modules, texts
 
 from ondol.infrastructure.storage.postgres.queries import parse_queries
+from tests.tidy.project import ROOT, modules, texts
 
 # Written in pieces: this file is searched too.
 REGISTRY_HOSTS = re.compile(

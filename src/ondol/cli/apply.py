@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -23,7 +24,8 @@ from ondol.wiring.stores import base_url
 def command(context: click.Context, file: Path | None, export: bool, tenants: tuple[str, ...], as_json: bool) -> None:
     """Apply FILE: tenants, groups, people, bases and assistants as YAML (- reads standard input).
 
-    Applying twice changes nothing, and what the file does not mention is left alone. New people get a one-time sign-in, which is printed.
+    Applying twice changes nothing, and whoever the file does not mention is left alone. An entry says all of its thing: a field that is
+    absent has its default. New people get a one-time sign-in, which is printed.
     """
     if export == (file is not None):
         raise UserError("Give either a FILE or --export.", "ondol apply --export > all.yaml")
@@ -31,7 +33,7 @@ def command(context: click.Context, file: Path | None, export: bool, tenants: tu
     if export:
         with_platform(settings, lambda platform: _export(platform, tenants))
         return
-    text = click.get_text_stream("stdin").read() if str(file) == "-" else _read(file)
+    text = sys.stdin.read() if str(file) == "-" else _read(file)
 
     async def work(platform: Platform) -> None:
         from ondol.application.declaration import apply_declaration, parse_declaration

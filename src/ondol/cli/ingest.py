@@ -19,7 +19,9 @@ from ondol.wiring.platform import Platform
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--base", required=True, help="Knowledge base; made if absent.")
 @click.option("--tenant", default="demo", show_default=True, help="Tenant's slug.")
-@click.option("--class", "security_class", type=click.Choice(SECURITY_CLASSES), default="public", show_default=True, help="Class of files that state none.")
+@click.option(
+    "--class", "security_class", type=click.Choice(SECURITY_CLASSES), default="public", show_default=True, help="Class of files that state none."
+)
 @click.option("--group", "groups", multiple=True, help="Readers of files that name none; may be given several times. Everybody when absent.")
 @click.option("--valid-from", type=click.DateTime(["%Y-%m-%d"]), help="First day (UTC) of files that state none.")
 @click.option("--valid-until", type=click.DateTime(["%Y-%m-%d"]), help="First day (UTC) on which files that state none are no longer valid.")

@@ -87,7 +87,9 @@ def friendly_errors() -> Iterator[None]:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EMFILE):
             raise
-        hint = "Free some space and try again; nothing is lost." if error.errno in (errno.ENOSPC, errno.EDQUOT) else "Check its owner and permissions."
+        hint = (
+            "Free some space and try again; nothing is lost." if error.errno in (errno.ENOSPC, errno.EDQUOT) else "Check its owner and permissions."
+        )
         _complain(f"{error.filename or 'The system'}: {error.strerror}.", hint)
         raise SystemExit(1) from None
 

@@ -44,8 +44,8 @@ def _run(settings: Settings, listener: socket.socket, lifeline_fd: int | None) -
     import uvicorn
     import uvloop
 
-    from ondol.wiring.platform import open_platform
     from ondol.wiring.http import open_worker
+    from ondol.wiring.platform import open_platform
 
     async def run() -> None:
         async with open_platform(settings) as platform, open_worker(platform) as application:

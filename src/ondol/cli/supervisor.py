@@ -92,7 +92,7 @@ def listen(settings: HttpSettings) -> socket.socket:
     return listener
 
 
-class Stopped(Exception):  # noqa: N818 - a wish, not an error
+class Stopped(Exception):
     """SIGINT or SIGTERM arrived."""
 
 

@@ -101,7 +101,10 @@ def _prepare(stores: Any) -> None:
         say("  Postgres: making a new cluster …")
     stores.start()
     ran = stores.prepare()
-    say(f"  Postgres {'ready' if stores.is_embedded else 'reached'} in {time.monotonic() - began:.1f} s" + (f", {len(ran)} migrations ran" if ran else ""))
+    say(
+        f"  Postgres {'ready' if stores.is_embedded else 'reached'} in {time.monotonic() - began:.1f} s"
+        + (f", {len(ran)} migrations ran" if ran else "")
+    )
 
 
 def _demo(context: click.Context, settings: Settings) -> dict[str, Any] | None:
@@ -138,7 +141,7 @@ def _ready(settings: Settings, port: int) -> bool:
     connection: http.client.HTTPConnection
     if settings.http.tls_certificate:
         # Only our own socket is asked whether it answers; whose certificate it shows does not matter here.
-        connection = http.client.HTTPSConnection(host, port, timeout=2, context=ssl._create_unverified_context())  # noqa: S323, SLF001
+        connection = http.client.HTTPSConnection(host, port, timeout=2, context=ssl._create_unverified_context())  # noqa: S323
     else:
         connection = http.client.HTTPConnection(host, port, timeout=2)
     try:

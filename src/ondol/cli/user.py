@@ -94,13 +94,52 @@ def list_all(context: click.Context, tenant: str, as_json: bool) -> None:
         async with platform.database.tenant_tx(where.id) as connection:
             people = await list_people(connection, platform.keyring, where.id)
         found = [
-            {"login": p.login, "name": p.name, "kind": p.kind, "clearance": p.clearance, "roles": sorted(p.roles), "groups": list(p.groups), "id": p.id}
+            {
+                "login": p.login,
+                "name": p.name,
+                "kind": p.kind,
+                "clearance": p.clearance,
+                "roles": sorted(p.roles),
+                "groups": list(p.groups),
+                "id": p.id,
+            }
             for p in people
         ]
         if as_json:
             print_json(found)
         else:
             print_table(found, f"Nobody yet: ondol user add LOGIN --tenant {tenant}")
+
+    with_platform(settings_of(context), work)
+
+
+@command.command("disable")
+@click.argument("login")
+@_tenant
+@click.pass_context
+def disable(context: click.Context, login: str, tenant: str) -> None:
+    """Shut a person or service out: sessions and keys stop working. `ondol user enable` lets them in again."""
+    _set_disabled(context, login, tenant, disabled=True)
+
+
+@command.command("enable")
+@click.argument("login")
+@_tenant
+@click.pass_context
+def enable(context: click.Context, login: str, tenant: str) -> None:
+    """Let a person or service in again."""
+    _set_disabled(context, login, tenant, disabled=False)
+
+
+def _set_disabled(context: click.Context, login: str, tenant: str, *, disabled: bool) -> None:
+    from ondol.infrastructure.access.people import find_person, find_tenant, set_disabled
+
+    async def work(platform: Platform) -> None:
+        where = await find_tenant(platform.database, tenant)
+        async with platform.database.tenant_tx(where.id) as connection:
+            person = await find_person(connection, platform.keyring, where.id, login)
+            await set_disabled(connection, person, disabled=disabled, now=platform.clock())
+        say(f"{login} is {'shut out' if disabled else 'let in'}.")
 
     with_platform(settings_of(context), work)
 

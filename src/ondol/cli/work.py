@@ -19,8 +19,8 @@ def command(context: click.Context, lifeline_fd: int | None) -> None:
     """Run one job worker: background jobs, periodic care, the ledger's sealer."""
     settings = settings_of(context)
     set_up_logging(settings.log.level, settings.log.format)
-    from ondol.wiring.platform import open_platform
     from ondol.wiring.jobs import run_worker
+    from ondol.wiring.platform import open_platform
 
     if not wait_for_begin(lifeline_fd):
         return

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TypeAlias
 
-Json: TypeAlias = "None | bool | int | str | bytes | uuid.UUID | datetime | Sequence[Json] | Mapping[str, Json]"
+Json: TypeAlias = "bool | int | str | bytes | uuid.UUID | datetime | Sequence[Json] | Mapping[str, Json] | None"
 """What canonical JSON can carry."""
 
 

@@ -22,6 +22,7 @@ import yaml
 from ondol.core.errors import SettingsError
 
 SETTINGS_FILE_BYTES_MAX = 1_000_000
+DATA_DIR_DEFAULT = Path(".ondol")
 
 
 def _setting(default: object, help_text: str, *, env: str | None = None, secret: bool = False, low: int | None = None) -> Any:
@@ -77,7 +78,9 @@ class KeySettings:
 class ModelSettings:
     """The generative model behind assistants. Without one, the built-in extractive model answers."""
 
-    base_url: str = _setting("", "OpenAI-compatible address (https://host/v1): OpenAI, vLLM, Ollama, llama.cpp, transformers serve.", env="OPENAI_BASE_URL")
+    base_url: str = _setting(
+        "", "OpenAI-compatible address (https://host/v1): OpenAI, vLLM, Ollama, llama.cpp, transformers serve.", env="OPENAI_BASE_URL"
+    )
     api_key: str = _setting("", "Key for that address.", env="OPENAI_API_KEY", secret=True)
     name: str = _setting("gpt-4o-mini", "Model name to ask for there.")
     timeout_s: int = _setting(120, "Longest that one answer may take.", low=1)
@@ -113,7 +116,7 @@ class BackupSettings:
 class Settings:
     """All settings of one installation."""
 
-    data_dir: Path = _setting(Path(".ondol"), "Folder of everything that the embedded stores keep.")
+    data_dir: Path = _setting(DATA_DIR_DEFAULT, "Folder of everything that the embedded stores keep.")  # noqa: RUF009 - returns a field
     demo: bool = _setting(True, "Create the demo tenant on the first start of an empty installation.")
     http: HttpSettings = field(default_factory=HttpSettings)
     database: DatabaseSettings = field(default_factory=DatabaseSettings)
@@ -163,9 +166,7 @@ def _rows(section: type, prefix: str) -> Iterator[SettingRow]:
         )
 
 
-def load_settings(
-    file: Path | None = None, environment: Mapping[str, str] | None = None, options: Mapping[str, object] | None = None
-) -> Settings:
+def load_settings(file: Path | None = None, environment: Mapping[str, str] | None = None, options: Mapping[str, object] | None = None) -> Settings:
     """Read the settings.
 
     Args:

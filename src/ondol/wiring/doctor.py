@@ -182,9 +182,18 @@ def _production(settings: Settings) -> list[Finding]:
     backup = Path(settings.backup.directory) if settings.backup.directory else None
     secure = bool(settings.http.tls_certificate) or settings.http.public_url.startswith("https://")
     return [
-        _must("own postgres", bool(settings.database.url), "the embedded Postgres suits an evaluation", "Set ONDOL_DATABASE_URL to a server with backups."),
-        _must("key provider", settings.keys.provider != "file", "the root key lies in a file beside the data", "Set ONDOL_KEYS_PROVIDER=environment."),
-        _must("tls", secure, "pages and keys travel in the clear", "Set http.tls_certificate and http.tls_key, or http.public_url behind a TLS proxy."),
+        _must(
+            "own postgres",
+            bool(settings.database.url),
+            "the embedded Postgres suits an evaluation",
+            "Set ONDOL_DATABASE_URL to a server with backups.",
+        ),
+        _must(
+            "key provider", settings.keys.provider != "file", "the root key lies in a file beside the data", "Set ONDOL_KEYS_PROVIDER=environment."
+        ),
+        _must(
+            "tls", secure, "pages and keys travel in the clear", "Set http.tls_certificate and http.tls_key, or http.public_url behind a TLS proxy."
+        ),
         _must("backup", backup is not None and backup.is_dir(), "no backup is set up", "Set ONDOL_BACKUP_DIRECTORY and run `ondol db backup` daily."),
     ]
 

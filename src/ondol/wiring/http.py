@@ -95,7 +95,9 @@ def _door(worker: Worker) -> Door:
 
     async def upstream(caller: Caller, model: str) -> ChatUpstream:
         if not model.startswith(MODEL_PREFIX):
-            raise NotFound(f"There is no model called {model[:100]}.", "GET /v1/models lists what you may call.", code="model_not_found", param="model")
+            raise NotFound(
+                f"There is no model called {model[:100]}.", "GET /v1/models lists what you may call.", code="model_not_found", param="model"
+            )
         async with platform.database.tenant_tx(caller.tenant_id) as connection:
             assistant = await find_assistant(connection, model.removeprefix(MODEL_PREFIX))
 

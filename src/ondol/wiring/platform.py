@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-
 from ondol.application.assistant.answer import AssistantRoom, Generator
 from ondol.application.declaration import DeclarationRoom
 from ondol.application.knowledge.content import OpenedTexts
@@ -25,8 +24,6 @@ from ondol.infrastructure.storage.folder import DataFolder, open_folder
 from ondol.infrastructure.storage.lance import LanceRoot, SegmentShelf
 from ondol.infrastructure.storage.postgres import Database, DatabaseAddresses
 from ondol.wiring.stores import Stores
-
-
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +107,6 @@ def key_provider(settings: Settings, folder: DataFolder) -> KeyProvider:
     if settings.keys.provider == "environment":
         return EnvironmentKeyProvider.from_environment(os.environ)
     return FileKeyProvider.open_or_create(Path(settings.keys.file) if settings.keys.file else folder.root_key)
-
-
 
 
 def build_platform(settings: Settings, folder: DataFolder, addresses: DatabaseAddresses, clock: Clock) -> Platform:

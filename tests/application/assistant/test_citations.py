@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,7 +18,7 @@ def through(gate: CitationGate, pieces: list[str]) -> str:
 
 def cut(text: str, places: list[int]) -> list[str]:
     bounds = [0, *sorted({place % (len(text) + 1) for place in places}), len(text)]
-    return [text[start:end] for start, end in zip(bounds[:-1], bounds[1:], strict=True)]
+    return [text[start:end] for start, end in pairwise(bounds)]
 
 
 @given(st.lists(st.integers(0, 10_000), max_size=30))

@@ -11,7 +11,23 @@ from tests.application.conftest import House
 
 pytestmark = pytest.mark.anyio
 
-WORDS = ["등대", "항구", "환불", "정책", "서버", "도메인", "beacon", "harbour", "refund", "server", "domain", "invoice", "backup", "ORA-01555", "v1.28"]
+WORDS = [
+    "등대",
+    "항구",
+    "환불",
+    "정책",
+    "서버",
+    "도메인",
+    "beacon",
+    "harbour",
+    "refund",
+    "server",
+    "domain",
+    "invoice",
+    "backup",
+    "ORA-01555",
+    "v1.28",
+]
 RULES = {
     "open": "",
     "support": "groups: [support]\n",

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 import psycopg
 import pytest
 
-from ondol.core.errors import Conflict, NotFound, RequestError
-from ondol.infrastructure.access import people
+from ondol.core.errors import Conflict, NotFound, RequestError, Unauthenticated
+from ondol.infrastructure.access import keys, people
 from ondol.infrastructure.access.people import NewPerson
 from ondol.infrastructure.access.types import Person, Tenant
 from ondol.infrastructure.storage.blobs import KeyOwner, KeyRing
@@ -123,3 +123,28 @@ async def test_another_tenants_groups_and_people_do_not_exist(database: Database
     with pytest.raises(psycopg.errors.ForeignKeyViolation):
         async with database.tenant_tx(other.id) as connection:
             await people.set_roles(connection, other.id, kim.id, ["owner"])
+
+
+async def test_a_time_zone_that_does_not_exist_is_refused(database: Database, keyring: KeyRing) -> None:
+    with pytest.raises(RequestError, match="time zone"):
+        await people.create_tenant(database, keyring, slug="other", name="Other", time_zone="Asia/Soul", now=NOW)
+
+
+async def test_who_is_shut_out_has_no_key_and_no_session_until_let_in_again(
+    database: Database, keyring: KeyRing, tenant: Tenant, add: Add
+) -> None:
+    person = await add(people.NewPerson("somebody", "Somebody"))
+    directory = keys.KeyDirectory(database, lambda: NOW)
+    async with database.tenant_tx(tenant.id) as connection:
+        _, minted = await keys.create_key(connection, tenant.id, person.id, "key", NOW)
+    await directory.refresh()
+    assert directory.check(minted.text).person_id == person.id
+    for disabled in (True, False):
+        async with database.tenant_tx(tenant.id) as connection:
+            await people.set_disabled(connection, person, disabled=disabled, now=NOW)
+        await directory.refresh()
+        if disabled:
+            with pytest.raises(Unauthenticated):
+                directory.check(minted.text)
+        else:
+            assert directory.check(minted.text).person_id == person.id

@@ -278,7 +278,7 @@ async def test_what_a_slow_caller_does_not_take_is_not_produced(fresh_gateway: A
     bodies = [json.dumps({"model": "a", "messages": ASK, "stream": True}).encode()]
     state = fresh_gateway(models={"a": endless})
     scope = {"type": "http", "method": "POST", "path": "/v1/chat/completions", "headers": [(b"authorization", f"Bearer {key}".encode())]}
-    running = asyncio.create_task(create_gateway(state.door())(scope, receive, send))  # type: ignore[arg-type]
+    running: asyncio.Task[None] = asyncio.create_task(create_gateway(state.door())(scope, receive, send))  # type: ignore[arg-type]
     await stuck.wait()
     for _ in range(1_000):
         await asyncio.sleep(0)

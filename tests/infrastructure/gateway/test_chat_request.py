@@ -160,7 +160,8 @@ def test_no_body_is_a_500(fresh_gateway: Any, key: str, body: bytes) -> None:
 
     async def upstream(request: ChatRequest) -> Any:
         msgspec.json.encode(request.raw)
-        raise RequestError("seen", code="seen")
+        if request:
+            raise RequestError("seen", code="seen")
         yield
 
     state.models["m"] = upstream

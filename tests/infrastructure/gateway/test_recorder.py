@@ -79,7 +79,8 @@ class TellingRecorder(RequestRecorder):
 
 async def test_records_are_written_without_being_asked(database: Database) -> None:
     tenant_id = new_id()
-    async with TellingRecorder(database) as recorder:
+    recorder = TellingRecorder(database)
+    async with recorder:
         recorder.record(record_of(tenant_id))
         async with asyncio.timeout(10):
             await recorder.round_over.wait()

@@ -81,7 +81,7 @@ async def test_a_second_sealer_turns_away_at_once(database: Database, tenant_ids
 async def test_every_event_is_sealed_once_whatever_the_order_of_commits(
     addresses: DatabaseAddresses, tenant_ids: Tenants, signer: LedgerSigner, public_keys: PublicKeys, now: datetime, seed: int
 ) -> None:
-    chance = random.Random(seed)  # noqa: S311 - a seed that replays a failure
+    chance = random.Random(seed)
     database = Database(addresses, pool_max=14)
     kept: list[uuid.UUID] = []
 

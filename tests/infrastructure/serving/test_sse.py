@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ondol.infrastructure.serving.sse import LINE_BYTES_MAX, SseEvent, SseReader, SseTooLarge
 
 LINE_ENDS = st.sampled_from(["\n", "\r\n", "\r"])
-TEXT = st.text(st.characters(exclude_characters="\r\n", exclude_categories=("Cs",)), max_size=12)
+TEXT = st.text(st.characters(exclude_characters="\r\n", exclude_categories=["Cs"]), max_size=12)
 
 
 def read(pieces: list[bytes]) -> list[SseEvent]:

@@ -63,7 +63,9 @@ class _Answered:
     usage: Usage
 
 
-async def answer(room: AssistantRoom, tenant_id: uuid.UUID, person_id: uuid.UUID, assistant: Assistant, request: ChatRequest) -> AsyncIterator[ChatEvent]:
+async def answer(
+    room: AssistantRoom, tenant_id: uuid.UUID, person_id: uuid.UUID, assistant: Assistant, request: ChatRequest
+) -> AsyncIterator[ChatEvent]:
     """Answer a request as one person of one tenant.
 
     Yields:
@@ -76,9 +78,7 @@ async def answer(room: AssistantRoom, tenant_id: uuid.UUID, person_id: uuid.UUID
     question = _question_of(request)
     language = detect_language(question)
     yield Progress("searching")
-    found = await search(
-        room.knowledge, room.states, tenant_id, person_id, assistant.base_id, _search_text(request, question), limit=EVIDENCE_MAX
-    )
+    found = await search(room.knowledge, room.states, tenant_id, person_id, assistant.base_id, _search_text(request, question), limit=EVIDENCE_MAX)
     yield Progress("reading")
     answered: _Answered | None = None
     if room.generator is None or not found.evidence:

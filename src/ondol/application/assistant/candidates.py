@@ -10,14 +10,12 @@ from typing import Literal, TypeAlias
 from ondol.application.knowledge.search import Evidence
 from ondol.application.knowledge.sentences import split_sentences
 
-UnitKind: TypeAlias = Literal["sentence", "pair", "item", "row", "list"]
+UnitKind: TypeAlias = Literal["sentence", "item", "row", "list"]
 
 UNIT_CHARACTERS_MAX = 600
 LIST_ITEMS_MAX = 6
 LIST_CHARACTERS_MAX = 200
 """A list of words up to this length may be quoted whole; one of sentences may not."""
-PAIR_CHARACTERS_MAX = 150
-"""Two neighbouring sentences up to this length together may be quoted as one."""
 TABLE_ROWS_MAX = 4
 TABLE_CHARACTERS_MAX = 260
 HEADING_CHARACTERS_MAX = 90
@@ -26,7 +24,10 @@ UNITS_MAX = 80
 
 _ITEM = re.compile(r"\s*(?:[-*+•·]|\d{1,2}[.)])\s+")
 _CELL = re.compile(r"(?:^|; )[^;:\n]{1,80}: \S")
-_REFERENCE = re.compile(r"\s*(?:함께 보기|관련 문서|참고 문서|이 문서가 도움|see also|related (?:pages|topics)|was this (?:page|document) helpful|next steps?\b|what's next)", re.IGNORECASE)
+_REFERENCE = re.compile(
+    r"\s*(?:함께 보기|관련 문서|참고 문서|이 문서가 도움|see also|related (?:pages|topics)|was this (?:page|document) helpful|next steps?\b|what's next)",
+    re.IGNORECASE,
+)
 _ENDED = re.compile(r"[.!?。:：…][\"')\]”’*_`]*\Z|다\Z")
 
 
@@ -47,11 +48,6 @@ class Unit:
     heading: tuple[int, int]
     lead: tuple[int, int]
     first: bool
-
-    @property
-    def cost(self) -> int:
-        """How many sentences it counts as."""
-        return 2 if self.kind == "pair" else 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,14 +117,10 @@ def _section_units(text: str, lines: Sequence[_Line]) -> Iterator[Unit]:
         if line.kind in ("heading", "reference"):
             continue
         if line.kind == "text":
-            previous: tuple[int, int] | None = None
             for start, end in split_sentences(text[line.start : line.end]):
                 sentence = (line.start + start, line.start + end)
                 if end - start <= UNIT_CHARACTERS_MAX:
                     yield Unit("sentence", *sentence, span, heading, (span[0], span[0]), first)
-                if previous is not None and end + line.start - previous[0] <= PAIR_CHARACTERS_MAX:
-                    yield Unit("pair", previous[0], sentence[1], span, heading, (span[0], span[0]), False)
-                previous = sentence
                 first = False
                 lead = sentence
         elif line.end - line.start <= UNIT_CHARACTERS_MAX:
@@ -144,5 +136,9 @@ def _whole_list(text: str, items: Sequence[_Line], section: tuple[int, int], hea
     start, end = items[0].start, items[-1].end
     plain = not any(_ENDED.search(text[item.start : item.end]) for item in items)
     rows = items[0].kind == "row"
-    if plain and 1 < len(items) <= (TABLE_ROWS_MAX if rows else LIST_ITEMS_MAX) and end - start <= (TABLE_CHARACTERS_MAX if rows else LIST_CHARACTERS_MAX):
+    if (
+        plain
+        and 1 < len(items) <= (TABLE_ROWS_MAX if rows else LIST_ITEMS_MAX)
+        and end - start <= (TABLE_CHARACTERS_MAX if rows else LIST_CHARACTERS_MAX)
+    ):
         yield Unit("list", start, end, section, heading, lead, False)

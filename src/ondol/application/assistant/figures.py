@@ -32,9 +32,15 @@ _ASKS: tuple[tuple[frozenset[Kind], str], ...] = (
         r"|how much (?:warning|time|notice)|\binterval\b|\bare .{1,20} kept\b",
     ),
     (_WHEN, r"언제|기한|deadline|too late|by when|until when|\bwhen (?:will|do|does|can|is|are|was|were|did|must|should)\b|(?:,|and) when\b"),
-    (frozenset({"date"}), r"며칠(?:까지|에)|몇\s?(?:년|월)(?!\s?(?:동안|간|쓰))|날짜|날은|연도|which date|what date|until which|what year|which year|\bwhat day\b"),
+    (
+        frozenset({"date"}),
+        r"며칠(?:까지|에)|몇\s?(?:년|월)(?!\s?(?:동안|간|쓰))|날짜|날은|연도|which date|what date|until which|what year|which year|\bwhat day\b",
+    ),
     (frozenset({"time"}), r"몇\s?시(?!간)|시각|시간대|what time|which hours|what hours|between which|time of (?:day|night)|on the phone"),
-    (frozenset({"count"}), r"몇\s?(?:개(?!월)|명|번|회|통|대|곳|자|글자|칸|점|인|편|권|위|차|세|살|마리)|개수|몇이|how many (?!(?:\w+ )?(?:days|hours|minutes|weeks|months|years|seconds))"),
+    (
+        frozenset({"count"}),
+        r"몇\s?(?:개(?!월)|명|번|회|통|대|곳|자|글자|칸|점|인|편|권|위|차|세|살|마리)|개수|몇이|how many (?!(?:\w+ )?(?:days|hours|minutes|weeks|months|years|seconds))",
+    ),
     (
         frozenset({"size"}),
         r"용량(?!은? 남)|몇\s?(?:기가|메가|바이트|gb|mb|테라)|크기|메모리|전송량|memory_limit"
@@ -61,7 +67,9 @@ _ASKS: tuple[tuple[frozenset[Kind], str], ...] = (
 _ANY_NUMBER = re.compile(r"얼마|몇|며칠|번호|how (?:much|many|long|often|fast|soon|big|far)|number of|\blimit\b|\bversion|버전|which php")
 _KOREAN_VERDICT = re.compile(r"(?:나요|까요|가요|을까|되죠|있죠|돼요|되요|어요|아요|예요|죠|지|돼|되나|하나|니|ㅂ니까|습니까|는데)\s*\??\s*\Z")
 _OPEN = re.compile(r"얼마|며칠|몇|언제|어디|누구|누가|누굴|무엇|뭐|뭘|뭔|무슨|어느|어떤|어떻게|어떡|왜")
-_ENGLISH_VERDICT = re.compile(r"\A(?:and |but |so |or |then )?(?:can|could|may|must|do|does|did|is|are|am|will|would|should|has|have|any)\b|, (?:and )?(?:can|could|may|do|does|will|is|are) ")
+_ENGLISH_VERDICT = re.compile(
+    r"\A(?:and |but |so |or |then )?(?:can|could|may|must|do|does|did|is|are|am|will|would|should|has|have|any)\b|, (?:and )?(?:can|could|may|do|does|will|is|are) "
+)
 
 _HAS: dict[Kind, str] = {
     "money": r"\d[\d,.]*\s?(?:만\s?|천\s?|억\s?)*원|(?:krw|usd|[$₩€£])\s?\d|\d\s?(?:won|dollars?|krw|usd|달러)\b|무료|수수료(?:는|가|도)?\s?(?:없|받지)"

@@ -1,14 +1,20 @@
 """Words that customers and documents use for the same thing, in Korean and English, and words that carry little.
 
-People ask `비번`, documents say `비밀번호`; people ask "how big", documents say "limit". Each group lists beginnings of Korean words and whole
-English words or phrases; one of them in a question is met, at a discount, by another in a passage. General words of service and office: no
-names of products or companies, and none that mean their opposite elsewhere.
+People ask `비번`, documents say `비밀번호`; people ask "how big", documents say "limit". Each line of the table lists beginnings of Korean words
+(`_` for a space that may be missing), then English words or phrases; one of them in a question is met, at a discount, by another in a
+passage, and searched for beside it. They are general words of service, hosting and office: no names of companies or of their products.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
+
+from ondol.application.assistant.words import stem_word
+from ondol.application.knowledge.index import analyse
+from ondol.application.knowledge.index.stopwords import STOPWORDS
 
 _GROUPS = """
 요금 가격 비용 금액 이용료 수수료 사용료 값 단가 정가 | price, pricing, cost, fee, charge, pay, owe, bill, rate, tariff, how much
@@ -193,8 +199,6 @@ CNAME 대표_주소 루트_도메인 | CNAME, apex, root domain, bare domain
 리디렉션 리다이렉트 | redirect, redirection
 """
 
-_PARTICLES = "(?:은|는|이|가|을|를|에|의|도|로|만|과|와|까지|부터|마다|당|씩|보다)"
-
 _LIGHT = """
 get want need put have go make keep give take say tell know use let like look try come see mean happen see think show set work start
 one two three some any all every each other another only just still also even ever really actually currently now today yesterday tomorrow lately soon already
@@ -209,37 +213,119 @@ LIGHT_WORDS = frozenset(_LIGHT.split())
 """English words that say little about the topic of a question, although they are no stop words of the search."""
 
 LIGHT_NOUNS = frozenset(
-    """경우 때 사람 방법 정도 지금 오늘 어제 내일 요즘 우리 저희 제 내 것 거 게 수 점 쪽 안 뒤 전 후 중 동안 이번 다음 지난 지난달 이상 이하 그날 처음 나중
-    가요 데 줄 말 일 건 분 씨 님 뜻 얼마 며칠 언제 어디 무엇 누구 질문 문의 궁금 가능 상태 이유 생각 필요 사용 이용 제공 관련 해당 대상""".split()
+    [
+        "경우",
+        "때",
+        "사람",
+        "방법",
+        "정도",
+        "지금",
+        "오늘",
+        "어제",
+        "내일",
+        "요즘",
+        "우리",
+        "저희",
+        "제",
+        "내",
+        "것",
+        "거",
+        "게",
+        "수",
+        "점",
+        "쪽",
+        "안",
+        "뒤",
+        "전",
+        "후",
+        "중",
+        "동안",
+        "이번",
+        "다음",
+        "지난",
+        "지난달",
+        "이상",
+        "이하",
+        "그날",
+        "처음",
+        "나중",
+        "가요",
+        "데",
+        "줄",
+        "말",
+        "일",
+        "건",
+        "분",
+        "씨",
+        "님",
+        "뜻",
+        "얼마",
+        "며칠",
+        "언제",
+        "어디",
+        "무엇",
+        "누구",
+        "질문",
+        "문의",
+        "궁금",
+        "가능",
+        "상태",
+        "이유",
+        "생각",
+        "필요",
+        "사용",
+        "이용",
+        "제공",
+        "관련",
+        "해당",
+        "대상",
+    ]
 )
 """Korean nouns that say little about the topic of a question."""
 
 
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Words for the same thing, in lower case.
+
+    Attributes:
+        korean: beginnings of words.
+        words: English words as stems, and abbreviations.
+        phrases: English phrases, each as stems.
+    """
+
+    korean: tuple[str, ...]
+    words: frozenset[str]
+    phrases: tuple[tuple[str, ...], ...]
+
+
 @lru_cache(maxsize=1)
-def synonym_groups() -> tuple[re.Pattern[str], ...]:
-    """A pattern for each group, over text in lower case."""
-    return tuple(_compiled(line) for line in _GROUPS.strip().splitlines())
+def synonym_groups() -> tuple[Group, ...]:
+    """The table, read once."""
+    return tuple(_group(line.lower()) for line in _GROUPS.strip().splitlines())
 
 
-def _compiled(line: str) -> re.Pattern[str]:
-    korean, _, english = line.partition("|")
-    alternatives = []
-    alternatives = [_korean(form.lower()) for form in korean.split()]
-    alternatives += [_english(form.strip().lower()) for form in english.split(",") if form.strip()]
-    return re.compile("|".join(alternatives))
+@lru_cache(maxsize=1)
+def search_words() -> Mapping[Group, tuple[frozenset[str], frozenset[str]]]:
+    """For each group the terms by which a search finds its Korean and its English words."""
+    return {group: (_korean_terms(group), group.words - STOPWORDS) for group in synonym_groups()}
 
 
-def korean_noun(form: str) -> str:
-    """A pattern for a Korean noun: a single syllable must stand alone or before a particle, else it is part of another word."""
-    return rf"(?<![가-힣]){form}(?=[^가-힣]|\Z|{_PARTICLES})" if len(form) == 1 else re.escape(form)
+def _korean_terms(group: Group) -> frozenset[str]:
+    terms = {term for form in group.korean if len(form) > 1 for term in analyse(form) if not term.startswith("~")}
+    return frozenset(terms - STOPWORDS)
 
 
-def _korean(form: str) -> str:
-    if form.isascii():
-        return rf"(?<![a-z0-9]){form}(?![a-z0-9])"
-    return r"\s?".join(korean_noun(part) if "_" not in form else part for part in form.split("_"))
-
-
-def _english(form: str) -> str:
-    words = r"[\s-]+".join(re.escape(word) for word in re.split(r"[\s-]+", form))
-    return rf"(?<![a-z0-9]){words}(?:s|es|ed|d|ing)?(?![a-z0-9])"
+def _group(line: str) -> Group:
+    left, _, right = line.partition("|")
+    korean = [form for form in left.split() if not form.isascii()]
+    single = [form for form in left.split() if form.isascii()]
+    phrases = []
+    for form in (piece.strip() for piece in right.split(",")):
+        stems = tuple(stem_word(word) for word in re.findall(r"[a-z0-9]+", form))
+        if len(stems) == 1:
+            single.append(form)
+        elif stems:
+            phrases.append(stems)
+    spaced = [form.replace("_", " ") for form in korean] + [form.replace("_", "") for form in korean if "_" in form]
+    return Group(tuple(dict.fromkeys(spaced)), frozenset(stem_word(word) for word in single), tuple(phrases))

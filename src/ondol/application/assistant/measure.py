@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ondol.application.assistant.candidates import Unit, read_units
 from ondol.application.assistant.figures import Kind, has_kind
-from ondol.application.assistant.question import Asked, stems
+from ondol.application.assistant.lexicon import Group
+from ondol.application.assistant.question import Asked, Term
+from ondol.application.assistant.words import Reading, find_korean, find_stems, read
 from ondol.application.knowledge.language import detect_language
 from ondol.application.knowledge.search import Evidence
 
@@ -45,7 +47,29 @@ class Candidate:
     figures: tuple[float, ...]
 
 
-FIGURES = ("own", "beside", "heading", "title", "section", "passage", "rank", "first_rank", "kinds", "no_kind", "verdict", "language", "row", "item", "list", "pair", "length", "first", "lead", "dense", "best_term", "focus")
+FIGURES = (
+    "own",
+    "beside",
+    "heading",
+    "title",
+    "section",
+    "passage",
+    "rank",
+    "first_rank",
+    "kinds",
+    "no_kind",
+    "verdict",
+    "language",
+    "row",
+    "item",
+    "list",
+    "length",
+    "first",
+    "lead",
+    "dense",
+    "best_term",
+    "focus",
+)
 
 
 def measure(asked: Asked, evidence: Sequence[Evidence]) -> list[Candidate]:
@@ -58,7 +82,8 @@ def measure(asked: Asked, evidence: Sequence[Evidence]) -> list[Candidate]:
 
 
 def _measure_passage(asked: Asked, source: int, found: Evidence, rank: float) -> list[Candidate]:
-    lowered = _lowered(found.text)
+    reading = read(found.text)
+    lowered = reading.text
     units = read_units(found)
     if not units:
         return []
@@ -66,8 +91,8 @@ def _measure_passage(asked: Asked, source: int, found: Evidence, rank: float) ->
     shares = [term.weight / total for term in asked.terms]
     focus_total = sum(term.weight * term.focus for term in asked.terms) or 1.0
     focus = [term.weight * term.focus / focus_total for term in asked.terms]
-    places = _places(asked, lowered)
-    title = [_best(found_places) for found_places in _places(asked, _lowered("\n".join([found.version.details.title, *found.headings])))]
+    places = _places(asked, reading)
+    title = [_best(found_places) for found_places in _places(asked, read("\n".join([found.version.details.title, *found.headings])))]
     passage = tuple(max(_best(found_places), in_title) for found_places, in_title in zip(places, title, strict=True))
     spans = {span for unit in units for span in (unit.section, unit.heading, unit.lead)} | {(unit.start, unit.end) for unit in units}
     within = {span: [_within(found_places, *span) for found_places in places] for span in spans}
@@ -103,10 +128,7 @@ def _measure_passage(asked: Asked, source: int, found: Evidence, rank: float) ->
             float(unit.kind == "row"),
             float(unit.kind == "item"),
             float(unit.kind == "list"),
-            float(unit.kind == "pair"),
             math.log(max(len(text), 10) / TYPICAL_CHARACTERS),
-            float(unit.first),
-            float(text.endswith((":", "："))),
             own / math.sqrt(max(len(text), 20) / TYPICAL_CHARACTERS),
             max((share * value for share, value in zip(shares, met, strict=True)), default=0.0),
             _sum(focus, met),
@@ -123,28 +145,36 @@ def _neighbours(units: Sequence[Unit], order: int) -> list[Unit]:
     return [other for other in (before, after) if other is not None]
 
 
-def _lowered(text: str) -> str:
-    """Lower case with the same offsets."""
-    lowered = text.lower()
-    return lowered if len(lowered) == len(text) else "".join(char.lower() if len(char.lower()) == 1 else char for char in text)
-
-
-def _places(asked: Asked, text: str) -> list[list[Place]]:
+def _places(asked: Asked, reading: Reading) -> list[list[Place]]:
     """For each term, where a text meets it and how well, by position."""
-    by_stem = stems(text) if any(term.stem for term in asked.terms) else {}
+    near: dict[Group, list[Place]] = {}
     result: list[list[Place]] = []
-    near: dict[object, list[Place]] = {}
     for term in asked.terms:
-        if term.stem is not None:
-            exact = [(place, 1.0) for place in by_stem.get(term.stem, ())]
-        else:
-            exact = [(match.start(), 1.0) for match in term.pattern.finditer(text)] if term.pattern is not None else []
-        for pattern in term.near:
-            if pattern not in near:
-                near[pattern] = [(match.start(), NEAR_SHARE) for match in pattern.finditer(text)]
-            exact += near[pattern]
-        result.append(sorted(exact))
+        found = [(place, 1.0) for place in _exact(term, reading)]
+        for group in term.near:
+            if group not in near:
+                near[group] = [(place, NEAR_SHARE) for place in _others(group, reading)]
+            found += near[group]
+        found.sort()
+        result.append(found)
     return result
+
+
+def _exact(term: Term, reading: Reading) -> Iterator[int]:
+    if term.is_stem:
+        return (reading.starts[place] for place in reading.by_stem.get(term.text, ()))
+    if term.pattern is not None:
+        return (match.start() for match in term.pattern.finditer(reading.text))
+    return find_korean(reading.text, term.text)
+
+
+def _others(group: Group, reading: Reading) -> Iterator[int]:
+    for form in group.korean:
+        yield from find_korean(reading.text, form)
+    for word in group.words:
+        yield from (reading.starts[place] for place in reading.by_stem.get(word, ()))
+    for phrase in group.phrases:
+        yield from find_stems(reading, phrase)
 
 
 def _best(places: Sequence[Place]) -> float:
@@ -159,13 +189,12 @@ def _within(places: Sequence[Place], start: int, end: int) -> float:
     for place, quality in places[first:]:
         if place >= end:
             break
-        if quality > best:
-            best = quality
+        best = max(best, quality)
     return best
 
 
 def _sum(shares: Sequence[float], values: Sequence[float]) -> float:
-    return sum(share * value for share, value in zip(shares, values, strict=True))
+    return math.fsum(share * value for share, value in zip(shares, values, strict=True))
 
 
 def _more(shares: Sequence[float], values: Sequence[float], *already: Sequence[float]) -> float:

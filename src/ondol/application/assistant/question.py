@@ -6,30 +6,39 @@ import re
 import threading
 import unicodedata
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ondol.application.assistant.figures import Wanted, kinds_wanted, wants_verdict
-from ondol.application.assistant.lexicon import LIGHT_NOUNS, LIGHT_WORDS, korean_noun, synonym_groups
+from ondol.application.assistant.lexicon import LIGHT_NOUNS, LIGHT_WORDS, Group, search_words, synonym_groups
+from ondol.application.assistant.words import HANGUL, Reading, find_korean, find_stems, lower, read, stem_word
+from ondol.application.knowledge.index import query_words
+from ondol.application.knowledge.index.analyser import weight_of
 from ondol.application.knowledge.index.stopwords import STOPWORDS
 from ondol.application.knowledge.language import detect_language
+from ondol.application.prompts.templates_store import Language
 
 if TYPE_CHECKING:
     from mecab import MeCab
-    from Stemmer import Stemmer
 
 TERMS_MAX = 64
 """A longer question is understood by its first words."""
 
 QUESTION_CHARACTERS_MAX = 2_000
+"""And by so much of its text."""
 
 LIGHT_SHARE = 0.25
 VERB_SHARE = 0.5
 NUMBER_SHARE = 0.3
+"""What such words weigh beside a noun of the same frequency: a customer's own figure is seldom in the documents."""
 
-_HANGUL = re.compile("[가-힣]")
-_TOKEN = re.compile(r"[a-z0-9]+(?:[._/@:+'’-]+[a-z0-9]+)*(?:\+\+|#)?|[가-힣]+", re.IGNORECASE)
+SEARCH_LIGHT_WEIGHT = 0.3
+SEARCH_OTHER_WEIGHT = 0.7
+"""What other words for the same thing weigh together in a search; n of them share it by the square root of n."""
+
+_TOKEN = re.compile(r"[a-z0-9]+(?:[._/@:+'’-]+[a-z0-9]+)*(?:\+\+|#)?")
 _IDENTIFIER = re.compile(r"[._/@:+#]|\d")
+_SENTENCE_END = re.compile(r"[.!?]+(?:\s|\Z)|\Z")
 _threads = threading.local()
 
 
@@ -38,27 +47,31 @@ class Term:
     """A word of a question.
 
     Attributes:
+        text: as it is looked for: an English stem, a Korean noun, the stem of a verb, a number or a code.
         weight: its inverse document frequency, less for words that say little about the topic.
-        stem: the English stem that it is met by, if it is an English word.
-        pattern: what meets it in text in lower case, if it is not.
-        near: patterns of words that may stand for it.
-        strict: a name, number or code, for which nothing else may stand.
+        pattern: what meets it, if neither its stem nor its letters do.
+        near: groups of words that may stand for it.
+        focus: how near it stands to what is asked, in [0, 1].
     """
 
     text: str
     weight: float
-    stem: str | None
-    pattern: re.Pattern[str] | None
-    near: tuple[re.Pattern[str], ...]
-    strict: bool
+    is_stem: bool = False
+    pattern: re.Pattern[str] | None = None
+    near: tuple[Group, ...] = ()
     focus: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A question as far as it is understood."""
+    """A question as far as it is understood.
 
-    language: str
+    Attributes:
+        wanted: what kinds of things it asks for.
+        verdict: whether it can be answered by yes or no.
+    """
+
+    language: Language
     terms: tuple[Term, ...]
     wanted: Wanted
     verdict: bool
@@ -73,114 +86,131 @@ def understand(question: str, weights: Mapping[str, float]) -> Asked:
     """Take a question apart.
 
     Args:
-        weights: weight of each term of the question that the search found or looked for.
+        weights: inverse document frequency of each term of the question, as the search knows them.
     """
     normal = unicodedata.normalize("NFKC", question[:QUESTION_CHARACTERS_MAX])
-    lowered = normal.lower()
-    spans: list[tuple[int, int, Term]] = []
-    stemmer = _stemmer()
-    for match in _TOKEN.finditer(lowered):
-        if not _HANGUL.match(match[0]):
-            spans += [(match.start() + start, match.start() + end, term) for start, end, term in _latin(match[0], weights, stemmer)]
-    if _HANGUL.search(lowered):
-        spans += _korean(lowered, weights)
-    near = _near(lowered)
+    reading = read(normal)
+    spans = list(_latin_terms(reading.text, weights))
+    if HANGUL.search(reading.text):
+        spans += _korean_terms(reading.text, weights)
+    near = list(_near(reading))
     terms: dict[str, Term] = {}
     for start, end, term in sorted(spans, key=lambda span: span[0])[:TERMS_MAX]:
-        patterns = () if term.strict else tuple(pattern for begin, stop, pattern in near if begin < end and start < stop)
-        if term.text not in terms:
-            terms[term.text] = Term(term.text, term.weight, term.stem, term.pattern, patterns, term.strict, _focus(normal, start))
+        if term.text in terms:
+            continue
+        groups = tuple(dict.fromkeys(group for begin, stop, group in near if begin < end and start < stop))
+        exact = term.pattern is not None and not HANGUL.search(term.text)  # a number or code, for which nothing else stands
+        terms[term.text] = replace(term, near=() if exact else groups, focus=_focus(normal, start))
     return Asked(detect_language(question), tuple(terms.values()), kinds_wanted(normal), wants_verdict(normal))
 
 
+def search_terms(question: str) -> dict[str, float]:
+    """What to search for: the terms of a question and other words for the same things, with their weights.
+
+    English words that say little count less, and Korean ones too; other words are of the question's own language.
+    """
+    own = query_words(question)
+    light = LIGHT_WORDS | LIGHT_NOUNS
+    terms = {word: weight_of(word) * (SEARCH_LIGHT_WEIGHT if word in light else 1.0) for word in own}
+    language = detect_language(question)
+    reading = read(unicodedata.normalize("NFKC", question[:QUESTION_CHARACTERS_MAX]))
+    others: dict[str, float] = {}
+    for group in dict.fromkeys(group for _, _, group in _near(reading)):
+        korean, english = search_words()[group]
+        words = (korean if language == "ko" else english) - terms.keys()
+        for word in sorted(words):
+            others[word] = max(others.get(word, 0.0), SEARCH_OTHER_WEIGHT / len(words) ** 0.5)
+    return terms | others
+
+
 def _focus(question: str, place: int) -> float:
-    """How near a word is to what is asked: the sentence with the question mark, and in Korean the end of it."""
+    """Words of the sentence with the question mark, and in Korean those at its end, are nearer to what is asked."""
     begin = 0
     sentences = []
-    for match in re.finditer(r"[.!?]+(?:\s|\Z)|\Z", question):
+    for match in _SENTENCE_END.finditer(question):
         if match.end() > begin:
             sentences.append((begin, match.end(), "?" in match[0]))
             begin = match.end()
-    asking = [sentence for sentence in sentences if sentence[2]] or sentences[-1:]
-    for start, end, _ in asking:
+    for start, end, _ in [sentence for sentence in sentences if sentence[2]] or sentences[-1:]:
         if start <= place < end:
-            return 0.5 + 0.5 * (place - start) / (end - start) if _HANGUL.search(question) else 1.0
+            return 0.5 + 0.5 * (place - start) / (end - start) if HANGUL.search(question) else 1.0
     return 0.0
 
 
-def stems(text: str) -> dict[str, list[int]]:
-    """The English stems of a text in lower case with their places."""
-    places: dict[str, list[int]] = {}
-    words = list(re.finditer(r"[a-z]+", text))
-    for match, stem in zip(words, _stemmer().stemWords([match[0] for match in words]), strict=True):
-        places.setdefault(stem, []).append(match.start())
-    return places
-
-
-def _latin(token: str, weights: Mapping[str, float], stemmer: Stemmer) -> Iterator[tuple[int, int, Term]]:
-    if _IDENTIFIER.search(token):
-        share = NUMBER_SHARE if token.isdigit() else 1.0
-        weight = max((weights.get(part, 0.0) for part in (token, token.replace(",", ""))), default=0.0) or _typical(weights)
-        pattern = re.compile(rf"(?<![a-z0-9]){re.escape(token)}(?![a-z0-9]|[.,]\d)")
-        yield 0, len(token), Term(token, weight * share, None, pattern, (), not token.isdigit())
-        return
-    for match in re.finditer(r"[a-z]+", re.sub(r"['’][a-z]+\Z", lambda found: " " * len(found[0]), token)):
-        word, stem = match[0], stemmer.stemWord(match[0])
-        if stem in STOPWORDS or word in STOPWORDS or len(word) == 1:
+def _latin_terms(text: str, weights: Mapping[str, float]) -> Iterator[tuple[int, int, Term]]:
+    for token in _TOKEN.finditer(text):
+        if _IDENTIFIER.search(token[0]):
+            pattern = re.compile(rf"(?<![a-z0-9]){re.escape(token[0])}(?![a-z0-9]|[.,]\d)")
+            weight = weights.get(token[0], 0.0) or _typical(weights)
+            yield token.start(), token.end(), Term(token[0], weight * (NUMBER_SHARE if token[0].isdigit() else 1.0), pattern=pattern)
             continue
-        share = LIGHT_SHARE if word in LIGHT_WORDS else 1.0
-        yield match.start(), match.end(), Term(stem, weights.get(stem, _typical(weights)) * share, stem, None, (), False)
+        plain = re.sub(r"['’][a-z]+\Z", "", token[0])
+        for match in re.finditer(r"[a-z]+", plain):
+            word, stem = match[0], stem_word(match[0])
+            if stem in STOPWORDS or word in STOPWORDS or len(word) == 1:
+                continue
+            weight = weights.get(stem, _typical(weights)) * (LIGHT_SHARE if word in LIGHT_WORDS else 1.0)
+            yield token.start() + match.start(), token.start() + match.end(), Term(stem, weight, is_stem=True)
 
 
-def _korean(text: str, weights: Mapping[str, float]) -> Iterator[tuple[int, int, Term]]:
+def _korean_terms(text: str, weights: Mapping[str, float]) -> Iterator[tuple[int, int, Term]]:
     position = 0
     for morpheme in _tagger().parse(text.replace("\0", " ")):
         start = text.find(morpheme.surface, position)
         if start < 0:
             continue
         position = start + len(morpheme.surface)
-        tag = morpheme.feature.pos.split("+")[0]
-        if not _HANGUL.search(morpheme.surface):
-            continue
-        parts = [part.partition("/")[0] for part in (morpheme.feature.expression or "").split("+")] if morpheme.feature.type else []
-        term = _korean_term(morpheme.surface, tag, parts, weights)
-        if term is not None:
-            yield start, position, term
+        if HANGUL.search(morpheme.surface):
+            feature = morpheme.feature
+            parts = [part.partition("/")[0] for part in (feature.expression or "").split("+")] if feature.type else []
+            term = _korean_term(morpheme.surface, feature.pos.split("+")[0], parts, weights)
+            if term is not None:
+                yield start, position, term
 
 
 def _korean_term(surface: str, tag: str, parts: list[str], weights: Mapping[str, float]) -> Term | None:
+    """A noun, verb or adverb; nothing for particles and endings. Tags are those of the Sejong corpus."""
     if tag.startswith(("NNG", "NNP", "XR")):
         if surface in STOPWORDS:
             return None
-        weight = max((weights.get(part, 0.0) for part in [surface, *parts]), default=0.0) or _typical(weights)
-        share = LIGHT_SHARE if surface in LIGHT_NOUNS or len(surface) == 1 else 1.0
-        return Term(surface, weight * share, None, re.compile(korean_noun(surface)), (), False)
+        weight = max((weights.get(part, 0.0) for part in (surface, *parts)), default=0.0) or _typical(weights)
+        return Term(surface, weight * (LIGHT_SHARE if surface in LIGHT_NOUNS or len(surface) == 1 else 1.0))
     if tag.startswith(("VV", "VA")):
         stem = parts[0] if parts else surface
-        if stem in STOPWORDS or not stem:
+        if not stem or stem in STOPWORDS:
             return None
         weight = weights.get(stem, _typical(weights)) * (VERB_SHARE if len(stem) > 1 else LIGHT_SHARE)
-        return Term(stem, weight, None, re.compile(_verb(stem)), (), False)
+        return Term(stem, weight, pattern=re.compile(_verb(stem)))
     if tag.startswith(("MAG", "NNB", "NR")) and surface not in STOPWORDS and len(surface) > 1:
-        return Term(surface, weights.get(surface, 0.0) * LIGHT_SHARE, None, re.compile(re.escape(surface)), (), False)
+        return Term(surface, weights.get(surface, 0.0) * LIGHT_SHARE)
     return None
 
 
 def _verb(stem: str) -> str:
-    """A verb in any of its forms: endings change the vowel and final of the stem's last syllable, so only its first consonant must agree."""
-    initial = (ord(stem[-1]) - 0xAC00) // 588 if "가" <= stem[-1] <= "힣" else None
-    if initial is None:
+    """A verb in any of its forms: endings change the vowel and the final of the stem's last syllable, its first consonant stays."""
+    if not "가" <= stem[-1] <= "힣":
         return re.escape(stem)
-    first, last = chr(0xAC00 + initial * 588), chr(0xAC00 + initial * 588 + 587)
+    place = ord(stem[-1]) - ord("가")
     if len(stem) > 1:
-        return rf"{re.escape(stem[:-1])}[{first}-{last}]"
-    vowel = (ord(stem) - 0xAC00) % 588 // 28
-    begin = 0xAC00 + initial * 588 + vowel * 28
-    return rf"(?<![가-힣])[{chr(begin)}-{chr(begin + 27)}](?=[가-힣])"
+        first = ord("가") + place // 588 * 588
+        return rf"{re.escape(stem[:-1])}[{chr(first)}-{chr(first + 587)}]"
+    first = ord("가") + place // 28 * 28
+    return rf"(?<![가-힣])[{chr(first)}-{chr(first + 27)}](?=[가-힣])"
 
 
-def _near(text: str) -> list[tuple[int, int, re.Pattern[str]]]:
-    return [(match.start(), match.end(), group) for group in synonym_groups() for match in group.finditer(text)]
+def _near(reading: Reading) -> Iterator[tuple[int, int, Group]]:
+    """Where the words of each group stand in a question."""
+    korean = HANGUL.search(reading.text) is not None
+    for group in synonym_groups():
+        if korean:
+            for form in group.korean:
+                yield from ((place, place + len(form), group) for place in find_korean(reading.text, form))
+        for word in group.words:
+            yield from ((reading.starts[place], reading.starts[place] + 1, group) for place in reading.by_stem.get(word, ()))
+        for phrase in group.phrases:
+            for place in find_stems(reading, phrase):
+                last = reading.starts.index(place) + len(phrase) - 1
+                yield place, reading.starts[last] + 1, group
 
 
 def _typical(weights: Mapping[str, float]) -> float:
@@ -190,18 +220,10 @@ def _typical(weights: Mapping[str, float]) -> float:
 
 
 def _tagger() -> MeCab:
+    """This thread's tagger."""
     tagger: MeCab | None = getattr(_threads, "tagger", None)
     if tagger is None:
         from mecab import MeCab
 
         tagger = _threads.tagger = MeCab()
     return tagger
-
-
-def _stemmer() -> Stemmer:
-    stemmer: Stemmer | None = getattr(_threads, "stemmer", None)
-    if stemmer is None:
-        from Stemmer import Stemmer
-
-        stemmer = _threads.stemmer = Stemmer("english")
-    return stemmer

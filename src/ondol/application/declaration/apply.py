@@ -159,9 +159,7 @@ async def _bases(room: DeclarationRoom, connection: Connection, tenant: Tenant, 
             changes.append(Change(tenant.slug, "base", name, "created"))
 
 
-async def _assistants(
-    room: DeclarationRoom, connection: Connection, tenant: Tenant, entries: list[AssistantEntry], changes: list[Change]
-) -> None:
+async def _assistants(room: DeclarationRoom, connection: Connection, tenant: Tenant, entries: list[AssistantEntry], changes: list[Change]) -> None:
     known = {item.name: item for item in await list_assistants(connection)}
     for entry in entries:
         base = await knowledge.find_base(connection, entry.base)

@@ -1,4 +1,6 @@
-"""The form of a declaration, version 1. Unknown keys are refused with the nearest known one."""
+"""The form of a declaration, version 1. An entry says all of its thing: an absent field has its default. Unknown keys are refused with the nearest
+known one.
+"""
 
 from __future__ import annotations
 

@@ -114,7 +114,14 @@ Progress = Callable[[int, int], None]
 
 
 async def ingest_folder(
-    room: Knowledge, tenant_id: uuid.UUID, base_name: str, folder: Path, options: IngestOptions, progress: Progress, *, actor_id: uuid.UUID | None = None
+    room: Knowledge,
+    tenant_id: uuid.UUID,
+    base_name: str,
+    folder: Path,
+    options: IngestOptions,
+    progress: Progress,
+    *,
+    actor_id: uuid.UUID | None = None,
 ) -> IngestReport:
     """Bring a base to what a folder holds.
 
@@ -125,7 +132,7 @@ async def ingest_folder(
         UserError: when the folder is absent.
         Conflict: when somebody else is writing to the base now.
     """
-    if not folder.is_dir():
+    if not await asyncio.to_thread(folder.is_dir):
         raise UserError(f"{folder} is not a folder.", "Give the folder that holds the documents.")
     now = room.clock()
     async with room.database.tenant_tx(tenant_id) as connection:
@@ -151,7 +158,7 @@ class _Run:
     options: IngestOptions
     actor_id: uuid.UUID | None
     report: IngestReport
-    index_id: uuid.UUID = uuid.UUID(int=0)
+    index_id: uuid.UUID = field(default_factory=new_id)
 
     @property
     def _key(self) -> bytes:
@@ -240,9 +247,7 @@ class _Run:
         fresh = {item.key_hash: new_id() for item in batch if item.key_hash not in documents}
         documents |= fresh
         readable = [item for item in batch if item.source.name in audiences]
-        rows = await asyncio.to_thread(
-            lambda: [self._seal(item, documents[item.key_hash], audiences[item.source.name]) for item in readable]
-        )
+        rows = await asyncio.to_thread(lambda: [self._seal(item, documents[item.key_hash], audiences[item.source.name]) for item in readable])
         segments = await asyncio.to_thread(self._write_segments, readable, rows)
         async with self.room.database.tenant_tx(self.tenant_id) as connection:
             for key_hash, document_id in fresh.items():
@@ -330,9 +335,7 @@ class _Run:
                 self.report.changed += 1
         return retired
 
-    async def _write_lineage(
-        self, connection: Connection, rows: Sequence[store.VersionRow], segments: Sequence[SegmentInfo], now: datetime
-    ) -> None:
+    async def _write_lineage(self, connection: Connection, rows: Sequence[store.VersionRow], segments: Sequence[SegmentInfo], now: datetime) -> None:
         """Record where each version and segment came from, and that it happened."""
         documents = {row.document_id: NewArtefact(id=row.document_id, kind="document") for row in rows}
         versions = [NewArtefact(id=row.id, kind="document_version", address=row.content_address) for row in rows]

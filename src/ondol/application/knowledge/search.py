@@ -133,9 +133,7 @@ def _rank(
 ) -> tuple[tuple[Hit, ...], dict[str, float]]:
     words = query_words(question)
     readers = room.shelf.open(state.place, state.segment_ids)
-    ranking = rank(
-        room.shelf, readers, query_terms(words, room.tenant_key(tenant_id, "terms")), visible.audience_ids, state.masked, limit=limit
-    )
+    ranking = rank(room.shelf, readers, query_terms(words, room.tenant_key(tenant_id, "terms")), visible.audience_ids, state.masked, limit=limit)
     return ranking.hits, dict(zip(words, ranking.term_weights, strict=False))
 
 

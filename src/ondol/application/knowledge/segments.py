@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from ondol.application.knowledge import store
 from ondol.application.knowledge.rooms import Knowledge
+from ondol.core.canonical import Json
 from ondol.core.ids import new_id
 from ondol.infrastructure.ledger import Link, NewArtefact, add_artefacts, add_links, record
 from ondol.infrastructure.storage.lance import IndexPlace, merge_segments
@@ -48,7 +49,7 @@ async def merge_if_many(room: Knowledge, tenant_id: uuid.UUID, base_id: uuid.UUI
             await add_artefacts(connection, tenant_id, [NewArtefact(id=merged.segment_id, kind="index_segment")], now)
             await add_links(connection, tenant_id, [Link(merged.segment_id, segment_id, "derived_from") for segment_id in segments], now)
         await store.touch_base(connection, base_id)
-        body = {"base": base_id, "from": segments, "to": merged.segment_id if merged else None}
+        body: dict[str, Json] = {"base": base_id, "from": segments, "to": merged.segment_id if merged else None}
         await record(connection, tenant_id, kind="index.merged", actor_id=None, body=body, now=now)
     return True
 

@@ -136,9 +136,7 @@ async def list_bases(connection: Connection) -> list[BaseSummary]:
     ]
 
 
-async def start_index(
-    connection: Connection, tenant_id: uuid.UUID, base_id: uuid.UUID, index_id: uuid.UUID, analyser_id: str, now: datetime
-) -> None:
+async def start_index(connection: Connection, tenant_id: uuid.UUID, base_id: uuid.UUID, index_id: uuid.UUID, analyser_id: str, now: datetime) -> None:
     """Give a base a new, empty index version and point the base at it."""
     values = {"tenant_id": tenant_id, "id": index_id, "index_id": index_id, "base_id": base_id, "analyser_id": analyser_id, "now": now}
     await connection.execute(QUERIES["index_add"], values)
@@ -232,9 +230,7 @@ async def next_validity_change(connection: Connection, base_id: uuid.UUID, now: 
     return found["moment"] if found else None
 
 
-async def masked_versions(
-    connection: Connection, base_id: uuid.UUID, index_id: uuid.UUID, now: datetime
-) -> dict[uuid.UUID, frozenset[uuid.UUID]]:
+async def masked_versions(connection: Connection, base_id: uuid.UUID, index_id: uuid.UUID, now: datetime) -> dict[uuid.UUID, frozenset[uuid.UUID]]:
     """By segment: the document versions that may not be found now."""
     return _by_segment(await rows(connection, QUERIES["masked"], {"base_id": base_id, "index_id": index_id, "now": now}))
 

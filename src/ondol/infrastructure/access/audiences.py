@@ -42,12 +42,8 @@ async def audience_for(connection: Connection, tenant_id: uuid.UUID, rule: Acces
         assert known is not None  # noqa: S101 - the conflict above says that it exists, and audiences with documents are never removed
         return uuid.UUID(str(known["id"]))
     audience_id: uuid.UUID = added["id"]
-    await connection.execute(
-        _QUERIES["audience_groups_add"], {"tenant_id": tenant_id, "audience_id": audience_id, "group_ids": sorted(rule.groups)}
-    )
-    await connection.execute(
-        _QUERIES["audience_people_add"], {"tenant_id": tenant_id, "audience_id": audience_id, "person_ids": sorted(rule.people)}
-    )
+    await connection.execute(_QUERIES["audience_groups_add"], {"tenant_id": tenant_id, "audience_id": audience_id, "group_ids": sorted(rule.groups)})
+    await connection.execute(_QUERIES["audience_people_add"], {"tenant_id": tenant_id, "audience_id": audience_id, "person_ids": sorted(rule.people)})
     return audience_id
 
 
@@ -61,7 +57,9 @@ async def group_ids(connection: Connection, names: Iterable[str]) -> dict[str, u
     found = {str(row["name"]): row["id"] for row in await rows(connection, _QUERIES["groups_by_name"], {"names": wanted})}
     unknown = [name for name in wanted if name not in found]
     if unknown:
-        raise RequestError(f"There is no group called {', '.join(unknown)}.", "Make it with `ondol apply`, or correct the name.", code="unknown_group")
+        raise RequestError(
+            f"There is no group called {', '.join(unknown)}.", "Make it with `ondol apply`, or correct the name.", code="unknown_group"
+        )
     return found
 
 

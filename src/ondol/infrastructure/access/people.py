@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import psycopg
 
@@ -18,6 +19,7 @@ from ondol.core.errors import Conflict, KeyDestroyed, NotFound, RequestError
 from ondol.core.ids import new_id, new_person_id, new_tenant_id
 from ondol.infrastructure.access.audiences import group_ids
 from ondol.infrastructure.access.types import SECURITY_CLASSES, Person, PersonKind, Role, SecurityClass, Tenant, class_rank
+from ondol.infrastructure.ledger import record
 from ondol.infrastructure.storage.blobs import KeyOwner, KeyRing, open_bytes, seal_bytes
 from ondol.infrastructure.storage.postgres import Connection, Database, load_queries, one, rows
 
@@ -48,11 +50,12 @@ async def create_tenant(
 
     Raises:
         Conflict: when the slug is taken.
-        RequestError: when the slug is not lower-case letters, digits and single hyphens, or the name is empty or too long.
+        RequestError: when the slug is not lower-case letters, digits and single hyphens, or the name or time zone cannot be.
     """
     if not _SLUG.fullmatch(slug):
         raise RequestError(f"{slug!r} cannot name a tenant.", "Use lower-case letters, digits and single hyphens.", code="bad_slug")
     _check_name(name)
+    _check_time_zone(time_zone)
     tenant = Tenant(new_tenant_id(), slug, name, time_zone, currency)
     keyring.create(KeyOwner(tenant.id, "tenant", tenant.id))
     values = {"id": tenant.id, "slug": slug, "name": name, "time_zone": time_zone, "currency": currency, "now": now}
@@ -97,10 +100,18 @@ async def change_tenant(connection: Connection, *, name: str, time_zone: str, cu
     """Change the name, the time zone and the currency of the transaction's tenant.
 
     Raises:
-        RequestError: when the name is empty or too long.
+        RequestError: when the name is empty or too long, or the time zone is unknown.
     """
     _check_name(name)
+    _check_time_zone(time_zone)
     await connection.execute(_QUERIES["tenant_change"], {"name": name, "time_zone": time_zone, "currency": currency})
+
+
+def _check_time_zone(time_zone: str) -> None:
+    try:
+        ZoneInfo(time_zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise RequestError(f"There is no time zone {time_zone!r}.", "Use a name such as Asia/Seoul or UTC.", code="bad_time_zone") from None
 
 
 def _check_name(name: str) -> None:
@@ -181,11 +192,18 @@ async def set_groups(connection: Connection, tenant_id: uuid.UUID, person_id: uu
     await connection.execute(_QUERIES["group_people_add"], values)
 
 
+async def set_disabled(connection: Connection, person: Person, *, disabled: bool, now: datetime) -> None:
+    """Shut a person out, so that their keys and sessions stop working, or let them in again."""
+    await connection.execute(_QUERIES["person_set_disabled"], {"id": person.id, "disabled_at": now if disabled else None})
+    kind = "person.disabled" if disabled else "person.enabled"
+    await record(connection, person.tenant_id, kind=kind, actor_id=None, body={"person": person.id}, now=now)
+
+
 async def ensure_group(connection: Connection, tenant_id: uuid.UUID, name: str, now: datetime) -> uuid.UUID:
     """The group of a name, made if absent.
 
     Raises:
-        RequestError: when the name is empty or too long.
+        RequestError: when the name is empty or too long, or the time zone is unknown.
     """
     _check_name(name)
     await connection.execute(_QUERIES["group_add"], {"tenant_id": tenant_id, "id": new_id(), "name": name, "now": now})

@@ -199,11 +199,6 @@ where given.code_hash = %(code_hash)s::bytea and given.used_at is null and given
     and c.tenant_id = given.tenant_id and c.person_id = given.person_id and c.used_at is null
 returning c.tenant_id, c.id, c.person_id;
 
--- name: one_time_pending
--- Whether a person still has an unused code, which means that nobody has signed in as them yet.
-select count(*) as pending from one_time_codes
-where person_id = %(person_id)s::uuid and used_at is null and expires_at > %(now)s::timestamptz;
-
 -- name: failure_add
 -- Count a sign-in against the account and the address before its password is looked at.
 -- door: system

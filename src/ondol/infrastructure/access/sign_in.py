@@ -76,9 +76,7 @@ async def sign_in(room: SignIn, organisation: str, login: str, password: str, cl
         return await open_session(connection, room.settings, tenant_id, account["id"], now)
 
 
-async def open_session(
-    connection: Connection, settings: SignInSettings, tenant_id: uuid.UUID, person_id: uuid.UUID, now: datetime
-) -> str:
+async def open_session(connection: Connection, settings: SignInSettings, tenant_id: uuid.UUID, person_id: uuid.UUID, now: datetime) -> str:
     """A fresh session's token."""
     token = secrets.new_token()
     session_id = new_id()

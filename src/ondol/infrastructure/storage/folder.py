@@ -166,7 +166,9 @@ def as_folder_error(error: OSError, place: Path) -> DataFolderError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return DataFolderError(f"The disk that holds {place} is full.", "Free some space and start again; nothing is lost.")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return DataFolderError(f"{error.filename or place} may not be written: {error.strerror}.", "Set ONDOL_DATA_DIR to a folder that you may write to.")
+        return DataFolderError(
+            f"{error.filename or place} may not be written: {error.strerror}.", "Set ONDOL_DATA_DIR to a folder that you may write to."
+        )
     if error.errno in (errno.ENOTDIR, errno.EEXIST):
         return DataFolderError(f"{place} is not a folder.", "Set ONDOL_DATA_DIR to a folder.")
     return DataFolderError(f"{error.filename or place}: {error.strerror}.", "Look at the disk and the folder's permissions.")

@@ -46,9 +46,7 @@ class Index:
     shelf: SegmentShelf
     segment_ids: list[UUID]
 
-    def search(
-        self, query: list[str], visible: frozenset[UUID], retired: dict[UUID, frozenset[UUID]] | None = None, limit: int = 50
-    ) -> list[Hit]:
+    def search(self, query: list[str], visible: frozenset[UUID], retired: dict[UUID, frozenset[UUID]] | None = None, limit: int = 50) -> list[Hit]:
         segments = self.shelf.open(self.place, self.segment_ids)
         return search(self.shelf, segments, weighted(query), visible, retired or {}, limit=limit, bm25=BM25)
 
@@ -77,9 +75,7 @@ def comparable(hits: list[Hit]) -> list[Hit]:
     return [dataclasses.replace(hit, segment_id=UUID(int=0), ordinal=0) for hit in hits]
 
 
-def naive(
-    documents: list[IndexedDocument], query: list[str], visible: frozenset[UUID]
-) -> list[tuple[UUID, int, float, tuple[int, ...], float]]:
+def naive(documents: list[IndexedDocument], query: list[str], visible: frozenset[UUID]) -> list[tuple[UUID, int, float, tuple[int, ...], float]]:
     """The formula in plain Python, one passage at a time."""
     seen = [(document.document_version_id, p) for document in documents for p in document.passages if p.audience_id in visible]
     if not seen:
@@ -125,9 +121,7 @@ def test_what_the_caller_may_not_read_changes_nothing(
     root: LanceRoot, corpus: list[list[tuple[UUID, list[str]]]], query: list[str], visible: frozenset[UUID], passages_max: int
 ) -> None:
     documents = documents_of(corpus)
-    readable = [
-        IndexedDocument(document.document_version_id, [p for p in document.passages if p.audience_id in visible]) for document in documents
-    ]
+    readable = [IndexedDocument(document.document_version_id, [p for p in document.passages if p.audience_id in visible]) for document in documents]
     with_secrets = index_of(root, documents, passages_max).search(query, visible)
     without_secrets = index_of(root, readable, passages_max).search(query, visible)
     assert comparable(with_secrets) == comparable(without_secrets)
@@ -156,8 +150,7 @@ def test_it_does_not_matter_how_documents_are_spread_and_what_was_retired_or_mer
 
 def test_ties_are_broken_by_document_and_passage_even_beyond_the_limit(root: LanceRoot) -> None:
     documents = [
-        IndexedDocument(UUID(int=number), [IndexedPassage(ordinal, 0, 1, AUDIENCES[0], ["a"]) for ordinal in (1, 0)])
-        for number in (9, 3, 256, 1)
+        IndexedDocument(UUID(int=number), [IndexedPassage(ordinal, 0, 1, AUDIENCES[0], ["a"]) for ordinal in (1, 0)]) for number in (9, 3, 256, 1)
     ]
     for passages_max in (2, 4, 100):
         hits = index_of(root, documents, passages_max).search(["a"], frozenset(AUDIENCES), limit=5)

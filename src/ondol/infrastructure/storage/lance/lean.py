@@ -1,9 +1,9 @@
 """Import LanceDB without the client of its remote catalogue.
 
 `import lancedb` also imports `lance_namespace`, whose generated client builds some hundred pydantic models: half of the import's 1.6 s and a
-fifth of its memory, in each process, for a REST catalogue that is never used here. So while LanceDB is imported the two packages are stood in
-for by empty modules; afterwards they are forgotten, and whoever imports them later gets the real ones. Where LanceDB turns out to need them, it is imported
-plainly.
+fifth of its memory, in each process, for a REST catalogue that is never used here. So while LanceDB is imported the two packages are stood
+in for by empty modules; afterwards they are forgotten, and whoever imports them later gets the real ones. Where LanceDB turns out to need
+them, it is imported plainly.
 """
 
 from __future__ import annotations

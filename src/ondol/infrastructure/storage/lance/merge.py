@@ -68,9 +68,7 @@ def _kept(reader: SegmentReader, retired: AbstractSet[UUID]) -> NDArray[numpy.bo
     return reader.select(frozenset(reader.audiences), retired).mask
 
 
-def _merged_passages(
-    readers: Sequence[SegmentReader], kept: Sequence[NDArray[numpy.bool_]]
-) -> tuple[PassageColumns, list[NDArray[numpy.int64]]]:
+def _merged_passages(readers: Sequence[SegmentReader], kept: Sequence[NDArray[numpy.bool_]]) -> tuple[PassageColumns, list[NDArray[numpy.int64]]]:
     """The passages in their new order, and for each source the new ordinal of each of its passages (-1: left out)."""
     parts = [reader.columns().take(mask) for reader, mask in zip(readers, kept, strict=True)]
     passages = PassageColumns.concatenated(parts)
@@ -87,16 +85,12 @@ def _merged_passages(
     return passages.take(order), ordinals
 
 
-def _merged_postings(
-    readers: Sequence[SegmentReader], ordinals: Sequence[NDArray[numpy.int64]], slice_postings_max: int
-) -> Iterator[PostingColumns]:
+def _merged_postings(readers: Sequence[SegmentReader], ordinals: Sequence[NDArray[numpy.int64]], slice_postings_max: int) -> Iterator[PostingColumns]:
     bounds = _term_bounds(readers, slice_postings_max)
     starts = [0] * len(readers)
     for bound in bounds:
         ends = [len(reader.terms) if bound is None else int(numpy.searchsorted(reader.terms, bound)) for reader in readers]
-        columns = [
-            _read_slice(reader, start, end, mapped) for reader, start, end, mapped in zip(readers, starts, ends, ordinals, strict=True)
-        ]
+        columns = [_read_slice(reader, start, end, mapped) for reader, start, end, mapped in zip(readers, starts, ends, ordinals, strict=True)]
         yield _sorted_slice(columns)
         starts = ends
 

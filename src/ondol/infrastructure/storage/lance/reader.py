@@ -33,9 +33,7 @@ SELECTIONS_MAX = 4
 POSTINGS_OVERHEAD_BYTES = 400
 """What Python and NumPy need for two small arrays and their place in a cache (measured with tracemalloc: 360 to 410)."""
 
-NO_POSTINGS = PostingColumns(
-    numpy.zeros(0, numpy.int64), numpy.zeros(1, numpy.int64), numpy.zeros(0, numpy.uint32), numpy.zeros(0, numpy.uint16)
-)
+NO_POSTINGS = PostingColumns(numpy.zeros(0, numpy.int64), numpy.zeros(1, numpy.int64), numpy.zeros(0, numpy.uint32), numpy.zeros(0, numpy.uint16))
 
 PostingCache = ByteBoundedCache["tuple[UUID, int]", "Postings"]
 
@@ -224,9 +222,7 @@ class SegmentReader:
             lookup.lists[row] = postings
 
 
-def open_segment(
-    root: LanceRoot, place: IndexPlace, segment_id: UUID, *, resident_postings_max: int = RESIDENT_POSTINGS_MAX
-) -> SegmentReader:
+def open_segment(root: LanceRoot, place: IndexPlace, segment_id: UUID, *, resident_postings_max: int = RESIDENT_POSTINGS_MAX) -> SegmentReader:
     """Reads the passages and the directory of terms into memory.
 
     Args:

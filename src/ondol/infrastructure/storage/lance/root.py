@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from uuid import UUID
 
 from ondol.core.ids import unix_ms_of
-from ondol.infrastructure.storage.lance.lean import import_lancedb
 from ondol.infrastructure.storage.lance.errors import SegmentError, SegmentGone, SegmentUnreadable
+from ondol.infrastructure.storage.lance.lean import import_lancedb
 
 if TYPE_CHECKING:
     import pyarrow

@@ -89,9 +89,7 @@ class SegmentInfo:
     document_version_ids: tuple[UUID, ...]
 
 
-def write_segment(
-    root: LanceRoot, place: IndexPlace, segment_id: UUID, passages: PassageColumns, postings: Iterable[PostingColumns]
-) -> SegmentInfo:
+def write_segment(root: LanceRoot, place: IndexPlace, segment_id: UUID, passages: PassageColumns, postings: Iterable[PostingColumns]) -> SegmentInfo:
     """Writes both tables; the folder is complete and on disk when this returns.
 
     Args:

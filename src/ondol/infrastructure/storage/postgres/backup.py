@@ -87,7 +87,11 @@ def _holds_tenants(owner: psycopg.Connection[Any]) -> bool:
 def _run(program: str, address: str, options: list[str]) -> None:
     parts = conninfo_to_dict(address)
     environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "PGPASSWORD": str(parts.pop("password", ""))}
-    places = [f"--{option}={parts[name]}" for name, option in (("host", "host"), ("port", "port"), ("user", "username"), ("dbname", "dbname")) if name in parts]
+    places = [
+        f"--{option}={parts[name]}"
+        for name, option in (("host", "host"), ("port", "port"), ("user", "username"), ("dbname", "dbname"))
+        if name in parts
+    ]
     done = subprocess.run(
         [_program(program, address), *places, "--no-password", *options],
         env=environment, capture_output=True, text=True, timeout=SECONDS_MAX, check=False,

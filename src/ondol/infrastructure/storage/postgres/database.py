@@ -19,7 +19,7 @@ from ondol.core.errors import OndolError
 Connection = psycopg.AsyncConnection[DictRow]
 
 CONNECT_TIMEOUT_S = 10
-IDLE_CLOSE_S = 300.0
+IDLE_CLOSE_S = 60.0
 
 
 class DatabaseAway(OndolError):
@@ -120,7 +120,12 @@ class Database:
                     check=AsyncConnectionPool.check_connection,
                     open=False,
                 )
-                await pool.open()
+                try:
+                    # Waiting here keeps the pool at one connection: a borrower that comes before the first one is made would cause a second.
+                    await pool.open(wait=True, timeout=CONNECT_TIMEOUT_S)
+                except PoolTimeout as error:
+                    await pool.close()
+                    raise _away() from error
                 self._pools[address] = pool
             return self._pools[address]
 

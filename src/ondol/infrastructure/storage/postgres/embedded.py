@@ -387,7 +387,7 @@ def read_or_create_secret(path: Path) -> str:
             except FileExistsError:
                 pass
             finally:
-                os.unlink(fresh.name)
+                Path(fresh.name).unlink()
         return path.read_text().strip()
     except OSError as error:
         raise DataFolderError(f"{path} cannot be read or made: {error.strerror}.", _hint_for(str(error))) from error

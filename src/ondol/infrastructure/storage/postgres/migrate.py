@@ -107,7 +107,7 @@ def _connect(owner_address: str) -> psycopg.Connection[tuple[object, ...]]:
 
 
 def _literal(text: str) -> LiteralString:
-    return cast("LiteralString", text)
+    return text
 
 
 def _recorded(owner: psycopg.Connection[tuple[object, ...]]) -> dict[int, tuple[str, str]]:
@@ -127,7 +127,9 @@ def _refuse_foreign(done: dict[int, tuple[str, str]], known: list[Migration]) ->
     by_number = {migration.number: migration for migration in known}
     for number, (name, checksum) in sorted(done.items()):
         if number not in by_number:
-            raise DataFolderError(f"The database has migration {name}, which this version does not know.", "Run the newer version of Ondol that made it.")
+            raise DataFolderError(
+                f"The database has migration {name}, which this version does not know.", "Run the newer version of Ondol that made it."
+            )
         if by_number[number].checksum != checksum:
             raise DataFolderError(f"Migration {name} has run here in another form.", "Restore the released file; migrations are never edited.")
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
-from typing import Literal, LiteralString, cast
+from typing import Literal, LiteralString
 
 Door = Literal["tenant", "system"]
 
@@ -66,7 +66,7 @@ def parse_queries(text: str) -> dict[str, Query]:
 
 
 def _literal(sql: str) -> LiteralString:
-    return cast("LiteralString", sql)
+    return sql
 
 
 def load_queries(package: str) -> Mapping[str, LiteralString]:

@@ -59,7 +59,9 @@ def ensure_roles(owner: psycopg.Connection[tuple[object, ...]], addresses: Datab
             known = owner.execute("select rolsuper or rolbypassrls from pg_roles where rolname = %s", (role,)).fetchone()
             if known and known[0]:
                 raise SettingsError(f"The role {role} passes row-level security.", f"alter role {role} nosuperuser nobypassrls")
-            statement = "alter role {} login password {}" if known else "create role {} login nosuperuser nocreatedb nocreaterole nobypassrls password {}"
+            statement = (
+                "alter role {} login password {}" if known else "create role {} login nosuperuser nocreatedb nocreaterole nobypassrls password {}"
+            )
             owner.execute(sql.SQL(statement).format(sql.Identifier(role), sql.Literal(str(conninfo_to_dict(address)["password"]))))
     except psycopg.errors.InsufficientPrivilege as error:
         raise SettingsError("The role of database.url may not create roles.", "alter role <owner> createrole") from error
