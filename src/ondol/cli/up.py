@@ -36,26 +36,26 @@ def command(context: click.Context, host: str | None, port: int | None, workers:
     """Start Postgres, HTTP workers and the job worker; stop all of it on Ctrl-C."""
     settings = settings_of(context, http__host=host, http__port=port, http__workers=workers, demo=demo)
     started = time.monotonic()
-    # Stores are imported by name here: this process stays small, the workers hold the heavy parts.
-    from ondol.wiring.stores import Stores
-
     with stop_signals():
         children: list[Child] = []
-        stores: Stores | None = None
+        stores: Any = None
         made: dict[str, Any] | None = None
         port_bound = settings.http.port
         try:
             folder = open_folder(settings.data_dir)
-            stores = Stores(settings, folder)
-            if not stores.acquire():
-                raise DataFolderError(
-                    f"The data folder {folder.root} is in use by process {stores.holder()}.", "Stop that one first, or set ONDOL_DATA_DIR."
-                )
             listener = listen(settings.http)
             port_bound = listener.getsockname()[1]
             children = _children(context, settings, listener)
             for child in children:
                 child.start()
+            # Imported only now, so that the workers import their heavy parts at the same time.
+            from ondol.wiring.stores import Stores
+
+            stores = Stores(settings, folder)
+            if not stores.acquire():
+                raise DataFolderError(
+                    f"The data folder {folder.root} is in use by process {stores.holder()}.", "Stop that one first, or set ONDOL_DATA_DIR."
+                )
             say(f"Ondol {__version__}  ·  data in {folder.root}")
             _prepare(stores)
             for child in children:

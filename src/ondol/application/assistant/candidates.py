@@ -1,4 +1,4 @@
-"""A passage taken apart into what may be quoted: sentences, table rows, list items and short lists, each with what stands around it."""
+"""A passage taken apart into what may be quoted: sentences, list items, table rows and short lists, each with what stands around it."""
 
 from __future__ import annotations
 
@@ -11,59 +11,75 @@ from ondol.application.knowledge.search import Evidence
 from ondol.application.knowledge.sentences import split_sentences
 
 UnitKind: TypeAlias = Literal["sentence", "item", "row", "list"]
+Span: TypeAlias = tuple[int, int]
 
+UNITS_MAX = 80
+"""A passage with more sentences is read up to here."""
 UNIT_CHARACTERS_MAX = 600
+"""Nothing longer is quoted."""
+HEADING_CHARACTERS_MAX = 90
 LIST_ITEMS_MAX = 6
 LIST_CHARACTERS_MAX = 200
 """A list of words up to this length may be quoted whole; one of sentences may not."""
 TABLE_ROWS_MAX = 4
 TABLE_CHARACTERS_MAX = 260
-HEADING_CHARACTERS_MAX = 90
-UNITS_MAX = 80
-"""A passage with more sentences is read up to here."""
+"""And so may a table."""
 
-_ITEM = re.compile(r"\s*(?:[-*+•·]|\d{1,2}[.)])\s+")
+_ITEM = re.compile(r"(?:[-*+•·]|\d{1,2}[.)])\s+")
 _CELL = re.compile(r"(?:^|; )[^;:\n]{1,80}: \S")
 _REFERENCE = re.compile(
-    r"\s*(?:함께 보기|관련 문서|참고 문서|이 문서가 도움|see also|related (?:pages|topics)|was this (?:page|document) helpful|next steps?\b|what's next)",
+    r"함께 보기|관련 문서|참고 문서|이 문서가 도움|see also\b|related (?:pages|topics)\b|was this (?:page|document) helpful|what's next\b|\{\{%",
     re.IGNORECASE,
 )
-_ENDED = re.compile(r"[.!?。:：…][\"')\]”’*_`]*\Z|다\Z")
+_ENDED = re.compile(r"(?:[.!?。:：…][\"')\]”’*_`]*|다)\Z")
+_INTRODUCES = (":", "：")
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """What may be quoted: a half-open span of a passage's text.
+    """What may be quoted: a span of a passage's text, half-open, in characters, as all spans here.
 
     Attributes:
-        section: half-open span of the section of the passage that it stands in, with its heading.
-        heading: half-open span of the nearest heading above it in the passage; empty where there is none.
-        lead: half-open span of the sentence that introduces the list or table; empty where there is none.
+        section: the part of the passage below one heading, with it.
+        heading: the nearest heading above the unit in the passage; empty where there is none.
+        lead: the sentence that comes before the list or table; empty where there is none.
     """
 
     kind: UnitKind
     start: int
     end: int
-    section: tuple[int, int]
-    heading: tuple[int, int]
-    lead: tuple[int, int]
-    first: bool
+    section: Span
+    heading: Span
+    lead: Span
 
 
 @dataclass(frozen=True, slots=True)
 class _Line:
     start: int
     end: int
-    kind: Literal["heading", "item", "row", "text", "reference"]
+    kind: Literal["heading", "reference", "item", "row", "text"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """What the units of a section have in common."""
+
+    section: Span
+    heading: Span
+
+    def unit(self, kind: UnitKind, span: Span, lead: Span | None = None) -> Unit:
+        return Unit(kind, *span, self.section, self.heading, lead or (self.section[0], self.section[0]))
 
 
 def read_units(found: Evidence) -> tuple[Unit, ...]:
-    """What of a passage may be quoted, in reading order; headings and references to other pages are left out."""
-    text = found.text
-    lines = list(_lines(text, {found.version.details.title.strip(), *(heading.strip() for heading in found.headings)}))
+    """What of a passage may be quoted, in reading order; a list comes after its items.
+
+    Headings, lines that only introduce what follows and references to other pages are left out.
+    """
+    headings = {found.version.details.title.strip(), *(heading.strip() for heading in found.headings)}
     units: list[Unit] = []
-    for section in _sections(lines):
-        units += _section_units(text, section)
+    for section in _sections(list(_lines(found.text, headings))):
+        units += _section_units(found.text, section)
         if len(units) >= UNITS_MAX:
             break
     return tuple(units[:UNITS_MAX])
@@ -105,40 +121,35 @@ def _sections(lines: Sequence[_Line]) -> Iterator[list[_Line]]:
 
 
 def _section_units(text: str, lines: Sequence[_Line]) -> Iterator[Unit]:
-    span = (lines[0].start, lines[-1].end)
-    heading = next(((line.start, line.end) for line in reversed(lines) if line.kind == "heading"), (span[0], span[0]))
-    lead = (span[0], span[0])
-    first = True
+    start = lines[0].start
+    heading = next(((line.start, line.end) for line in reversed(lines) if line.kind == "heading"), (start, start))
+    frame = _Frame((start, lines[-1].end), heading)
+    lead: Span | None = None
     group: list[_Line] = []
     for line in lines:
-        if group and line.kind != group[-1].kind:
-            yield from _whole_list(text, group, span, heading, lead)
+        if group and line.kind != group[0].kind:
+            yield from _whole_list(text, group, frame, lead)
             group = []
-        if line.kind in ("heading", "reference"):
-            continue
         if line.kind == "text":
-            for start, end in split_sentences(text[line.start : line.end]):
-                sentence = (line.start + start, line.start + end)
-                if end - start <= UNIT_CHARACTERS_MAX:
-                    yield Unit("sentence", *sentence, span, heading, (span[0], span[0]), first)
-                first = False
-                lead = sentence
-        elif line.end - line.start <= UNIT_CHARACTERS_MAX:
-            yield Unit("row" if line.kind == "row" else "item", line.start, line.end, span, heading, lead, first)
-            first = False
-        if line.kind in ("item", "row"):
+            sentences = [(line.start + begin, line.start + end) for begin, end in split_sentences(text[line.start : line.end])]
+            yield from (
+                frame.unit("sentence", sentence)
+                for sentence in sentences
+                if sentence[1] - sentence[0] <= UNIT_CHARACTERS_MAX and not text[sentence[0] : sentence[1]].endswith(_INTRODUCES)
+            )
+            lead = sentences[-1] if sentences else lead
+        elif line.kind in ("item", "row"):
             group.append(line)
+            if line.end - line.start <= UNIT_CHARACTERS_MAX:
+                yield frame.unit("row" if line.kind == "row" else "item", (line.start, line.end), lead)
     if group:
-        yield from _whole_list(text, group, span, heading, lead)
+        yield from _whole_list(text, group, frame, lead)
 
 
-def _whole_list(text: str, items: Sequence[_Line], section: tuple[int, int], heading: tuple[int, int], lead: tuple[int, int]) -> Iterator[Unit]:
-    start, end = items[0].start, items[-1].end
-    plain = not any(_ENDED.search(text[item.start : item.end]) for item in items)
-    rows = items[0].kind == "row"
-    if (
-        plain
-        and 1 < len(items) <= (TABLE_ROWS_MAX if rows else LIST_ITEMS_MAX)
-        and end - start <= (TABLE_CHARACTERS_MAX if rows else LIST_CHARACTERS_MAX)
-    ):
-        yield Unit("list", start, end, section, heading, lead, False)
+def _whole_list(text: str, members: Sequence[_Line], frame: _Frame, lead: Span | None) -> Iterator[Unit]:
+    rows = members[0].kind == "row"
+    span = (members[0].start, members[-1].end)
+    short = span[1] - span[0] <= (TABLE_CHARACTERS_MAX if rows else LIST_CHARACTERS_MAX)
+    few = 1 < len(members) <= (TABLE_ROWS_MAX if rows else LIST_ITEMS_MAX)
+    if short and few and not any(_ENDED.search(text[member.start : member.end]) for member in members):
+        yield frame.unit("list", span, lead)

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
+from ondol.application.assistant.figures import Kind
 from ondol.application.assistant.words import stem_word
 from ondol.application.knowledge.index import analyse
 from ondol.application.knowledge.index.stopwords import STOPWORDS
@@ -199,6 +200,8 @@ CNAME 대표_주소 루트_도메인 | CNAME, apex, root domain, bare domain
 리디렉션 리다이렉트 | redirect, redirection
 """
 
+_LABELS: Mapping[Kind, str] = {"money": "요금", "duration": "기한", "size": "용량", "count": "한도"}
+
 _LIGHT = """
 get want need put have go make keep give take say tell know use let like look try come see mean happen see think show set work start
 one two three some any all every each other another only just still also even ever really actually currently now today yesterday tomorrow lately soon already
@@ -206,6 +209,9 @@ before after long much many often big small good way thing someone somebody anyo
 i'd i'm i've we're we'd we'll you're what's it's don't doesn't can't isn't there's where's how's let's s t re ll ve d
 us them they he she his her him their mine yours ours will shall may might must has had having been being were got than then too very not no yes up down out off over
 about into within without between through again once because while though although like instead during until since per via both either
+four five six seven eight nine ten eleven twelve hundred thousand dozen half first second third once twice
+ago heard hear till whether far else instead everything anything nothing anybody somehow somewhere sometimes always usually often maybe perhaps
+wonder wondering happen happens happened seem seems found find told asked asking supposed morning evening night week monday tuesday wednesday thursday friday
 hi hello thanks thank sorry please help hey okay ok um
 """
 
@@ -284,7 +290,7 @@ LIGHT_NOUNS = frozenset(
 """Korean nouns that say little about the topic of a question."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Group:
     """Words for the same thing, in lower case.
 
@@ -303,6 +309,12 @@ class Group:
 def synonym_groups() -> tuple[Group, ...]:
     """The table, read once."""
     return tuple(_group(line.lower()) for line in _GROUPS.strip().splitlines())
+
+
+@lru_cache(maxsize=1)
+def label_groups() -> Mapping[Kind, Group]:
+    """The words by which documents announce a kind of thing, in headings and first cells of rows."""
+    return {kind: next(group for group in synonym_groups() if word in group.korean) for kind, word in _LABELS.items()}
 
 
 @lru_cache(maxsize=1)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import mul
 
-from ondol.application.assistant.candidates import Unit, read_units
-from ondol.application.assistant.figures import Kind, has_kind
+from ondol.application.assistant.candidates import Span, Unit, read_units
+from ondol.application.assistant.figures import has_kind
 from ondol.application.assistant.lexicon import Group
 from ondol.application.assistant.question import Asked, Term
 from ondol.application.assistant.words import Reading, find_korean, find_stems, read
@@ -17,9 +19,20 @@ from ondol.application.knowledge.search import Evidence
 
 NEAR_SHARE = 0.8
 """What a word counts that is met by another word for it."""
+LEANING_SHARE = 0.7
+"""What a word counts that only the sentence before has, on which a sentence leans."""
 TYPICAL_CHARACTERS = 60
+"""A sentence of this length is neither short nor long."""
+LENGTH_MIN = 10
 
-Place = tuple[int, float]
+LEANS = re.compile(
+    r"(?:이 경우|그 경우|이때|그때|이는|이것|그것|이를|그러면|다만|단,|그러나|하지만|또한|또는|그 뒤|그 후|이후|그래서|따라서"
+    r"|(?:in (?:that|this) case|this|that|these|those|it|they|then|otherwise|however|but|so|after that|therefore)\b)"
+)
+"""How a sentence in lower case begins that means nothing without the one before."""
+
+_Place = tuple[int, float]
+"""Where a term is met, in characters, and how well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,113 +41,134 @@ class Candidate:
 
     Attributes:
         source: index of its passage in the evidence.
-        order: its place among the units of the passage.
         met: for each term of the question, how well the unit itself meets it, in [0, 1].
         around: the same for the unit together with its headings, title and section.
         passage: the same for the whole passage with its title.
-        kinds: what the question asks for and the unit holds.
-        figures: see `FIGURES`.
+        figures: see `FIGURES`, in that order.
     """
 
     source: int
-    order: int
     unit: Unit
     text: str
     met: tuple[float, ...]
     around: tuple[float, ...]
     passage: tuple[float, ...]
-    kinds: frozenset[Kind]
     figures: tuple[float, ...]
 
 
 FIGURES = (
-    "own",
-    "beside",
-    "heading",
-    "title",
-    "section",
-    "passage",
-    "rank",
-    "first_rank",
-    "kinds",
-    "no_kind",
-    "verdict",
-    "language",
+    "own",  # the share of the question's weight that the unit meets
+    "beside",  # what else its neighbours in the section meet
+    "heading",  # what else the nearest heading and the sentence before the list or table meet
+    "title",  # what else the title and the headings of the passage meet
+    "section",  # what else the rest of the section meets
+    "passage",  # what else the rest of the passage meets
+    "rank",  # the passage's BM25 score, of the best passage's
+    "first_rank",  # whether it is the best passage
+    "kinds",  # the share of the kinds of things asked for that the unit holds
+    "no_kind",  # whether it holds none although some are asked for
+    "verdict",  # whether it permits, forbids or denies, where that is asked
+    "language",  # whether it is in the question's language
     "row",
     "item",
     "list",
-    "length",
-    "first",
-    "lead",
-    "dense",
-    "best_term",
-    "focus",
+    "length",  # logarithm of its length in typical sentences
+    "dense",  # `own` by the square root of its length
+    "best_term",  # the weightiest term that it meets
+    "focus",  # as `own`, for the words nearest to what is asked
 )
 
 
 def measure(asked: Asked, evidence: Sequence[Evidence]) -> list[Candidate]:
-    """All candidates of all passages, in reading order."""
+    """All that may be quoted of all passages, in reading order.
+
+    Args:
+        evidence: passages, best first.
+    """
     best = max((found.hit.score for found in evidence), default=0.0) or 1.0
     candidates: list[Candidate] = []
     for source, found in enumerate(evidence):
-        candidates += _measure_passage(asked, source, found, found.hit.score / best)
+        passage = _read_passage(asked, found, found.hit.score / best, is_first=source == 0)
+        for order, unit in enumerate(passage.units):
+            candidates.append(_measure_unit(asked, source, passage, order, unit, found.text[unit.start : unit.end]))
     return candidates
 
 
-def _measure_passage(asked: Asked, source: int, found: Evidence, rank: float) -> list[Candidate]:
+@dataclass(frozen=True, slots=True)
+class _PassageReading:
+    """What is measured once for a passage.
+
+    Attributes:
+        met: for each span of interest how well it meets each term.
+        title: the same for the title and the headings of the passage; `whole` for the passage with them.
+    """
+
+    text: str
+    units: tuple[Unit, ...]
+    met: Mapping[Span, tuple[float, ...]]
+    title: tuple[float, ...]
+    whole: tuple[float, ...]
+    rank: float
+    is_first: bool
+    language: float
+
+
+def _read_passage(asked: Asked, found: Evidence, rank: float, *, is_first: bool) -> _PassageReading:
     reading = read(found.text)
-    lowered = reading.text
     units = read_units(found)
-    if not units:
-        return []
-    total = asked.weight or 1.0
-    shares = [term.weight / total for term in asked.terms]
-    focus_total = sum(term.weight * term.focus for term in asked.terms) or 1.0
-    focus = [term.weight * term.focus / focus_total for term in asked.terms]
     places = _places(asked, reading)
-    title = [_best(found_places) for found_places in _places(asked, read("\n".join([found.version.details.title, *found.headings])))]
-    passage = tuple(max(_best(found_places), in_title) for found_places, in_title in zip(places, title, strict=True))
-    spans = {span for unit in units for span in (unit.section, unit.heading, unit.lead)} | {(unit.start, unit.end) for unit in units}
-    within = {span: [_within(found_places, *span) for found_places in places] for span in spans}
-    same_language = float(detect_language(found.text) == asked.language)
-    kinds_wanted = frozenset(kind for kinds in asked.wanted for kind in kinds)
-    out: list[Candidate] = []
-    for order, unit in enumerate(units):
-        text = lowered[unit.start : unit.end]
-        met = within[unit.start, unit.end]
-        beside = [0.0] * len(met)
-        for other in _neighbours(units, order):
-            if other.section == unit.section:
-                beside = [max(pair) for pair in zip(beside, within[other.start, other.end], strict=True)]
-        heading, lead = within[unit.heading], within[unit.lead]
-        section = within[unit.section]
-        around = tuple(max(values) for values in zip(met, heading, lead, section, title, strict=True))
-        kinds = frozenset(kind for kind in kinds_wanted if has_kind(text, kind))
-        held = sum(bool(wanted & kinds) for wanted in asked.wanted) / len(asked.wanted) if asked.wanted else 0.0
-        own = _sum(shares, met)
-        figures = (
-            own,
-            _more(shares, beside, met),
-            _more(shares, [max(pair) for pair in zip(heading, lead, strict=True)], met),
-            _more(shares, title, met),
-            _more(shares, section, met, heading, lead, beside, title),
-            _more(shares, passage, around),
-            rank,
-            float(source == 0),
-            held,
-            float(bool(asked.wanted) and not held),
-            float(asked.verdict and has_kind(text, "verdict")),
-            same_language,
-            float(unit.kind == "row"),
-            float(unit.kind == "item"),
-            float(unit.kind == "list"),
-            math.log(max(len(text), 10) / TYPICAL_CHARACTERS),
-            own / math.sqrt(max(len(text), 20) / TYPICAL_CHARACTERS),
-            max((share * value for share, value in zip(shares, met, strict=True)), default=0.0),
-            _sum(focus, met),
-        )
-        out.append(Candidate(source, order, unit, found.text[unit.start : unit.end], tuple(met), around, passage, kinds, figures))
-    return out
+    title = tuple(_best(held) for held in _places(asked, read("\n".join([found.version.details.title, *found.headings]))))
+    whole = tuple(max(_best(held), in_title) for held, in_title in zip(places, title, strict=True))
+    spans = {span for unit in units for span in ((unit.start, unit.end), unit.section, unit.heading, unit.lead)}
+    met = {span: tuple(_within(held, *span) for held in places) for span in spans}
+    return _PassageReading(reading.text, units, met, title, whole, rank, is_first, float(detect_language(found.text) == asked.language))
+
+
+def _measure_unit(asked: Asked, source: int, passage: _PassageReading, order: int, unit: Unit, quoted: str) -> Candidate:
+    text = passage.text[unit.start : unit.end]
+    shares = asked.shares
+    met = _with_leaning(passage, order, unit)
+    beside = met
+    for other in _neighbours(passage.units, order):
+        if other.section == unit.section:
+            beside = _either(beside, passage.met[other.start, other.end])
+    heading = _either(met, passage.met[unit.heading], passage.met[unit.lead])
+    with_title = _either(heading, passage.title)
+    around = _either(with_title, passage.met[unit.section])
+    own = _sum(shares, met)
+    held = sum(any(has_kind(text, kind) for kind in kinds) for kinds in asked.wanted) / len(asked.wanted) if asked.wanted else 0.0
+    figures = (
+        own,
+        _sum(shares, beside) - own,
+        _sum(shares, heading) - own,
+        _sum(shares, _either(met, passage.title)) - own,
+        _sum(shares, around) - _sum(shares, _either(with_title, beside)),
+        _sum(shares, passage.whole) - _sum(shares, around),
+        passage.rank,
+        float(passage.is_first),
+        held,
+        float(bool(asked.wanted) and not held),
+        float(asked.verdict and has_kind(text, "verdict")),
+        passage.language,
+        float(unit.kind == "row"),
+        float(unit.kind == "item"),
+        float(unit.kind == "list"),
+        math.log(max(len(text), LENGTH_MIN) / TYPICAL_CHARACTERS),
+        own / math.sqrt(max(len(text), 2 * LENGTH_MIN) / TYPICAL_CHARACTERS),
+        max((share * value for share, value in zip(shares, met, strict=True)), default=0.0),
+        _sum(asked.focus_shares, met),
+    )
+    return Candidate(source, unit, quoted, met, around, passage.whole, figures)
+
+
+def _with_leaning(passage: _PassageReading, order: int, unit: Unit) -> tuple[float, ...]:
+    """What a unit meets; one that begins with a pronoun speaks of what the sentence before names."""
+    met = passage.met[unit.start, unit.end]
+    if order and unit.kind == "sentence" and LEANS.match(passage.text, unit.start):
+        before = passage.units[order - 1]
+        if before.section == unit.section and before.kind == "sentence":
+            return _either(met, tuple(LEANING_SHARE * value for value in passage.met[before.start, before.end]))
+    return met
 
 
 def _neighbours(units: Sequence[Unit], order: int) -> list[Unit]:
@@ -145,10 +179,10 @@ def _neighbours(units: Sequence[Unit], order: int) -> list[Unit]:
     return [other for other in (before, after) if other is not None]
 
 
-def _places(asked: Asked, reading: Reading) -> list[list[Place]]:
+def _places(asked: Asked, reading: Reading) -> list[list[_Place]]:
     """For each term, where a text meets it and how well, by position."""
-    near: dict[Group, list[Place]] = {}
-    result: list[list[Place]] = []
+    near: dict[Group, list[_Place]] = {}
+    result: list[list[_Place]] = []
     for term in asked.terms:
         found = [(place, 1.0) for place in _exact(term, reading)]
         for group in term.near:
@@ -177,11 +211,11 @@ def _others(group: Group, reading: Reading) -> Iterator[int]:
         yield from find_stems(reading, phrase)
 
 
-def _best(places: Sequence[Place]) -> float:
+def _best(places: Sequence[_Place]) -> float:
     return max((quality for _, quality in places), default=0.0)
 
 
-def _within(places: Sequence[Place], start: int, end: int) -> float:
+def _within(places: Sequence[_Place], start: int, end: int) -> float:
     if start == end or not places:
         return 0.0
     first = bisect_right(places, (start, -1.0))
@@ -194,9 +228,9 @@ def _within(places: Sequence[Place], start: int, end: int) -> float:
 
 
 def _sum(shares: Sequence[float], values: Sequence[float]) -> float:
-    return math.fsum(share * value for share, value in zip(shares, values, strict=True))
+    return sum(map(mul, shares, values))
 
 
-def _more(shares: Sequence[float], values: Sequence[float], *already: Sequence[float]) -> float:
-    """What `values` meet beyond what is met already."""
-    return sum(share * max(0.0, value - max(known)) for share, value, known in zip(shares, values, zip(*already, strict=True), strict=True))
+def _either(first: tuple[float, ...], *others: tuple[float, ...]) -> tuple[float, ...]:
+    """For each term the best that any of them has."""
+    return tuple(map(max, first, *others))

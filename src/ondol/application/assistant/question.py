@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 import threading
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ondol.application.assistant.figures import Wanted, kinds_wanted, wants_verdict
-from ondol.application.assistant.lexicon import LIGHT_NOUNS, LIGHT_WORDS, Group, search_words, synonym_groups
+from ondol.application.assistant.lexicon import LIGHT_NOUNS, LIGHT_WORDS, Group, label_groups, search_words, synonym_groups
 from ondol.application.assistant.words import HANGUL, Reading, find_korean, find_stems, lower, read, stem_word
 from ondol.application.knowledge.index import query_words
 from ondol.application.knowledge.index.analyser import weight_of
@@ -31,6 +31,13 @@ LIGHT_SHARE = 0.25
 VERB_SHARE = 0.5
 NUMBER_SHARE = 0.3
 """What such words weigh beside a noun of the same frequency: a customer's own figure is seldom in the documents."""
+
+LABEL_SHARE = 0.4
+"""What the word `price` weighs where a price is asked for in other words."""
+
+RARE_SHARE = 0.98
+SCRAP_SHARE = 0.4
+"""A noun as rare as can be that is written together with another one is likely a piece of a word."""
 
 SEARCH_LIGHT_WEIGHT = 0.3
 SEARCH_OTHER_WEIGHT = 0.7
@@ -69,17 +76,16 @@ class Asked:
     Attributes:
         wanted: what kinds of things it asks for.
         verdict: whether it can be answered by yes or no.
+        shares: the share of each term in the weight of all.
+        focus_shares: the same for the words nearest to what is asked.
     """
 
     language: Language
     terms: tuple[Term, ...]
     wanted: Wanted
     verdict: bool
-
-    @property
-    def weight(self) -> float:
-        """Of all terms together."""
-        return sum(term.weight for term in self.terms)
+    shares: tuple[float, ...]
+    focus_shares: tuple[float, ...]
 
 
 def understand(question: str, weights: Mapping[str, float]) -> Asked:
@@ -101,7 +107,12 @@ def understand(question: str, weights: Mapping[str, float]) -> Asked:
         groups = tuple(dict.fromkeys(group for begin, stop, group in near if begin < end and start < stop))
         exact = term.pattern is not None and not HANGUL.search(term.text)  # a number or code, for which nothing else stands
         terms[term.text] = replace(term, near=() if exact else groups, focus=_focus(normal, start))
-    return Asked(detect_language(question), tuple(terms.values()), kinds_wanted(normal), wants_verdict(normal))
+    wanted = kinds_wanted(normal)
+    terms |= _labels(wanted, terms.values(), weights)
+    found = tuple(terms.values())
+    shares = _shares([term.weight for term in found])
+    focus_shares = _shares([term.weight * term.focus for term in found])
+    return Asked(detect_language(question), found, wanted, wants_verdict(normal), shares, focus_shares)
 
 
 def search_terms(question: str) -> dict[str, float]:
@@ -115,12 +126,29 @@ def search_terms(question: str) -> dict[str, float]:
     language = detect_language(question)
     reading = read(unicodedata.normalize("NFKC", question[:QUESTION_CHARACTERS_MAX]))
     others: dict[str, float] = {}
-    for group in dict.fromkeys(group for _, _, group in _near(reading)):
+    labels = [label_groups()[kind] for kinds in kinds_wanted(question) for kind in sorted(kinds & label_groups().keys())]
+    for group in dict.fromkeys([*(group for _, _, group in _near(reading)), *labels]):
         korean, english = search_words()[group]
         words = (korean if language == "ko" else english) - terms.keys()
         for word in sorted(words):
             others[word] = max(others.get(word, 0.0), SEARCH_OTHER_WEIGHT / len(words) ** 0.5)
     return terms | others
+
+
+def _labels(wanted: Wanted, terms: Iterable[Term], weights: Mapping[str, float]) -> dict[str, Term]:
+    """Words by which documents announce what is asked for, where the question has none of them."""
+    known = {group for term in terms for group in term.near}
+    return {
+        f"={kind}": Term(f"={kind}", LABEL_SHARE * _typical(weights), near=(group,))
+        for kinds in wanted
+        for kind, group in label_groups().items()
+        if kind in kinds and group not in known
+    }
+
+
+def _shares(weights: list[float]) -> tuple[float, ...]:
+    total = sum(weights) or 1.0
+    return tuple(weight / total for weight in weights)
 
 
 def _focus(question: str, place: int) -> float:
@@ -153,7 +181,8 @@ def _latin_terms(text: str, weights: Mapping[str, float]) -> Iterator[tuple[int,
             yield token.start() + match.start(), token.start() + match.end(), Term(stem, weight, is_stem=True)
 
 
-def _korean_terms(text: str, weights: Mapping[str, float]) -> Iterator[tuple[int, int, Term]]:
+def _korean_terms(text: str, weights: Mapping[str, float]) -> list[tuple[int, int, Term]]:
+    spans: list[tuple[int, int, Term]] = []
     position = 0
     for morpheme in _tagger().parse(text.replace("\0", " ")):
         start = text.find(morpheme.surface, position)
@@ -165,7 +194,19 @@ def _korean_terms(text: str, weights: Mapping[str, float]) -> Iterator[tuple[int
             parts = [part.partition("/")[0] for part in (feature.expression or "").split("+")] if feature.type else []
             term = _korean_term(morpheme.surface, feature.pos.split("+")[0], parts, weights)
             if term is not None:
-                yield start, position, term
+                spans.append((start, position, term))
+    return _without_scraps(spans, max(weights.values(), default=0.0))
+
+
+def _without_scraps(spans: list[tuple[int, int, Term]], weight_max: float) -> list[tuple[int, int, Term]]:
+    """A word that the dictionary does not know comes in pieces that no document holds; they must not outweigh the known ones."""
+    kept: list[tuple[int, int, Term]] = []
+    for place, (start, end, term) in enumerate(spans):
+        beside = [other for begin, stop, other in spans[max(0, place - 1) : place + 2] if (stop == start or begin == end) and other.pattern is None]
+        if term.pattern is None and term.weight >= RARE_SHARE * weight_max and beside:
+            term = replace(term, weight=term.weight * SCRAP_SHARE)
+        kept.append((start, end, term))
+    return kept
 
 
 def _korean_term(surface: str, tag: str, parts: list[str], weights: Mapping[str, float]) -> Term | None:
