@@ -44,13 +44,10 @@ def migrate_now(context: click.Context) -> None:
 @click.pass_context
 def status(context: click.Context, as_json: bool) -> None:
     """Show the server, its size and the migrations that have run."""
-    import psycopg
+    from ondol.infrastructure.storage.postgres.migrate import server_status
 
     async def work(platform: Platform) -> None:
-        with psycopg.connect(platform.database.addresses.owner) as owner:
-            size = (owner.execute("select pg_database_size(current_database())").fetchone() or (0,))[0]
-            ran = owner.execute("select name, ran_at from ondol_migrations.done order by number").fetchall()
-            version = owner.info.server_version
+        version, size, ran = server_status(platform.database.addresses)
         found = {
             "server": f"{version // 10000}.{version % 10000}",
             "embedded": not platform.settings.database.url,

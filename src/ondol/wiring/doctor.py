@@ -19,6 +19,7 @@ from ondol.core.errors import OndolError
 from ondol.core.ids import new_id
 from ondol.infrastructure.ledger import unsealed
 from ondol.infrastructure.storage.blobs import KeyOwner
+from ondol.infrastructure.storage.postgres.care import open_tables, risky_roles, server_time
 from ondol.wiring.platform import Platform, open_platform
 
 FREE_BYTES_MIN = 1024 * 1024 * 1024
@@ -58,7 +59,7 @@ def _python() -> Finding:
 
 def _assets() -> Finding:
     vendor = resources.files("ondol.application.console") / "static" / "vendor"
-    names = sorted(entry.name for entry in vendor.iterdir()) if vendor.is_dir() else []
+    names = sorted(entry.name for entry in vendor.iterdir() if not entry.name.startswith(".")) if vendor.is_dir() else []
     if not names:
         return Finding("page assets", "failed", "the pages' third-party scripts are not there", "Run `make assets`.")
     return Finding("page assets", "ok", ", ".join(names))
@@ -92,10 +93,8 @@ async def _guarded(name: str, check: Check, platform: Platform) -> Finding:
 
 
 async def _postgres(platform: Platform) -> Finding:
-    async with platform.database.system_tx() as connection:
-        row = await (await connection.execute("select now() as now")).fetchone()
-        version = connection.info.server_version
-    skew = abs(platform.clock() - row["now"]) if row else timedelta()
+    now, version = await server_time(platform.database)
+    skew = abs(platform.clock() - now)
     if skew > CLOCK_SKEW_MAX:
         return Finding("postgres", "failed", f"its clock differs by {skew.total_seconds():.0f} s", "Keep both machines' clocks with NTP.")
     kind = "your own" if platform.settings.database.url else "embedded"
@@ -103,30 +102,14 @@ async def _postgres(platform: Platform) -> Finding:
 
 
 async def _roles(platform: Platform) -> Finding:
-    async with platform.database.system_tx() as connection:
-        risky = await (
-            await connection.execute(
-                "select rolname from pg_roles where rolname in ('ondol_app', 'ondol_system') and (rolsuper or rolbypassrls or rolcreaterole)"
-            )
-        ).fetchall()
-    if risky:
-        names = ", ".join(row["rolname"] for row in risky)
-        return Finding("roles", "failed", f"{names} may pass row-level security", "alter role … nosuperuser nobypassrls nocreaterole")
+    if risky := await risky_roles(platform.database):
+        return Finding("roles", "failed", f"{', '.join(risky)} may pass row-level security", "alter role … nosuperuser nobypassrls nocreaterole")
     return Finding("roles", "ok", "neither door may pass row-level security")
 
 
 async def _row_security(platform: Platform) -> Finding:
-    async with platform.database.system_tx() as connection:
-        open_tables = await (
-            await connection.execute(
-                "select c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_attribute a on a.attrelid = c.oid"
-                " where n.nspname = 'ondol' and c.relkind in ('r', 'p') and a.attname = 'tenant_id' and not a.attisdropped"
-                " and not (c.relrowsecurity and c.relforcerowsecurity)"
-            )
-        ).fetchall()
-    if open_tables:
-        names = ", ".join(row["relname"] for row in open_tables)
-        return Finding("row security", "failed", f"not forced on {names}", "alter table … force row level security")
+    if found := await open_tables(platform.database):
+        return Finding("row security", "failed", f"not forced on {', '.join(found)}", "alter table … force row level security")
     return Finding("row security", "ok", "forced on every tenant table")
 
 

@@ -29,39 +29,39 @@ NEW_WORDS_BONUS = 1.0
 """What a further sentence gains for standing in the same section, and for the share of the question that it alone meets."""
 
 FIT: Mapping[str, float] = {
-    "own": 1.94,
-    "beside": 0.22,
+    "own": 1.97,
+    "beside": 0.19,
     "heading": 0.16,
-    "title": 0.66,
+    "title": 0.67,
     "section": -0.5,
-    "passage": -0.23,
-    "rank": 1.31,
-    "first_rank": 1.3,
-    "kinds": 1.61,
-    "no_kind": -1.6,
+    "passage": -0.26,
+    "rank": 1.26,
+    "first_rank": 1.34,
+    "kinds": 1.58,
+    "no_kind": -1.56,
     "verdict": 0.47,
-    "language": 0.22,
+    "language": 0.18,
     "row": -0.46,
-    "item": -0.2,
+    "item": -0.18,
     "list": 0.41,
-    "length": 0.46,
+    "length": 0.47,
     "dense": 1.99,
-    "best_term": 0.51,
-    "focus": 1.75,
+    "best_term": 0.53,
+    "focus": 1.8,
 }
 """Coefficients of a unit's score: fitted by listwise softmax regression."""
 
 ANSWERS: Mapping[str, float] = {
-    "own": 1.64,
-    "best_around": 4.23,
-    "unknown": -2.06,
-    "verdict": 0.56,
-    "score": 0.38,
-    "dense": 1.6,
-    "terms": 2.65,
-    "focus": 1.75,
-    "title": 1.52,
-    "constant": -7.0,
+    "own": 2.01,
+    "best_around": 4.22,
+    "unknown": -2.34,
+    "verdict": 0.61,
+    "score": 0.37,
+    "dense": 1.38,
+    "terms": 2.67,
+    "focus": 2.04,
+    "title": 0.77,
+    "constant": -7.16,
 }
 """Coefficients of the log-odds that the best unit answers the question."""
 
@@ -158,6 +158,9 @@ def _leans_on(item: Candidate, candidates: Sequence[Candidate]) -> Candidate | N
     before = [
         other
         for other in candidates
-        if other.source == item.source and other.unit.section == item.unit.section and other.unit.kind == "sentence" and other.unit.end <= item.unit.start
+        if other.source == item.source
+        and other.unit.section == item.unit.section
+        and other.unit.kind == "sentence"
+        and other.unit.end <= item.unit.start
     ]
     return before[-1] if before else None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ondol.application.assistant.figures import Wanted, kinds_wanted, wants_verdict
 from ondol.application.assistant.lexicon import LIGHT_NOUNS, LIGHT_WORDS, Group, label_groups, search_words, synonym_groups
-from ondol.application.assistant.words import HANGUL, Reading, find_korean, find_stems, lower, read, stem_word
+from ondol.application.assistant.words import HANGUL, Reading, find_korean, find_stems, read, stem_word
 from ondol.application.knowledge.index import query_words
 from ondol.application.knowledge.index.analyser import weight_of
 from ondol.application.knowledge.index.stopwords import STOPWORDS

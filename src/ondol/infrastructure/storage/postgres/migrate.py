@@ -93,6 +93,14 @@ def migrate(addresses: DatabaseAddresses) -> list[str]:
         return ran
 
 
+def server_status(addresses: DatabaseAddresses) -> tuple[int, int, list[tuple[str, datetime]]]:
+    """The server's version as Postgres numbers it, the database's size in bytes, and the migrations that ran with their times."""
+    with psycopg.connect(addresses.owner, autocommit=True) as owner:
+        size = owner.execute("select pg_database_size(current_database())").fetchone() or (0,)
+        ran = owner.execute("select name, ran_at from ondol_migrations.done order by number").fetchall()
+        return owner.info.server_version, int(size[0]), [(str(name), ran_at) for name, ran_at in ran]
+
+
 def make_partitions(owner: psycopg.Connection[tuple[object, ...]], now: datetime) -> None:
     """Make this month's partitions and those of the next months."""
     for table in PARTITIONED_TABLES:

@@ -4,3 +4,21 @@
 -- Make monthly partitions of a table.
 -- door: system
 select ondol.make_partitions(%(table)s::text, %(first_day)s::date, %(months)s::int);
+
+-- name: server_time
+-- The server's clock.
+-- door: system
+select now() as now;
+
+-- name: risky_roles
+-- Those of the two doors' roles that could pass row-level security, which must be none.
+-- door: system
+select rolname from pg_roles where rolname in ('ondol_app', 'ondol_system') and (rolsuper or rolbypassrls or rolcreaterole);
+
+-- name: open_tables
+-- Tenant tables on which row-level security is not forced, which must be none.
+-- door: system
+select c.relname from pg_class c join pg_attribute a on a.attrelid = c.oid
+where c.relnamespace = 'ondol'::regnamespace and c.relkind in ('r', 'p') and a.attname = 'tenant_id' and not a.attisdropped
+    and not (c.relrowsecurity and c.relforcerowsecurity)
+order by c.relname;
