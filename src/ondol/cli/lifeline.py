@@ -1,4 +1,4 @@
-"""The child's end of the lifeline: wait for the word to begin, stop when the supervisor is gone."""
+"""The child's ends of the supervisor's pipes: wait for the word to begin, say when it can answer, stop when the supervisor is gone."""
 
 from __future__ import annotations
 
@@ -24,3 +24,10 @@ def on_end(lifeline_fd: int | None, stop: Callable[[], None]) -> None:
             stop()
 
     loop.add_reader(lifeline_fd, readable)
+
+
+def tell_ready(ready_fd: int | None) -> None:
+    """Tell the supervisor that this worker can answer."""
+    if ready_fd is not None:
+        os.write(ready_fd, b"ready\n")
+        os.close(ready_fd)

@@ -9,7 +9,7 @@ import socket
 
 import click
 
-from ondol.cli.lifeline import on_end, wait_for_begin
+from ondol.cli.lifeline import on_end, tell_ready, wait_for_begin
 from ondol.cli.main import settings_of
 from ondol.core.config import Settings
 from ondol.infrastructure.telemetry.logs import set_up_logging
@@ -22,8 +22,9 @@ GRACEFUL_SECONDS = 10
 @click.option("--port", type=int, help="Port to listen on (http.port).")
 @click.option("--socket-fd", type=int, hidden=True)
 @click.option("--lifeline-fd", type=int, hidden=True)
+@click.option("--ready-fd", type=int, hidden=True)
 @click.pass_context
-def command(context: click.Context, host: str | None, port: int | None, socket_fd: int | None, lifeline_fd: int | None) -> None:
+def command(context: click.Context, host: str | None, port: int | None, socket_fd: int | None, lifeline_fd: int | None, ready_fd: int | None) -> None:
     """Run one HTTP worker, for replicas beside a Postgres of your own. `ondol up` runs several with everything else."""
     settings = settings_of(context, http__host=host, http__port=port)
     set_up_logging(settings.log.level, settings.log.format)
@@ -37,10 +38,10 @@ def command(context: click.Context, host: str | None, port: int | None, socket_f
         listener = listen(settings.http)
     else:
         listener = socket.socket(fileno=socket_fd)
-    _run(settings, listener, lifeline_fd)
+    _run(settings, listener, lifeline_fd, ready_fd)
 
 
-def _run(settings: Settings, listener: socket.socket, lifeline_fd: int | None) -> None:
+def _run(settings: Settings, listener: socket.socket, lifeline_fd: int | None, ready_fd: int | None) -> None:
     import uvicorn
     import uvloop
 
@@ -48,7 +49,7 @@ def _run(settings: Settings, listener: socket.socket, lifeline_fd: int | None) -
     from ondol.wiring.platform import open_platform
 
     async def run() -> None:
-        async with open_platform(settings) as platform, open_worker(platform) as application:
+        async with open_platform(settings) as platform, open_worker(platform, lambda: tell_ready(ready_fd)) as application:
             server = uvicorn.Server(
                 uvicorn.Config(
                     application,

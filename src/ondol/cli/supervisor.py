@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -37,14 +38,24 @@ class Child:
     pass_fds: Sequence[int] = ()
     process: subprocess.Popen[bytes] | None = None
     lifeline: int = -1
+    tells_ready: bool = False
+    ready: int = -1
     started_at: list[float] = field(default_factory=list)
 
     def start(self) -> None:
         """Start it; it waits for `begin`."""
         read_end, write_end = os.pipe()
         command = [sys.executable, "-m", "ondol.cli.main", *self.arguments, "--lifeline-fd", str(read_end)]
-        self.process = subprocess.Popen(command, pass_fds=[read_end, *self.pass_fds], start_new_session=True, env={**CHILD_ENVIRONMENT, **os.environ})
-        os.close(read_end)
+        inherited = [read_end, *self.pass_fds]
+        if self.tells_ready:
+            self.close_ready()
+            self.ready, ready_end = os.pipe()
+            command += ["--ready-fd", str(ready_end)]
+            inherited.append(ready_end)
+        self.process = subprocess.Popen(command, pass_fds=inherited, start_new_session=True, env={**CHILD_ENVIRONMENT, **os.environ})
+        for end in inherited:
+            if end not in self.pass_fds:
+                os.close(end)
         self.lifeline = write_end
         self.started_at = [*self.started_at[-RESTARTS_IN_WINDOW_MAX:], time.monotonic()]
 
@@ -61,6 +72,12 @@ class Child:
         """Whether starting it again has not helped."""
         recent = [moment for moment in self.started_at if moment > time.monotonic() - RESTART_WINDOW_S]
         return len(recent) > RESTARTS_IN_WINDOW_MAX
+
+    def close_ready(self) -> None:
+        """Listen no more for the word that it can answer."""
+        if self.ready >= 0:
+            os.close(self.ready)
+            self.ready = -1
 
     def close_lifeline(self) -> None:
         """Let it stop by itself."""
@@ -111,6 +128,25 @@ def stop_signals() -> Iterator[None]:
     finally:
         signal.signal(signal.SIGINT, before[0])
         signal.signal(signal.SIGTERM, before[1])
+
+
+def wait_until_ready(children: Sequence[Child], seconds_max: float) -> None:
+    """Wait until every child that tells it can answer.
+
+    Raises:
+        UserError: when one ends first, or it takes too long.
+    """
+    deadline = time.monotonic() + seconds_max
+    waiting = {child.ready: child for child in children if child.tells_ready}
+    while waiting:
+        readable, _, _ = select.select(list(waiting), [], [], max(0.0, deadline - time.monotonic()))
+        if not readable:
+            raise UserError(f"The platform was not ready within {seconds_max:.0f} s.", "Look at the messages above and at `ondol doctor`.")
+        for descriptor in readable:
+            child = waiting.pop(descriptor)
+            if os.read(descriptor, 16) == b"":
+                raise UserError(f"The {child.name} ended while starting.", "Its messages above say why.")
+            child.close_ready()
 
 
 def watch(children: Sequence[Child], stores_alive: Callable[[], bool], restart_stores: Callable[[], None], say: Callable[[str], None]) -> None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import signal
 import socket
-import ssl
 import subprocess
 import sys
 import time
@@ -17,13 +15,12 @@ import click
 from ondol import __version__
 from ondol.cli.main import settings_of
 from ondol.cli.output import say
-from ondol.cli.supervisor import Child, Stopped, listen, stop_all, stop_signals, watch
+from ondol.cli.supervisor import Child, Stopped, listen, stop_all, stop_signals, wait_until_ready, watch
 from ondol.core.config import Settings
 from ondol.core.errors import DataFolderError, UserError
 from ondol.infrastructure.storage.folder import open_folder
 
 READY_SECONDS_MAX = 30.0
-READY_STEP_S = 0.03
 
 
 @click.command("up")
@@ -61,7 +58,7 @@ def command(context: click.Context, host: str | None, port: int | None, workers:
             for child in children:
                 child.begin()
             made = _demo(context, settings)
-            _wait_until_ready(settings, port_bound, children)
+            wait_until_ready(children, READY_SECONDS_MAX)
             say(f"  Ready in {time.monotonic() - started:.1f} s\n")
             _welcome(settings, port_bound, made)
             made = None
@@ -83,7 +80,7 @@ def command(context: click.Context, host: str | None, port: int | None, workers:
 def _children(context: click.Context, settings: Settings, listener: socket.socket) -> list[Child]:
     shared = _shared_options(context, settings)
     web = [
-        Child(f"HTTP worker {number}", [*shared, "serve", "--socket-fd", str(listener.fileno())], [listener.fileno()])
+        Child(f"HTTP worker {number}", [*shared, "serve", "--socket-fd", str(listener.fileno())], [listener.fileno()], tells_ready=True)
         for number in range(1, settings.http.workers + 1)
     ]
     return [*web, Child("job worker", [*shared, "work"])]
@@ -123,34 +120,6 @@ def _demo(context: click.Context, settings: Settings) -> dict[str, Any] | None:
         raise UserError("The demo tenant could not be made.", "The message above says why; `ondol up --no-demo` starts without it.")
     made: dict[str, Any] | None = json.loads(output or "null")
     return made
-
-
-def _wait_until_ready(settings: Settings, port: int, children: list[Child]) -> None:
-    deadline = time.monotonic() + READY_SECONDS_MAX
-    while time.monotonic() < deadline:
-        if _ready(settings, port):
-            return
-        if any(child.ended() for child in children):
-            raise UserError("A worker ended while starting.", "Its messages above say why.")
-        time.sleep(READY_STEP_S)
-    raise UserError(f"The platform was not ready within {READY_SECONDS_MAX:.0f} s.", "Look at the messages above and at `ondol doctor`.")
-
-
-def _ready(settings: Settings, port: int) -> bool:
-    host = "127.0.0.1" if settings.http.host in ("0.0.0.0", "::") else settings.http.host  # noqa: S104 - compared, not bound
-    connection: http.client.HTTPConnection
-    if settings.http.tls_certificate:
-        # Only our own socket is asked whether it answers; whose certificate it shows does not matter here.
-        connection = http.client.HTTPSConnection(host, port, timeout=2, context=ssl._create_unverified_context())  # noqa: S323
-    else:
-        connection = http.client.HTTPConnection(host, port, timeout=2)
-    try:
-        connection.request("GET", "/readyz")
-        return connection.getresponse().status == 200
-    except OSError:
-        return False
-    finally:
-        connection.close()
 
 
 def _welcome(settings: Settings, port: int, made: dict[str, Any] | None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 
 from ondol.application.assistant.answer import AssistantRoom, answer
@@ -50,13 +50,17 @@ class Worker:
 
 
 @contextlib.asynccontextmanager
-async def open_worker(platform: Platform) -> AsyncIterator[AsgiApp]:
-    """Build the application and keep what it needs in memory fresh for as long as this lasts."""
+async def open_worker(platform: Platform, on_warm: Callable[[], None] = lambda: None) -> AsyncIterator[AsgiApp]:
+    """Build the application and keep what it needs in memory fresh for as long as this lasts.
+
+    Args:
+        on_warm: called once, when the first question would be answered without waiting for imports.
+    """
     worker = Worker(platform, KeyDirectory(platform.database, platform.clock), RequestRecorder(platform.database))
     await worker.keys.refresh()
     await _refresh_organisations(worker)
     fresh = asyncio.create_task(worker.keys.run())
-    warming = asyncio.create_task(_warm_up(worker))
+    warming = asyncio.create_task(_warm_up(worker, on_warm))
     try:
         async with worker.recorder:
             yield _application(worker)
@@ -183,13 +187,14 @@ async def _refresh_organisations(worker: Worker) -> None:
     worker.organisations.update({tenant.id: tenant.name for tenant in await list_tenants(worker.platform.database)})
 
 
-async def _warm_up(worker: Worker) -> None:
+async def _warm_up(worker: Worker, on_warm: Callable[[], None]) -> None:
     """Import and open what the first question would otherwise wait for."""
     await asyncio.to_thread(worker.platform.lance.warm_up)
     from ondol.application.knowledge.index import analyse
 
     await asyncio.to_thread(analyse, "준비 ready")
     worker.warm = True
+    on_warm()
 
 
 def _title(settings: Mapping[str, object], name: str) -> str:

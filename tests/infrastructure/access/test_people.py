@@ -130,9 +130,7 @@ async def test_a_time_zone_that_does_not_exist_is_refused(database: Database, ke
         await people.create_tenant(database, keyring, slug="other", name="Other", time_zone="Asia/Soul", now=NOW)
 
 
-async def test_who_is_shut_out_has_no_key_and_no_session_until_let_in_again(
-    database: Database, keyring: KeyRing, tenant: Tenant, add: Add
-) -> None:
+async def test_who_is_shut_out_has_no_key_and_no_session_until_let_in_again(database: Database, keyring: KeyRing, tenant: Tenant, add: Add) -> None:
     person = await add(people.NewPerson("somebody", "Somebody"))
     directory = keys.KeyDirectory(database, lambda: NOW)
     async with database.tenant_tx(tenant.id) as connection:

@@ -44,7 +44,7 @@ def hidden(text: str) -> bool:
     return SECRET not in text and KEY.text[-43:] not in text
 
 
-@pytest.mark.parametrize("carrier", CARRIERS)
+@pytest.mark.parametrize("carrier", CARRIERS, ids=map(str, range(len(CARRIERS))))
 def test_a_secret_is_masked_whatever_carries_it(carrier: str) -> None:
     class Odd:
         def __str__(self) -> str:

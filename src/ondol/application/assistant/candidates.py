@@ -1,4 +1,4 @@
-"""A passage taken apart into what may be quoted: sentences, list items, table rows and short lists, each with what stands around it."""
+"""A passage taken apart into what may be quoted: sentences, list items, table rows, short lists, lines of code; each with what is around it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 from ondol.application.knowledge.search import Evidence
 from ondol.application.knowledge.sentences import split_sentences
 
-UnitKind: TypeAlias = Literal["sentence", "item", "row", "list"]
+UnitKind: TypeAlias = Literal["sentence", "item", "row", "list", "code"]
 Span: TypeAlias = tuple[int, int]
 
 UNITS_MAX = 80
@@ -31,7 +31,18 @@ _REFERENCE = re.compile(
     r"함께 보기|관련 문서|참고 문서|이 문서가 도움|see also\b|related (?:pages|topics)\b|was this (?:page|document) helpful|what's next\b|\{\{%",
     re.IGNORECASE,
 )
+_POINTS = re.compile(
+    r"(?:[-*+•·]\s+)?(?:this (?:page|document|guide|article|section|task|tutorial) (?:shows|describes|explains|covers|provides|is about|lists)\b"
+    r"|(?:learn|read) more about\b|for more (?:details|information)\b|이 (?:문서|페이지|글|안내)(?:는|은|에서는|에서) )",
+    re.IGNORECASE,
+)
+"""A sentence that begins like this says where an answer stands, not what it is."""
 _ENDED = re.compile(r"(?:[.!?。:：…][\"')\]”’*_`]*|다)\Z")
+_COMMAND = re.compile(
+    r"(?:[$>]|kubectl|curl|sudo|apt|dnf|yum|pip|npm|docker|git|mysql|ssh|cd|ls|cat|echo)\s|.*(?:\s{2,}|\s--\w|[|&]{2}|[{};=]\Z)",
+)
+_SETTING = re.compile(r"[#{}\[\]<]|[\w.\"'-]+:(?:\s|\Z)|[\w-]+\s*=")
+"""A line like this that does not end as a sentence does is a command, a setting or what a command printed."""
 _INTRODUCES = (":", "：")
 
 
@@ -57,7 +68,7 @@ class Unit:
 class _Line:
     start: int
     end: int
-    kind: Literal["heading", "reference", "item", "row", "text"]
+    kind: Literal["heading", "reference", "item", "row", "code", "text"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +112,24 @@ def _lines(text: str, headings: set[str]) -> Iterator[_Line]:
             yield _Line(start, end, "heading")
         elif len(_CELL.findall(line)) > 1:
             yield _Line(start, end, "row")
+        elif _ITEM.match(line):
+            yield _Line(start, end, "item")
         else:
-            yield _Line(start, end, "item" if _ITEM.match(line) else "text")
+            yield _Line(start, end, "code" if _is_code(line) else "text")
 
 
 def _is_heading(line: str) -> bool:
-    return len(line) <= HEADING_CHARACTERS_MAX and not _ITEM.match(line) and not _ENDED.search(line.rstrip("?")) and "; " not in line
+    return (
+        len(line) <= HEADING_CHARACTERS_MAX
+        and not _ITEM.match(line)
+        and not _ENDED.search(line.rstrip("?"))
+        and not _COMMAND.match(line)
+        and "; " not in line
+    )
+
+
+def _is_code(line: str) -> bool:
+    return (_COMMAND.match(line) or _SETTING.match(line)) is not None and not _ENDED.search(line)
 
 
 def _sections(lines: Sequence[_Line]) -> Iterator[list[_Line]]:
@@ -132,18 +155,20 @@ def _section_units(text: str, lines: Sequence[_Line]) -> Iterator[Unit]:
             group = []
         if line.kind == "text":
             sentences = [(line.start + begin, line.start + end) for begin, end in split_sentences(text[line.start : line.end])]
-            yield from (
-                frame.unit("sentence", sentence)
-                for sentence in sentences
-                if sentence[1] - sentence[0] <= UNIT_CHARACTERS_MAX and not text[sentence[0] : sentence[1]].endswith(_INTRODUCES)
-            )
+            yield from (frame.unit("sentence", sentence) for sentence in sentences if _may_be_quoted(text[sentence[0] : sentence[1]]))
             lead = sentences[-1] if sentences else lead
+        elif line.kind == "code" and _may_be_quoted(text[line.start : line.end]):
+            yield frame.unit("code", (line.start, line.end), lead)
         elif line.kind in ("item", "row"):
             group.append(line)
-            if line.end - line.start <= UNIT_CHARACTERS_MAX:
+            if _may_be_quoted(text[line.start : line.end]):
                 yield frame.unit("row" if line.kind == "row" else "item", (line.start, line.end), lead)
     if group:
         yield from _whole_list(text, group, frame, lead)
+
+
+def _may_be_quoted(quote: str) -> bool:
+    return len(quote) <= UNIT_CHARACTERS_MAX and not quote.endswith(_INTRODUCES) and not _POINTS.match(quote)
 
 
 def _whole_list(text: str, members: Sequence[_Line], frame: _Frame, lead: Span | None) -> Iterator[Unit]:

@@ -8,10 +8,11 @@ their refusals, and a part of KorQuAD; benchmarks say how they do on the rest.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from operator import mul
 
-from ondol.application.assistant.measure import FIGURES, LEANS, Candidate, measure
+from ondol.application.assistant.measure import FIGURES, Candidate, measure
 from ondol.application.assistant.question import Asked, understand
 from ondol.application.assistant.types import Cited, Draft
 from ondol.application.knowledge.search import Evidence
@@ -22,50 +23,57 @@ SENTENCES_MAX = 3
 ANSWERED_MIN = 0.55
 """The model's probability that the best unit answers the question; below it the documents are taken not to hold the answer."""
 
-GAP_MAX = 2.5
-"""How far below the best a further sentence may score."""
+GAPS_MAX = (2.0, 1.0)
+"""How far below the best a second and a third sentence may score."""
 SAME_SECTION_BONUS = 1.0
 NEW_WORDS_BONUS = 1.0
 """What a further sentence gains for standing in the same section, and for the share of the question that it alone meets."""
 
 FIT: Mapping[str, float] = {
-    "own": 1.97,
-    "beside": 0.19,
-    "heading": 0.16,
+    "own": 1.96,
+    "beside": 0.24,
+    "heading": 0.17,
     "title": 0.67,
     "section": -0.5,
     "passage": -0.26,
-    "rank": 1.26,
-    "first_rank": 1.34,
-    "kinds": 1.58,
-    "no_kind": -1.56,
-    "verdict": 0.47,
-    "language": 0.18,
+    "rank": 1.3,
+    "first_rank": 1.3,
+    "kinds": 1.61,
+    "no_kind": -1.6,
+    "verdict": 0.46,
+    "language": 0.19,
     "row": -0.46,
-    "item": -0.18,
-    "list": 0.41,
-    "length": 0.47,
+    "item": -0.22,
+    "list": 0.42,
+    "length": 0.44,
     "dense": 1.99,
-    "best_term": 0.53,
-    "focus": 1.8,
+    "best_term": 0.54,
+    "focus": 1.73,
 }
 """Coefficients of a unit's score: fitted by listwise softmax regression."""
 
 ANSWERS: Mapping[str, float] = {
-    "own": 2.01,
-    "best_around": 4.22,
-    "unknown": -2.34,
-    "verdict": 0.61,
-    "score": 0.37,
-    "dense": 1.38,
-    "terms": 2.67,
-    "focus": 2.04,
-    "title": 0.77,
-    "constant": -7.16,
+    "own": 1.77,
+    "best_around": 4.34,
+    "unknown": -1.95,
+    "verdict": 0.57,
+    "score": 0.36,
+    "dense": 1.81,
+    "terms": 2.65,
+    "focus": 1.82,
+    "title": 1.5,
+    "constant": -7.18,
 }
 """Coefficients of the log-odds that the best unit answers the question."""
 
 TERMS_TYPICAL_MAX = 10
+
+
+_LEANS = re.compile(
+    r"(?:이 경우|그 경우|이때|그때|이는|이것|그것|이를|그러면|다만|단,|그러나|하지만|또한|또는|그 뒤|그 후|이후|그래서|따라서"
+    r"|(?:in (?:that|this) case|this|that|these|those|it|they|then|otherwise|however|but|so|after that|therefore)\b)"
+)
+"""How a sentence in lower case begins that means nothing without the one before."""
 
 
 def extract(question: str, evidence: Sequence[Evidence], weights: Mapping[str, float]) -> Draft:
@@ -134,7 +142,7 @@ def _choose(asked: Asked, candidates: Sequence[Candidate], scores: Sequence[floa
             if not any(_repeats(item, other) for other in chosen)
         ]
         gain, place = max(gains, default=(-math.inf, 0))
-        if gain < -GAP_MAX:
+        if gain < -GAPS_MAX[min(len(chosen), len(GAPS_MAX)) - 1]:
             break
         chosen.append(candidates[-place])
     return chosen
@@ -153,7 +161,7 @@ def _repeats(item: Candidate, other: Candidate) -> bool:
 
 def _leans_on(item: Candidate, candidates: Sequence[Candidate]) -> Candidate | None:
     """The sentence before one that begins with a pronoun or "in that case", without which it means nothing."""
-    if item.unit.kind != "sentence" or not LEANS.match(item.text.lower()):
+    if item.unit.kind != "sentence" or not _LEANS.match(item.text.lower()):
         return None
     before = [
         other

@@ -6,8 +6,8 @@ import re
 from typing import Literal, TypeAlias
 
 Kind: TypeAlias = Literal[
-    "money", "duration", "date", "time", "count", "size", "percent", "port", "host", "phone", "command", "tier", "person", "place", "reason", "number",
-    "verdict",
+    "money", "duration", "date", "time", "count", "size", "percent", "port", "host", "phone", "command", "tier", "meaning", "person", "place",
+    "reason", "number", "verdict",
 ]  # fmt: skip
 """`tier` is a plan, product or version from which something holds, `number` any figure, `verdict` a word that permits, forbids or denies."""
 
@@ -22,7 +22,8 @@ _ASKS: tuple[tuple[frozenset[Kind], str], ...] = (
     (
         frozenset({"money"}),
         r"요금(?!제)|가격|비용|금액|이전비|수수료|연체료|돈[이을은]?\s?(?:얼마|내)|얼마[를나]?\s?(?:내|드[나는]|들|나와|물|보상|받)|얼마로 잡"
-        r"|\bcosts?\b|\bprices?\b|\bfees?\b|\bcharged? (?!card)|\bowe\b|\bpay\b|\bpenalty\b|\bpaid (?!for)|how much (?:is|does|do you|would it)|in won\b",
+        r"|\bcosts?\b|\bprices?\b|\bfees?\b|\bcharged? (?!card)|\bowe\b|\bpay\b|\bpenalty\b|\bpaid (?!for)|how much (?:is|does|do you|would it)"
+        r"|in won\b",
     ),
     (_AMOUNT, r"얼마\s?(?:예요|에요|인가|죠|입니까|지|야|일까|고|를|로|\?|\Z)"),
     (
@@ -39,7 +40,8 @@ _ASKS: tuple[tuple[frozenset[Kind], str], ...] = (
     (frozenset({"time"}), r"몇\s?시(?!간)|시각|시간대|what time|which hours|what hours|between which|time of (?:day|night)|on the phone"),
     (
         frozenset({"count"}),
-        r"몇\s?(?:개(?!월)|명|번|회|통|대|곳|자|글자|칸|점|인|편|권|위|차|세|살|마리)|개수|몇이|how many (?!(?:\w+ )?(?:days|hours|minutes|weeks|months|years|seconds))",
+        r"몇\s?(?:개(?!월)|명|번|회|통|대|곳|자|글자|칸|점|인|편|권|위|차|세|살|마리)"
+        r"|개수|몇이|how many (?!(?:\w+ )?(?:days|hours|minutes|weeks|months|years|seconds))",
     ),
     (
         frozenset({"size"}),
@@ -51,7 +53,8 @@ _ASKS: tuple[tuple[frozenset[Kind], str], ...] = (
     (
         frozenset({"host"}),
         r"네임서버|호스트|서버\s?주소|어디로\s?(?:보내|신고)|칸에|뭐라고 적|뭘로 바꿔"
-        r"|(?:database|mail|server|which|what) host\b|host name|nameservers?|what (?:\w+ )?address|which (?:\w+ )?address|where (?:do|should|can) i (?:send|report)|\bpoint\b",
+        r"|(?:database|mail|server|which|what) host\b|host name|nameservers?|what (?:\w+ )?address|which (?:\w+ )?address"
+        r"|where (?:do|should|can) i (?:send|report)|\bpoint\b",
     ),
     (frozenset({"phone"}), r"전화\s?번호|연락처|내선|phone number|extension\b|pager"),
     (frozenset({"command"}), r"명령|무슨 스크립트|\bcommand\b|what do i run|which script"),
@@ -62,25 +65,35 @@ _ASKS: tuple[tuple[frozenset[Kind], str], ...] = (
     ),
     (frozenset({"person"}), r"누구(?!나)|누가|누굴|\bwho (?:signs?|do|must|has|is|can|should|decides|approves|may)\b|\bwhom\b"),
     (frozenset({"place"}), r"어디|어느\s?(?:도시|나라|지역|곳)|장소|위치|\A(?:so )?where\b|[.,] where\b|which (?:city|country|place)|\bfrom where\b"),
-    (frozenset({"reason"}), r"(?<![가-힣])왜(?![가-힣])|이유|원인|\bwhy\b|무슨 뜻|reason for|to blame"),
+    (
+        frozenset({"meaning"}),
+        r"what (?:is|are) an? |what's an? |what does .{1,40} (?:do|mean)\b|what do .{1,40} (?:do|mean)\b"
+        r"|(?:이|가|란|이란)\s?(?:뭐|무엇)|무슨 뜻|뜻이\s?(?:뭐|무엇)",
+    ),
+    (frozenset({"reason"}), r"(?<![가-힣])왜(?![가-힣])|이유|원인|\bwhy\b|reason for|to blame"),
 )
 _ANY_NUMBER = re.compile(r"얼마|몇|며칠|번호|how (?:much|many|long|often|fast|soon|big|far)|number of|\blimit\b|\bversion|버전|which php")
 _KOREAN_VERDICT = re.compile(r"(?:나요|까요|가요|을까|되죠|있죠|돼요|되요|어요|아요|예요|죠|지|돼|되나|하나|니|ㅂ니까|습니까|는데)\s*\??\s*\Z")
 _OPEN = re.compile(r"얼마|며칠|몇|언제|어디|누구|누가|누굴|무엇|뭐|뭘|뭔|무슨|어느|어떤|어떻게|어떡|왜")
 _ENGLISH_VERDICT = re.compile(
-    r"\A(?:and |but |so |or |then )?(?:can|could|may|must|do|does|did|is|are|am|will|would|should|has|have|any)\b|, (?:and )?(?:can|could|may|do|does|will|is|are) "
+    r"\A(?:and |but |so |or |then )?(?:can|could|may|must|do|does|did|is|are|am|will|would|should|has|have|any)\b"
+    r"|, (?:and )?(?:can|could|may|do|does|will|is|are) "
 )
 
 _HAS: dict[Kind, str] = {
-    "money": r"\d[\d,.]*\s?(?:만\s?|천\s?|억\s?)*원|(?:krw|usd|[$₩€£])\s?\d|\d\s?(?:won|dollars?|krw|usd|달러)\b|무료|수수료(?:는|가|도)?\s?(?:없|받지)"
+    "money": r"\d[\d,.]*\s?(?:만\s?|천\s?|억\s?)*원|(?:krw|usd|[$₩€£])\s?\d|\d\s?(?:won|dollars?|krw|usd|달러)\b|무료"
+    r"|수수료(?:는|가|도)?\s?(?:없|받지)"
     r"|\bfree\b|\bno (?:\w+ ){0,2}(?:fee|charge)|costs? nothing",
-    "duration": r"\d\s?(?:~\s?\d+\s?)?(?:여\s?)?(?:영업일|초|분|시간|일|주|주일|개월|달|년)(?!\s?\d*\s?(?:월|조|대\b))|영업일|하루|이틀|사흘|일주일|한\s?달|즉시|다음\s?(?:날|영업일|달)|갱신일"
-    r"|\d[- ]?(?:business |working |calendar )?(?:seconds?|minutes?|hours?|days?|weeks?|months?|years?)\b|\b(?:immediately|at once|the same day|renewal date)\b",
+    "duration": r"\d\s?(?:~\s?\d+\s?)?(?:여\s?)?(?:영업일|초|분|시간|일|주|주일|개월|달|년)(?!\s?\d*\s?(?:월|조|대\b))"
+    r"|영업일|하루|이틀|사흘|일주일|한\s?달|즉시|다음\s?(?:날|영업일|달)|갱신일"
+    r"|\d[- ]?(?:business |working |calendar )?(?:seconds?|minutes?|hours?|days?|weeks?|months?|years?)\b"
+    r"|\b(?:immediately|at once|the same day|renewal date)\b",
     "date": r"\d{4}\s?년|\d{1,2}\s?월\s?\d{1,2}\s?일|\d{4}-\d\d-\d\d|\b\d{1,2} (?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\b"
     r"|\b(?:january|february|march|april|june|july|august|september|october|november|december) \d|\b[12]\d{3}\b|세기|\d\s?일|\d월"
     r"|[월화수목금토일]요일|\b(?:mon|tues|wednes|thurs|fri|satur|sun)day",
     "time": r"\d{1,2}:\d\d|(?:오전|오후|새벽|밤)\s?\d|\d{1,2}\s?시(?!간)|\b\d{1,2}\s?[ap]\.?m\b|\b(?:kst|utc)\b",
-    "count": r"\d\s?(?:여\s?)?(?:개|명|번|회|통|대|곳|자|글자|칸|점|인|편|권|위|차|세|살|마리|가지)(?!\d)|[하두세네]\s?(?:개|명|번|곳)|무제한|\bunlimited\b"
+    "count": r"\d\s?(?:여\s?)?(?:개|명|번|회|통|대|곳|자|글자|칸|점|인|편|권|위|차|세|살|마리|가지)(?!\d)|[하두세네]\s?(?:개|명|번|곳)"
+    r"|무제한|\bunlimited\b"
     r"|(?:up to|at most|maximum|:)\s?\d|\b\d[\d,]*\s(?!day|hour|minute|month|year|second|week|gb|mb|kb|tb)[a-z]{3,}",
     "size": r"\d\s?(?:kb|mb|gb|tb|gbps|mbps|바이트|기가|메가|비트|vcpu|m\b|g\b)",
     "percent": r"\d\s?(?:%|퍼센트|프로\b)|\bpercent",
@@ -88,10 +101,13 @@ _HAS: dict[Kind, str] = {
     "host": r"[a-z0-9_-]+(?:\.[a-z0-9-]+)*\.[a-z]{2,}\b|\d{1,3}(?:\.\d{1,3}){3}|`[^`]+`",
     "phone": r"\d{2,4}-\d{3,4}|내선\s?\d|extension \d",
     "command": r"`[^`]+`",
-    "tier": r"부터|(?:요금제|상품|등급|버전|plan|product|package|version): |(?:새|기본) (?:버전|값)|\b(?:the|every|all) (?:\w+ )?plans?\b|upwards|기본|default",
+    "tier": r"부터|(?:요금제|상품|등급|버전|plan|product|package|version): |(?:새|기본) (?:버전|값)|\b(?:the|every|all) (?:\w+ )?plans?\b"
+    r"|upwards|기본|default",
     "person": r"팀장|부장|담당자|책임자|대표|이사|당직|위원|관리자|조장|manager|\bleads?\b|\bhead\b|engineer|officer|director|on duty|administrator",
     "place": r"센터|[가-힣](?:시|도|군|구|동|국|주)(?:에|의|로|와|,|\s)|지역|에\s?(?:두|둡|보관|저장|있|위치|넣)|보관소|로 (?:돌|옮|보)|어디"
     r"|\bcent(?:er|re)\b|\bin [a-z]+|located|stored|kept",
+    "meaning": r"\b(?:is|are) (?:an?|the|used|one)\b|\ballows?\b|\bmeans?\b|\blets you\b|\bread as\b"
+    r"|이란|란\s|뜻|의미|말합니다|(?:입니다|이다)\.?\Z|기능|방식",
     "reason": r"때문|이므로|므로|해서|라서|니까|뜻|원인|이유|\bbecause|\bsince\b|reason|\bmeans?\b|\bcauses?\b|\bso that\b|\bif\b",
     "number": r"\d",
     "verdict": r"수\s?(?:있|없|도)|가능|불가|않(?:습|는|아|고|으)|안\s?됩|아닙|됩니다|금지|허용|필요|없습니다|없이|만\s"

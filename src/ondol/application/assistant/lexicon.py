@@ -12,16 +12,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from ondol.application.assistant.figures import Kind
 from ondol.application.assistant.words import stem_word
 from ondol.application.knowledge.index import analyse
 from ondol.application.knowledge.index.stopwords import STOPWORDS
 
 _GROUPS = """
 요금 가격 비용 금액 이용료 수수료 사용료 값 단가 정가 | price, pricing, cost, fee, charge, pay, owe, bill, rate, tariff, how much
-환불 환급 반환 돌려받 돌려주 돌려드 돌려_드 되돌려_받 | refund, money back, give back, gets back, get back, get everything back, comes back, come back, reimburse, returned
+환불 환급 반환 돌려받 돌려주 돌려드 돌려_드 되돌려_받 | refund, money back, give back, get back, get everything back, come back, reimburse, returned
 전액 전부 다_돌려 | full, in full, full amount, everything, whole amount
-해지 탈퇴 그만두 그만쓰 그만_쓰 취소 중단 철회 닫 | cancel, cancelled, cancelling, cancellation, terminate, quit, leave, close, closing, closed, stop, not for me
+해지 탈퇴 그만두 그만쓰 그만_쓰 취소 중단 철회 닫 | cancel, cancellation, terminate, quit, leave, close, stop, not for me
 남은 잔여 미사용 | unused, remaining, left, rest of
 정지 차단 막히 막힌 막혔 막힘 끊기 끊긴 끊겨 중지 닫히 닫습 멈추 내려가 | suspend, suspension, block, cut off, freeze, frozen, shut down, taken down
 미납 연체 못_낸 못_내 안_내 | unpaid, overdue, forgot to pay, late, not paid, missed payment
@@ -30,7 +29,7 @@ _GROUPS = """
 계좌이체 무통장 가상계좌 계좌 송금 이체 | bank transfer, virtual account, wire, transfer
 가상자산 가상화폐 암호화폐 비트코인 코인 채굴 | bitcoin, cryptocurrency, crypto, mining
 카드 신용카드 | card, credit card
-삭제 지우 지워 지운 지웁 없애 사라 날아가 날아갔 없어지 없어졌 덮어쓰 덮어써 | delete, remove, removal, erase, gone, disappear, lost, wiped, overwrite, overwritten
+삭제 지우 지워 지운 지웁 없애 사라 날아가 날아갔 없어지 없어졌 덮어쓰 덮어써 | delete, remove, removal, erase, gone, disappear, lost, wipe, overwrite
 복원 복구 되돌리 되돌려 되돌릴 되찾 되살리 살리 | restore, recover, recovery, bring back, get back, put back, undo, roll back, revert
 백업 사본 백업본 복사본 | backup, copy, copies, nightly copy
 비밀번호 비번 패스워드 암호 | password, passphrase, passcode
@@ -173,7 +172,7 @@ VPS 가상_서버 가상서버 뿌리 | VPS, virtual server, virtual machine
 직원 상담원 대행 맡기 맡겨 대신 | staff, by staff, our people, your people, agent, someone, for me
 휴대폰 핸드폰 휴대전화 스마트폰 | phone, mobile, Android
 옛날 오래된 오래 예전 구형 | old, legacy, older, really old
-장비 기기 복합기 카메라 프린터 | device, camera, printer, scanner, copier, machine
+장비 기기 | device, machine
 브라우저 웹브라우저 | browser, web browser
 끄기 끌 그만 꺼 해제 비활성 | turn off, switch off, switched off, disable, stop
 켜기 켜짐 켜면 | turn on, switch on, enable, switched on
@@ -200,19 +199,16 @@ CNAME 대표_주소 루트_도메인 | CNAME, apex, root domain, bare domain
 리디렉션 리다이렉트 | redirect, redirection
 """
 
-_LABELS: Mapping[Kind, str] = {"money": "요금", "duration": "기한", "size": "용량", "count": "한도"}
-
 _LIGHT = """
-get want need put have go make keep give take say tell know use let like look try come see mean happen see think show set work start
-one two three some any all every each other another only just still also even ever really actually currently now today yesterday tomorrow lately soon already
-before after long much many often big small good way thing someone somebody anyone people person guy folk lot bit anything something nothing
-i'd i'm i've we're we'd we'll you're what's it's don't doesn't can't isn't there's where's how's let's s t re ll ve d
-us them they he she his her him their mine yours ours will shall may might must has had having been being were got than then too very not no yes up down out off over
-about into within without between through again once because while though although like instead during until since per via both either
-four five six seven eight nine ten eleven twelve hundred thousand dozen half first second third once twice
-ago heard hear till whether far else instead everything anything nothing anybody somehow somewhere sometimes always usually often maybe perhaps
-wonder wondering happen happens happened seem seems found find told asked asking supposed morning evening night week monday tuesday wednesday thursday friday
-hi hello thanks thank sorry please help hey okay ok um
+get want need put have go make keep give take say tell know use let like look try come see mean happen think show set work start one two three
+some any all every each other another only just still also even ever really actually currently now today yesterday tomorrow lately soon already
+before after long much many often big small good way thing someone somebody anyone people person guy folk lot bit anything something nothing i'd
+i'm i've we're we'd we'll you're what's it's don't doesn't can't isn't there's where's how's let's s t re ll ve d us them they he she his her him
+their mine yours ours will shall may might must has had having been being were got than then too very not no yes up down out off over about into
+within without between through again once because while though although instead during until since per via both either four five six seven eight
+nine ten eleven twelve hundred thousand dozen half first second third twice ago heard hear till whether far else everything anybody somehow
+somewhere sometimes always usually maybe perhaps wonder wondering happens happened seem seems found find told asked asking supposed morning
+evening night week monday tuesday wednesday thursday friday hi hello thanks thank sorry please help hey okay ok um
 """
 
 LIGHT_WORDS = frozenset(_LIGHT.split())
@@ -309,12 +305,6 @@ class Group:
 def synonym_groups() -> tuple[Group, ...]:
     """The table, read once."""
     return tuple(_group(line.lower()) for line in _GROUPS.strip().splitlines())
-
-
-@lru_cache(maxsize=1)
-def label_groups() -> Mapping[Kind, Group]:
-    """The words by which documents announce a kind of thing, in headings and first cells of rows."""
-    return {kind: next(group for group in synonym_groups() if word in group.korean) for kind, word in _LABELS.items()}
 
 
 @lru_cache(maxsize=1)

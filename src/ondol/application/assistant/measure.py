@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,17 +18,9 @@ from ondol.application.knowledge.search import Evidence
 
 NEAR_SHARE = 0.8
 """What a word counts that is met by another word for it."""
-LEANING_SHARE = 0.7
-"""What a word counts that only the sentence before has, on which a sentence leans."""
 TYPICAL_CHARACTERS = 60
 """A sentence of this length is neither short nor long."""
 LENGTH_MIN = 10
-
-LEANS = re.compile(
-    r"(?:이 경우|그 경우|이때|그때|이는|이것|그것|이를|그러면|다만|단,|그러나|하지만|또한|또는|그 뒤|그 후|이후|그래서|따라서"
-    r"|(?:in (?:that|this) case|this|that|these|those|it|they|then|otherwise|however|but|so|after that|therefore)\b)"
-)
-"""How a sentence in lower case begins that means nothing without the one before."""
 
 _Place = tuple[int, float]
 """Where a term is met, in characters, and how well."""
@@ -86,10 +77,13 @@ def measure(asked: Asked, evidence: Sequence[Evidence]) -> list[Candidate]:
         evidence: passages, best first.
     """
     best = max((found.hit.score for found in evidence), default=0.0) or 1.0
+    asks_command = any("command" in kinds for kinds in asked.wanted)
     candidates: list[Candidate] = []
     for source, found in enumerate(evidence):
         passage = _read_passage(asked, found, found.hit.score / best, is_first=source == 0)
         for order, unit in enumerate(passage.units):
+            if unit.kind == "code" and not asks_command:
+                continue
             candidates.append(_measure_unit(asked, source, passage, order, unit, found.text[unit.start : unit.end]))
     return candidates
 
@@ -127,7 +121,7 @@ def _read_passage(asked: Asked, found: Evidence, rank: float, *, is_first: bool)
 def _measure_unit(asked: Asked, source: int, passage: _PassageReading, order: int, unit: Unit, quoted: str) -> Candidate:
     text = passage.text[unit.start : unit.end]
     shares = asked.shares
-    met = _with_leaning(passage, order, unit)
+    met = passage.met[unit.start, unit.end]
     beside = met
     for other in _neighbours(passage.units, order):
         if other.section == unit.section:
@@ -159,16 +153,6 @@ def _measure_unit(asked: Asked, source: int, passage: _PassageReading, order: in
         _sum(asked.focus_shares, met),
     )
     return Candidate(source, unit, quoted, met, around, passage.whole, figures)
-
-
-def _with_leaning(passage: _PassageReading, order: int, unit: Unit) -> tuple[float, ...]:
-    """What a unit meets; one that begins with a pronoun speaks of what the sentence before names."""
-    met = passage.met[unit.start, unit.end]
-    if order and unit.kind == "sentence" and LEANS.match(passage.text, unit.start):
-        before = passage.units[order - 1]
-        if before.section == unit.section and before.kind == "sentence":
-            return _either(met, tuple(LEANING_SHARE * value for value in passage.met[before.start, before.end]))
-    return met
 
 
 def _neighbours(units: Sequence[Unit], order: int) -> list[Unit]:
@@ -228,7 +212,7 @@ def _within(places: Sequence[_Place], start: int, end: int) -> float:
 
 
 def _sum(shares: Sequence[float], values: Sequence[float]) -> float:
-    return sum(map(mul, shares, values))
+    return math.fsum(map(mul, shares, values))
 
 
 def _either(first: tuple[float, ...], *others: tuple[float, ...]) -> tuple[float, ...]:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 import threading
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ondol.application.assistant.figures import Wanted, kinds_wanted, wants_verdict
-from ondol.application.assistant.lexicon import LIGHT_NOUNS, LIGHT_WORDS, Group, label_groups, search_words, synonym_groups
+from ondol.application.assistant.lexicon import LIGHT_NOUNS, LIGHT_WORDS, Group, search_words, synonym_groups
 from ondol.application.assistant.words import HANGUL, Reading, find_korean, find_stems, read, stem_word
 from ondol.application.knowledge.index import query_words
-from ondol.application.knowledge.index.analyser import weight_of
+from ondol.application.knowledge.index.analyser import BIGRAM_MARK, weight_of
 from ondol.application.knowledge.index.stopwords import STOPWORDS
 from ondol.application.knowledge.language import detect_language
 from ondol.application.prompts.templates_store import Language
@@ -31,13 +31,6 @@ LIGHT_SHARE = 0.25
 VERB_SHARE = 0.5
 NUMBER_SHARE = 0.3
 """What such words weigh beside a noun of the same frequency: a customer's own figure is seldom in the documents."""
-
-LABEL_SHARE = 0.4
-"""What the word `price` weighs where a price is asked for in other words."""
-
-RARE_SHARE = 0.98
-SCRAP_SHARE = 0.4
-"""A noun as rare as can be that is written together with another one is likely a piece of a word."""
 
 SEARCH_LIGHT_WEIGHT = 0.3
 SEARCH_OTHER_WEIGHT = 0.7
@@ -107,12 +100,10 @@ def understand(question: str, weights: Mapping[str, float]) -> Asked:
         groups = tuple(dict.fromkeys(group for begin, stop, group in near if begin < end and start < stop))
         exact = term.pattern is not None and not HANGUL.search(term.text)  # a number or code, for which nothing else stands
         terms[term.text] = replace(term, near=() if exact else groups, focus=_focus(normal, start))
-    wanted = kinds_wanted(normal)
-    terms |= _labels(wanted, terms.values(), weights)
-    found = tuple(terms.values())
+    found = tuple(terms.values()) or tuple(_searched(weights))
     shares = _shares([term.weight for term in found])
     focus_shares = _shares([term.weight * term.focus for term in found])
-    return Asked(detect_language(question), found, wanted, wants_verdict(normal), shares, focus_shares)
+    return Asked(detect_language(question), found, kinds_wanted(normal), wants_verdict(normal), shares, focus_shares)
 
 
 def search_terms(question: str) -> dict[str, float]:
@@ -126,8 +117,7 @@ def search_terms(question: str) -> dict[str, float]:
     language = detect_language(question)
     reading = read(unicodedata.normalize("NFKC", question[:QUESTION_CHARACTERS_MAX]))
     others: dict[str, float] = {}
-    labels = [label_groups()[kind] for kinds in kinds_wanted(question) for kind in sorted(kinds & label_groups().keys())]
-    for group in dict.fromkeys([*(group for _, _, group in _near(reading)), *labels]):
+    for group in dict.fromkeys(group for _, _, group in _near(reading)):
         korean, english = search_words()[group]
         words = (korean if language == "ko" else english) - terms.keys()
         for word in sorted(words):
@@ -135,15 +125,11 @@ def search_terms(question: str) -> dict[str, float]:
     return terms | others
 
 
-def _labels(wanted: Wanted, terms: Iterable[Term], weights: Mapping[str, float]) -> dict[str, Term]:
-    """Words by which documents announce what is asked for, where the question has none of them."""
-    known = {group for term in terms for group in term.near}
-    return {
-        f"={kind}": Term(f"={kind}", LABEL_SHARE * _typical(weights), near=(group,))
-        for kinds in wanted
-        for kind, group in label_groups().items()
-        if kind in kinds and group not in known
-    }
+def _searched(weights: Mapping[str, float]) -> Iterator[Term]:
+    """The words that were searched for: a question that has none ("To what?") was searched for together with the one before it."""
+    for word, weight in weights.items():
+        if not word.startswith(BIGRAM_MARK) and word not in STOPWORDS:
+            yield Term(word, weight * (LIGHT_SHARE if word in LIGHT_WORDS or word in LIGHT_NOUNS else 1.0), is_stem=word.isascii() and word.isalpha())
 
 
 def _shares(weights: list[float]) -> tuple[float, ...]:
@@ -181,8 +167,7 @@ def _latin_terms(text: str, weights: Mapping[str, float]) -> Iterator[tuple[int,
             yield token.start() + match.start(), token.start() + match.end(), Term(stem, weight, is_stem=True)
 
 
-def _korean_terms(text: str, weights: Mapping[str, float]) -> list[tuple[int, int, Term]]:
-    spans: list[tuple[int, int, Term]] = []
+def _korean_terms(text: str, weights: Mapping[str, float]) -> Iterator[tuple[int, int, Term]]:
     position = 0
     for morpheme in _tagger().parse(text.replace("\0", " ")):
         start = text.find(morpheme.surface, position)
@@ -194,19 +179,7 @@ def _korean_terms(text: str, weights: Mapping[str, float]) -> list[tuple[int, in
             parts = [part.partition("/")[0] for part in (feature.expression or "").split("+")] if feature.type else []
             term = _korean_term(morpheme.surface, feature.pos.split("+")[0], parts, weights)
             if term is not None:
-                spans.append((start, position, term))
-    return _without_scraps(spans, max(weights.values(), default=0.0))
-
-
-def _without_scraps(spans: list[tuple[int, int, Term]], weight_max: float) -> list[tuple[int, int, Term]]:
-    """A word that the dictionary does not know comes in pieces that no document holds; they must not outweigh the known ones."""
-    kept: list[tuple[int, int, Term]] = []
-    for place, (start, end, term) in enumerate(spans):
-        beside = [other for begin, stop, other in spans[max(0, place - 1) : place + 2] if (stop == start or begin == end) and other.pattern is None]
-        if term.pattern is None and term.weight >= RARE_SHARE * weight_max and beside:
-            term = replace(term, weight=term.weight * SCRAP_SHARE)
-        kept.append((start, end, term))
-    return kept
+                yield start, position, term
 
 
 def _korean_term(surface: str, tag: str, parts: list[str], weights: Mapping[str, float]) -> Term | None:
@@ -256,7 +229,7 @@ def _near(reading: Reading) -> Iterator[tuple[int, int, Group]]:
 
 def _typical(weights: Mapping[str, float]) -> float:
     """For a word that the search took apart differently."""
-    plain = [weight for term, weight in weights.items() if not term.startswith("~")]
+    plain = [weight for term, weight in weights.items() if not term.startswith(BIGRAM_MARK)]
     return sum(plain) / len(plain) if plain else 1.0
 
 

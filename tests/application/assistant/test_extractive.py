@@ -1,0 +1,226 @@
+from __future__ import annotations
+
+import math
+import uuid
+from collections.abc import Mapping, Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ondol.application.assistant.extractive import ANSWERS, FIT, SENTENCES_MAX, answer_figures, extract
+from ondol.application.assistant.measure import FIGURES, measure
+from ondol.application.assistant.question import search_terms, understand
+from ondol.application.assistant.types import Draft
+from ondol.application.knowledge.index import Hit, analyse, query_words
+from ondol.application.knowledge.index.analyser import weight_of
+from ondol.application.knowledge.search import Evidence
+from ondol.application.knowledge.store import Details, ReadableVersion
+
+PLANS = """Prices
+
+Plan: Seed; Per month: KRW 3,000; Disk: 5 GB
+Plan: Leaf; Per month: KRW 9,000; Disk: 20 GB
+
+Prices include VAT.
+
+See also: Refund policy"""
+REFUNDS = """Refund policy
+
+Cancel within 30 days of the first payment and we refund the full amount. It reaches your account within 5 business days. Domain names
+are never refunded."""
+MAIL = """Mail settings
+
+Use port 993 for IMAP with SSL/TLS. Outgoing mail goes through port 587.
+
+- Open the account settings.
+- Enter the server name."""
+LOGIN = """로그인과 비밀번호
+
+비밀번호를 5번 틀리면 계정이 15분 동안 잠깁니다. 이 경우 상담원은 잠금을 풀 수 없습니다.
+
+함께 보기: 2단계 인증"""
+PRICES = """요금 안내
+
+씨앗 요금은 한 달에 3,000원이고 잎 요금은 9,000원입니다. 요금에는 부가세가 들어 있습니다."""
+BACKUP = """백업
+
+백업은 매일 밤 03:00에 시작하고 사본은 부산에 보관합니다. 복원은 한 달에 3회까지 무료입니다."""
+
+SHELF = {"en": {"Prices": PLANS, "Refund policy": REFUNDS, "Mail settings": MAIL}, "ko": {"로그인": LOGIN, "요금 안내": PRICES, "백업": BACKUP}}
+
+
+def evidence_of(title: str, text: str, *, language: str, score: float = 1.0) -> Evidence:
+    version = ReadableVersion(
+        id=uuid.uuid5(uuid.NAMESPACE_OID, title),
+        document_id=uuid.uuid5(uuid.NAMESPACE_OID, title),
+        declared_version=1,
+        language=language,
+        media_type="text/markdown",
+        valid_from=None,
+        valid_until=None,
+        security_class="public",
+        content_address=b"",
+        details=Details(key=title, path=f"{title}.md", title=title),
+    )
+    return Evidence(Hit(version.id, 0, version.id, version.id, 0, 0, len(text), score, (), 1.0), version, text, (title,), None)
+
+
+def weights_of(question: str, texts: Sequence[str]) -> dict[str, float]:
+    """Inverse document frequencies as the search knows them, as if there were forty more passages about other things."""
+    held = [set(analyse(text)) for text in texts]
+    counts = {word: sum(word in terms for terms in held) for word in query_words(question)}
+    return {word: weight_of(word) * math.log(1 + (len(texts) + 40 - count + 0.5) / (count + 0.5)) for word, count in counts.items()}
+
+
+def found(question: str, shelf: Mapping[str, str]) -> tuple[list[Evidence], dict[str, float]]:
+    """A search over a few passages: those with most of the question's weight first."""
+    language = "ko" if any("가" <= char <= "힣" for char in question) else "en"
+    weights = weights_of(question, list(shelf.values()))
+    scores = {title: sum(weight for word, weight in weights.items() if word in set(analyse(text))) for title, text in shelf.items()}
+    order = sorted(shelf, key=lambda title: -scores[title])
+    return [evidence_of(title, shelf[title], language=language, score=scores[title]) for title in order if scores[title] > 0], weights
+
+
+def ask(question: str, shelf: Mapping[str, str]) -> Draft:
+    evidence, weights = found(question, shelf)
+    return extract(question, evidence, weights)
+
+
+def said(draft: Draft) -> str:
+    return " ".join(sentence.text for sentence in draft.sentences)
+
+
+@pytest.mark.parametrize(
+    ("question", "language", "expected"),
+    [
+        ("What does the Leaf plan cost per month?", "en", "KRW 9,000"),
+        ("Which port do I use for IMAP?", "en", "993"),
+        ("How long do I have to get a full refund?", "en", "30 days"),
+        ("Can I get my money back for a domain name?", "en", "never refunded"),
+        ("비번을 여러 번 틀렸는데 계정이 몇 분 동안 잠기나요?", "ko", "15분"),
+        ("백업 사본은 어디에 보관하나요?", "ko", "부산"),
+        ("씨앗 요금은 한 달에 얼마예요?", "ko", "3,000원"),
+    ],
+)
+def test_the_sentence_that_answers_is_quoted(question: str, language: str, expected: str) -> None:
+    draft = ask(question, SHELF[language])
+    assert expected in said(draft)
+    assert 1 <= len(draft.sentences) <= SENTENCES_MAX
+
+
+@pytest.mark.parametrize(
+    ("question", "language"),
+    [
+        ("Who won the football world championship in 1998?", "en"),
+        ("How do I bake bread without yeast?", "en"),
+        ("Which insurance covers broken windows?", "en"),
+        ("조선의 네 번째 임금은 누구인가요?", "ko"),
+        ("비 오는 날 김치찌개는 몇 분 끓이나요?", "ko"),
+        ("이 회사 주식의 상장일은 언제인가요?", "ko"),
+    ],
+)
+def test_what_the_documents_do_not_hold_is_not_answered(question: str, language: str) -> None:
+    assert ask(question, SHELF[language]).sentences == ()
+
+
+def test_nothing_found_or_nothing_asked_is_a_refusal() -> None:
+    assert extract("anything", (), {"anyth": 1.0}) == Draft()
+    assert extract("?", [evidence_of("Prices", PLANS, language="en")], {}) == Draft()
+    assert extract("what is it", [evidence_of("Prices", PLANS, language="en")], {"what": 1.0}) == Draft()
+
+
+def test_headings_references_and_leads_are_never_quoted() -> None:
+    text = (
+        "Ports\n\nThe ports are as follows:\n\n- IMAP: port 993\n- SMTP: port 587\n\nThis page describes the ports of IMAP.\n\nSee also: IMAP ports"
+    )
+    draft = ask("Which port is used for IMAP?", {"Ports": text})
+    assert "993" in said(draft)
+    for line in ("The ports are as follows", "See also", "This page describes"):
+        assert line not in said(draft)
+
+
+def test_a_sentence_that_leans_on_the_one_before_brings_it_along() -> None:
+    text = "Refunds\n\nCustomers may pay by instalments over half a year. In that case no refund for instalments of the yearly contract is possible."
+    texts = [sentence.text for sentence in ask("Is a refund for the yearly contract possible?", {"Refunds": text}).sentences]
+    assert texts == [
+        "Customers may pay by instalments over half a year.",
+        "In that case no refund for instalments of the yearly contract is possible.",
+    ]
+
+
+def test_the_questions_own_language_is_preferred() -> None:
+    question = "IMAP port 993"
+    weights = weights_of(question, [MAIL])
+    korean = "메일 설정\n\nIMAP port 993 번을 사용합니다."
+    english = "Mail settings\n\nIMAP uses port 993."
+    evidence = [evidence_of("메일 설정", korean, language="ko"), evidence_of("Mail settings", english, language="en")]
+    of_language = {
+        found.version.language: candidate.figures for found, candidate in zip(evidence, measure(understand(question, weights), evidence), strict=True)
+    }
+    place = FIGURES.index("language")
+    assert (of_language["ko"][place], of_language["en"][place]) == (0.0, 1.0)
+    assert FIT["language"] > 0
+
+
+def test_each_coefficient_belongs_to_a_figure() -> None:
+    question = "Which port do I use for IMAP?"
+    evidence, weights = found(question, SHELF["en"])
+    asked = understand(question, weights)
+    candidates = measure(asked, evidence)
+    assert tuple(FIT) == FIGURES
+    assert all(len(candidate.figures) == len(FIGURES) for candidate in candidates)
+    assert answer_figures(asked, candidates, 0, 0.0).keys() == ANSWERS.keys()
+
+
+LETTERS = st.sampled_from(
+    [
+        "요금",
+        "환불 ",
+        "비밀번호",
+        "port ",
+        "993 ",
+        "IMAP",
+        "KRW 9,000",
+        ". ",
+        "\n",
+        "\n\n",
+        "- ",
+        "1. ",
+        ": ",
+        "; ",
+        "?",
+        "다.",
+        "İ",
+        "ß",
+        "\0",
+        "`",
+        "|",
+    ]
+)
+TEXTS = st.lists(LETTERS, max_size=40).map("".join)
+
+
+@settings(max_examples=150, deadline=None)
+@given(question=TEXTS, texts=st.lists(TEXTS, max_size=4))
+def test_whatever_is_asked_quotes_are_slices_that_do_not_overlap(question: str, texts: list[str]) -> None:
+    evidence = [evidence_of(f"title {number}", text, language="ko", score=2.0 / (number + 1)) for number, text in enumerate(texts)]
+    weights = weights_of(question, texts)
+    draft = extract(question, evidence, weights)
+    assert draft == extract(question, evidence, weights)
+    assert len(draft.sentences) <= SENTENCES_MAX
+    taken: set[tuple[int, int]] = set()
+    for sentence in draft.sentences:
+        assert sentence.text == evidence[sentence.source].text[sentence.start : sentence.end] == sentence.text.strip() != ""
+        places = {(sentence.source, place) for place in range(sentence.start, sentence.end)}
+        assert not places & taken
+        taken |= places
+
+
+def test_a_search_also_looks_for_other_words_of_the_same_language() -> None:
+    terms = search_terms("비번을 잊었어요")
+    assert {word: terms[word] for word in query_words("비번을 잊었어요")} == {word: weight_of(word) for word in query_words("비번을 잊었어요")}
+    assert 0 < terms["비밀"] < 1
+    assert "password" not in terms
+    english = search_terms("I forgot my passcode")
+    assert 0 < english["password"] < 1
