@@ -73,7 +73,7 @@ def run(*, quick: bool) -> dict[str, object]:
 def show(figures: dict[str, object]) -> None:
     """The tables for people."""
     print(f"first start {figures['first_start_s']} s, warm start {figures['warm_start_s']} s; at rest {figures['rest_rss_mb']} MB resident")
-    print(f"({figures['rest_pss_mb']} MB proportional); KorQuAD's 964 paragraphs taken in in {figures['korquad_ingest_s']} s\n")
+    print(f"({figures['rest_pss_mb']} MB proportional); KorQuAD taken in in {figures['korquad_ingest_s']} s\n")
     print(f"{'system':26} {'R@1':>6} {'R@10':>6} {'p50 ms':>8} {'p95 ms':>8}")
     systems = figures["systems"]
     assert isinstance(systems, list)

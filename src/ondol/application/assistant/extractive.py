@@ -1,8 +1,11 @@
 """The built-in model: it answers with sentences of the passages that were found, or not at all. No weights to download, no network.
 
 Three steps, each a weighted sum of named figures that `measure` takes: how well every quotable unit fits the question, whether the best of
-them answers it at all (a logistic model), and what is quoted beside it. The coefficients were fitted on the questions of the demo tenant,
-their refusals, and a part of KorQuAD; benchmarks say how they do on the rest.
+them answers it at all (a logistic model), and what is quoted beside it. The coefficients were fitted on the golden questions of the demo
+tenant with their refusals, 400 questions of KorQuAD, and questions put to documents about something else. Fitted on one half of the golden
+questions they answer the other half nearly as well as when fitted on all (67 % and 69 %), but `lexicon` and `figures` were written by people
+who had read them all, so take neither as what to expect of other questions. What is missing is words, not better coefficients: a question
+that shares none with its answer, nor a synonym, is not answered.
 """
 
 from __future__ import annotations
@@ -21,7 +24,11 @@ SENTENCES_MAX = 3
 """A list or table that is short enough to be quoted whole counts as one."""
 
 ANSWERED_MIN = 0.55
-"""The model's probability that the best unit answers the question; below it the documents are taken not to hold the answer."""
+"""The model's probability that the best unit answers the question; below it the documents are taken not to hold the answer.
+
+Of the golden questions that it was fitted on, answered rightly, and unanswerable ones refused: 72 % and 63 % (at 0.3), 71 % and 76 % (0.4),
+69 % and 89 % (0.55), 69 % and 92 % (0.6).
+"""
 
 GAPS_MAX = (2.0, 1.0)
 """How far below the best a second and a third sentence may score."""
@@ -37,15 +44,15 @@ FIT: Mapping[str, float] = {
     "section": -0.5,
     "passage": -0.26,
     "rank": 1.3,
-    "first_rank": 1.3,
-    "kinds": 1.61,
+    "first_rank": 1.31,
+    "kinds": 1.62,
     "no_kind": -1.6,
     "verdict": 0.46,
     "language": 0.19,
     "row": -0.46,
     "item": -0.22,
     "list": 0.42,
-    "length": 0.44,
+    "length": 0.45,
     "dense": 1.99,
     "best_term": 0.54,
     "focus": 1.73,
@@ -53,16 +60,16 @@ FIT: Mapping[str, float] = {
 """Coefficients of a unit's score: fitted by listwise softmax regression."""
 
 ANSWERS: Mapping[str, float] = {
-    "own": 1.77,
-    "best_around": 4.34,
-    "unknown": -1.95,
-    "verdict": 0.57,
-    "score": 0.36,
-    "dense": 1.81,
-    "terms": 2.65,
-    "focus": 1.82,
-    "title": 1.5,
-    "constant": -7.18,
+    "own": 1.76,
+    "best_around": 4.35,
+    "unknown": -1.96,
+    "verdict": 0.58,
+    "score": 0.37,
+    "dense": 1.82,
+    "terms": 2.62,
+    "focus": 1.73,
+    "title": 1.49,
+    "constant": -7.17,
 }
 """Coefficients of the log-odds that the best unit answers the question."""
 

@@ -117,7 +117,7 @@ _GROUPS = """
 운영체제 리눅스 배포판 | operating system, OS, Linux, distribution, distro
 메모리 램 | memory, RAM
 코어 CPU vCPU | core, CPU, vCPU
-VPS 가상_서버 가상서버 뿌리 | VPS, virtual server, virtual machine
+VPS 가상_서버 가상서버 | VPS, virtual server, virtual machine
 전송량 트래픽 대역폭 | traffic, bandwidth, transfer
 매달 매월 한_달 월 달 | monthly, month, per month, a month
 매년 1년 연간 연 해마다 | yearly, annual, year, per year, a year

@@ -100,7 +100,7 @@ def understand(question: str, weights: Mapping[str, float]) -> Asked:
         groups = tuple(dict.fromkeys(group for begin, stop, group in near if begin < end and start < stop))
         exact = term.pattern is not None and not HANGUL.search(term.text)  # a number or code, for which nothing else stands
         terms[term.text] = replace(term, near=() if exact else groups, focus=_focus(normal, start))
-    found = tuple(terms.values()) or tuple(_searched(weights))
+    found = tuple(terms.values())
     shares = _shares([term.weight for term in found])
     focus_shares = _shares([term.weight * term.focus for term in found])
     return Asked(detect_language(question), found, kinds_wanted(normal), wants_verdict(normal), shares, focus_shares)
@@ -123,13 +123,6 @@ def search_terms(question: str) -> dict[str, float]:
         for word in sorted(words):
             others[word] = max(others.get(word, 0.0), SEARCH_OTHER_WEIGHT / len(words) ** 0.5)
     return terms | others
-
-
-def _searched(weights: Mapping[str, float]) -> Iterator[Term]:
-    """The words that were searched for: a question that has none ("To what?") was searched for together with the one before it."""
-    for word, weight in weights.items():
-        if not word.startswith(BIGRAM_MARK) and word not in STOPWORDS:
-            yield Term(word, weight * (LIGHT_SHARE if word in LIGHT_WORDS or word in LIGHT_NOUNS else 1.0), is_stem=word.isascii() and word.isalpha())
 
 
 def _shares(weights: list[float]) -> tuple[float, ...]:
