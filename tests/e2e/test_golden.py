@@ -20,7 +20,7 @@ from ondol.wiring.platform import assistant_room, open_platform
 from tests.e2e.conftest import Up
 
 # Floors below what was measured, so that a change that costs answers is seen; docs/benchmarks.md has the figures.
-ANSWERED_RIGHT_MIN = 0.75
+ANSWERED_RIGHT_MIN = 0.62
 UNANSWERABLE_REFUSED_MIN = 0.75
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from ondol.application.assistant.citations import CitationGate
 from ondol.application.assistant.extractive import extract
 from ondol.application.assistant.generative import build_request
+from ondol.application.assistant.question import search_terms
 from ondol.application.assistant.sources import annotations_of, extension_of, number_sources
 from ondol.application.assistant.store import add_answer
 from ondol.application.assistant.types import REFUSALS, Assistant, Cited, Outcome, Source
@@ -77,12 +78,13 @@ async def answer(
     """
     question = _question_of(request)
     language = detect_language(question)
+    asked = _search_text(request, question)
     yield Progress("searching")
-    found = await search(room.knowledge, room.states, tenant_id, person_id, assistant.base_id, _search_text(request, question), limit=EVIDENCE_MAX)
+    found = await search(room.knowledge, room.states, tenant_id, person_id, assistant.base_id, asked, limit=EVIDENCE_MAX, terms=search_terms(asked))
     yield Progress("reading")
     answered: _Answered | None = None
     if room.generator is None or not found.evidence:
-        answered = _answer_by_extraction(question, language, found)
+        answered = _answer_by_extraction(asked, language, found)
         yield Progress("writing")
         yield TextDelta(answered.text)
     else:

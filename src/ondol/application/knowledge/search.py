@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ondol.application.knowledge import store
-from ondol.application.knowledge.index import Hit, query_terms, query_words, rank
+from ondol.application.knowledge.index import Hit, QueryTerm, query_words, rank, term_hash
+from ondol.application.knowledge.index.analyser import weight_of
 from ondol.application.knowledge.rooms import Knowledge
 from ondol.core.errors import Conflict, KeyDestroyed, NotFound
 from ondol.infrastructure.access.types import Visible
@@ -94,12 +95,21 @@ class IndexStates:
 
 
 async def search(
-    room: Knowledge, states: IndexStates, tenant_id: uuid.UUID, person_id: uuid.UUID, base_id: uuid.UUID, question: str, *, limit: int
+    room: Knowledge,
+    states: IndexStates,
+    tenant_id: uuid.UUID,
+    person_id: uuid.UUID,
+    base_id: uuid.UUID,
+    question: str,
+    *,
+    limit: int,
+    terms: Mapping[str, float] | None = None,
 ) -> Found:
     """The best passages for a question among those that the person may read now.
 
     Args:
         limit: how many passages at most.
+        terms: what to look for, with weights; by default the terms of the question.
 
     Raises:
         NotFound: when the base is gone.
@@ -113,7 +123,9 @@ async def search(
         confirmed = True
         if state is not None and state.segment_ids:
             try:
-                hits, term_weights = await asyncio.to_thread(_rank, room, tenant_id, state, visible, question, limit)
+                hits, term_weights = await asyncio.to_thread(
+                    _rank, room, tenant_id, state, visible, terms or {term: weight_of(term) for term in query_words(question)}, limit
+                )
             except SegmentGone:
                 states.forget(base_id)
                 continue
@@ -129,12 +141,19 @@ async def search(
 
 
 def _rank(
-    room: Knowledge, tenant_id: uuid.UUID, state: IndexState, visible: Visible, question: str, limit: int
+    room: Knowledge, tenant_id: uuid.UUID, state: IndexState, visible: Visible, terms: Mapping[str, float], limit: int
 ) -> tuple[tuple[Hit, ...], dict[str, float]]:
-    words = query_words(question)
+    key = room.tenant_key(tenant_id, "terms")
     readers = room.shelf.open(state.place, state.segment_ids)
-    ranking = rank(room.shelf, readers, query_terms(words, room.tenant_key(tenant_id, "terms")), visible.audience_ids, state.masked, limit=limit)
-    return ranking.hits, dict(zip(words, ranking.term_weights, strict=False))
+    ranking = rank(
+        room.shelf,
+        readers,
+        [QueryTerm(term_hash(term, key), weight) for term, weight in terms.items()],
+        visible.audience_ids,
+        state.masked,
+        limit=limit,
+    )
+    return ranking.hits, dict(zip(terms, ranking.term_weights, strict=False))
 
 
 async def _state_of(
