@@ -15,6 +15,7 @@ import re
 from collections.abc import Mapping, Sequence
 from operator import mul
 
+from ondol.application.assistant.definition import opening_of, subject_of
 from ondol.application.assistant.measure import FIGURES, Candidate, measure
 from ondol.application.assistant.question import Asked, understand
 from ondol.application.assistant.types import Cited, Draft
@@ -75,6 +76,9 @@ ANSWERS: Mapping[str, float] = {
 
 TERMS_TYPICAL_MAX = 10
 
+DEFINITION_BONUS = 4.0
+"""What a unit gains that begins with the thing whose nature is asked for. Set by hand: the golden questions hardly ask for definitions."""
+
 
 _LEANS = re.compile(
     r"(?:이 경우|그 경우|이때|그때|이는|이것|그것|이를|그러면|다만|단,|그러나|하지만|또한|또는|그 뒤|그 후|이후|그래서|따라서"
@@ -101,6 +105,10 @@ def extract(question: str, evidence: Sequence[Evidence], weights: Mapping[str, f
     if not candidates or not any(asked.shares):
         return Draft()
     scores = [sum(map(mul, FIT.values(), candidate.figures)) for candidate in candidates]
+    subject = subject_of(question)
+    if subject is not None:
+        opening = opening_of(subject)
+        scores = [score + DEFINITION_BONUS * bool(opening.match(item.text)) for score, item in zip(scores, candidates, strict=True)]
     best = max(range(len(candidates)), key=lambda place: (scores[place], -place))
     probability = _probability(asked, candidates, best, scores[best])
     if probability < ANSWERED_MIN:
