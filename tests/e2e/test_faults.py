@@ -75,6 +75,7 @@ def _ingest(up: Up, batch_documents: int, *bases: str, kill_after_s: float | Non
     return time.monotonic() - began
 
 
+@pytest.mark.timeout(600)
 def test_twenty_kills_leave_nothing_that_the_next_run_cannot_mend(running: Up) -> None:
     calm_seconds = _ingest(running, 5, "calm")
     calm = _answers(running, "calm")

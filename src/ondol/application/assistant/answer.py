@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ondol.application.assistant.citations import CitationGate
-from ondol.application.assistant.definition import subject_of
+from ondol.application.assistant.definition import subject_of, with_defining
 from ondol.application.assistant.extractive import extract
 from ondol.application.assistant.generative import build_request
 from ondol.application.assistant.question import search_terms
@@ -25,8 +25,8 @@ from ondol.infrastructure.serving.tokens import estimate_tokens
 from ondol.infrastructure.serving.types import ChatEvent, ChatRequest, ChatUpstream, Finish, Progress, TextDelta, Usage
 
 EVIDENCE_MAX = 8
-DEFINITION_EVIDENCE_MAX = 12
-"""Who asks what a thing is shares one word with every passage about it, so more of them are read."""
+DEFINITION_HITS_MAX = 60
+"""Who asks what a thing is shares one word with every passage about it, so more of them are looked through."""
 QUESTION_CHARACTERS_MAX = 4000
 FOLLOW_UP_CHARACTERS_MAX = 12
 """A question this short leans on the one before it, so both are searched for."""
@@ -82,9 +82,12 @@ async def answer(
     question = _question_of(request)
     language = detect_language(question)
     asked = _search_text(request, question)
-    limit = EVIDENCE_MAX if subject_of(asked) is None else DEFINITION_EVIDENCE_MAX
+    subject = subject_of(asked)
+    limit = EVIDENCE_MAX if subject is None else DEFINITION_HITS_MAX
     yield Progress("searching")
     found = await search(room.knowledge, room.states, tenant_id, person_id, assistant.base_id, asked, limit=limit, terms=search_terms(asked))
+    if subject is not None:
+        found = replace(found, evidence=with_defining(subject, found.evidence, EVIDENCE_MAX))
     yield Progress("reading")
     answered: _Answered | None = None
     if room.generator is None or not found.evidence:

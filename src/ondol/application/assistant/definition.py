@@ -7,8 +7,13 @@ with its topic particle.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+
+from ondol.application.knowledge.search import Evidence
 
 SUBJECT_WORDS_MAX = 3
+DEFINING_MAX = 6
+"""So many passages beyond the usual number are read because one of their lines begins with the subject."""
 
 _ARTICLE = r"(?:an?\s+|the\s+)?"
 _ENGLISH = (
@@ -23,6 +28,7 @@ _KOREAN = re.compile(
     r"(?:이란|란|은|는|이|가|의\s(?:목적|역할|기능)(?:은|는)?)\s*(?:무엇|뭐|뭔|뭘|무슨\s뜻|어떤\s(?:역할|것|기능)|어떻게\s정의)"
 )
 _NOT_A_THING = re.compile(r"\b(?:of|for|by|to|when|if|that|default|maximum|minimum|difference|between|my|your|our)\b", re.IGNORECASE)
+_VERB = r"(?:is|are|was|were|represents?|describes?|defines?|ensures?|exposes?|provides?|manages?|maintains?|specif(?:y|ies)|lets?|allows?|enables?)"
 _BEFORE = r"^(?:[-*•]\s+|\d+[.)]\s+)?[`\"'*_]*"
 _ASIDE = r"[`\"'*_]*(?:\s*\([^)]{1,60}\))?[`\"'*_]*"
 
@@ -43,6 +49,15 @@ def subject_of(question: str) -> str | None:
 def opening_of(subject: str) -> re.Pattern[str]:
     """How a sentence begins that says what the subject is or does."""
     name = re.escape(subject)
-    english = rf"(?:(?:In|On)\s+[\w-]+,\s+)?(?:an?\s+|the\s+)?{name}(?:e?s)?{_ASIDE}(?:['’]s\s+\w+)?\s+(?:is|are|was|were|[a-z]{{3,}}s)\b"
+    english = rf"(?:(?:In|On)\s+[\w-]+,\s+)?(?:an?\s+|the\s+)?{name}(?:e?s)?{_ASIDE}(?:['’]s\s+\w+)?\s+{_VERB}\b"
     korean = rf"(?:\S+에서\s*,?\s+)?{name}{_ASIDE}\s?(?:이란|란|은|는)\s"
     return re.compile(rf"{_BEFORE}(?:{english}|{korean})", re.IGNORECASE)
+
+
+def with_defining(subject: str, evidence: Sequence[Evidence], usual: int) -> tuple[Evidence, ...]:
+    """The usual number of best passages, and of the others those that seem to say what the subject is; documents named after it come first."""
+    opening = opening_of(subject)
+    others = [found for found in evidence[usual:] if any(opening.match(line) for line in found.text.splitlines())]
+    named = subject.casefold()
+    others.sort(key=lambda found: found.version.details.title.casefold().rstrip("s") != named.rstrip("s"))
+    return (*evidence[:usual], *others[:DEFINING_MAX])
