@@ -55,6 +55,13 @@ def wait_until(true: object, what: str, seconds: float = START_SECONDS_MAX) -> N
         time.sleep(0.05)
 
 
+def command_of(process_id: int) -> str:
+    """The command line of a process, its parts ended by NUL; empty when it is gone."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{process_id}/cmdline").read_bytes().decode("utf-8", "replace")
+    return ""
+
+
 def alive(process_id: int) -> bool:
     """Whether a process runs (a zombie does not)."""
     with contextlib.suppress(OSError):
@@ -86,12 +93,12 @@ def test_a_killed_worker_is_started_again(made: Up) -> None:
     with started(made):
         assert made.process is not None
         for role in ("serve", "work"):
-            victim = next(member for member in family(made.process.pid) if f"\0{role}\0" in Path(f"/proc/{member}/cmdline").read_text())
+            victim = next(member for member in family(made.process.pid) if f"\0{role}\0" in command_of(member))
             os.kill(victim, signal.SIGKILL)
             wait_until(lambda: made.printed.count("starting it again") >= 1, "the supervisor said nothing")
             wait_until(lambda: answers(made), "it did not answer again")
             made.lines.append("")
-        names = [Path(f"/proc/{member}/cmdline").read_text() for member in family(made.process.pid)]
+        names = [command_of(member) for member in family(made.process.pid)]
         wait_until(lambda: sum("\0serve\0" in name for name in names) <= 2, "too many workers")
 
 
@@ -109,7 +116,7 @@ def test_a_killed_supervisor_leaves_nothing_that_the_next_start_cannot_recover(m
     members = family(made.process.pid)
     made.process.kill()
     made.process.wait()
-    workers = [member for member in members if b"ondol.cli.main" in Path(f"/proc/{member}/cmdline").read_bytes()]
+    workers = [member for member in members if "ondol.cli.main" in command_of(member)]
     wait_until(lambda: not any(alive(worker) for worker in workers), "workers outlived the supervisor")
     with started(made):
         assert answers(made)

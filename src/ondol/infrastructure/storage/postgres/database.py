@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -85,7 +86,14 @@ class Database:
             raise _away() from error
         async with connection:
             found = await (await connection.execute("select pg_try_advisory_lock(%s)", (_lock_number(what),))).fetchone()
-            yield bool(found and found[0])
+            is_free = bool(found and found[0])
+            try:
+                yield is_free
+            finally:
+                # Said aloud, since the server notices a closed connection only a moment later, when the next writer may have come already.
+                if is_free and not connection.broken:
+                    with contextlib.suppress(psycopg.Error):
+                        await connection.execute("select pg_advisory_unlock(%s)", (_lock_number(what),))
 
     async def close(self) -> None:
         """Close every connection."""
