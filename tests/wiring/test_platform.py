@@ -8,7 +8,8 @@ import pytest
 
 from ondol.core.config import HttpSettings, KeySettings, Settings
 from ondol.core.errors import DataFolderError, SettingsError
-from ondol.infrastructure.storage.folder import FolderLock, open_folder
+from ondol.infrastructure.storage import folder as storage_folder
+from ondol.infrastructure.storage.folder import FolderLock
 from ondol.infrastructure.storage.postgres import DatabaseAddresses
 from ondol.wiring import stores
 from ondol.wiring.doctor import examine
@@ -33,7 +34,7 @@ def test_the_address_that_people_type(http: HttpSettings, wanted: str) -> None:
 
 
 def test_the_root_key_comes_from_where_the_settings_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = open_folder(tmp_path / "data")
+    folder = storage_folder.open_folder(tmp_path / "data")
     from_file = key_provider(Settings(data_dir=folder.root), folder)
     assert folder.root_key.is_file()
     monkeypatch.setenv("ONDOL_ROOT_KEY", "not base64 of 32 bytes")
@@ -63,7 +64,7 @@ async def test_an_api_key_in_the_settings_makes_assistants_generate(addresses: D
 
 
 def test_a_held_folder_whose_postgres_is_silent_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = open_folder(tmp_path / "data")
+    folder = storage_folder.open_folder(tmp_path / "data")
     holder = FolderLock(folder)
     assert holder.acquire()
     monkeypatch.setattr(stores, "WAIT_FOR_STORES_S", 0.2)
@@ -82,3 +83,19 @@ def test_doctor_says_what_is_missing_before_the_first_start(tmp_path: Path) -> N
     assert findings["installation"].state == "warning"
     assert "ondol up" in findings["installation"].mend
     assert not (tmp_path / "absent").exists()
+
+
+def test_a_start_that_fails_leaves_no_postgres_behind(open_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = storage_folder.open_folder(open_folder / "failing")
+    failing = stores.Stores(Settings(data_dir=folder.root), folder)
+
+    def refuse(addresses: DatabaseAddresses) -> list[str]:
+        raise DataFolderError(f"It is of another version: {addresses is not None}.")
+
+    monkeypatch.setattr(stores, "migrate", refuse)
+    with pytest.raises(DataFolderError, match="another version"):
+        failing.start_or_join()
+    assert not (folder.postgres / "data" / "postmaster.pid").exists()
+    lock = FolderLock(folder)
+    assert lock.acquire()
+    lock.release()

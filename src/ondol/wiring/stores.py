@@ -84,8 +84,12 @@ class Stores:
         deadline = time.monotonic() + WAIT_FOR_STORES_S
         while True:
             if self.acquire():
-                self.start()
-                self.prepare()
+                try:
+                    self.start()
+                    self.prepare()
+                except BaseException:
+                    self.stop()
+                    raise
                 return True
             if is_current(self.addresses()):
                 return False
