@@ -1,0 +1,161 @@
+"""Many patterns in one pass over a text, in linear time, by the Vectorscan automaton (`hyperscan`).
+
+Expressions are PCRE without what needs backtracking: no look-around, no back-references, no atomic groups. What stands beside a match is looked
+at by the check that asked for it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import hyperscan
+
+MATCHES_MAX = 20_000
+"""A text with more matches is cut off here: it is refused for its shape before that matters."""
+
+
+class TooManyMatches(Exception):
+    """The text matches more often than is looked at; whoever asked must fail closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """An expression to look for.
+
+    Attributes:
+        expression: PCRE as Vectorscan reads it; characters are Unicode.
+        ignore_case: ASCII and Unicode letters match in either case.
+        finds_start: whether matches tell where they begin; False for expressions that are too large for that (see `Match`).
+    """
+
+    expression: str
+    ignore_case: bool = False
+    finds_start: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Where a pattern matched: half-open, in characters. Without `finds_start` the start is the end."""
+
+    pattern: int
+    start: int
+    end: int
+
+
+class PatternSet:
+    """Patterns that are looked for together. Compiled on first use, which takes milliseconds for each; safe to share between threads."""
+
+    def __init__(self, patterns: Sequence[Pattern]) -> None:
+        self.patterns = tuple(patterns)
+        self._database: hyperscan.Database | None = None
+        self._lock = threading.Lock()
+        self._threads = threading.local()
+
+    def compile(self) -> None:
+        """Compile now rather than on first use.
+
+        Raises:
+            ValueError: for an expression that Vectorscan does not take.
+        """
+        with self._lock:
+            if self._database is None and self.patterns:
+                self._database = _compiled(self.patterns)
+
+    def scan(self, text: str) -> list[Match]:
+        """All matches, by start; of those of one pattern that begin at one place the longest, and none that lies within a longer one of the same.
+
+        Raises:
+            TooManyMatches: when there are more than `MATCHES_MAX` raw ones.
+        """
+        if not self.patterns or not text:
+            return []
+        if self._database is None:
+            self.compile()
+        assert self._database is not None  # noqa: S101 - compile sets it
+        data = text.encode("utf-8", "surrogatepass") if text.isascii() else _encoded(text)
+        raw: list[tuple[int, int, int]] = []
+        self._run(data, raw)
+        if not raw:
+            return []
+        longest: dict[tuple[int, int], int] = {}
+        for pattern, start, end in raw:
+            begin = start if self.patterns[pattern].finds_start else end
+            if end > longest.get((pattern, begin), -1):
+                longest[pattern, begin] = end
+        places = None if len(data) == len(text) else _characters(data)
+        return _outermost(longest, places)
+
+    def _run(self, data: bytes, raw: list[tuple[int, int, int]]) -> None:
+        import hyperscan
+
+        scratch = getattr(self._threads, "scratch", None)
+        if scratch is None:
+            scratch = self._threads.scratch = hyperscan.Scratch(self._database)
+        stopped = False
+
+        def keep(pattern: int, start: int, end: int, _flags: int, _context: object) -> bool | None:
+            nonlocal stopped
+            if len(raw) >= MATCHES_MAX:
+                stopped = True
+                return True
+            raw.append((pattern, start, end))
+            return None
+
+        assert self._database is not None  # noqa: S101
+        try:
+            self._database.scan(data, match_event_handler=keep, scratch=scratch)
+        except hyperscan.ScanTerminated:
+            stopped = True
+        if stopped:
+            raise TooManyMatches(f"more than {MATCHES_MAX:,} matches")
+
+
+def _compiled(patterns: Sequence[Pattern]) -> hyperscan.Database:
+    import hyperscan
+
+    flags = []
+    for pattern in patterns:
+        flag = hyperscan.HS_FLAG_UTF8
+        flag |= hyperscan.HS_FLAG_CASELESS if pattern.ignore_case else 0
+        flag |= hyperscan.HS_FLAG_SOM_LEFTMOST if pattern.finds_start else 0
+        flags.append(flag)
+    database = hyperscan.Database()
+    try:
+        database.compile(expressions=[pattern.expression.encode() for pattern in patterns], ids=list(range(len(patterns))), flags=flags)
+    except hyperscan.HyperscanError as error:
+        raise ValueError(f"these patterns cannot be compiled: {error}") from error
+    return database
+
+
+def _encoded(text: str) -> bytes:
+    """UTF-8 that is always valid: a lone surrogate becomes a character of the same number of bytes."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return "".join("�" if "\ud800" <= char <= "\udfff" else char for char in text).encode()
+
+
+def _characters(data: bytes) -> NDArray[np.int64]:
+    """For each byte, and the end, how many characters begin before it."""
+    starts = (np.frombuffer(data, np.uint8) & 0xC0) != 0x80
+    return np.concatenate(([0], np.cumsum(starts)))
+
+
+def _outermost(longest: dict[tuple[int, int], int], places: NDArray[np.int64] | None) -> list[Match]:
+    matches: list[Match] = []
+    reached: dict[int, int] = {}
+    for (pattern, start), end in sorted(longest.items(), key=lambda item: (item[0][1], -item[1])):
+        if end <= reached.get(pattern, -1):
+            continue
+        reached[pattern] = end
+        matches.append(Match(pattern, start, end) if places is None else Match(pattern, int(places[start]), int(places[end])))
+    matches.sort(key=attrgetter("start", "end", "pattern"))
+    return matches
