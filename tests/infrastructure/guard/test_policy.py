@@ -44,7 +44,7 @@ def test_reads_and_writes_to_the_same_digest() -> None:
         ("input:", "output:", "nobody could turn"),
         ("input:", "inputs:", "unknown"),
         ("version: 1", "version: 2", "unknown"),
-        ('find: injection', 'find: ""', "does not say"),
+        ("find: injection", 'find: ""', "does not say"),
         ("stages:", "stages: [", "not valid YAML"),
     ],
 )

@@ -1,0 +1,251 @@
+"""One request and its answer under one policy: what is asked is read, and what is answered is let out, with the same marks."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
+
+from ondol.infrastructure.guard.actions import Edit, Marks, apply_edits
+from ondol.infrastructure.guard.engine import Decision, StageGuard, Verdict
+from ondol.infrastructure.guard.languages import detect_language
+from ondol.infrastructure.guard.policy import EDITS, Policy
+from ondol.infrastructure.guard.replies import Language, text_of
+from ondol.infrastructure.guard.stream import StreamGuard, StreamRestorer
+from ondol.infrastructure.guard.types import Check, Stage
+
+WITHHELD = "[WITHHELD]"
+"""Stands for an earlier turn that was refused: it must not reach a model later either."""
+JUNCTION_CHARACTERS = 80
+"""So much of the end of one turn and the beginning of the next is looked at together."""
+
+Role: TypeAlias = Literal["system", "developer", "user", "assistant", "tool"]
+_ORDER: tuple[Decision, ...] = ("allow", "mask", "restrict", "escalate", "answer", "block")
+
+
+@dataclass(frozen=True, slots=True)
+class Guards:
+    """A policy, with its floors, ready for use.
+
+    Attributes:
+        digest: of the policy that was chosen, 32 bytes.
+    """
+
+    policies: tuple[Policy, ...]
+    stages: Mapping[Stage, StageGuard]
+
+    @property
+    def digest(self) -> bytes:
+        return self.policies[0].digest
+
+    def text(self, name: str, language: Language) -> str:
+        """What people are told, by name."""
+        own = next((policy.texts for policy in self.policies if name in policy.texts), {})
+        return text_of(name, language, own)
+
+
+def prepare_guards(policies: Sequence[Policy], checks: Mapping[str, Check], *, compile_now: bool = True) -> Guards:
+    """Make policies ready: the chosen one first, then its floors. Compiling takes up to some hundred milliseconds the first time."""
+    stages = {stage for policy in policies for stage in policy.stages}
+    guards = {stage: StageGuard(stage, policies, checks) for stage in stages}
+    if compile_now:
+        for guard in guards.values():
+            guard.compile()
+    return Guards(tuple(policies), guards)
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One message of a conversation."""
+
+    role: Role
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReadTurns:
+    """What came of reading a request.
+
+    Attributes:
+        decision: about the request as a whole.
+        texts: what goes on, one for each turn.
+        reply: what people are told instead of, or after, an answer; empty where nothing is.
+    """
+
+    decision: Decision
+    texts: tuple[str, ...]
+    reply: str = ""
+
+    @property
+    def passes(self) -> bool:
+        """Whether the request goes on."""
+        return self.decision in ("allow", "mask", "restrict")
+
+
+@dataclass(frozen=True, slots=True)
+class GuardTrace:
+    """What is kept of a conversation's guarding: names and digests, no text.
+
+    Attributes:
+        decisions: by stage, the strictest.
+        would: by stage, what enforcing would have done.
+        rules: the rules that found something, each once.
+        failed: the checks that failed.
+    """
+
+    policy: bytes
+    decisions: Mapping[Stage, Decision]
+    would: Mapping[Stage, Decision]
+    rules: tuple[str, ...]
+    failed: tuple[str, ...]
+
+
+class Conversation:
+    """Guards one request and its answer.
+
+    Args:
+        key: the tenant's key for hashes and tokens, 32 bytes.
+        keep_token: told of each new token, its entity and its value.
+    """
+
+    def __init__(self, guards: Guards, key: bytes, keep_token: Callable[[str, str, str], None] | None = None) -> None:
+        self.guards = guards
+        self.marks = Marks(key, keep_token)
+        self.language: Language = "en"
+        self._verdicts: list[tuple[Stage, Verdict]] = []
+
+    def read(self, turns: Sequence[Turn]) -> ReadTurns:
+        """Look at what is asked. Turns of people are input, those of tools are what goes on to a model; of earlier answers only the edits count."""
+        last = max((place for place, turn in enumerate(turns) if turn.role == "user"), default=-1)
+        if last >= 0:
+            self.language = detect_language(turns[last].text)
+        turns = self._joined_edits(turns)
+        texts: list[str] = []
+        decision: Decision = "allow"
+        say = ""
+        for place, turn in enumerate(turns):
+            verdict = self._read_turn(turn)
+            if verdict is None or turn.role == "assistant":
+                texts.append(turn.text if verdict is None or not verdict.passes else verdict.text)
+                continue
+            if place < last and not verdict.passes:
+                texts.append(turn.text if verdict.decision == "answer" else WITHHELD)
+                continue
+            texts.append(verdict.text)
+            if _ORDER.index(verdict.decision) > _ORDER.index(decision):
+                decision, say = verdict.decision, verdict.say
+        return ReadTurns(decision, tuple(texts), self.guards.text(say, self.language) if say else "")
+
+    def answering(self) -> Answering:
+        """What lets the answer out."""
+        return Answering(self)
+
+    def trace(self) -> GuardTrace:
+        """What is kept of all that was looked at so far."""
+        decisions: dict[Stage, Decision] = {}
+        would: dict[Stage, Decision] = {}
+        for stage, verdict in self._verdicts:
+            decisions[stage] = max(decisions.get(stage, "allow"), verdict.decision, key=_ORDER.index)
+            would[stage] = max(would.get(stage, "allow"), verdict.would, key=_ORDER.index)
+        rules = tuple(dict.fromkeys(rule for _, verdict in self._verdicts for rule in verdict.rules))
+        failed = tuple(dict.fromkeys(name for _, verdict in self._verdicts for name in verdict.failed))
+        return GuardTrace(self.guards.digest, decisions, would, rules, failed)
+
+    def note(self, stage: Stage, verdict: Verdict) -> None:
+        """Keep a verdict for the trace."""
+        self._verdicts.append((stage, verdict))
+
+    def _read_turn(self, turn: Turn) -> Verdict | None:
+        if turn.role in ("system", "developer") or not turn.text:
+            return None
+        stage: Stage = "model" if turn.role == "tool" else "input"
+        guard = self.guards.stages.get(stage)
+        if guard is None:
+            return None
+        if turn.role == "assistant":
+            findings, failed = guard.find(turn.text)
+            decided = [item for item in guard.decided_of(findings) if item.action in EDITS]
+            return guard.decide(turn.text, [item.finding for item in decided], failed, self.marks)
+        verdict = guard.inspect(turn.text, self.marks)
+        self.note(stage, verdict)
+        return verdict
+
+    def _joined_edits(self, turns: Sequence[Turn]) -> list[Turn]:
+        """Turns in which what was found across the border of two turns of a person is replaced on both sides."""
+        result = list(turns)
+        guard = self.guards.stages.get("input")
+        places = [place for place, turn in enumerate(turns) if turn.role == "user"]
+        if guard is None:
+            return result
+        for before, after in itertools.pairwise(places):
+            tail = result[before].text[-JUNCTION_CHARACTERS:]
+            head = result[after].text[:JUNCTION_CHARACTERS]
+            if not _may_continue(tail, head):
+                continue
+            findings, failed = guard.find(f"{tail}\n{head}", only_whole=False)
+            across = [item for item in findings if item.start < len(tail) and item.end > len(tail) + 1]
+            verdict = guard.judge(guard.decided_of(across), failed)
+            if verdict.would == "allow" or verdict.decision == "allow":
+                if across:
+                    self.note("input", verdict)
+                continue
+            self.note("input", verdict)
+            start = min(item.finding.start for item in verdict.decided)
+            end = max(item.finding.end for item in verdict.decided) - len(tail) - 1
+            first, second = result[before].text, result[after].text
+            mark = self.marks.replacement("mask", verdict.decided[0].finding, f"{tail[start:]}{head[:end]}")
+            result[before] = replace(result[before], text=apply_edits(first, [Edit(len(first) - len(tail) + start, len(first), mark)]))
+            result[after] = replace(result[after], text=mark + second[end:])
+        return result
+
+
+class Answering:
+    """Lets an answer out piece by piece.
+
+    Attributes:
+        verdict: on the whole answer, once it is finished.
+        changed: what goes out is not what came in, but for what is added at its end.
+    """
+
+    def __init__(self, conversation: Conversation) -> None:
+        self.verdict: Verdict | None = None
+        self.changed = False
+        self._conversation = conversation
+        guard = conversation.guards.stages.get("output")
+        self._stream = StreamGuard(guard, conversation.marks) if guard else None
+        self._restorer = StreamRestorer(conversation.marks)
+
+    @property
+    def stopped(self) -> bool:
+        """Nothing more of the answer is wanted."""
+        return self._stream is not None and self._stream.stopped
+
+    def push(self, piece: str) -> str:
+        """What of the answer may go out now."""
+        return self._restored(self._stream.push(piece) if self._stream else piece)
+
+    def finish(self) -> str:
+        """The rest, with what people are told when the answer was cut short or needs a warning."""
+        text = ""
+        if self._stream is not None:
+            rest, self.verdict = self._stream.finish()
+            text = self._restored(rest)
+            self._conversation.note("output", self.verdict)
+            self.changed = self.changed or not self.verdict.passes or any(item.action in EDITS for item in self.verdict.decided)
+        text += self._restorer.finish()
+        if self.verdict is None or not self.verdict.say:
+            return text
+        name = "withheld" if self.verdict.say == "blocked" else self.verdict.say
+        told = self._conversation.guards.text(name, self._conversation.language)
+        return f"{text}\n\n{told}"
+
+    def _restored(self, piece: str) -> str:
+        restored = self._restorer.push(piece)
+        self.changed = self.changed or (bool(self._conversation.marks.tokens) and "[" in piece)
+        return restored
+
+
+def _may_continue(tail: str, head: str) -> bool:
+    """Whether a number could go on over the border of two turns."""
+    return any(char.isdigit() for char in tail[-20:]) and any(char.isdigit() for char in head[:20])
