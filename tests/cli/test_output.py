@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from ondol.cli import main
-from ondol.cli.output import Progress, print_json, print_table
+from ondol.cli.output import Progress, print_json, print_page, print_table
 from ondol.core.errors import DataFolderError, NotFound
 
 
@@ -68,3 +68,11 @@ def test_help_imports_no_command() -> None:
     printed = CliRunner().invoke(main.cli, ["--help"])
     assert printed.exit_code == 0
     assert all(f"  {name} " in printed.output for name in main.COMMANDS)
+
+
+def test_a_page_says_whether_the_list_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
+    for next_after, told in ((None, False), ("ab12", True)):
+        print_page("keys", [{"name": "a"}], next_after=next_after, as_json=False, empty="none")
+        assert ("There are more keys: add --after ab12" in capsys.readouterr().out) is told
+        print_page("keys", [{"name": "a"}], next_after=next_after, as_json=True, empty="none")
+        assert json.loads(capsys.readouterr().out) == {"keys": [{"name": "a"}], "next": next_after}

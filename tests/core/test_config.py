@@ -23,7 +23,7 @@ def other_value(row: SettingRow) -> Any:
         return not row.default
     if row.type is int:
         return int(str(row.default)) + 1
-    return "other/place"
+    return "other" if row.pattern else "other/place"
 
 
 @pytest.fixture
@@ -86,6 +86,10 @@ def test_an_absent_file_matters_only_when_it_was_named(tmp_path: Path, monkeypat
         ("http: {port: 1.5}", "not a whole number", ""),
         ("http: {port: true}", "not a whole number", ""),
         ("http: {port: -1}", "is -1", "at least 0"),
+        ("http: {port: 65536}", "is 65536", "at most 65535"),
+        ("database: {role_prefix: My Ondol}", "'My Ondol'", "the default is ondol"),
+        ("database: {role_prefix: pg_ondol}", "'pg_ondol'", ""),
+        (f"database: {{role_prefix: {'o' * 41}}}", "'ooo", ""),
         ("http: {host: 127}", "not text", "quotes"),
         ("http: {host: }", "not text", "quotes"),
         ("demo: perhaps", "'perhaps'", "true or false"),
@@ -102,6 +106,51 @@ def test_a_slip_is_told_with_its_place_and_the_way_out(text: str, message: str, 
     assert message in caught.value.message
     assert hint in caught.value.hint
     assert str(file) in caught.value.message
+
+
+@pytest.mark.parametrize("name", [name for name, row in ROWS.items() if row.type is int])
+def test_every_number_is_bounded(name: str) -> None:
+    row = ROWS[name]
+    assert row.low is not None
+    assert row.high is not None
+    assert row.low <= int(str(row.default)) <= row.high
+    for number, word in ((row.low - 1, "at least"), (row.high + 1, "at most")):
+        with pytest.raises(SettingsError) as caught:
+            load_settings(None, {row.variables[0]: str(number)})
+        assert word in caught.value.hint
+    for number in (row.low, row.high):
+        assert value_of(load_settings(None, {row.variables[0]: str(number)}), name) == number
+
+
+def test_a_slip_in_a_variables_name_is_told_and_its_value_is_not() -> None:
+    for variable, hint in (
+        ("ONDOL_HTTP_PROT", "Did you mean ONDOL_HTTP_PORT?"),
+        ("ONDOL_DATADIR", "Did you mean ONDOL_DATA_DIR?"),
+        ("ONDOL_DATABASE_URI", "Did you mean ONDOL_DATABASE_URL?"),
+        ("ONDOL_XXXXXXXXXXXXXXXXXX", "`ondol config reference`"),
+        ("ONDOL_PORT", "ONDOL_"),
+        ("ONDOL_", ""),
+    ):
+        with pytest.raises(SettingsError) as caught:
+            load_settings(None, {variable: SECRET})
+        assert f"{variable}, which" in caught.value.message
+        assert hint in caught.value.hint
+        assert SECRET not in caught.value.message + caught.value.hint
+    assert load_settings(None, {"ONDOL_HTTP_PROT": ""}) == Settings()
+    assert load_settings(None, {"ONDOL_ASK_TENANT": "x"}, other_variables={"ONDOL_ASK_TENANT"}) == Settings()
+
+
+def test_variables_of_others_are_left_alone() -> None:
+    links = {
+        "ONDOL_SERVICE_HOST": "10.0.0.1",
+        "ONDOL_SERVICE_PORT": "8700",
+        "ONDOL_SERVICE_PORT_HTTP": "8700",
+        "ONDOL_PORT": "tcp://10.0.0.1:8700",
+        "ONDOL_PORT_8700_TCP": "tcp://10.0.0.1:8700",
+        "ONDOL_PORT_8700_TCP_ADDR": "10.0.0.1",
+        "ONDOL_POSTGRES_SERVICE_HOST": "10.0.0.2",
+    }
+    assert load_settings(None, {**links, "ONDOL_TEST_DATA": "x", "ONDOL_ROOT_KEY": "x", "PATH": "/bin", "ONDOLIAN": "x"}) == Settings()
 
 
 def test_a_file_that_is_too_large_or_no_text_is_refused(file: Path) -> None:
@@ -134,7 +183,12 @@ def test_a_secret_is_neither_shown_nor_told(name: str, file: Path) -> None:
 
 
 def test_the_secrets_are_marked() -> None:
-    assert {name for name, row in ROWS.items() if row.secret} == {"database.url", "model.api_key"}
+    assert {name for name, row in ROWS.items() if row.secret} == {
+        "database.url",
+        "guard.alarms.smtp_password",
+        "guard.alarms.webhook_secret",
+        "model.api_key",
+    }
     assert not [name for name in ROWS if name.rpartition(".")[2] in ("password", "secret", "token") and not ROWS[name].secret]
 
 

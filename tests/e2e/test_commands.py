@@ -92,8 +92,39 @@ def test_backup_and_restore_into_a_fresh_folder(demo_up: Up, tmp_path: Path) -> 
         assert (refused.returncode, "holds tenants" in refused.stderr) == (1, True)
         (fresh / "keys" / "root.key").write_bytes((demo_up.folder / "keys" / "root.key").read_bytes())
         run(fresh, "db", "restore", made["folder"], "--replace")
-        people: Any = run_json(fresh, "user", "list")
-        assert "admin@durubitnaru.example" in {person["login"] for person in people}
+        listed: Any = run_json(fresh, "user", "list")
+        assert "admin@durubitnaru.example" in {person["login"] for person in listed["people"]}
+
+
+def test_lists_are_given_page_by_page(demo_up: Up) -> None:
+    for _ in range(2):
+        run(demo_up.folder, "key", "create", "admin@durubitnaru.example")
+    for name in ("key", "user"):
+        plural = {"key": "keys", "user": "people"}[name]
+        whole: Any = run_json(demo_up.folder, name, "list")
+        assert whole["next"] is None
+        first: Any = run_json(demo_up.folder, name, "list", "--limit", "1")
+        rest: Any = run_json(demo_up.folder, name, "list", "--after", first["next"])
+        assert len(first[plural]) == 1
+        assert first[plural] + rest[plural] == whole[plural]
+        assert f"more {plural}: add --after {first['next']}" in run(demo_up.folder, name, "list", "--limit", "1").stdout
+    assert "NotFound" not in run(demo_up.folder, "key", "list", "--after", "nobody", check=False).stderr
+
+
+def test_a_sweep_says_what_it_did_and_when_it_waits(demo_up: Up) -> None:
+    swept: Any = run_json(demo_up.folder, "db", "sweep")
+    [told] = swept
+    assert (told["tenant"], told["blobs"], told["keys"]) == ("demo", 0, 0)
+    assert told["waits_until"] is not None
+    assert "nothing is removed before" in run(demo_up.folder, "db", "sweep", "--tenant", "demo", "--grace", "1").stdout
+    assert run(demo_up.folder, "db", "sweep", "--grace", "0", check=False).returncode == 2
+
+
+def test_a_variable_that_is_no_setting_is_refused(tmp_path: Path) -> None:
+    done = subprocess.run(
+        command("config", "show"), env={**clean_environment(tmp_path), "ONDOL_HTTP_PROT": "80"}, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, "Did you mean ONDOL_HTTP_PORT?" in done.stderr) == (1, True)
 
 
 def test_settings_are_shown_checked_and_explained(tmp_path: Path) -> None:

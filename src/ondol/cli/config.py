@@ -47,7 +47,7 @@ def reference(markdown: bool) -> None:
         say(reference_page().rstrip())
         return
     for row in setting_rows():
-        say(f"{click.style(row.name, bold=True)}  ({type_name(row.type)}; default {_default(row)})\n    {row.help}\n    {', '.join(row.variables)}")
+        say(f"{click.style(row.name, bold=True)}  ({_type(row)}; default {_default(row)})\n    {row.help}\n    {', '.join(row.variables)}")
 
 
 @command.command("check")
@@ -71,8 +71,12 @@ def reference_page() -> str:
     lines += ["| setting | type | default | variable | meaning |", "|---|---|---|---|---|"]
     for row in setting_rows():
         variables = ", ".join(f"`{name}`" for name in row.variables)
-        lines.append(f"| `{row.name}` | {type_name(row.type).replace('|', 'or')} | {_default(row)} | {variables} | {row.help} |")
+        lines.append(f"| `{row.name}` | {_type(row).replace('|', 'or')} | {_default(row)} | {variables} | {row.help} |")
     return "\n".join(lines) + "\n"
+
+
+def _type(row: SettingRow) -> str:
+    return type_name(row.type) if row.low is None or row.high is None else f"{type_name(row.type)}, {row.low:,} to {row.high:,}"
 
 
 def _default(row: SettingRow) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
+from datetime import timedelta
 from pathlib import Path
 
 import click
@@ -20,7 +22,7 @@ from ondol.wiring.platform import Platform
 
 @click.group("db")
 def command() -> None:
-    """Migrate, back up and restore the database."""
+    """Migrate, back up, restore and sweep the database."""
 
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -115,6 +117,34 @@ def restore_from(context: click.Context, folder: Path, replace: bool) -> None:
 
     with_platform(settings, work)
     say("Restored. Put the blob store's files back too, then rebuild the index by taking the folders in again.")
+
+
+@command.command("sweep")
+@click.option("--grace", "grace_hours", type=click.IntRange(1, 8760), default=24, show_default=True, help="Leave what is younger, in hours.")
+@click.option("--tenant", help="Tenant's slug; all tenants when absent.")
+@_json
+@click.pass_context
+def sweep(context: click.Context, grace_hours: int, tenant: str | None, as_json: bool) -> None:
+    """Remove sealed files and data keys of documents that the database does not name.
+
+    A killed ingest leaves them. The job worker does it every night. After a restore the grace period begins anew.
+    """
+    from ondol.application.knowledge.sweep import sweep_unnamed
+    from ondol.infrastructure.access.people import find_tenant, list_tenants
+
+    async def work(platform: Platform) -> None:
+        tenants = [await find_tenant(platform.database, tenant)] if tenant else await list_tenants(platform.database)
+        reports = {where.slug: await sweep_unnamed(platform.knowledge, where.id, timedelta(hours=grace_hours)) for where in tenants}
+        if as_json:
+            print_json([{"tenant": slug, **dataclasses.asdict(report)} for slug, report in reports.items()])
+            return
+        print_table([{"tenant": slug, "blobs": report.blobs, "keys": report.keys} for slug, report in reports.items()], "There is no tenant.")
+        if waits := next((report.waits_until for report in reports.values() if report.waits_until), None):
+            say(f"The database was made, restored or upgraded lately: nothing is removed before {waits:%Y-%m-%d %H:%M} UTC.")
+        elif not all(report.is_whole for report in reports.values()):
+            say("There may be more: run it again.")
+
+    with_platform(settings_of(context), work)
 
 
 def _copy_keyring(settings: Settings, platform: Platform, target: Path) -> None:

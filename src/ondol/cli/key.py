@@ -7,7 +7,7 @@ from datetime import timedelta
 import click
 
 from ondol.cli.main import settings_of
-from ondol.cli.output import print_json, print_table, say
+from ondol.cli.output import print_json, print_page, say
 from ondol.cli.running import with_platform
 from ondol.wiring.platform import Platform
 
@@ -50,19 +50,23 @@ def create(context: click.Context, login: str, name: str, days: int | None, tena
 
 @command.command("list")
 @_tenant
+@click.option("--after", metavar="PUBLIC_ID", help="Go on after this key.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="How many at most.")
 @_json
 @click.pass_context
-def list_all(context: click.Context, tenant: str, as_json: bool) -> None:
-    """List the keys of a tenant, without their secrets."""
-    from ondol.infrastructure.access.keys import list_keys
-    from ondol.infrastructure.access.people import find_tenant, list_people
+def list_all(context: click.Context, tenant: str, after: str | None, limit: int, as_json: bool) -> None:
+    """List the keys of a tenant, oldest first, without their secrets."""
+    from ondol.infrastructure.access.keys import find_key, list_keys
+    from ondol.infrastructure.access.people import find_tenant, logins_of
 
     async def work(platform: Platform) -> None:
         where = await find_tenant(platform.database, tenant)
         async with platform.database.tenant_tx(where.id) as connection:
-            keys = await list_keys(connection, where.id)
-            logins = {person.id: person.login for person in await list_people(connection, platform.keyring, where.id)}
-        found = [
+            before = (await find_key(connection, where.id, after)).id if after else None
+            found = await list_keys(connection, where.id, after=before, limit=limit + 1)
+            keys = found[:limit]
+            logins = await logins_of(connection, platform.keyring, where.id, {key.person_id for key in keys})
+        shown = [
             {
                 "public_id": key.public_id,
                 "acts_as": logins.get(key.person_id, str(key.person_id)),
@@ -73,10 +77,8 @@ def list_all(context: click.Context, tenant: str, as_json: bool) -> None:
             }
             for key in keys
         ]
-        if as_json:
-            print_json(found)
-        else:
-            print_table(found, f"No key yet: ondol key create LOGIN --tenant {tenant}")
+        next_after = keys[-1].public_id if len(found) > limit else None
+        print_page("keys", shown, next_after=next_after, as_json=as_json, empty=f"No key yet: ondol key create LOGIN --tenant {tenant}")
 
     with_platform(settings_of(context), work)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import errno
 import importlib
+import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import click
@@ -26,11 +27,14 @@ COMMANDS = {
     "tenant": "Create and list tenants.",
     "user": "Add, invite, change and list people.",
     "key": "Create, list and revoke API keys.",
+    "guard": "Check texts; manage the guard's policies, canaries and incidents.",
     "ledger": "Verify the ledger and walk where things came from.",
-    "db": "Migrate, back up and restore the database.",
+    "db": "Migrate, back up, restore and sweep the database.",
     "doctor": "Check this installation and say how to mend what is wrong.",
 }
 
+
+ENVIRONMENT_PREFIX = "ONDOL"
 
 HIDDEN_COMMANDS = frozenset({"demo"})
 """Called by other commands."""
@@ -56,7 +60,9 @@ class LazyGroup(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "ONDOL", "max_content_width": 110})
+@click.group(
+    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": ENVIRONMENT_PREFIX, "max_content_width": 110}
+)
 @click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help="Settings file; otherwise ./ondol.yaml if it exists.")
 @click.option("--data-dir", type=click.Path(path_type=Path, file_okay=False), help="Folder of the embedded stores; otherwise ./.ondol.")
 @click.version_option(__version__, prog_name="ondol")
@@ -73,7 +79,31 @@ def settings_of(context: click.Context, **options: object) -> Settings:
     """The settings of this call; `options` are by setting name with `__` for `.`."""
     config, data_dir = context.find_root().obj
     chosen = {name.replace("__", "."): value for name, value in options.items()}
-    return load_settings(config, options={"data_dir": data_dir, **chosen})
+    return load_settings(config, options={"data_dir": data_dir, **chosen}, other_variables=option_variables(os.environ))
+
+
+def option_variables(environment: Iterable[str]) -> set[str]:
+    """Those of some variables that stand for an option of a command. Only commands that one of them could mean are imported."""
+    found: set[str] = set()
+    for variable in environment:
+        for name in (*COMMANDS, *HIDDEN_COMMANDS):
+            if variable.startswith(_variable(ENVIRONMENT_PREFIX, name) + "_"):
+                root = click.Context(cli, info_name="ondol")
+                command = cli.get_command(root, name)
+                found |= {variable} & set(_variables_of(command, _variable(ENVIRONMENT_PREFIX, name)) if command else ())
+    return found
+
+
+def _variables_of(command: click.Command, prefix: str) -> Iterator[str]:
+    for parameter in command.params:
+        if isinstance(parameter, click.Option) and parameter.name:
+            yield _variable(prefix, parameter.name)
+    for name, below in command.commands.items() if isinstance(command, click.Group) else ():
+        yield from _variables_of(below, _variable(prefix, name))
+
+
+def _variable(prefix: str, name: str) -> str:
+    return f"{prefix}_{name}".upper().replace("-", "_")
 
 
 @contextlib.contextmanager

@@ -40,6 +40,21 @@ def print_table(rows: Sequence[Mapping[str, object]], empty: str) -> None:
         say("  ".join(_pad(cell, width) for cell, width in zip(line, widths, strict=True)).rstrip())
 
 
+def print_page(name: str, rows: Sequence[Mapping[str, object]], *, next_after: object | None, as_json: bool, empty: str) -> None:
+    """One page of a list: for programs an object with the rows and `next`, for people a table and, where it goes on, how.
+
+    Args:
+        name: what the rows are, such as "keys".
+        next_after: what to give as `--after` for the next page; None on the last one.
+    """
+    if as_json:
+        print_json({name: rows, "next": next_after})
+        return
+    print_table(rows, empty)
+    if next_after is not None:
+        say(f"\nThere are more {name}: add --after {next_after}")
+
+
 class Progress:
     """A count that moves: redrawn in place on a terminal, a plain line now and then without one.
 

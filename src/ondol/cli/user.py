@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import get_args
 
 import click
 
 from ondol.cli.main import settings_of
-from ondol.cli.output import print_json, print_table, say
+from ondol.cli.output import print_json, print_page, say
 from ondol.cli.running import with_platform
 from ondol.infrastructure.access.types import ROLES, SECURITY_CLASSES, Person, PersonKind, Role, SecurityClass
 from ondol.wiring.platform import Platform
@@ -83,17 +84,20 @@ def invite(context: click.Context, login: str, tenant: str, as_json: bool) -> No
 
 @command.command("list")
 @_tenant
+@click.option("--after", type=click.UUID, metavar="ID", help="Go on after this person.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="How many at most.")
 @_json
 @click.pass_context
-def list_all(context: click.Context, tenant: str, as_json: bool) -> None:
-    """List the people of a tenant."""
+def list_all(context: click.Context, tenant: str, after: uuid.UUID | None, limit: int, as_json: bool) -> None:
+    """List the people of a tenant, oldest first."""
     from ondol.infrastructure.access.people import find_tenant, list_people
 
     async def work(platform: Platform) -> None:
         where = await find_tenant(platform.database, tenant)
         async with platform.database.tenant_tx(where.id) as connection:
-            people = await list_people(connection, platform.keyring, where.id)
-        found = [
+            found = await list_people(connection, platform.keyring, where.id, after=after, limit=limit + 1)
+        people = found[:limit]
+        shown = [
             {
                 "login": p.login,
                 "name": p.name,
@@ -105,10 +109,8 @@ def list_all(context: click.Context, tenant: str, as_json: bool) -> None:
             }
             for p in people
         ]
-        if as_json:
-            print_json(found)
-        else:
-            print_table(found, f"Nobody yet: ondol user add LOGIN --tenant {tenant}")
+        next_after = people[-1].id if len(found) > limit else None
+        print_page("people", shown, next_after=next_after, as_json=as_json, empty=f"Nobody yet: ondol user add LOGIN --tenant {tenant}")
 
     with_platform(settings_of(context), work)
 

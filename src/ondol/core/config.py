@@ -10,9 +10,10 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import os
+import re
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -23,11 +24,40 @@ from ondol.core.errors import SettingsError
 
 SETTINGS_FILE_BYTES_MAX = 1_000_000
 DATA_DIR_DEFAULT = Path(".ondol")
+VARIABLE_PREFIX = "ONDOL_"
+OTHER_VARIABLES = {
+    "ONDOL_CONFIG": "the settings file",
+    "ONDOL_ROOT_KEY": "the root key, where keys.provider is environment",
+    "ONDOL_TEST_DATA": "where tests and benchmarks find public data",
+    "ONDOL_SHOTS": "where the end-to-end tests put pictures of the page",
+}
+"""Variables that begin like those of the settings and are none."""
+_SERVICE_LINK = re.compile(r"ONDOL_(.+_)?(SERVICE_(HOST|PORT(_.+)?)|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)")
+_SERVICE_ADDRESS = re.compile(r"(tcp|udp|sctp)://.*")
+ROLE_PREFIX_PATTERN = r"(?!pg_)[a-z][a-z0-9_]{0,39}"
+"""A role name has at most 63 bytes, and those that begin with `pg_` are Postgres's own."""
 
 
-def _setting(default: object, help_text: str, *, env: str | None = None, secret: bool = False, low: int | None = None) -> Any:
-    """A row of the table. `env` names a second variable that is honoured, `low` the least value of a number."""
-    return field(default=default, repr=not secret, metadata={"help": help_text, "env": env, "secret": secret, "low": low})
+def _setting(
+    default: object,
+    help_text: str,
+    *,
+    env: str | None = None,
+    secret: bool = False,
+    low: int | None = None,
+    high: int | None = None,
+    pattern: str | None = None,
+) -> Any:
+    """A row of the table.
+
+    Args:
+        env: a second variable that is honoured.
+        low: the least value of a number, which every number has.
+        high: its greatest value, which every number has.
+        pattern: what a whole text must match.
+    """
+    told = {"help": help_text, "env": env, "secret": secret, "low": low, "high": high, "pattern": pattern}
+    return field(default=default, repr=not secret, metadata=told)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,13 +65,13 @@ class HttpSettings:
     """Where the platform listens."""
 
     host: str = _setting("127.0.0.1", "Address to listen on. Loopback unless you open it on purpose.")
-    port: int = _setting(8700, "TCP port to listen on; 0 takes a free one.", low=0)
-    workers: int = _setting(2, "HTTP worker processes on that port.", low=1)
+    port: int = _setting(8700, "TCP port to listen on; 0 takes a free one.", low=0, high=65_535)
+    workers: int = _setting(2, "HTTP worker processes on that port.", low=1, high=256)
     public_url: str = _setting("", "The address that people type, if a proxy stands in front (https://ai.example.com).")
     tls_certificate: str = _setting("", "PEM file of the certificate chain; with it the platform speaks TLS itself.")
     tls_key: str = _setting("", "PEM file of the certificate's private key.")
-    body_bytes_max: int = _setting(8 * 1024 * 1024, "Largest request body that is read.", low=1024)
-    connections_max: int = _setting(1000, "Open connections for each worker; more are answered 503.", low=1)
+    body_bytes_max: int = _setting(8 * 1024 * 1024, "Largest request body that is read.", low=1024, high=2**30)
+    connections_max: int = _setting(1000, "Open connections for each worker; more are answered 503.", low=1, high=100_000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +81,11 @@ class DatabaseSettings:
     url: str = _setting(
         "", "postgresql:// address of a role that may create roles and owns the database (Postgres >= 16). Empty: the embedded server.", secret=True
     )
-    pool_max: int = _setting(8, "Connections of each process and door.", low=1)
-    statement_timeout_ms: int = _setting(30_000, "Longest that one statement may run.", low=100)
+    role_prefix: str = _setting(
+        "ondol", "Begins the names of the roles that Ondol makes. Give each installation on one server its own.", pattern=ROLE_PREFIX_PATTERN
+    )
+    pool_max: int = _setting(8, "Connections of each process and door.", low=1, high=1000)
+    statement_timeout_ms: int = _setting(30_000, "Longest that one statement may run.", low=100, high=86_400_000)
     os_user: str = _setting("ondol", "As root: the system user that the embedded Postgres runs as (made if absent).")
 
 
@@ -63,7 +96,7 @@ class StorageSettings:
     blobs_url: str = _setting("", "Object store of sealed blobs (s3://, gs://, az://, file://). Empty: the data folder.")
     keyring_url: str = _setting("", "Object store of wrapped data keys, apart from the blobs. Empty: the data folder.")
     lance_url: str = _setting("", "Root of the Lance tables, a path or an object store. Empty: the data folder.")
-    index_cache_mb: int = _setting(64, "Memory of each process for opened index segments and postings.", low=8)
+    index_cache_mb: int = _setting(64, "Memory of each process for opened index segments and postings.", low=8, high=2**20)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,18 +116,18 @@ class ModelSettings:
     )
     api_key: str = _setting("", "Key for that address.", env="OPENAI_API_KEY", secret=True)
     name: str = _setting("gpt-4o-mini", "Model name to ask for there.")
-    timeout_s: int = _setting(120, "Longest that one answer may take.", low=1)
-    context_tokens: int = _setting(8192, "Tokens that a prompt may hold.", low=512)
+    timeout_s: int = _setting(120, "Longest that one answer may take.", low=1, high=86_400)
+    context_tokens: int = _setting(8192, "Tokens that a prompt may hold.", low=512, high=10_000_000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignInSettings:
     """Passwords and sessions."""
 
-    session_hours: int = _setting(12, "A session ends after so long.", low=1)
-    attempts_max: int = _setting(5, "Wrong passwords for one account or address within the window before it waits.", low=1)
-    attempts_window_s: int = _setting(900, "Length of that window.", low=1)
-    one_time_hours: int = _setting(72, "A one-time sign-in ends after so long.", low=1)
+    session_hours: int = _setting(12, "A session ends after so long.", low=1, high=8760)
+    attempts_max: int = _setting(5, "Wrong passwords for one account or address within the window before it waits.", low=1, high=1000)
+    attempts_window_s: int = _setting(900, "Length of that window.", low=1, high=86_400)
+    one_time_hours: int = _setting(72, "A one-time sign-in ends after so long.", low=1, high=8760)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +136,31 @@ class LogSettings:
 
     level: Literal["debug", "info", "warning", "error"] = _setting("info", "Least severity that is written.")
     format: Literal["text", "json"] = _setting("text", "One line of text, or one JSON object, for each event.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlarmSettings:
+    """Who is told of a new incident of the guard: rules and counts, never a text."""
+
+    webhook_url: str = _setting("", "https:// address that is told of each new incident. Empty: none.")
+    webhook_secret: str = _setting("", "Key of the HMAC-SHA256 signature of what is sent there.", secret=True)
+    webhook_private: bool = _setting(False, "Whether that address may be private or on this machine.")
+    email_to: str = _setting("", "Addresses, by commas, that get an e-mail of each new incident. Empty: none.")
+    email_from: str = _setting("ondol@localhost", "Sender of these e-mails.")
+    smtp_host: str = _setting("", "Mail server.")
+    smtp_port: int = _setting(587, "Its port.", low=1, high=65_535)
+    smtp_starttls: bool = _setting(True, "Whether the mail server must speak STARTTLS.")
+    smtp_authority: str = _setting("", "PEM file of the authority that signed its certificate. Empty: the system's.")
+    smtp_login: str = _setting("", "Login at the mail server. Empty: none.")
+    smtp_password: str = _setting("", "Password for that login.", secret=True)
+    timeout_s: int = _setting(10, "Longest that telling one of the two may take.", low=1, high=300)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardSettings:
+    """The guard of this installation. Policies are managed in Postgres, by tenant."""
+
+    alarms: AlarmSettings = field(default_factory=AlarmSettings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +182,7 @@ class Settings:
     keys: KeySettings = field(default_factory=KeySettings)
     model: ModelSettings = field(default_factory=ModelSettings)
     sign_in: SignInSettings = field(default_factory=SignInSettings)
+    guard: GuardSettings = field(default_factory=GuardSettings)
     log: LogSettings = field(default_factory=LogSettings)
     backup: BackupSettings = field(default_factory=BackupSettings)
 
@@ -139,6 +198,8 @@ class SettingRow:
     variables: tuple[str, ...]
     secret: bool
     low: int | None
+    high: int | None
+    pattern: str | None
 
 
 def setting_rows() -> list[SettingRow]:
@@ -163,22 +224,32 @@ def _rows(section: type, prefix: str) -> Iterator[SettingRow]:
             variables=(variable, second) if second else (variable,),
             secret=entry.metadata["secret"],
             low=entry.metadata["low"],
+            high=entry.metadata["high"],
+            pattern=entry.metadata["pattern"],
         )
 
 
-def load_settings(file: Path | None = None, environment: Mapping[str, str] | None = None, options: Mapping[str, object] | None = None) -> Settings:
+def load_settings(
+    file: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    options: Mapping[str, object] | None = None,
+    *,
+    other_variables: Collection[str] = (),
+) -> Settings:
     """Read the settings.
 
     Args:
         file: the YAML file; when absent ``ONDOL_CONFIG`` or `ondol.yaml` of the working directory, if it exists.
         environment: variables; the process's own when absent.
         options: values by setting name that beat all others; None values are ignored.
+        other_variables: names that begin with ``ONDOL_`` and belong to somebody else, beside `OTHER_VARIABLES`.
 
     Raises:
-        SettingsError: for an unknown key (naming the nearest known one), a wrong type or a value out of range.
+        SettingsError: for an unknown key or variable (naming the nearest known one), a wrong type or a value out of range.
     """
     env = os.environ if environment is None else environment
     rows = {row.name: row for row in setting_rows()}
+    _refuse_unknown_variables(env, rows, other_variables)
     values: dict[str, object] = {}
     path, required = _settings_path(file, env)
     if path.is_file():
@@ -195,6 +266,22 @@ def load_settings(file: Path | None = None, environment: Mapping[str, str] | Non
             values[name] = _typed(rows[name], raw, name)
     settings: Settings = _build(Settings, "", values)
     return settings
+
+
+def _refuse_unknown_variables(env: Mapping[str, str], rows: Mapping[str, SettingRow], others: Collection[str]) -> None:
+    """A slip in a variable's name would otherwise leave the default in force, and nobody would notice. Its value is not told: it may be secret."""
+    known = {variable for row in rows.values() for variable in row.variables} | set(OTHER_VARIABLES) | set(others)
+    for variable in sorted(env):
+        if not variable.startswith(VARIABLE_PREFIX) or variable in known or not env[variable] or _is_service_link(variable, env[variable]):
+            continue
+        close = difflib.get_close_matches(variable, sorted(known), n=1, cutoff=0.5)
+        hint = f"Did you mean {close[0]}?" if close else "`ondol config reference` lists every variable."
+        raise SettingsError(f"The environment holds {variable}, which is no setting.", hint)
+
+
+def _is_service_link(variable: str, value: str) -> bool:
+    """Whether Kubernetes set it: each container is told of the Services beside it, one of which may be called ondol."""
+    return _SERVICE_LINK.fullmatch(variable) is not None or (variable.endswith("_PORT") and _SERVICE_ADDRESS.match(value) is not None)
 
 
 def _settings_path(file: Path | None, env: Mapping[str, str]) -> tuple[Path, bool]:
@@ -225,7 +312,7 @@ def _read_file(path: Path, rows: Mapping[str, SettingRow]) -> Iterator[tuple[str
 
 
 def _flatten(tree: Mapping[object, object], prefix: str, rows: Mapping[str, SettingRow], path: Path) -> Iterator[tuple[str, object]]:
-    sections = {name.rpartition(".")[0] for name in rows} - {""}
+    sections = {".".join(name.split(".")[:depth]) for name in rows for depth in range(1, name.count(".") + 1)}
     for key, value in tree.items():
         name = f"{prefix}{key}"
         if name in rows:
@@ -266,6 +353,8 @@ def _typed(row: SettingRow, raw: object, where: str) -> object:
         return _as_int(row, raw, where)
     if not isinstance(raw, str | Path):
         raise SettingsError(f"{where} is {_shown(row, raw)}, which is not text.", "Put it in quotes.")
+    if row.pattern is not None and re.fullmatch(row.pattern, str(raw)) is None:
+        raise SettingsError(f"{where} is {_shown(row, raw)}.", f"It must match {row.pattern}; the default is {row.default}.")
     return Path(raw).expanduser() if wanted is Path else str(raw)
 
 
@@ -286,6 +375,8 @@ def _as_int(row: SettingRow, raw: object, where: str) -> int:
         raise SettingsError(f"{where} is {_shown(row, raw)}, which is not a whole number.", f"The default is {row.default}.") from None
     if row.low is not None and number < row.low:
         raise SettingsError(f"{where} is {number}.", f"It must be at least {row.low}.")
+    if row.high is not None and number > row.high:
+        raise SettingsError(f"{where} is {number}.", f"It must be at most {row.high}.")
     return number
 
 

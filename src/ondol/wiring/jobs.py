@@ -7,16 +7,26 @@ import contextlib
 from datetime import timedelta
 
 from ondol.application.knowledge.segments import drop_replaced
+from ondol.application.knowledge.sweep import sweep_unnamed
 from ondol.infrastructure.access.people import list_tenants
 from ondol.infrastructure.access.sign_in import forget_old_sessions
+from ondol.infrastructure.guard.alarms import give_alarms
+from ondol.infrastructure.guard.traffic import expire_traffic
+from ondol.infrastructure.guard.vault import expire_tokens
 from ondol.infrastructure.jobs import JobApp, create_job_app, run_jobs
 from ondol.infrastructure.ledger import LedgerSigner, run_sealer
 from ondol.infrastructure.storage.postgres.care import make_partitions_ahead
 from ondol.wiring.platform import Platform
+from ondol.wiring.stores import base_url
 
 SEGMENT_CARE = "* * * * *"
 NIGHTLY = "17 18 * * *"
 """Periodic times are cron expressions in UTC; this one is 03:17 in Seoul."""
+SWEEP = "47 18 * * *"
+
+GUARD_ALARMS = "* * * * * */10"
+"""Every ten seconds."""
+GUARD_CARE = "*/10 * * * *"
 
 SESSIONS_KEPT_DAYS = 30
 
@@ -37,6 +47,31 @@ def register_tasks(app: JobApp, platform: Platform) -> None:
         del timestamp
         await make_partitions_ahead(platform.database, platform.clock())
         await forget_old_sessions(platform.database, platform.clock() - timedelta(days=SESSIONS_KEPT_DAYS))
+
+    @app.periodic(cron=SWEEP)
+    @app.task(name="sweep_unnamed", queueing_lock="sweep_unnamed", pass_context=False)
+    async def sweep(timestamp: int) -> None:
+        del timestamp
+        for tenant in await list_tenants(platform.database):
+            await sweep_unnamed(platform.knowledge, tenant.id)
+
+    @app.periodic(cron=GUARD_ALARMS)
+    @app.task(name="guard_alarms", queueing_lock="guard_alarms", pass_context=False)
+    async def guard_alarms(timestamp: int) -> None:
+        del timestamp
+        settings = platform.settings.guard.alarms
+        if not settings.webhook_url and not settings.email_to:
+            return
+        slugs = {tenant.id: tenant.slug for tenant in await list_tenants(platform.database)}
+        home = base_url(platform.settings)
+        await give_alarms(platform.database, settings, slugs, lambda _slug, incident: f"{home}/api/v1/guard/incidents/{incident}", platform.clock)
+
+    @app.periodic(cron=GUARD_CARE)
+    @app.task(name="guard_care", queueing_lock="guard_care", pass_context=False)
+    async def guard_care(timestamp: int) -> None:
+        del timestamp
+        await expire_tokens(platform.database, platform.clock())
+        await expire_traffic(platform.database, platform.clock())
 
 
 async def run_worker(platform: Platform, stop: asyncio.Event) -> None:

@@ -62,7 +62,7 @@ class Stores:
     def addresses(self) -> DatabaseAddresses:
         """Connection strings of the three roles."""
         owner = self._embedded.owner_address() if self._embedded is not None else self._settings.database.url
-        return addresses_from_owner(owner)
+        return addresses_from_owner(owner, self._settings.database.role_prefix)
 
     def prepare(self) -> list[str]:
         """Bring the database to this version; the names of the migrations that ran."""

@@ -126,7 +126,46 @@ async def test_only_what_differs_changes(room: DeclarationRoom) -> None:
     assert [person.login for person in other.people] == ["kim@example.com", "park"]
 
 
+GUARDED = """
+version: 1
+tenants:
+- slug: acme
+  policies:
+  - version: 1
+    name: careful
+    stages:
+      input:
+      - {find: "personal:PHONE", do: mask}
+      - {find: injection, do: block, false_alarms: 0.01}
+  guard:
+  - {policy: careful}
+  - {policy: default, scope: assistant, target: helper}
+"""
+
+
+async def test_policies_and_where_they_hold_are_applied_and_exported(room: DeclarationRoom) -> None:
+    first = await apply_declaration(room, parse_declaration(GUARDED))
+    assert [(change.what, change.name, change.did) for change in first] == [
+        ("tenant", "acme", "created"),
+        ("policy", "careful", "created"),
+        ("guard", "tenant", "created"),
+        ("guard", "assistant helper", "created"),
+    ]
+    assert await apply_declaration(room, parse_declaration(GUARDED)) == []
+    text = to_yaml(await exported(room))
+    assert parse_declaration(text) == await exported(room)
+    assert await apply_declaration(room, parse_declaration(text)) == []
+    changed = GUARDED.replace("do: mask", "do: block").replace("policy: default, scope", "policy: careful, scope")
+    assert [(change.what, change.name, change.did) for change in await apply_declaration(room, parse_declaration(changed))] == [
+        ("policy", "careful", "changed"),
+        ("guard", "assistant helper", "changed"),
+    ]
+
+
 BROKEN = {
+    "a binding to an unknown policy": "groups: [{name: new}]\n  guard: [{policy: nowhere}]",
+    "a binding of an unknown key": "groups: [{name: new}]\n  guard: [{policy: default, scope: key, target: nobody}]",
+    "a policy that may not be called so": "groups: [{name: new}]\n  policies: [{version: 1, name: default}]",
     "an unknown group": "groups: [{name: new}]\n  people: [{login: new}, {login: x, groups: [nowhere]}]",
     "an unknown base": "groups: [{name: new}]\n  assistants: [{name: a, base: nowhere}]",
     "a name that cannot be": "groups: [{name: new}]\n  bases: [Not A Name]",
@@ -178,6 +217,12 @@ async def test_an_erased_person_is_not_exported(room: DeclarationRoom, keyring: 
         ("version: 1\ntenants: [{slug: a, currency: EUR}]", "shows the form"),
         ("version: 1\ntenants: [{slug: a, people: [{login: a, roles: [king]}]}]", "shows the form"),
         ("version: 1\ntenants: [", "shows the form"),
+        (
+            "version: 1\ntenants: [{slug: a, policies: [{version: 1, name: a, stages: {input: [{find: persnal, do: mask}]}}]}]",
+            "Did you mean `personal`?",
+        ),
+        ("version: 1\ntenants: [{slug: a, policies: [{version: 1, name: a, stages: {input: [{fnd: personal, do: mask}]}}]}]", "Did you mean `find`?"),
+        ("version: 1\ntenants: [{slug: a, guard: [{policy: a, scope: planet}]}]", "shows the form"),
         ("- a", "shows the form"),
         ("", "shows the form"),
         ("#" * (16 * 2**20 + 1), "Split it by tenant"),

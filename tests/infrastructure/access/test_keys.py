@@ -10,9 +10,10 @@ import psycopg
 import pytest
 
 from ondol.core.errors import NotFound, RequestError, Unauthenticated
+from ondol.core.ids import new_id
 from ondol.infrastructure.access import keys as module
-from ondol.infrastructure.access.keys import STALE_SECONDS_MAX, KeyDirectory, create_key, list_keys, revoke_key
-from ondol.infrastructure.access.people import NewPerson, add_person
+from ondol.infrastructure.access.keys import STALE_SECONDS_MAX, KeyDirectory, create_key, find_key, list_keys, revoke_key
+from ondol.infrastructure.access.people import NewPerson, add_person, logins_of
 from ondol.infrastructure.access.secrets import MintedKey
 from ondol.infrastructure.access.types import ApiKey, Person, Principal, Tenant
 from ondol.infrastructure.storage.blobs import KeyRing
@@ -61,6 +62,27 @@ def refusal(directory: KeyDirectory, text: str) -> str:
     with pytest.raises(Unauthenticated) as caught:
         directory.check(text)
     return caught.value.code
+
+
+async def test_keys_are_listed_page_by_page_and_found_by_their_public_id(database: Database, keyring: KeyRing, kim: Person, clock: Hands) -> None:
+    made = [(await make(database, kim, clock))[0] for _ in range(5)]
+    async with database.tenant_tx(kim.tenant_id) as connection:
+        paged: list[ApiKey] = []
+        sizes = []
+        while page := await list_keys(connection, kim.tenant_id, after=paged[-1].id if paged else None, limit=2):
+            sizes.append(len(page))
+            paged += page
+        assert sizes == [2, 2, 1]
+        assert [key.id for key in paged] == sorted(key.id for key in made)
+        assert await list_keys(connection, kim.tenant_id) == paged
+        assert await find_key(connection, kim.tenant_id, made[3].public_id) in paged
+        assert await logins_of(connection, keyring, kim.tenant_id, {kim.id, new_id()}) == {kim.id: kim.login}
+        with pytest.raises(NotFound):
+            await find_key(connection, kim.tenant_id, "x" * 16)
+    async with database.tenant_tx(new_id()) as connection:
+        assert await list_keys(connection, kim.tenant_id) == []
+        with pytest.raises(NotFound):
+            await find_key(connection, kim.tenant_id, made[0].public_id)
 
 
 async def test_keys_are_made_listed_and_revoked(database: Database, kim: Person, clock: Hands) -> None:

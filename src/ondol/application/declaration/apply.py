@@ -9,7 +9,7 @@ from typing import Literal
 import psycopg
 
 from ondol.application.assistant.store import list_assistants, put_assistant
-from ondol.application.declaration.schema import AssistantEntry, Declaration, GroupEntry, PersonEntry, TenantEntry
+from ondol.application.declaration.schema import AssistantEntry, Declaration, GroupEntry, GuardEntry, PersonEntry, TenantEntry
 from ondol.application.knowledge import store as knowledge
 from ondol.core.clock import Clock
 from ondol.core.config import SignInSettings
@@ -18,6 +18,9 @@ from ondol.core.ids import new_id
 from ondol.infrastructure.access import people
 from ondol.infrastructure.access.sign_in import issue_one_time
 from ondol.infrastructure.access.types import Person, Tenant
+from ondol.infrastructure.guard import store as guard
+from ondol.infrastructure.guard.policy import Policy
+from ondol.infrastructure.guard.registry import KNOWN
 from ondol.infrastructure.ledger import record
 from ondol.infrastructure.storage.blobs import KeyRing
 from ondol.infrastructure.storage.postgres import Connection, Database
@@ -42,7 +45,7 @@ class Change:
     """
 
     tenant: str
-    what: Literal["tenant", "group", "person", "base", "assistant"]
+    what: Literal["tenant", "group", "person", "base", "assistant", "policy", "guard"]
     name: str
     did: Literal["created", "changed"]
     code: str | None = None
@@ -108,6 +111,8 @@ async def _apply_to(
             await _bases(room, connection, tenant, entry.bases, changes)
             if not without_assistants:
                 await _assistants(room, connection, tenant, entry.assistants, changes)
+            await _policies(room, connection, tenant, entry.policies, changes)
+            await _guard(room, connection, tenant, entry.guard, changes)
             if changes:
                 body = {"changes": len(changes)}
                 await record(connection, tenant.id, kind="declaration.applied", actor_id=None, body=body, now=room.clock())
@@ -170,12 +175,30 @@ async def _assistants(room: DeclarationRoom, connection: Connection, tenant: Ten
         changes.append(Change(tenant.slug, "assistant", entry.name, "created" if before is None else "changed"))
 
 
+async def _policies(room: DeclarationRoom, connection: Connection, tenant: Tenant, policies: list[Policy], changes: list[Change]) -> None:
+    for policy in policies:
+        stored, new = await guard.put_policy(connection, tenant.id, policy, by=None, now=room.clock(), known=KNOWN)
+        if new:
+            changes.append(Change(tenant.slug, "policy", policy.name, "created" if stored.version.version == 1 else "changed"))
+
+
+async def _guard(room: DeclarationRoom, connection: Connection, tenant: Tenant, entries: list[GuardEntry], changes: list[Change]) -> None:
+    known = {(binding.scope, binding.target) for binding in await guard.list_bindings(connection)}
+    for entry in entries:
+        binding = guard.Binding(entry.scope, entry.target, entry.policy)
+        if await guard.put_binding(connection, tenant.id, binding, by=None, now=room.clock()):
+            place = f"{entry.scope} {entry.target}".strip()
+            changes.append(Change(tenant.slug, "guard", place, "changed" if (entry.scope, entry.target) in known else "created"))
+
+
 async def _export_tenant(room: DeclarationRoom, tenant: Tenant) -> TenantEntry:
     async with room.database.tenant_tx(tenant.id) as connection:
         groups = await people.list_groups(connection)
         persons = await _everybody(room, connection, tenant)
         bases = await knowledge.list_bases(connection)
         assistants = await list_assistants(connection)
+        policies = await guard.list_policies(connection)
+        bindings = await guard.list_bindings(connection)
     return TenantEntry(
         slug=tenant.slug,
         name=tenant.name,
@@ -189,6 +212,8 @@ async def _export_tenant(room: DeclarationRoom, tenant: Tenant) -> TenantEntry:
         ],
         bases=[base.name for base in bases],
         assistants=[AssistantEntry(item.name, item.base, dict(item.settings)) for item in assistants],
+        policies=[stored.policy for stored in policies],
+        guard=[GuardEntry(binding.policy, binding.scope, binding.target) for binding in bindings],
     )
 
 

@@ -12,6 +12,9 @@ import yaml
 
 from ondol.core.errors import SettingsError
 from ondol.infrastructure.access.types import PersonKind, Role, SecurityClass
+from ondol.infrastructure.guard.policy import Policy, Rule, policy_from
+from ondol.infrastructure.guard.registry import KNOWN
+from ondol.infrastructure.guard.store import Scope
 
 FILE_BYTES_MAX = 16 * 1024 * 1024
 
@@ -42,6 +45,14 @@ class AssistantEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     settings: dict[str, Any] = {}
 
 
+class GuardEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where a guard policy holds. The tenant itself has no target; a key is named by its public id or its id."""
+
+    policy: str
+    scope: Scope = "tenant"
+    target: str = ""
+
+
 class TenantEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A tenant and what belongs to it."""
 
@@ -53,6 +64,8 @@ class TenantEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     people: list[PersonEntry] = []
     bases: list[str] = []
     assistants: list[AssistantEntry] = []
+    policies: list[Policy] = []
+    guard: list[GuardEntry] = []
 
 
 class Declaration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -62,7 +75,7 @@ class Declaration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tenants: list[TenantEntry] = []
 
 
-_STRUCTS = (Declaration, TenantEntry, GroupEntry, PersonEntry, AssistantEntry)
+_STRUCTS = (Declaration, TenantEntry, GroupEntry, PersonEntry, AssistantEntry, GuardEntry, Policy, Rule)
 
 
 def parse_declaration(text: str) -> Declaration:
@@ -78,9 +91,20 @@ def parse_declaration(text: str) -> Declaration:
     except yaml.YAMLError as error:
         raise SettingsError(f"The file is not valid YAML: {error}", "`ondol apply --export` shows the form.") from error
     try:
-        return msgspec.convert(tree, Declaration)
+        declaration = msgspec.convert(tree, Declaration)
     except msgspec.ValidationError as error:
         raise SettingsError(f"The file says something unknown: {error}.", _hint(str(error))) from error
+    for tenant in declaration.tenants:
+        for policy in tenant.policies:
+            _check_policy(tenant.slug, policy)
+    return declaration
+
+
+def _check_policy(slug: str, policy: Policy) -> None:
+    try:
+        policy_from(msgspec.to_builtins(policy), KNOWN)
+    except SettingsError as error:
+        raise SettingsError(f"Tenant {slug}, policy {policy.name}: {error.message}", error.hint) from error
 
 
 def to_yaml(declaration: Declaration) -> str:
@@ -92,9 +116,11 @@ def _plain(value: Any) -> Any:
     if isinstance(value, msgspec.Struct):
         fields = msgspec.structs.fields(value)
         kept = ((entry.name, getattr(value, entry.name), entry) for entry in fields)
-        return {name: _plain(item) for name, item, entry in kept if not (item in ("", [], {}) and item == _default(entry))}
+        return {name: _plain(item) for name, item, entry in kept if not (item in (None, "", [], {}) and item == _default(entry))}
     if isinstance(value, list):
         return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
     return value
 
 

@@ -31,14 +31,19 @@ class DocumentContent:
     passages: tuple[Passage, ...]
 
 
+def documents_prefix(tenant_id: uuid.UUID) -> str:
+    """Below it lie the sealed blobs of all documents of a tenant, as `<document>/<version>/<what>`."""
+    return f"{tenant_id}/documents"
+
+
 def original_path(tenant_id: uuid.UUID, document_id: uuid.UUID, version_id: uuid.UUID) -> str:
     """Where the original's sealed bytes lie."""
-    return f"{tenant_id}/documents/{document_id}/{version_id}/original"
+    return f"{documents_prefix(tenant_id)}/{document_id}/{version_id}/original"
 
 
 def text_path(tenant_id: uuid.UUID, document_id: uuid.UUID, version_id: uuid.UUID) -> str:
     """Where the sealed text lies."""
-    return f"{tenant_id}/documents/{document_id}/{version_id}/text"
+    return f"{documents_prefix(tenant_id)}/{document_id}/{version_id}/text"
 
 
 def write_text(

@@ -41,6 +41,9 @@ FILE_BYTES_MAX = 64 * 1024 * 1024
 FILES_MAX = 1_000_000
 BATCH_DOCUMENTS_MAX = 256
 BATCH_CHARACTERS_MAX = 8_000_000
+COMMIT_SECONDS_MAX = 1800
+"""A batch that was sealed longer ago than this is not committed: a sweep may be taking its blobs for those of a killed writer."""
+
 SIDECAR_SUFFIX = ".meta.yaml"
 SIDECAR_BYTES_MAX = 64 * 1024
 
@@ -249,6 +252,8 @@ class _Run:
         readable = [item for item in batch if item.source.name in audiences]
         rows = await asyncio.to_thread(lambda: [self._seal(item, documents[item.key_hash], audiences[item.source.name]) for item in readable])
         segments = await asyncio.to_thread(self._write_segments, readable, rows)
+        if (self.room.clock() - now).total_seconds() > COMMIT_SECONDS_MAX:
+            raise Conflict("Taking in a batch of documents took too long.", "Run it again.", code="batch_too_slow")
         async with self.room.database.tenant_tx(self.tenant_id) as connection:
             for key_hash, document_id in fresh.items():
                 await store.add_document(connection, self.tenant_id, self.base.id, document_id, key_hash, now)

@@ -150,3 +150,11 @@ from document_versions v join audiences a on a.id = v.audience_id
 where v.id = any(%(ids)s::uuid[]) and v.state = 'current' and v.audience_id = any(%(audience_ids)s::uuid[])
     and (v.valid_from is null or v.valid_from <= %(now)s::timestamptz)
     and (v.valid_until is null or v.valid_until > %(now)s::timestamptz);
+
+-- name: versions_known
+-- Those of some document versions that have a row, whatever their state.
+select id from document_versions where id = any(%(ids)s::uuid[]);
+
+-- name: documents_known
+-- Those of some documents that have a row.
+select id from documents where id = any(%(ids)s::uuid[]);

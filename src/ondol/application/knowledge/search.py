@@ -6,7 +6,7 @@ import asyncio
 import uuid
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from ondol.application.knowledge import store
@@ -20,6 +20,8 @@ from ondol.infrastructure.storage.lance import IndexPlace, SegmentGone
 REFRESHES_MAX = 3
 """So often a search begins anew because segments were replaced, or hits revoked, while it ran."""
 KEPT_STATES_MAX = 1000
+HITS_LOOKED_THROUGH_MAX = 1000
+"""So many hits tell which documents hold the terms most often."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +106,15 @@ async def search(
     *,
     limit: int,
     terms: Mapping[str, float] | None = None,
+    beginnings: int = 0,
 ) -> Found:
     """The best passages for a question among those that the person may read now.
 
     Args:
         limit: how many passages at most.
         terms: what to look for, with weights; by default the terms of the question.
+        beginnings: of so many documents that hold the terms most often, the first passage as well, and of other passages that begin their
+            document as many as hold the terms best; these come last.
 
     Raises:
         NotFound: when the base is gone.
@@ -124,7 +129,7 @@ async def search(
         if state is not None and state.segment_ids:
             try:
                 hits, term_weights = await asyncio.to_thread(
-                    _rank, room, tenant_id, state, visible, terms or {term: weight_of(term) for term in query_words(question)}, limit
+                    _rank, room, tenant_id, state, visible, terms or {term: weight_of(term) for term in query_words(question)}, limit, beginnings
                 )
             except SegmentGone:
                 states.forget(base_id)
@@ -141,7 +146,7 @@ async def search(
 
 
 def _rank(
-    room: Knowledge, tenant_id: uuid.UUID, state: IndexState, visible: Visible, terms: Mapping[str, float], limit: int
+    room: Knowledge, tenant_id: uuid.UUID, state: IndexState, visible: Visible, terms: Mapping[str, float], limit: int, beginnings: int
 ) -> tuple[tuple[Hit, ...], dict[str, float]]:
     key = room.tenant_key(tenant_id, "terms")
     readers = room.shelf.open(state.place, state.segment_ids)
@@ -151,9 +156,26 @@ def _rank(
         [QueryTerm(term_hash(term, key), weight) for term, weight in terms.items()],
         visible.audience_ids,
         state.masked,
-        limit=limit,
+        limit=max(limit, HITS_LOOKED_THROUGH_MAX) if beginnings else limit,
     )
-    return ranking.hits, dict(zip(terms, ranking.term_weights, strict=False))
+    hits = ranking.hits[:limit]
+    return (*hits, *_beginnings(ranking.hits, hits, beginnings)), dict(zip(terms, ranking.term_weights, strict=False))
+
+
+def _beginnings(looked_through: Sequence[Hit], known: Sequence[Hit], count: int) -> list[Hit]:
+    """The first passages, as far as they are not known, of the documents with the most hits, and the best of other first passages.
+
+    A hit on another passage only tells of the document; where its first passage ends is known once that is opened.
+    """
+    of_document: dict[uuid.UUID, list[Hit]] = {}
+    for hit in looked_through if count else ():
+        of_document.setdefault(hit.document_version_id, []).append(hit)
+    most = sorted(of_document.values(), key=lambda hits: (-len(hits), -hits[0].score, hits[0].document_version_id))[:count]
+    begun = {hit.document_version_id for hit in known if hit.passage_ordinal == 0}
+    firsts = (next((hit for hit in hits if hit.passage_ordinal == 0), replace(hits[0], passage_ordinal=0)) for hits in most)
+    best = [hit for hit in looked_through[len(known) :] if hit.passage_ordinal == 0][:count]
+    chosen = {hit.document_version_id: hit for hit in (*firsts, *best) if hit.document_version_id not in begun}
+    return list(chosen.values())
 
 
 async def _state_of(
@@ -202,5 +224,6 @@ def _open_all(
         except (KeyDestroyed, NotFound):
             continue
         passage = content.passages[hit.passage_ordinal]
-        opened.append(Evidence(hit, version, content.text[passage.start : passage.end], passage.heading_path, passage.page))
+        placed = hit if (hit.start, hit.end) == (passage.start, passage.end) else replace(hit, start=passage.start, end=passage.end)
+        opened.append(Evidence(placed, version, content.text[passage.start : passage.end], passage.heading_path, passage.page))
     return tuple(opened)

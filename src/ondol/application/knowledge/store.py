@@ -261,6 +261,16 @@ async def readable_versions(
     return readable
 
 
+async def known_versions(connection: Connection, ids: Iterable[uuid.UUID]) -> set[uuid.UUID]:
+    """Those of some document versions that have a row, whatever their state."""
+    return {row["id"] for row in await rows(connection, QUERIES["versions_known"], {"ids": list(ids)})}
+
+
+async def known_documents(connection: Connection, ids: Iterable[uuid.UUID]) -> set[uuid.UUID]:
+    """Those of some documents that have a row."""
+    return {row["id"] for row in await rows(connection, QUERIES["documents_known"], {"ids": list(ids)})}
+
+
 def seal_details(keyring: KeyRing, tenant_id: uuid.UUID, document_id: uuid.UUID, version_id: uuid.UUID, details: Details) -> bytes:
     """Seal a version's details with its document's key, bound to the version."""
     plain = json.dumps({"key": details.key, "path": details.path, "title": details.title}, ensure_ascii=False).encode()

@@ -75,10 +75,22 @@ async def create_key(
     return key, minted
 
 
-async def list_keys(connection: Connection, tenant_id: uuid.UUID) -> list[ApiKey]:
-    """The tenant's keys, oldest first, at most `PAGE_MAX`."""
-    found = await rows(connection, _QUERIES["keys_page"], {"after": uuid.UUID(int=0), "limit": PAGE_MAX})
+async def list_keys(connection: Connection, tenant_id: uuid.UUID, *, after: uuid.UUID | None = None, limit: int = PAGE_MAX) -> list[ApiKey]:
+    """The tenant's keys, oldest first, from the one after `after`, at most `limit`. Fewer than `limit` are the last ones."""
+    found = await rows(connection, _QUERIES["keys_page"], {"after": after or uuid.UUID(int=0), "limit": limit})
     return [ApiKey(tenant_id=tenant_id, **row) for row in found]
+
+
+async def find_key(connection: Connection, tenant_id: uuid.UUID, public_id: str) -> ApiKey:
+    """The tenant's key of a public id, revoked or not.
+
+    Raises:
+        NotFound: when there is none.
+    """
+    found = await one(connection, _QUERIES["key_by_public_id"], {"public_id": public_id})
+    if found is None:
+        raise NotFound(f"No key has the id {public_id[:NAME_CHARACTERS_MAX]}.", "`ondol key list` shows all.", code="key_not_found")
+    return ApiKey(tenant_id=tenant_id, **found)
 
 
 async def revoke_key(connection: Connection, tenant_id: uuid.UUID, public_id: str, now: datetime) -> None:

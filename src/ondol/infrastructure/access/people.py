@@ -6,7 +6,7 @@ import json
 import re
 import unicodedata
 import uuid
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -247,10 +247,18 @@ async def get_person(connection: Connection, keyring: KeyRing, tenant_id: uuid.U
     return _person(keyring, tenant_id, found)
 
 
-async def list_people(connection: Connection, keyring: KeyRing, tenant_id: uuid.UUID, *, after: uuid.UUID | None = None) -> list[Person]:
-    """People of the tenant, oldest first, at most `PAGE_MAX`."""
-    values = {"after": after or uuid.UUID(int=0), "limit": PAGE_MAX}
+async def list_people(
+    connection: Connection, keyring: KeyRing, tenant_id: uuid.UUID, *, after: uuid.UUID | None = None, limit: int = PAGE_MAX
+) -> list[Person]:
+    """People of the tenant, oldest first, from the one after `after`, at most `limit`."""
+    values = {"after": after or uuid.UUID(int=0), "limit": limit}
     return [_person(keyring, tenant_id, row) for row in await rows(connection, _QUERIES["people_page"], values)]
+
+
+async def logins_of(connection: Connection, keyring: KeyRing, tenant_id: uuid.UUID, ids: Collection[uuid.UUID]) -> dict[uuid.UUID, str]:
+    """The logins of some people of the tenant; empty where the person's key is destroyed, none where there is no such person."""
+    found = await rows(connection, _QUERIES["profiles"], {"ids": list(ids)})
+    return {row["id"]: _profile(keyring, tenant_id, row)["login"] for row in found}
 
 
 def _seal_profile(keyring: KeyRing, owner: KeyOwner, login: str, name: str) -> bytes:
@@ -258,12 +266,17 @@ def _seal_profile(keyring: KeyRing, owner: KeyOwner, login: str, name: str) -> b
     return seal_bytes(keyring.get(owner), profile, b"profile")
 
 
-def _person(keyring: KeyRing, tenant_id: uuid.UUID, row: dict[str, Any]) -> Person:
+def _profile(keyring: KeyRing, tenant_id: uuid.UUID, row: dict[str, Any]) -> dict[str, str]:
     try:
         key = keyring.get(KeyOwner(tenant_id, "subject", row["id"]))
-        profile = json.loads(open_bytes(key, row["profile_sealed"], b"profile"))
     except KeyDestroyed:
-        profile = {"login": "", "name": ""}
+        return {"login": "", "name": ""}
+    profile: dict[str, str] = json.loads(open_bytes(key, row["profile_sealed"], b"profile"))
+    return profile
+
+
+def _person(keyring: KeyRing, tenant_id: uuid.UUID, row: dict[str, Any]) -> Person:
+    profile = _profile(keyring, tenant_id, row)
     return Person(
         id=row["id"],
         tenant_id=tenant_id,

@@ -56,6 +56,10 @@ select p.id, p.profile_sealed, p.clearance, p.kind, p.disabled_at,
     array(select g.name from group_people m join groups g on g.id = m.group_id where m.person_id = p.id order by g.name) as groups
 from people p where p.id > %(after)s::uuid order by p.id limit %(limit)s::int;
 
+-- name: profiles
+-- The sealed profiles of some people.
+select id, profile_sealed from people where id = any(%(ids)s::uuid[]);
+
 -- name: person_set_clearance
 -- Change how far a person may read.
 update people set clearance = %(clearance)s::smallint where id = %(id)s::uuid and clearance <> %(clearance)s::smallint;
@@ -128,6 +132,10 @@ values (%(tenant_id)s::uuid, %(id)s::uuid, %(public_id)s::text, %(secret_hash)s:
 -- The tenant's keys, oldest first, after an id.
 select id, person_id, public_id, name, created_at, expires_at, revoked_at from api_keys
 where id > %(after)s::uuid order by id limit %(limit)s::int;
+
+-- name: key_by_public_id
+-- The tenant's key of a public id, in force or not.
+select id, person_id, public_id, name, created_at, expires_at, revoked_at from api_keys where public_id = %(public_id)s::text;
 
 -- name: key_revoke
 -- Revoke a key by its public id; a key stays revoked.

@@ -91,12 +91,30 @@ TENANT_ROWS: dict[str, Callable[[World], Row]] = {
         "child_id": w.ids["artefacts"], "parent_id": w.ids["artefacts"], "relation": "about", "created_at": _now(),
     },
     "tombstones": lambda w: {"id": w.new("tombstones"), "kind": "document", "erased_at": _now()},
+    "guard_policies": lambda w: {
+        "id": w.new("guard_policies"), "name": "careful", "version": 1, "body": Jsonb({}), "digest": os.urandom(32), "created_at": _now(),
+    },
+    "guard_bindings": lambda w: {"scope": "tenant", "target": "", "policy_name": "careful", "bound_at": _now()},
+    "guard_canaries": lambda w: {"id": w.new("guard_canaries"), "purpose": "prompts", "value_sealed": b"x", "created_at": _now()},
+    "guard_tokens": lambda w: {
+        "id": w.new("guard_tokens"), "token": "[PHONE_Tabcdefghijkl]", "entity": "PHONE", "value_sealed": b"x", "person_id": w.ids["people"],
+        "created_at": _now(), "expires_at": _now(),
+    },
+    "guard_incidents": lambda w: {
+        "id": w.new("guard_incidents"), "kind": "blocked", "stage": "input", "policy_digest": os.urandom(32), "rules": ["secrets.aws"],
+        "group_hash": os.urandom(32), "sample_sealed": b"x", "opened_at": _now(), "last_at": _now(),
+    },
+    "guard_traffic": lambda w: {
+        "id": w.new("guard_traffic"), "request_id": w.ids["requests"], "stage": "input", "policy_digest": os.urandom(32), "decision": "allow",
+        "findings": Jsonb([]), "text_sealed": b"x", "created_at": _now(), "keep_until": _now(),
+    },
 }  # fmt: skip
 """In the order in which they can be inserted. A table of a later migration that is not here makes the tests of row security fail."""
 
 WITHOUT_TENANT = {
     "sign_in_failures": "keyed hashes only; a wrong organisation's name counts too, so there is no tenant to bind it to",
     "key_revision": "one counter of the installation",
+    "guard_revision": "one counter of the installation",
     "ledger_batches": "the chain goes over all tenants and holds digests only",
 }
 """Tables without a tenant, each with its reason."""

@@ -26,17 +26,24 @@ def contents(addresses: DatabaseAddresses) -> dict[str, list[Any]]:
 
 
 def shape(addresses: DatabaseAddresses) -> list[Any]:
-    """Policies, grants and forced row security: what a restore must not lose."""
+    """Policies, rights and forced row security: what a restore must not lose. An absent list of rights is the default one."""
+    rights = "(select array_agg(a::text order by a::text) from unnest(coalesce({}, acldefault({}, {}))) a)"
+    of_table = rights.format("relacl", """(case relkind when 'S' then 's' else 'r' end)::"char\"""", "relowner")
+    of_function, of_schema = rights.format("proacl", "'f'", "proowner"), rights.format("nspacl", "'n'", "nspowner")
     with psycopg.connect(addresses.owner) as owner:
         return [
             owner.execute("select * from pg_policies where schemaname like 'ondol%' order by 1, 2, 3").fetchall(),
             owner.execute(
-                "select c.oid::regclass::text, relrowsecurity, relforcerowsecurity,"
-                " (select array_agg(a::text order by a::text) from unnest(relacl) a)"
+                f"select c.oid::regclass::text, relrowsecurity, relforcerowsecurity, {of_table}"
                 " from pg_class c join pg_namespace n on n.oid = relnamespace where nspname = any(%s) order by 1",
                 (list(SCHEMAS),),
             ).fetchall(),
-            owner.execute("select nspname from pg_namespace where nspname !~ '^pg_' order by 1").fetchall(),
+            owner.execute(
+                f"select p.oid::regprocedure::text, {of_function} from pg_proc p join pg_namespace n on n.oid = pronamespace"
+                " where nspname = any(%s) order by 1",
+                (list(SCHEMAS),),
+            ).fetchall(),
+            owner.execute(f"select nspname, {of_schema} from pg_namespace where nspname !~ '^pg_' order by 1").fetchall(),
         ]
 
 
@@ -64,11 +71,14 @@ def test_every_row_of_every_tenant_comes_back_bound_as_before(addresses: Databas
         restore(addresses, dump, replace=False)
     assert {len(rows) for table, rows in contents(addresses).items() if table != "groups"} == {3}
     restore(addresses, dump, replace=True)
+    assert not is_current(addresses), "a restore brings no rights along"
+    with pytest.raises(UserError, match="holds tenants"):
+        restore(addresses, dump, replace=False)
+    assert migrate(addresses) == []
     found = contents(addresses)
     assert {table: len(rows) for table, rows in found.items()} == {table: 4 if table == "groups" else 2 for table in TENANT_ROWS}
     assert shape(addresses) == before
     assert is_current(addresses)
-    assert migrate(addresses) == []
     with psycopg.connect(addresses.app) as app:
         assert app.execute("select from ondol.people").fetchall() == []
 
@@ -76,6 +86,7 @@ def test_every_row_of_every_tenant_comes_back_bound_as_before(addresses: Databas
 def test_an_empty_database_takes_a_backup_without_being_asked_twice(addresses: DatabaseAddresses, tmp_path: Path) -> None:
     back_up(addresses, tmp_path / "empty.dump")
     restore(addresses, tmp_path / "empty.dump", replace=False)
+    assert migrate(addresses) == []
     assert is_current(addresses)
 
 
@@ -97,6 +108,7 @@ def test_a_restore_that_fails_leaves_everything_as_it_was(damage: str, addresses
 def test_a_restore_that_was_killed_is_brought_to_an_end_by_the_next_start(arrived: bool, addresses: DatabaseAddresses, dump: Path) -> None:
     before = shape(addresses)
     restore(addresses, dump, replace=True)
+    migrate(addresses)
     wanted = contents(addresses)
     with psycopg.connect(addresses.owner, autocommit=True) as owner:
         if arrived:  # killed after pg_restore, before what it replaced went

@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from ondol.core.errors import SettingsError
 from ondol.infrastructure.storage.postgres import Database, one
@@ -73,7 +74,7 @@ def owner_url(server: str) -> str:
     with psycopg.connect(f"{server}/postgres", autocommit=True) as admin:
         for statement in (
             "drop database if exists platform with (force)",
-            'drop role if exists ondol_app, ondol_system, "the owner"',
+            'drop role if exists ondol_app, ondol_system, ondol_keeper, "the owner"',
             f"create role \"the owner\" login createrole password '{PASSWORD}'",
             'create database platform owner "the owner"',
         ):
@@ -104,10 +105,83 @@ async def test_the_platform_runs_on_a_postgres_of_the_users_own(owner_url: str, 
         insert(owner, "people", row_of(mine, "people"))
     back_up(addresses, tmp_path / "database.dump")
     restore(addresses, tmp_path / "database.dump", replace=True)
+    assert migrate(addresses) == []
     with psycopg.connect(addresses.app) as app:
         assert app.execute("select from ondol.people").fetchall() == []
         app.execute("select set_config('ondol.tenant_id', %s, true)", (str(mine.tenant_id),))
         assert app.execute("select id from ondol.people").fetchall() == [(mine.ids["people"],)]
+
+
+@pytest.fixture
+def second_owner_url(server: str, owner_url: str) -> Iterator[str]:
+    """Another database on the same server, whose owner has another name."""
+    with psycopg.connect(f"{server}/postgres", autocommit=True) as admin:
+        admin.execute(f"create role successor login createrole password '{PASSWORD}'")
+        admin.execute("create database second owner successor")
+    yield server.replace("//admin:", "//successor:") + "/second"
+    with psycopg.connect(f"{server}/postgres", autocommit=True) as admin:
+        admin.execute("drop database second with (force)")
+        admin.execute("drop role if exists second_app, second_system, second_keeper, successor")
+
+
+def test_two_installations_share_a_server_and_one_takes_the_others_backup(owner_url: str, second_owner_url: str, tmp_path: Path) -> None:
+    first, second, world = addresses_from_owner(owner_url), addresses_from_owner(second_owner_url, "second"), World()
+    migrate(first)
+    with psycopg.connect(first.owner) as owner:
+        insert(owner, "tenants", row_of(world, "tenants"))
+        insert(owner, "people", row_of(world, "people"))
+    back_up(first, tmp_path / "database.dump")
+    with pytest.raises(SettingsError, match="ondol_app was made by another owner") as caught:
+        migrate(addresses_from_owner(second_owner_url))
+    assert "database.role_prefix" in caught.value.hint
+    assert migrate(second)
+    restore(second, tmp_path / "database.dump", replace=False)
+    assert migrate(second) == []
+    assert is_current(first)
+    assert is_current(second)
+    for addresses in (first, second):
+        with psycopg.connect(addresses.owner) as owner:
+            assert owner.execute("select id from ondol.people").fetchall() == [(world.ids["people"],)]
+        with psycopg.connect(addresses.app) as app:
+            assert app.execute("select from ondol.people").fetchall() == []
+            app.execute("select set_config('ondol.tenant_id', %s, true)", (str(world.tenant_id),))
+            assert app.execute("select id from ondol.people").fetchall() == [(world.ids["people"],)]
+        with psycopg.connect(addresses.system) as system:
+            assert system.execute("select id from ondol.tenants").fetchall() == [(world.tenant_id,)]
+            system.execute("select ondol.make_partitions('answers', '2031-01-01', 1)")
+    back_up(second, tmp_path / "again.dump")
+    with psycopg.connect(conninfo_of(first.app, second.owner)) as stranger, pytest.raises(psycopg.errors.InsufficientPrivilege):
+        stranger.execute("select from ondol.people")
+
+
+def conninfo_of(who: str, where: str) -> str:
+    """The role of one address in the database of another."""
+    return make_conninfo(who, dbname=conninfo_to_dict(where)["dbname"])
+
+
+def test_roles_that_are_named_anew_have_the_rights_of_the_old_ones(owner_url: str, server: str) -> None:
+    migrate(addresses_from_owner(owner_url))
+    renamed = addresses_from_owner(owner_url, "other")
+    assert not is_current(renamed)
+    assert migrate(renamed) == []
+    assert is_current(renamed)
+    with psycopg.connect(f"{server}/platform", autocommit=True) as admin:
+        policies = admin.execute("select distinct roles[1]::text from pg_policies where schemaname = 'ondol' order by 1").fetchall()
+        assert policies == [("other_app",), ("other_keeper",), ("other_system",)]
+        admin.execute("drop owned by other_app, other_system, other_keeper")
+        admin.execute("drop role other_app, other_system, other_keeper")
+
+
+def test_a_new_owner_takes_over_the_roles_of_one_that_went(owner_url: str, second_owner_url: str, server: str) -> None:
+    migrate(addresses_from_owner(owner_url))
+    successor = addresses_from_owner(second_owner_url)
+    with pytest.raises(SettingsError, match="another owner") as caught:
+        migrate(successor)
+    statement = caught.value.hint.rpartition(": ")[2].replace("<owner>", "successor")
+    with psycopg.connect(f"{server}/postgres", autocommit=True) as admin:
+        admin.execute(statement)
+    assert migrate(successor)
+    assert is_current(successor)
 
 
 def test_an_owner_that_may_not_create_roles_is_told(server: str, owner_url: str) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +16,13 @@ from psycopg.conninfo import conninfo_to_dict
 from ondol.core.errors import UserError
 from ondol.infrastructure.storage.postgres.database import DatabaseAddresses
 from ondol.infrastructure.storage.postgres.embedded import binaries_folder
+from ondol.infrastructure.storage.postgres.rights import RECORD_TABLE
 from ondol.infrastructure.storage.postgres.roles import ensure_roles
 
 SCHEMAS = ("ondol", "ondol_migrations", "procrastinate")
 SECONDS_MAX = 24 * 3600
+POLICY_ENTRY = re.compile(r"\d+; \d+ \d+ POLICY ")
+"""A policy in the list of a dump's contents. Those name roles, and `rights.sql` makes them anew."""
 OLD_SERVER_MAJOR = 16
 """The wheel's `pginstall` without a number holds this version."""
 
@@ -29,12 +34,14 @@ def back_up(addresses: DatabaseAddresses, file: Path) -> None:
         UserError: when pg_dump fails, with what it said.
     """
     chosen = [option for schema in SCHEMAS for option in ("--schema", schema)]
-    _run("pg_dump", addresses.owner, ["--format=custom", "--enable-row-security", "--file", str(file), *chosen])
+    options = ["--format=custom", "--enable-row-security", "--no-privileges", f"--exclude-table-data={RECORD_TABLE}"]
+    _run("pg_dump", addresses.owner, [*options, "--file", str(file), *chosen])
     file.chmod(0o600)
 
 
 def restore(addresses: DatabaseAddresses, file: Path, *, replace: bool) -> None:
-    """Put a dump in the place of what the database holds.
+    """Put a dump in the place of what the database holds. Nobody may reach it until `migrate`, which must follow, gives this installation's roles
+    their rights: the dump's own rights and policies name the roles that it was made with, which may be absent here.
 
     Args:
         replace: also where the database holds tenants.
@@ -55,7 +62,12 @@ def restore(addresses: DatabaseAddresses, file: Path, *, replace: bool) -> None:
                 if owner.execute("select 1 from pg_namespace where nspname = %s", (schema,)).fetchone():
                     owner.execute(sql.SQL("alter schema {} rename to {}").format(sql.Identifier(schema), aside))
         try:
-            _run("pg_restore", addresses.owner, ["--no-owner", "--exit-on-error", "--single-transaction", str(file)])
+            with tempfile.NamedTemporaryFile("w", prefix="ondol-restore-", encoding="utf-8") as chosen:
+                listed = _run("pg_restore", addresses.owner, ["--list", str(file)], connects=False)
+                chosen.writelines(line for line in listed.splitlines(keepends=True) if not POLICY_ENTRY.match(line))
+                chosen.flush()
+                options = ["--no-owner", "--no-privileges", "--exit-on-error", "--single-transaction", "--use-list", chosen.name]
+                _run("pg_restore", addresses.owner, [*options, str(file)])
         finally:
             finish_restore(owner)
 
@@ -81,24 +93,29 @@ def finish_restore(owner: psycopg.Connection[Any]) -> None:
 def _holds_tenants(owner: psycopg.Connection[Any]) -> bool:
     if not owner.execute("select to_regclass('ondol.tenants')").fetchone()[0]:  # type: ignore[index]
         return False
+    if not owner.execute("select 1 from pg_policy where polrelid = 'ondol.tenants'::regclass and polname = 'owner_rows'").fetchone():
+        # A restore ended before `migrate`: there may be tenants, but nobody can see them.
+        return True
     return owner.execute("select 1 from ondol.tenants limit 1").fetchone() is not None
 
 
-def _run(program: str, address: str, options: list[str]) -> None:
+def _run(program: str, address: str, options: list[str], *, connects: bool = True) -> str:
+    """What the program printed. `connects` is False where it only reads a file."""
     parts = conninfo_to_dict(address)
     environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "PGPASSWORD": str(parts.pop("password", ""))}
     places = [
         f"--{option}={parts[name]}"
         for name, option in (("host", "host"), ("port", "port"), ("user", "username"), ("dbname", "dbname"))
-        if name in parts
+        if name in parts and connects
     ]
     done = subprocess.run(
-        [_program(program, address), *places, "--no-password", *options],
+        [_program(program, address), *places, *(["--no-password"] if connects else []), *options],
         env=environment, capture_output=True, text=True, timeout=SECONDS_MAX, check=False,
     )  # fmt: skip
     if done.returncode != 0:
         reason = done.stderr.strip().splitlines()
         raise UserError(f"{program} failed: {reason[-1] if reason else 'no reason given'}", "Nothing was changed.")
+    return done.stdout
 
 
 def _program(name: str, address: str) -> str:

@@ -26,10 +26,19 @@ async def server_time(database: Database) -> tuple[datetime, int]:
         return (found or {})["now"], connection.info.server_version
 
 
-async def risky_roles(database: Database) -> list[str]:
-    """Which of the two doors' roles could pass row-level security."""
+async def rights_given_at(database: Database) -> datetime:
+    """When this database was made, restored, or last changed in who may do what: each of them gives the roles their rights."""
     async with database.system_tx() as connection:
-        return [row["rolname"] for row in await rows(connection, _QUERIES["risky_roles"], {})]
+        found = await one(connection, _QUERIES["rights_given_at"], {})
+        given_at: datetime = (found or {})["given_at"]
+        return given_at
+
+
+async def risky_roles(database: Database) -> list[str]:
+    """Which of the two doors' roles, or the keeper, could pass row-level security."""
+    roles = database.addresses.roles
+    async with database.system_tx() as connection:
+        return [row["rolname"] for row in await rows(connection, _QUERIES["risky_roles"], {"roles": [roles.app, roles.system, roles.keeper]})]
 
 
 async def open_tables(database: Database) -> list[str]:

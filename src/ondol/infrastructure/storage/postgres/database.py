@@ -28,12 +28,28 @@ class DatabaseAway(OndolError):
 
 
 @dataclass(frozen=True, slots=True)
+class Roles:
+    """The names of an installation's roles beside its owner.
+
+    Args:
+        app: acts for one tenant at a time.
+        system: serves what stands above tenants.
+        keeper: nobody's login; its policy is how the owner, its member, reaches rows under forced row-level security.
+    """
+
+    app: str
+    system: str
+    keeper: str
+
+
+@dataclass(frozen=True, slots=True)
 class DatabaseAddresses:
-    """Connection strings of the three roles. The owner only migrates and backs up."""
+    """Connection strings of the three roles that log in. The owner only migrates and backs up."""
 
     owner: str
     app: str
     system: str
+    roles: Roles = Roles("ondol_app", "ondol_system", "ondol_keeper")
 
 
 class Database:

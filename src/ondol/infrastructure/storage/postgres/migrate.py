@@ -18,11 +18,12 @@ from psycopg.conninfo import make_conninfo
 from ondol.core.errors import DataFolderError, OndolError, SettingsError
 from ondol.infrastructure.storage.postgres.backup import finish_restore
 from ondol.infrastructure.storage.postgres.database import DatabaseAddresses
-from ondol.infrastructure.storage.postgres.roles import APP_ROLE, SYSTEM_ROLE, ensure_roles
+from ondol.infrastructure.storage.postgres.rights import give_rights, rights_checksum
+from ondol.infrastructure.storage.postgres.roles import ensure_roles
 
 MIGRATION_LOCK = 0x0D01_0001
 PARTITION_MONTHS_AHEAD = 3
-PARTITIONED_TABLES = ("answers", "requests", "ledger_events")
+PARTITIONED_TABLES = ("answers", "requests", "ledger_events", "guard_traffic")
 
 
 class MigrationFailed(OndolError):
@@ -53,8 +54,8 @@ def migrations() -> list[Migration]:
 def is_current(addresses: DatabaseAddresses, now: datetime | None = None) -> bool:
     """Whether nothing is left for `migrate` to do before work begins: what a warm start asks instead of migrating.
 
-    That is: the app role can connect, every migration of ours and of procrastinate has run, and this month has its partitions, which nobody
-    makes for an installation that was not running for some months.
+    That is: the app role can connect, every migration of ours and of procrastinate has run, the roles have their rights, and this month has its
+    partitions, which nobody makes for an installation that was not running for some months.
 
     Args:
         now: the present, aware; the clock's when absent.
@@ -64,11 +65,13 @@ def is_current(addresses: DatabaseAddresses, now: datetime | None = None) -> boo
         with psycopg.connect(addresses.app, autocommit=True, connect_timeout=10) as connection:
             done = connection.execute("select number, checksum from ondol_migrations.done order by number").fetchall()
             jobs = {str(row[0]) for row in connection.execute("select name from ondol_migrations.done_jobs").fetchall()}
+            rights = connection.execute("select checksum from ondol_migrations.rights").fetchall()
             names = [f"ondol.{table}_{month}" for table in PARTITIONED_TABLES]
             missing = connection.execute("select 1 from unnest(%s::text[]) as name where to_regclass(name) is null", (names,)).fetchall()
     except psycopg.Error:
         return False
-    return done == [(m.number, m.checksum) for m in migrations()] and jobs >= set(_job_files()) and not missing
+    is_migrated = done == [(m.number, m.checksum) for m in migrations()] and jobs >= set(_job_files())
+    return is_migrated and rights == [(rights_checksum(addresses.roles),)] and not missing
 
 
 def migrate(addresses: DatabaseAddresses) -> list[str]:
@@ -77,7 +80,7 @@ def migrate(addresses: DatabaseAddresses) -> list[str]:
     Raises:
         DataFolderError: when the database was written by a newer version, or a migration that has run was changed since.
         MigrationFailed: when one fails; everything before it stays.
-        SettingsError: when the owner cannot connect or may not create roles.
+        SettingsError: when the owner cannot connect or may not create roles, or the roles are another installation's.
     """
     owner_address = make_conninfo(addresses.owner, application_name="ondol migrate", connect_timeout=10)
     with _connect(owner_address) as owner:
@@ -89,6 +92,7 @@ def migrate(addresses: DatabaseAddresses) -> list[str]:
         _refuse_foreign(done, known)
         ran = [_run(owner, migration) for migration in known if migration.number not in done]
         ran += _migrate_jobs(owner)
+        _give_rights(owner, addresses)
         make_partitions(owner, datetime.now(UTC))
         return ran
 
@@ -125,8 +129,6 @@ def _recorded(owner: psycopg.Connection[tuple[object, ...]]) -> dict[int, tuple[
         " (number integer primary key, name text not null, checksum text not null, ran_at timestamptz not null default now())"
     )
     owner.execute("create table if not exists ondol_migrations.done_jobs (name text primary key, ran_at timestamptz not null default now())")
-    owner.execute(_literal(f"grant usage on schema ondol_migrations to {APP_ROLE}, {SYSTEM_ROLE}"))
-    owner.execute(_literal(f"grant select on ondol_migrations.done, ondol_migrations.done_jobs to {APP_ROLE}, {SYSTEM_ROLE}"))
     found = owner.execute("select number, name, checksum from ondol_migrations.done").fetchall()
     return {cast(int, number): (str(name), str(checksum)) for number, name, checksum in found}
 
@@ -153,6 +155,13 @@ def _run(owner: psycopg.Connection[tuple[object, ...]], migration: Migration) ->
     except psycopg.Error as error:
         raise MigrationFailed(f"Migration {migration.name} failed: {error}", "The database is as it was before it.") from error
     return migration.name
+
+
+def _give_rights(owner: psycopg.Connection[tuple[object, ...]], addresses: DatabaseAddresses) -> None:
+    try:
+        give_rights(owner, addresses.roles)
+    except psycopg.Error as error:
+        raise MigrationFailed(f"The roles cannot be given their rights: {error}", "They have those that they had before.") from error
 
 
 def _migrate_jobs(owner: psycopg.Connection[tuple[object, ...]]) -> list[str]:
@@ -186,11 +195,3 @@ def _run_jobs_migrations(owner: psycopg.Connection[tuple[object, ...]], texts: l
             owner.execute(_literal(text))
         for name in names:
             owner.execute("insert into ondol_migrations.done_jobs (name) values (%s)", (name,))
-        for role in (APP_ROLE, SYSTEM_ROLE):
-            for grant in (
-                "usage on schema procrastinate",
-                "select, insert, update, delete on all tables in schema procrastinate",
-                "usage on all sequences in schema procrastinate",
-                "execute on all functions in schema procrastinate",
-            ):
-                owner.execute(_literal(f"grant {grant} to {role}"))

@@ -10,10 +10,15 @@ select ondol.make_partitions(%(table)s::text, %(first_day)s::date, %(months)s::i
 -- door: system
 select now() as now;
 
--- name: risky_roles
--- Those of the two doors' roles that could pass row-level security, which must be none.
+-- name: rights_given_at
+-- When the roles were given the rights that they have.
 -- door: system
-select rolname from pg_roles where rolname in ('ondol_app', 'ondol_system') and (rolsuper or rolbypassrls or rolcreaterole);
+select given_at from ondol_migrations.rights;
+
+-- name: risky_roles
+-- Those of some roles that could pass row-level security, which must be none.
+-- door: system
+select rolname from pg_roles where rolname = any(%(roles)s::text[]) and (rolsuper or rolbypassrls or rolcreaterole);
 
 -- name: open_tables
 -- Tenant tables on which row-level security is not forced, which must be none.

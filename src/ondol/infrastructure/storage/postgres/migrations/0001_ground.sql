@@ -2,36 +2,21 @@
 -- Rules that hold from here on: every tenant row has key (tenant_id, id); ids are UUIDv7 made by the application; row-level security is
 -- forced on every tenant table; money is a bigint of nano-units beside its currency; time is timestamptz in UTC, intervals half-open;
 -- personal text is stored sealed (columns that end in _sealed) and looked up by keyed hashes (columns that end in _hash or _address).
+-- No migration names a role: who may do what stands in rights.sql.
 
 create schema ondol;
-grant usage on schema ondol to ondol_app, ondol_system;
 
 -- The tenant of the transaction, or null outside one: null matches no row.
 create function ondol.current_tenant() returns uuid
 language sql stable parallel safe
 return (select nullif(current_setting('ondol.tenant_id', true), '')::uuid);
 
--- Binds a tenant table: forced row-level security, the tenant's policy for the app role and the owner's own policy, without which the
--- owner's UPDATE would silently touch no row and pg_dump would fail.
-create function ondol.bind_to_tenant(tenant_table regclass, tenant_column text default 'tenant_id') returns void
+-- Binds a tenant table: row-level security that holds for its owner too. Until rights.sql has run nobody has a policy, so nobody sees a row.
+create function ondol.bind_to_tenant(tenant_table regclass) returns void
 language plpgsql as $$
 begin
     execute format('alter table %s enable row level security', tenant_table);
     execute format('alter table %s force row level security', tenant_table);
-    execute format(
-        'create policy tenant_rows on %s to ondol_app
-            using (%2$I = (select nullif(current_setting(''ondol.tenant_id'', true), '''')::uuid))
-            with check (%2$I = (select nullif(current_setting(''ondol.tenant_id'', true), '''')::uuid))',
-        tenant_table, tenant_column);
-    execute format('create policy owner_rows on %s to %I using (true) with check (true)', tenant_table, current_user);
-end $$;
-
--- Opens a bound table to the system role, which serves what stands above tenants: sign-in, sealing, partitions, erasure.
-create function ondol.open_to_system(tenant_table regclass, privileges text) returns void
-language plpgsql as $$
-begin
-    execute format('create policy system_rows on %s to ondol_system using (true) with check (true)', tenant_table);
-    execute format('grant %s on %s to ondol_system', privileges, tenant_table);
 end $$;
 
 -- ---------------------------------------------------------------- tenants, people, groups
@@ -45,9 +30,7 @@ create table ondol.tenants (
     access_epoch bigint not null default 1,
     created_at timestamptz not null
 );
-select ondol.bind_to_tenant('ondol.tenants', 'id');
-select ondol.open_to_system('ondol.tenants', 'select, insert, update, delete');
-grant select, update on ondol.tenants to ondol_app;
+select ondol.bind_to_tenant('ondol.tenants');
 
 create table ondol.people (
     tenant_id uuid not null references ondol.tenants (id),
@@ -63,8 +46,6 @@ create table ondol.people (
     unique (tenant_id, login_hash)
 );
 select ondol.bind_to_tenant('ondol.people');
-select ondol.open_to_system('ondol.people', 'select, update');
-grant select, insert, update, delete on ondol.people to ondol_app;
 
 create table ondol.person_roles (
     tenant_id uuid not null,
@@ -74,8 +55,6 @@ create table ondol.person_roles (
     foreign key (tenant_id, person_id) references ondol.people (tenant_id, id) on delete cascade
 );
 select ondol.bind_to_tenant('ondol.person_roles');
-select ondol.open_to_system('ondol.person_roles', 'select');
-grant select, insert, delete on ondol.person_roles to ondol_app;
 
 create table ondol.groups (
     tenant_id uuid not null references ondol.tenants (id),
@@ -86,7 +65,6 @@ create table ondol.groups (
     unique (tenant_id, name)
 );
 select ondol.bind_to_tenant('ondol.groups');
-grant select, insert, update, delete on ondol.groups to ondol_app;
 
 create table ondol.group_people (
     tenant_id uuid not null,
@@ -98,7 +76,6 @@ create table ondol.group_people (
 );
 create index group_people_by_person on ondol.group_people (tenant_id, person_id);
 select ondol.bind_to_tenant('ondol.group_people');
-grant select, insert, delete on ondol.group_people to ondol_app;
 
 -- A member group's people belong to the group too, to any depth.
 create table ondol.group_groups (
@@ -111,7 +88,6 @@ create table ondol.group_groups (
 );
 create index group_groups_by_member on ondol.group_groups (tenant_id, member_group_id);
 select ondol.bind_to_tenant('ondol.group_groups');
-grant select, insert, delete on ondol.group_groups to ondol_app;
 
 -- ---------------------------------------------------------------- keys, sessions, sign-in
 
@@ -131,8 +107,6 @@ create table ondol.api_keys (
 );
 create index api_keys_by_public_id on ondol.api_keys (public_id);
 select ondol.bind_to_tenant('ondol.api_keys');
-select ondol.open_to_system('ondol.api_keys', 'select');
-grant select, insert, update, delete on ondol.api_keys to ondol_app;
 
 create table ondol.sessions (
     tenant_id uuid not null,
@@ -147,8 +121,6 @@ create table ondol.sessions (
 );
 create index sessions_by_token on ondol.sessions (token_hash);
 select ondol.bind_to_tenant('ondol.sessions');
-select ondol.open_to_system('ondol.sessions', 'select, delete');
-grant select, insert, update on ondol.sessions to ondol_app;
 
 create table ondol.one_time_codes (
     tenant_id uuid not null,
@@ -163,8 +135,6 @@ create table ondol.one_time_codes (
 );
 create index one_time_codes_by_code on ondol.one_time_codes (code_hash);
 select ondol.bind_to_tenant('ondol.one_time_codes');
-select ondol.open_to_system('ondol.one_time_codes', 'select, update, delete');
-grant select, insert on ondol.one_time_codes to ondol_app;
 
 -- Failed sign-ins, by keyed hashes of the account and of the client's address; no tenant, since a wrong organisation name counts too.
 create table ondol.sign_in_failures (
@@ -175,7 +145,6 @@ create table ondol.sign_in_failures (
 );
 create index sign_in_failures_by_account on ondol.sign_in_failures (account_hash, failed_at);
 create index sign_in_failures_by_client on ondol.sign_in_failures (client_hash, failed_at);
-grant select, insert, delete on ondol.sign_in_failures to ondol_system;
 
 -- ---------------------------------------------------------------- audiences
 
@@ -192,7 +161,6 @@ create table ondol.audiences (
     unique (tenant_id, digest)
 );
 select ondol.bind_to_tenant('ondol.audiences');
-grant select, insert, delete on ondol.audiences to ondol_app;
 
 create table ondol.audience_groups (
     tenant_id uuid not null,
@@ -204,7 +172,6 @@ create table ondol.audience_groups (
 );
 create index audience_groups_by_group on ondol.audience_groups (tenant_id, group_id);
 select ondol.bind_to_tenant('ondol.audience_groups');
-grant select, insert, delete on ondol.audience_groups to ondol_app;
 
 create table ondol.audience_people (
     tenant_id uuid not null,
@@ -216,7 +183,6 @@ create table ondol.audience_people (
 );
 create index audience_people_by_person on ondol.audience_people (tenant_id, person_id);
 select ondol.bind_to_tenant('ondol.audience_people');
-grant select, insert, delete on ondol.audience_people to ondol_app;
 
 -- Every change of who belongs where moves the tenant's access epoch, on which caches of visible audiences stand.
 create function ondol.move_access_epoch() returns trigger
@@ -244,7 +210,6 @@ create table ondol.key_revision (
     revision bigint not null default 1
 );
 insert into ondol.key_revision default values;
-grant select on ondol.key_revision to ondol_app, ondol_system;
 
 create function ondol.tell_keys_changed() returns trigger
 language plpgsql security definer set search_path = ondol, pg_temp as $$
@@ -271,7 +236,6 @@ create table ondol.bases (
     unique (tenant_id, name)
 );
 select ondol.bind_to_tenant('ondol.bases');
-grant select, insert, update, delete on ondol.bases to ondol_app;
 
 -- A document is known by its key (the id of its front matter, or its path); key and title are content, so they are hashed and sealed.
 create table ondol.documents (
@@ -285,7 +249,6 @@ create table ondol.documents (
     foreign key (tenant_id, base_id) references ondol.bases (tenant_id, id)
 );
 select ondol.bind_to_tenant('ondol.documents');
-grant select, insert, update, delete on ondol.documents to ondol_app;
 
 create table ondol.document_versions (
     tenant_id uuid not null,
@@ -318,7 +281,6 @@ create index document_versions_with_dates on ondol.document_versions (tenant_id,
     where state = 'current' and (valid_from is not null or valid_until is not null);
 create index document_versions_by_audience on ondol.document_versions (tenant_id, audience_id);
 select ondol.bind_to_tenant('ondol.document_versions');
-grant select, insert, update, delete on ondol.document_versions to ondol_app;
 
 create table ondol.index_versions (
     tenant_id uuid not null,
@@ -333,7 +295,6 @@ create table ondol.index_versions (
 );
 create index index_versions_by_base on ondol.index_versions (tenant_id, base_id);
 select ondol.bind_to_tenant('ondol.index_versions');
-grant select, insert, update, delete on ondol.index_versions to ondol_app;
 alter table ondol.bases add foreign key (tenant_id, active_index_id) references ondol.index_versions (tenant_id, id);
 
 -- A segment is immutable and becomes searchable by its row here, in the same transaction as its documents.
@@ -350,7 +311,6 @@ create table ondol.index_segments (
 );
 create index index_segments_by_index on ondol.index_segments (tenant_id, index_id);
 select ondol.bind_to_tenant('ondol.index_segments');
-grant select, insert, update, delete on ondol.index_segments to ondol_app;
 
 -- Which segment holds a document version's passages; `retired_at` masks them until a merge leaves them out.
 create table ondol.segment_documents (
@@ -365,7 +325,6 @@ create table ondol.segment_documents (
 create index segment_documents_by_version on ondol.segment_documents (tenant_id, document_version_id);
 create index segment_documents_retired on ondol.segment_documents (tenant_id, segment_id) where retired_at is not null;
 select ondol.bind_to_tenant('ondol.segment_documents');
-grant select, insert, update, delete on ondol.segment_documents to ondol_app;
 
 -- ---------------------------------------------------------------- assistants, releases, answers
 
@@ -381,7 +340,6 @@ create table ondol.assistants (
     foreign key (tenant_id, base_id) references ondol.bases (tenant_id, id)
 );
 select ondol.bind_to_tenant('ondol.assistants');
-grant select, insert, update, delete on ondol.assistants to ondol_app;
 
 -- Prompt, model, index, retrieval settings and guard policy change together, as one immutable manifest.
 create table ondol.releases (
@@ -398,7 +356,6 @@ create table ondol.releases (
     foreign key (tenant_id, assistant_id) references ondol.assistants (tenant_id, id)
 );
 select ondol.bind_to_tenant('ondol.releases');
-grant select, insert, update on ondol.releases to ondol_app;
 
 -- Tables by time are partitioned by id: a UUIDv7 begins with its milliseconds, so the key stays (tenant_id, id).
 create table ondol.answers (
@@ -414,7 +371,6 @@ create table ondol.answers (
 ) partition by range (id);
 create index answers_by_person on ondol.answers (tenant_id, person_id, id);
 select ondol.bind_to_tenant('ondol.answers');
-grant select, insert on ondol.answers to ondol_app;
 
 create table ondol.requests (
     tenant_id uuid not null,
@@ -435,7 +391,6 @@ create table ondol.requests (
     check ((cost_nano is null) = (currency is null))
 ) partition by range (id);
 select ondol.bind_to_tenant('ondol.requests');
-grant select, insert on ondol.requests to ondol_app;
 
 -- ---------------------------------------------------------------- ledger
 
@@ -457,9 +412,6 @@ create table ondol.ledger_events (
 create index ledger_events_unsealed on ondol.ledger_events (id) where batch is null;
 create index ledger_events_by_batch on ondol.ledger_events (batch, place) where batch is not null;
 select ondol.bind_to_tenant('ondol.ledger_events');
-select ondol.open_to_system('ondol.ledger_events', 'select, update (batch, place)');
--- Whether and where an event is sealed is for the sealer to say.
-grant select, insert (tenant_id, id, kind, actor_id, body, digest, created_at) on ondol.ledger_events to ondol_app;
 
 -- The chain over all tenants: each batch signs its Merkle root and the digest of the batch before it.
 create table ondol.ledger_batches (
@@ -472,8 +424,6 @@ create table ondol.ledger_batches (
     signer text not null,
     sealed_at timestamptz not null
 );
-grant select, insert on ondol.ledger_batches to ondol_system;
-grant select on ondol.ledger_batches to ondol_app;
 
 create table ondol.artefacts (
     tenant_id uuid not null,
@@ -487,7 +437,6 @@ create table ondol.artefacts (
 );
 create index artefacts_by_address on ondol.artefacts (tenant_id, address);
 select ondol.bind_to_tenant('ondol.artefacts');
-grant select, insert on ondol.artefacts to ondol_app;
 
 -- `child` came from `parent`. Erasure follows every relation forward; each kind of artefact has an eraser of its own.
 create table ondol.artefact_links (
@@ -503,7 +452,6 @@ create table ondol.artefact_links (
 );
 create index artefact_links_forward on ondol.artefact_links (tenant_id, parent_id);
 select ondol.bind_to_tenant('ondol.artefact_links');
-grant select, insert on ondol.artefact_links to ondol_app;
 
 -- What has been erased, so that a restore of an older backup erases it again before it serves.
 create table ondol.tombstones (
@@ -514,8 +462,6 @@ create table ondol.tombstones (
     primary key (tenant_id, id)
 );
 select ondol.bind_to_tenant('ondol.tombstones');
-select ondol.open_to_system('ondol.tombstones', 'select');
-grant select, insert on ondol.tombstones to ondol_app;
 
 -- ---------------------------------------------------------------- partitions
 
@@ -525,6 +471,8 @@ language plpgsql security definer set search_path = ondol, pg_temp as $$
 declare
     month_start timestamp := date_trunc('month', first_day);
     partition_name text;
+    keeper text := (select policy.polroles[1]::regrole from pg_policy policy
+        where policy.polrelid = to_regclass('ondol.' || parent) and policy.polname = 'owner_rows');
     made integer := 0;
 begin
     if parent not in ('answers', 'requests', 'ledger_events') then
@@ -537,7 +485,7 @@ begin
                 partition_name, parent, ondol.first_id_at(month_start), ondol.first_id_at(month_start + interval '1 month'));
             execute format('alter table ondol.%I enable row level security', partition_name);
             execute format('alter table ondol.%I force row level security', partition_name);
-            execute format('create policy owner_rows on ondol.%I to %I using (true) with check (true)', partition_name, current_user);
+            execute format('create policy owner_rows on ondol.%I to %s using (true) with check (true)', partition_name, keeper);
             made := made + 1;
         end if;
         month_start := month_start + interval '1 month';
@@ -549,7 +497,3 @@ end $$;
 create function ondol.first_id_at(moment timestamp) returns uuid
 language sql immutable parallel safe
 return (lpad(to_hex((extract(epoch from moment) * 1000)::bigint), 12, '0') || '70008000000000000000')::uuid;
-
-grant execute on function ondol.make_partitions to ondol_system;
-revoke execute on function ondol.make_partitions from public;
-revoke execute on function ondol.bind_to_tenant, ondol.open_to_system from public;

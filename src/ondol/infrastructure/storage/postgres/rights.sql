@@ -1,0 +1,110 @@
+-- Who may do what, on one page. It runs after the migrations, in one transaction, whenever it or a role's name has changed and after a restore;
+-- {app}, {system} and {keeper} become this installation's roles. The first acts for one tenant at a time, the second serves what stands above
+-- tenants (sign-in, sealing, partitions, erasure), the third is nobody's login: its policy lets the owner, who is its member, migrate and
+-- back up under forced row-level security. A table that is not named here is closed to the first two.
+
+revoke all on all tables in schema ondol, ondol_migrations, procrastinate from public, {app}, {system};
+revoke all on all sequences in schema procrastinate from public, {app}, {system};
+revoke all on all functions in schema ondol, procrastinate from {app}, {system};
+revoke all on schema ondol, ondol_migrations, procrastinate from public, {app}, {system};
+
+grant usage on schema ondol, ondol_migrations, procrastinate to {app}, {system};
+grant select on all tables in schema ondol_migrations to {app}, {system};
+grant select, insert, update, delete on all tables in schema procrastinate to {app}, {system};
+grant usage on all sequences in schema procrastinate to {app}, {system};
+grant execute on all functions in schema procrastinate to {app}, {system};
+
+revoke execute on function ondol.bind_to_tenant, ondol.make_partitions from public;
+grant execute on function ondol.make_partitions to {system};
+
+-- ---------------------------------------------------------------- above tenants
+
+grant select, insert, update, delete on ondol.tenants to {system};
+grant select, update on ondol.people to {system};
+grant select on ondol.person_roles to {system};
+grant select on ondol.api_keys to {system};
+grant select, delete on ondol.sessions to {system};
+grant select, update, delete on ondol.one_time_codes to {system};
+grant select, insert, delete on ondol.sign_in_failures to {system};
+grant select on ondol.key_revision to {system};
+-- Whether and where an event is sealed is for the sealer to say.
+grant select, update (batch, place) on ondol.ledger_events to {system};
+grant select, insert on ondol.ledger_batches to {system};
+grant select on ondol.tombstones to {system};
+-- Which policy holds where is kept in memory for all tenants; of alarms the system role sees which are due.
+grant select on ondol.guard_policies to {system};
+grant select on ondol.guard_bindings to {system};
+grant select on ondol.guard_canaries to {system};
+grant select on ondol.guard_revision to {system};
+grant select on ondol.guard_incidents to {system};
+grant select (tenant_id, id, expires_at), delete on ondol.guard_tokens to {system};
+grant select (tenant_id, id, keep_until), delete on ondol.guard_traffic to {system};
+
+-- ---------------------------------------------------------------- within a tenant
+
+grant select, update on ondol.tenants to {app};
+grant select, insert, update, delete on ondol.people to {app};
+grant select, insert, delete on ondol.person_roles to {app};
+grant select, insert, update, delete on ondol.groups to {app};
+grant select, insert, delete on ondol.group_people to {app};
+grant select, insert, delete on ondol.group_groups to {app};
+grant select, insert, update, delete on ondol.api_keys to {app};
+grant select, insert, update on ondol.sessions to {app};
+grant select, insert on ondol.one_time_codes to {app};
+grant select, insert, delete on ondol.audiences to {app};
+grant select, insert, delete on ondol.audience_groups to {app};
+grant select, insert, delete on ondol.audience_people to {app};
+grant select on ondol.key_revision to {app};
+grant select, insert, update, delete on ondol.bases to {app};
+grant select, insert, update, delete on ondol.documents to {app};
+grant select, insert, update, delete on ondol.document_versions to {app};
+grant select, insert, update, delete on ondol.index_versions to {app};
+grant select, insert, update, delete on ondol.index_segments to {app};
+grant select, insert, update, delete on ondol.segment_documents to {app};
+grant select, insert, update, delete on ondol.assistants to {app};
+grant select, insert, update on ondol.releases to {app};
+grant select, insert on ondol.answers to {app};
+grant select, insert on ondol.requests to {app};
+grant select, insert (tenant_id, id, kind, actor_id, body, digest, created_at) on ondol.ledger_events to {app};
+grant select on ondol.ledger_batches to {app};
+grant select, insert on ondol.artefacts to {app};
+grant select, insert on ondol.artefact_links to {app};
+grant select, insert on ondol.tombstones to {app};
+grant select, insert on ondol.guard_policies to {app};
+grant select, insert, update, delete on ondol.guard_bindings to {app};
+grant select, insert, update on ondol.guard_canaries to {app};
+grant select, insert, update, delete on ondol.guard_tokens to {app};
+grant select, insert, update on ondol.guard_incidents to {app};
+grant select, insert, delete on ondol.guard_traffic to {app};
+
+-- ---------------------------------------------------------------- policies
+
+-- Every bound table: the owner's policy, without which the owner's UPDATE would silently touch no row and pg_dump would fail; the tenant's, unless
+-- it is a partition, which is only reached through its parent; and the system role's, where the system role may do anything at all.
+do $$
+declare
+    bound record;
+begin
+    for bound in
+        select c.oid::regclass as name, c.relispartition as is_partition,
+            case when c.oid = 'ondol.tenants'::regclass then 'id' else 'tenant_id' end as tenant_column,
+            exists (select from aclexplode(c.relacl) granted where granted.grantee = '{system}'::regrole) as is_open
+        from pg_class c
+        where c.relnamespace = 'ondol'::regnamespace and c.relkind in ('r', 'p') and c.relrowsecurity
+        order by c.relname
+    loop
+        execute format('drop policy if exists tenant_rows on %s', bound.name);
+        execute format('drop policy if exists system_rows on %s', bound.name);
+        execute format('drop policy if exists owner_rows on %s', bound.name);
+        execute format('create policy owner_rows on %s to {keeper} using (true) with check (true)', bound.name);
+        continue when bound.is_partition;
+        execute format(
+            'create policy tenant_rows on %s to {app}
+                using (%2$I = (select nullif(current_setting(''ondol.tenant_id'', true), '''')::uuid))
+                with check (%2$I = (select nullif(current_setting(''ondol.tenant_id'', true), '''')::uuid))',
+            bound.name, bound.tenant_column);
+        if bound.is_open then
+            execute format('create policy system_rows on %s to {system} using (true) with check (true)', bound.name);
+        end if;
+    end loop;
+end $$;

@@ -1,0 +1,41 @@
+"""The admin API of one HTTP worker, joined with the stores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from ondol.core.errors import KeyDestroyed, NotFound, Unauthenticated
+from ondol.infrastructure.access.callers import caller_of
+from ondol.infrastructure.access.keys import KeyDirectory
+from ondol.infrastructure.access.people import get_person
+from ondol.infrastructure.access.types import Principal
+from ondol.infrastructure.gateway.admin import create_admin, principal_of_request
+from ondol.infrastructure.gateway.types import AsgiApp
+from ondol.infrastructure.guard.api import GuardServices, guard_router
+from ondol.infrastructure.guard.policies import PolicyDirectory
+from ondol.wiring.platform import Platform
+
+ADMIN_PATHS = ("/api/",)
+
+
+def admin_application(platform: Platform, keys: KeyDirectory, policies: PolicyDirectory) -> AsgiApp:
+    """Build it.
+
+    Args:
+        keys: the worker's API keys.
+        policies: the worker's guard policies.
+    """
+
+    async def authenticate(headers: Mapping[str, str], _client: str) -> Principal:
+        principal = await caller_of(keys, platform.sign_in, headers)
+        # A key proves a person only; what that person may do is asked each time, so that a role that was taken away is gone at once.
+        try:
+            async with platform.database.tenant_tx(principal.tenant_id) as connection:
+                person = await get_person(connection, platform.keyring, principal.tenant_id, principal.person_id)
+        except (NotFound, KeyDestroyed) as error:
+            raise Unauthenticated("Whoever this key belongs to is gone.", "Make a new one with `ondol key create`.") from error
+        return replace(principal, roles=person.roles)
+
+    services = GuardServices(platform.database, platform.keyring, platform.clock, policies, principal_of_request)
+    return create_admin(authenticate, [guard_router(services)])
