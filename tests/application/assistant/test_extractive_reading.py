@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from ondol.application.assistant.candidates import read_units
 from ondol.application.assistant.figures import has_kind, kinds_wanted, wants_verdict
 from ondol.application.assistant.lexicon import search_words, synonym_groups
+from ondol.application.assistant.measure import FIGURES, measure
 from ondol.application.assistant.question import understand
 from ondol.application.assistant.words import find_korean, lower, read
-from tests.application.assistant.test_extractive import evidence_of
+from tests.application.assistant.test_extractive import evidence_of, weights_of
 
 
 @pytest.mark.parametrize(
@@ -152,3 +153,65 @@ def test_every_group_has_words_in_both_languages() -> None:
         assert group.words or group.phrases
         assert group.korean or group.words
     assert search_words().keys() == set(synonym_groups())
+
+
+def test_questions_settings_and_pointers_are_never_quoted() -> None:
+    text = (
+        "Limits\n\nHow large may a file be? See the reference for a list of limits. A file holds 1 MiB at most.\n\nplayer.maximum-lives=5\n\n"
+        "파일은 얼마나 클 수 있나요? 파일은 1 MiB를 넘을 수 없다."
+    )
+    assert [quote for kind, quote in quoted(text, "Limits") if kind != "code"] == ["A file holds 1 MiB at most.", "파일은 1 MiB를 넘을 수 없다."]
+
+
+@pytest.mark.parametrize("text", ["1 mib", "5gib", "128 bytes", "2 gi"])
+def test_binary_units_are_sizes(text: str) -> None:
+    assert has_kind(text, "size")
+
+
+def test_words_that_the_dictionary_takes_apart_are_looked_for_whole() -> None:
+    words = [term.text for term in understand("디플로이먼트는 언제 만드나요?", {}).terms]
+    assert "디플로이먼트" in words
+    assert "트" not in words
+    known = [term.text for term in understand("연간 요금을 바꿨어요", {}).terms]
+    assert "요금" in known
+
+
+def _figures(question: str, text: str, title: str = "Title") -> dict[str, dict[str, float]]:
+    evidence = evidence_of(title, text, language="ko" if any("가" <= char <= "힣" for char in text) else "en")
+    asked = understand(question, weights_of(question, [text]))
+    return {candidate.text: dict(zip(FIGURES, candidate.figures, strict=True)) for candidate in measure(asked, [evidence])}
+
+
+def test_a_question_is_met_by_the_denial_of_its_word() -> None:
+    figures = _figures("Are letters encrypted?", "Letters are stored unencrypted. Letters are blue.")
+    assert figures["Letters are stored unencrypted."]["own"] > figures["Letters are blue."]["own"]
+
+
+@pytest.mark.parametrize(
+    ("question", "text", "better", "worse", "figure"),
+    [
+        ("What is a pump?", "Title\n\nPumps cost money. A pump is a machine.", "A pump is a machine.", "Pumps cost money.", "opening"),
+        ("펌프는 무엇인가요?", "제목\n\n펌프를 샀다. 펌프는 기계이다.", "펌프는 기계이다.", "펌프를 샀다.", "opening"),
+        ("What is a pump?", "Pump\n\nA machine that moves water. It is blue.", "A machine that moves water.", "It is blue.", "named"),
+        ("Is the pump room open?", "Pump room\n\nIt opens at nine. Bring a key.", "It opens at nine.", "Bring a key.", "begins"),
+        ("How large may it be?", "T\n\nIt has at most 5 lines. It is old.", "It has at most 5 lines.", "It is old.", "shape"),
+        ("파일은 최대 얼마인가요?", "제목\n\n파일은 5줄을 넘을 수 없다. 파일은 낡았다.", "파일은 5줄을 넘을 수 없다.", "파일은 낡았다.", "shape"),
+        ("What happens if it fails?", "T\n\nWhen it fails, it gets dark. It fails.", "When it fails, it gets dark.", "It fails.", "condition"),
+        ("퓨즈가 나가면 어떻게 되나요?", "T\n\n퓨즈가 나가면 방이 깜깜해진다. 퓨즈다.", "퓨즈가 나가면 방이 깜깜해진다.", "퓨즈다.", "condition"),
+        ("Which grace period is it?", "T\n\nA grace period. Grace was here for a long period.",
+         "A grace period.", "Grace was here for a long period.", "pairs"),
+        ("Who painted fences?", "T\n\nFences are green. Nobody ever painted fences.", "Fences are green.", "Nobody ever painted fences.", "topic"),
+    ],
+)  # fmt: skip
+def test_what_is_measured_of_an_answers_form(question: str, text: str, better: str, worse: str, figure: str) -> None:
+    figures = _figures(question, text, text.partition("\n")[0])
+    assert figures[better][figure] > figures[worse][figure]
+
+
+def test_a_fragment_is_told_from_a_sentence() -> None:
+    figures = _figures("Where is the pump?", "Title\n\nThe pump is here. The tank is there.\n\nplaces a pump somewhere")
+    assert {text: values["fragment"] for text, values in figures.items()} == {
+        "The pump is here.": 0.0,
+        "The tank is there.": 0.0,
+        "places a pump somewhere": 1.0,
+    }

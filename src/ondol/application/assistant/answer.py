@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ondol.application.assistant.citations import CitationGate
-from ondol.application.assistant.definition import subject_of, with_defining
+from ondol.application.assistant.definition import with_defining
 from ondol.application.assistant.extractive import extract
+from ondol.application.assistant.forms import form_of
 from ondol.application.assistant.generative import build_request
 from ondol.application.assistant.question import search_terms
 from ondol.application.assistant.sources import annotations_of, extension_of, number_sources
@@ -25,8 +26,9 @@ from ondol.infrastructure.serving.tokens import estimate_tokens
 from ondol.infrastructure.serving.types import ChatEvent, ChatRequest, ChatUpstream, Finish, Progress, TextDelta, Usage
 
 EVIDENCE_MAX = 8
-DEFINITION_HITS_MAX = 60
-"""Who asks what a thing is shares one word with every passage about it, so more of them are looked through."""
+DEFINITION_HITS_MAX = 40
+DEFINITION_BEGINNINGS_MAX = 20
+"""Who asks what a thing is shares one word with every passage about it, so more of them are looked through, and beginnings of documents."""
 QUESTION_CHARACTERS_MAX = 4000
 FOLLOW_UP_CHARACTERS_MAX = 12
 """A question this short leans on the one before it, so both are searched for."""
@@ -82,12 +84,8 @@ async def answer(
     question = _question_of(request)
     language = detect_language(question)
     asked = _search_text(request, question)
-    subject = subject_of(asked)
-    limit = EVIDENCE_MAX if subject is None else DEFINITION_HITS_MAX
     yield Progress("searching")
-    found = await search(room.knowledge, room.states, tenant_id, person_id, assistant.base_id, asked, limit=limit, terms=search_terms(asked))
-    if subject is not None:
-        found = replace(found, evidence=with_defining(subject, found.evidence, EVIDENCE_MAX))
+    found = await find_evidence(room.knowledge, room.states, tenant_id, person_id, assistant.base_id, asked)
     yield Progress("reading")
     answered: _Answered | None = None
     if room.generator is None or not found.evidence:
@@ -110,6 +108,15 @@ async def answer(
         annotations=annotations_of(answered.text, answered.sources),
         extension=extension_of(request.id, assistant, found, answered.sources, language=language, refused=refused, model=answered.model),
     )
+
+
+async def find_evidence(room: Knowledge, states: IndexStates, tenant_id: uuid.UUID, person_id: uuid.UUID, base_id: uuid.UUID, question: str) -> Found:
+    """The passages that a question is answered from, best first; those that only seem to say what its subject is come last."""
+    subjects = form_of(question).subjects
+    hits, beginnings = (DEFINITION_HITS_MAX, DEFINITION_BEGINNINGS_MAX) if subjects else (EVIDENCE_MAX, 0)
+    terms = search_terms(question)
+    found = await search(room, states, tenant_id, person_id, base_id, question, limit=hits, terms=terms, beginnings=beginnings)
+    return replace(found, evidence=with_defining(subjects, found.evidence, EVIDENCE_MAX, detect_language(question))) if subjects else found
 
 
 def _question_of(request: ChatRequest) -> str:

@@ -33,7 +33,8 @@ _REFERENCE = re.compile(
 )
 _POINTS = re.compile(
     r"(?:[-*+•·]\s+)?(?:this (?:page|document|guide|article|section|task|tutorial) (?:shows|describes|explains|covers|provides|is about|lists)\b"
-    r"|(?:learn|read) more about\b|for more (?:details|information)\b|이 (?:문서|페이지|글|안내)(?:는|은|에서는|에서) )",
+    r"|(?:learn|read) more about\b|(?:see|refer to) (?:the|also|our|this)\b|for more (?:details|information)\b"
+    r"|이 (?:문서|페이지|글|안내)(?:는|은|에서는|에서) )",
     re.IGNORECASE,
 )
 """A sentence that begins like this says where an answer stands, not what it is."""
@@ -41,9 +42,10 @@ _ENDED = re.compile(r"(?:[.!?。:：…][\"')\]”’*_`]*|다)\Z")
 _COMMAND = re.compile(
     r"(?:[$>]|kubectl|curl|sudo|apt|dnf|yum|pip|npm|docker|git|mysql|ssh|cd|ls|cat|echo)\s|.*(?:\s{2,}|\s--\w|[|&]{2}|[{};=]\Z)",
 )
-_SETTING = re.compile(r"[#{}\[\]<]|[\w.\"'-]+:(?:\s|\Z)|[\w-]+\s*=")
+_SETTING = re.compile(r"[#{}\[\]<]|[\w.\"'-]+:(?:\s|\Z)|[\w.-]+\s*=")
 """A line like this that does not end as a sentence does is a command, a setting or what a command printed."""
-_INTRODUCES = (":", "：")
+_TELLS_NOTHING = (":", "：", "?", "？")
+"""A line that ends like this introduces what follows, or asks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +170,7 @@ def _section_units(text: str, lines: Sequence[_Line]) -> Iterator[Unit]:
 
 
 def _may_be_quoted(quote: str) -> bool:
-    return len(quote) <= UNIT_CHARACTERS_MAX and not quote.endswith(_INTRODUCES) and not _POINTS.match(quote)
+    return len(quote) <= UNIT_CHARACTERS_MAX and not quote.endswith(_TELLS_NOTHING) and not _POINTS.match(quote)
 
 
 def _whole_list(text: str, members: Sequence[_Line], frame: _Frame, lead: Span | None) -> Iterator[Unit]:

@@ -45,8 +45,8 @@ _ASKS: tuple[tuple[frozenset[Kind], str], ...] = (
     ),
     (
         frozenset({"size"}),
-        r"용량(?!은? 남)|몇\s?(?:기가|메가|바이트|gb|mb|테라)|크기|메모리|전송량|memory_limit"
-        r"|\bsize\b|how big|biggest|largest|\bram\b|how much (?:ram|memory|space|disk|storage|traffic|data)|\bquota\b",
+        r"용량(?!은? 남)|몇\s?(?:기가|메가|바이트|gb|mb|테라)|크기|메모리|(?<![가-힣])램|전송량|memory_limit"
+        r"|\bsize\b|how (?:big|large)|biggest|largest|\bram\b|how much (?:ram|memory|space|disk|storage|traffic|data)|\bquota\b",
     ),
     (frozenset({"percent"}), r"몇\s?(?:퍼센트|%|프로)|비율|얼마나\s?(?:떼|깎|할인)|what percent|percentage"),
     (frozenset({"port"}), r"포트|\bports?\b"),
@@ -95,7 +95,7 @@ _HAS: dict[Kind, str] = {
     "count": r"\d\s?(?:여\s?)?(?:개|명|번|회|통|대|곳|자|글자|칸|점|인|편|권|위|차|세|살|마리|가지)(?!\d)|[하두세네]\s?(?:개|명|번|곳)"
     r"|무제한|\bunlimited\b"
     r"|(?:up to|at most|maximum|:)\s?\d|\b\d[\d,]*\s(?!day|hour|minute|month|year|second|week|gb|mb|kb|tb)[a-z]{3,}",
-    "size": r"\d\s?(?:kb|mb|gb|tb|gbps|mbps|바이트|기가|메가|비트|vcpu|m\b|g\b)",
+    "size": r"\d\s?(?:[kmgt]i?b|[kmgt]i\b|bytes?\b|gbps|mbps|바이트|기가|메가|비트|vcpu|m\b|g\b)",
     "percent": r"\d\s?(?:%|퍼센트|프로\b)|\bpercent",
     "port": r"(?:포트|\bports?\b)\D{0,24}\d{2,5}|\d{2,5}\s?번|\b\d{2,5}\b",
     "host": r"[a-z0-9_-]+(?:\.[a-z0-9-]+)*\.[a-z]{2,}\b|\d{1,3}(?:\.\d{1,3}){3}|`[^`]+`",
@@ -108,7 +108,8 @@ _HAS: dict[Kind, str] = {
     r"|\bcent(?:er|re)\b|\bin [a-z]+|located|stored|kept",
     "meaning": r"\b(?:is|are) (?:an?|the|used|one)\b|\ballows?\b|\bmeans?\b|\blets you\b|\bread as\b"
     r"|이란|란\s|뜻|의미|말합니다|(?:입니다|이다)\.?\Z|기능|방식",
-    "reason": r"때문|이므로|므로|해서|라서|니까|뜻|원인|이유|\bbecause|\bsince\b|reason|\bmeans?\b|\bcauses?\b|\bso that\b|\bif\b",
+    "reason": r"\bas (?:it|they|this|that|there|you)\b|때문|이므로|므로|해서|라서|니까|뜻|원인|이유"
+    r"|\bbecause|\bsince\b|reason|\bmeans?\b|\bcauses?\b|\bso that\b|\bif\b",
     "number": r"\d",
     "verdict": r"수\s?(?:있|없|도)|가능|불가|않(?:습|는|아|고|으)|안\s?됩|아닙|됩니다|금지|허용|필요|없습니다|없이|만\s"
     r"|\bcan(?:not)?\b|\bcan't\b|\bnot\b|\bno\b|\bmay\b|\bmust\b|\bonly\b|\bnever\b|\ballow|\bfree\b|\brefus|\bincluded\b|\bavailable\b",

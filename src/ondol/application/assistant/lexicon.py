@@ -164,7 +164,7 @@ VPS 가상_서버 가상서버 | VPS, virtual server, virtual machine
 따로 별도 추가로 | separate, separately, extra, additional, in addition
 간격 마다 주기 자주 | interval, every, how often, often
 느리 느려 | slow, slowly
-동시 | simultaneous, concurrent, at once, at the same time
+동시 병렬 나란히 순차 순서대로 차례로 | simultaneous, concurrent, parallel, at once, at the same time, sequential, one at a time, one by one
 개수 몇_개 | number of, how many, count, entries
 글자 자리 | character, letter
 직접 스스로 셀프 | yourself, myself, self, on my own, by hand

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
+import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import mul
 
 from ondol.application.assistant.candidates import Span, Unit, read_units
+from ondol.application.assistant.definition import names, opens_with
 from ondol.application.assistant.figures import has_kind
+from ondol.application.assistant.forms import conditions
 from ondol.application.assistant.lexicon import Group
 from ondol.application.assistant.question import Asked, Term
 from ondol.application.assistant.words import Reading, find_korean, find_stems, read
@@ -21,6 +24,15 @@ NEAR_SHARE = 0.8
 TYPICAL_CHARACTERS = 60
 """A sentence of this length is neither short nor long."""
 LENGTH_MIN = 10
+
+CLOSE_CHARACTERS = 24
+"""Two words of a question belong together in a text if they begin within so many characters of each other."""
+TOPIC_CHARACTERS = 12
+"""A unit begins with a word that stands within so many characters of its start."""
+FIRST_PLACES = (1.0, 0.5, 0.3)
+"""What it counts to be the first, second or third to stand below a heading."""
+
+_WHOLE = re.compile(r"(?:[.!?。…][\"')\]”’*_`]*|다[\"')\]”’*_`]*)\Z")
 
 _Place = tuple[int, float]
 """Where a term is met, in characters, and how well."""
@@ -36,6 +48,7 @@ class Candidate:
         around: the same for the unit together with its headings, title and section.
         passage: the same for the whole passage with its title.
         figures: see `FIGURES`, in that order.
+        openings: for each subject of the question, how well the unit says what that is.
     """
 
     source: int
@@ -45,6 +58,7 @@ class Candidate:
     around: tuple[float, ...]
     passage: tuple[float, ...]
     figures: tuple[float, ...]
+    openings: tuple[float, ...] = ()
 
 
 FIGURES = (
@@ -54,8 +68,8 @@ FIGURES = (
     "title",  # what else the title and the headings of the passage meet
     "section",  # what else the rest of the section meets
     "passage",  # what else the rest of the passage meets
-    "rank",  # the passage's BM25 score, of the best passage's
-    "first_rank",  # whether it is the best passage
+    "rank",  # the passage's BM25 score, of the best passage's; 0 if the question has a subject, for what the search then ranks is mentions of it
+    "first_rank",  # whether it is the best passage; the same holds
     "kinds",  # the share of the kinds of things asked for that the unit holds
     "no_kind",  # whether it holds none although some are asked for
     "verdict",  # whether it permits, forbids or denies, where that is asked
@@ -67,6 +81,14 @@ FIGURES = (
     "dense",  # `own` by the square root of its length
     "best_term",  # the weightiest term that it meets
     "focus",  # as `own`, for the words nearest to what is asked
+    "opening",  # how well it says, by the way it begins, what the subject is or does
+    "named",  # whether it stands first below a heading that is the subject's name
+    "begins",  # the share of the question that the heading meets below which it stands first
+    "shape",  # the share of the turns of phrase expected of an answer that it holds
+    "condition",  # the share that its conditional clauses meet, where a condition is asked about
+    "pairs",  # the share of the pairs of words that stand close together in it as they do in the question
+    "fragment",  # whether it is no whole sentence, although it stands among sentences
+    "topic",  # the share of the weightiest word, if the unit begins with it
 )
 
 
@@ -93,12 +115,16 @@ class _PassageReading:
     """What is measured once for a passage.
 
     Attributes:
+        places: where each term is met.
+        firsts: for each unit, how near it stands to the beginning of its section, and the name of that.
         met: for each span of interest how well it meets each term.
         title: the same for the title and the headings of the passage; `whole` for the passage with them.
     """
 
     text: str
     units: tuple[Unit, ...]
+    places: Sequence[Sequence[_Place]]
+    firsts: Sequence[tuple[float, str]]
     met: Mapping[Span, tuple[float, ...]]
     title: tuple[float, ...]
     whole: tuple[float, ...]
@@ -114,12 +140,14 @@ def _read_passage(asked: Asked, found: Evidence, rank: float, *, is_first: bool)
     title = tuple(_best(held) for held in _places(asked, read("\n".join([found.version.details.title, *found.headings]))))
     whole = tuple(max(_best(held), in_title) for held, in_title in zip(places, title, strict=True))
     spans = {span for unit in units for span in ((unit.start, unit.end), unit.section, unit.heading, unit.lead)}
-    met = {span: tuple(_within(held, *span) for held in places) for span in spans}
-    return _PassageReading(reading.text, units, met, title, whole, rank, is_first, float(detect_language(found.text) == asked.language))
+    met = {span: _within_all(places, *span) for span in spans}
+    language = float(detect_language(found.text) == asked.language)
+    return _PassageReading(reading.text, units, places, _firsts(found, units), met, title, whole, rank, is_first, language)
 
 
 def _measure_unit(asked: Asked, source: int, passage: _PassageReading, order: int, unit: Unit, quoted: str) -> Candidate:
     text = passage.text[unit.start : unit.end]
+    openings = tuple(opens_with(subject, text) for subject in asked.form.subjects) if asked.form.defines else ()
     shares = asked.shares
     met = passage.met[unit.start, unit.end]
     beside = met
@@ -138,8 +166,8 @@ def _measure_unit(asked: Asked, source: int, passage: _PassageReading, order: in
         _sum(shares, _either(met, passage.title)) - own,
         _sum(shares, around) - _sum(shares, _either(with_title, beside)),
         _sum(shares, passage.whole) - _sum(shares, around),
-        passage.rank,
-        float(passage.is_first),
+        0.0 if asked.form.subjects else passage.rank,
+        float(passage.is_first and not asked.form.subjects),
         held,
         float(bool(asked.wanted) and not held),
         float(asked.verdict and has_kind(text, "verdict")),
@@ -151,8 +179,64 @@ def _measure_unit(asked: Asked, source: int, passage: _PassageReading, order: in
         own / math.sqrt(max(len(text), 2 * LENGTH_MIN) / TYPICAL_CHARACTERS),
         max((share * value for share, value in zip(shares, met, strict=True)), default=0.0),
         _sum(asked.focus_shares, met),
+        *_form_figures(asked, passage, order, unit, text, openings),
+        _pairs(asked, passage.places, unit),
+        float(unit.kind == "sentence" and not (_WHOLE.search(quoted) and not quoted[:1].islower())),
+        _topic(asked, passage.places, unit),
     )
-    return Candidate(source, unit, quoted, met, around, passage.whole, figures)
+    return Candidate(source, unit, quoted, met, around, passage.whole, figures, openings)
+
+
+def _form_figures(
+    asked: Asked, passage: _PassageReading, order: int, unit: Unit, text: str, openings: Sequence[float]
+) -> tuple[float, float, float, float, float]:
+    """`opening`, `named`, `begins`, `shape` and `condition`."""
+    first, name = passage.firsts[order]
+    form = asked.form
+    heading = passage.met[unit.heading] if unit.heading[0] < unit.heading[1] else passage.title
+    named = first * max((names(name, subject) for subject in form.subjects), default=0.0) if first else 0.0
+    shape = sum(shape.search(text) is not None for shape in form.shapes) / len(form.shapes) if form.shapes else 0.0
+    if form.heading is not None:
+        shape = shape / 2 + (0.5 if form.heading.search(name.lower()) else 0.0)
+    condition = 0.0
+    if form.conditional:
+        clauses = [_within_all(passage.places, unit.start + start, unit.start + end) for start, end in conditions(text)]
+        condition = max((_sum(asked.shares, clause) for clause in clauses), default=0.0)
+    return max(openings, default=0.0), named, first * _sum(asked.shares, heading), shape, condition
+
+
+def _firsts(found: Evidence, units: Sequence[Unit]) -> list[tuple[float, str]]:
+    """For each unit how near it stands to the beginning of its section, 0 where that lies in another passage; and the section's name."""
+    counts: dict[Span, int] = {}
+    result = []
+    for unit in units:
+        place = counts[unit.section] = counts.get(unit.section, -1) + 1
+        heading = found.text[slice(*unit.heading)]
+        begins = bool(heading) or found.hit.passage_ordinal == 0
+        name = heading or found.version.details.title
+        result.append((FIRST_PLACES[place] if begins and place < len(FIRST_PLACES) else 0.0, name))
+    return result
+
+
+def _pairs(asked: Asked, places: Sequence[Sequence[_Place]], unit: Unit) -> float:
+    """Pairs of neighbouring words of the question, each by the share of the lighter one."""
+    inside = [[place for place, _ in held[bisect_left(held, (unit.start, -1.0)) : bisect_left(held, (unit.end, -1.0))]] for held in places]
+    total = met = 0.0
+    for number in range(len(inside) - 1):
+        share = min(asked.shares[number], asked.shares[number + 1])
+        total += share
+        if any(0 < abs(one - other) <= CLOSE_CHARACTERS for one in inside[number] for other in inside[number + 1]):
+            met += share
+    return met / total if total else 0.0
+
+
+def _topic(asked: Asked, places: Sequence[Sequence[_Place]], unit: Unit) -> float:
+    """The share of the weightiest word that the unit begins with, of the weightiest of all."""
+    heaviest = max(asked.shares, default=0.0)
+    begin = (unit.start, -1.0)
+    end = (unit.start + TOPIC_CHARACTERS, -1.0)
+    first = max((share for share, held in zip(asked.shares, places, strict=True) if bisect_left(held, begin) < bisect_left(held, end)), default=0.0)
+    return first / heaviest if heaviest else 0.0
 
 
 def _neighbours(units: Sequence[Unit], order: int) -> list[Unit]:
@@ -180,10 +264,15 @@ def _places(asked: Asked, reading: Reading) -> list[list[_Place]]:
 
 def _exact(term: Term, reading: Reading) -> Iterator[int]:
     if term.is_stem:
-        return (reading.starts[place] for place in reading.by_stem.get(term.text, ()))
+        stems = (term.text, *(prefix + term.text for prefix in _DENIALS if len(term.text) > len(prefix) + 2))
+        return (reading.starts[place] for stem in stems for place in reading.by_stem.get(stem, ()))
     if term.pattern is not None:
         return (match.start() for match in term.pattern.finditer(reading.text))
     return find_korean(reading.text, term.text)
+
+
+_DENIALS = ("un", "non")
+"""A question whether data is encrypted is met by a sentence that calls it unencrypted."""
 
 
 def _others(group: Group, reading: Reading) -> Iterator[int]:
@@ -197,6 +286,10 @@ def _others(group: Group, reading: Reading) -> Iterator[int]:
 
 def _best(places: Sequence[_Place]) -> float:
     return max((quality for _, quality in places), default=0.0)
+
+
+def _within_all(places: Sequence[Sequence[_Place]], start: int, end: int) -> tuple[float, ...]:
+    return tuple(_within(held, start, end) for held in places)
 
 
 def _within(places: Sequence[_Place], start: int, end: int) -> float:

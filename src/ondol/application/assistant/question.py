@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import threading
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ondol.application.assistant.figures import Wanted, kinds_wanted, wants_verdict
+from ondol.application.assistant.forms import Form, form_of
 from ondol.application.assistant.lexicon import LIGHT_NOUNS, LIGHT_WORDS, Group, search_words, synonym_groups
 from ondol.application.assistant.words import HANGUL, Reading, find_korean, find_stems, read, stem_word
 from ondol.application.knowledge.index import query_words
@@ -19,7 +20,7 @@ from ondol.application.knowledge.language import detect_language
 from ondol.application.prompts.templates_store import Language
 
 if TYPE_CHECKING:
-    from mecab import MeCab
+    from mecab import MeCab, Morpheme
 
 TERMS_MAX = 64
 """A longer question is understood by its first words."""
@@ -31,6 +32,13 @@ LIGHT_SHARE = 0.25
 VERB_SHARE = 0.5
 NUMBER_SHARE = 0.3
 """What such words weigh beside a noun of the same frequency: a customer's own figure is seldom in the documents."""
+
+UNKNOWN_PIECES_MIN = 3
+UNKNOWN_SINGLE_MIN = 2
+"""A word that the dictionary takes apart into so many pieces, so many of them of one syllable, is none that it knows."""
+
+ASIDE_SHARE = 0.25
+"""What words weigh beside the thing that a question is about by its form: "purpose", "difference"."""
 
 SEARCH_LIGHT_WEIGHT = 0.3
 SEARCH_OTHER_WEIGHT = 0.7
@@ -71,6 +79,7 @@ class Asked:
         verdict: whether it can be answered by yes or no.
         shares: the share of each term in the weight of all.
         focus_shares: the same for the words nearest to what is asked.
+        form: what it asks for by its form.
     """
 
     language: Language
@@ -79,6 +88,7 @@ class Asked:
     verdict: bool
     shares: tuple[float, ...]
     focus_shares: tuple[float, ...]
+    form: Form
 
 
 def understand(question: str, weights: Mapping[str, float]) -> Asked:
@@ -94,16 +104,20 @@ def understand(question: str, weights: Mapping[str, float]) -> Asked:
         spans += _korean_terms(reading.text, weights)
     near = list(_near(reading))
     terms: dict[str, Term] = {}
+    form = form_of(normal)
+    about = _spans_of(form, normal)
     for start, end, term in sorted(spans, key=lambda span: span[0])[:TERMS_MAX]:
         if term.text in terms:
             continue
         groups = tuple(dict.fromkeys(group for begin, stop, group in near if begin < end and start < stop))
         exact = term.pattern is not None and not HANGUL.search(term.text)  # a number or code, for which nothing else stands
-        terms[term.text] = replace(term, near=() if exact else groups, focus=_focus(normal, start))
+        weight = term.weight * (1.0 if not about or any(begin <= start < stop for begin, stop in about) else ASIDE_SHARE)
+        terms[term.text] = replace(term, near=() if exact else groups, focus=_focus(normal, start), weight=weight)
     found = tuple(terms.values())
+    wanted = () if form.subjects or form.conditional else kinds_wanted(normal)
     shares = _shares([term.weight for term in found])
     focus_shares = _shares([term.weight * term.focus for term in found])
-    return Asked(detect_language(question), found, kinds_wanted(normal), wants_verdict(normal), shares, focus_shares)
+    return Asked(detect_language(question), found, wanted, wants_verdict(normal), shares, focus_shares, form)
 
 
 def search_terms(question: str) -> dict[str, float]:
@@ -116,6 +130,10 @@ def search_terms(question: str) -> dict[str, float]:
     terms = {word: weight_of(word) * (SEARCH_LIGHT_WEIGHT if word in light else 1.0) for word in own}
     language = detect_language(question)
     reading = read(unicodedata.normalize("NFKC", question[:QUESTION_CHARACTERS_MAX]))
+    subjects = form_of(question).subjects
+    if subjects:
+        named = {word for subject in subjects for word in query_words(subject)}
+        terms = {word: weight if word in named else weight * SEARCH_LIGHT_WEIGHT for word, weight in terms.items()} if named else terms
     others: dict[str, float] = {}
     for group in dict.fromkeys(group for _, _, group in _near(reading)):
         korean, english = search_words()[group]
@@ -123,6 +141,13 @@ def search_terms(question: str) -> dict[str, float]:
         for word in sorted(words):
             others[word] = max(others.get(word, 0.0), SEARCH_OTHER_WEIGHT / len(words) ** 0.5)
     return terms | others
+
+
+def _spans_of(form: Form, question: str) -> list[tuple[int, int]]:
+    """Where the things stand that a question is about by its form."""
+    folded = question.casefold()
+    starts = [(folded.find(subject.casefold()), len(subject)) for subject in form.subjects]
+    return [(start, start + length) for start, length in starts if start >= 0]
 
 
 def _shares(weights: list[float]) -> tuple[float, ...]:
@@ -162,17 +187,56 @@ def _latin_terms(text: str, weights: Mapping[str, float]) -> Iterator[tuple[int,
 
 def _korean_terms(text: str, weights: Mapping[str, float]) -> Iterator[tuple[int, int, Term]]:
     position = 0
-    for morpheme in _tagger().parse(text.replace("\0", " ")):
+    morphemes = _tagger().parse(text.replace("\0", " "))
+    unknown = list(_unknown_words(text, morphemes))
+    for start, end in unknown:
+        yield start, end, Term(text[start:end], max((weights.get(part, 0.0) for part in _parts(text[start:end])), default=0.0) or _typical(weights))
+    for morpheme in morphemes:
         start = text.find(morpheme.surface, position)
         if start < 0:
             continue
         position = start + len(morpheme.surface)
-        if HANGUL.search(morpheme.surface):
+        if HANGUL.search(morpheme.surface) and not any(begin <= start < end for begin, end in unknown):
             feature = morpheme.feature
             parts = [part.partition("/")[0] for part in (feature.expression or "").split("+")] if feature.type else []
             term = _korean_term(morpheme.surface, feature.pos.split("+")[0], parts, weights)
             if term is not None:
                 yield start, position, term
+
+
+def _unknown_words(text: str, morphemes: Sequence[Morpheme]) -> Iterator[tuple[int, int]]:
+    """Words that the dictionary does not know: it takes them apart into syllables, of which some look like particles."""
+    position = 0
+    word: list[tuple[int, int, str]] = []
+    for morpheme in morphemes:
+        start = text.find(morpheme.surface, position)
+        if start < 0:
+            continue
+        if word and start != word[-1][1]:
+            yield from _unknown(word)
+            word = []
+        position = start + len(morpheme.surface)
+        word.append((start, position, morpheme.feature.pos if HANGUL.search(morpheme.surface) else "S"))
+    yield from _unknown(word)
+
+
+def _unknown(word: list[tuple[int, int, str]]) -> Iterator[tuple[int, int]]:
+    """The stem of a word between spaces, if it came apart into pieces most of which are one syllable long."""
+    while word and word[0][2].startswith("S"):
+        word.pop(0)
+    end = next((place for place, part in enumerate(word) if part[2].startswith("S")), len(word))
+    del word[end:]
+    while word and word[-1][2].startswith(("J", "E", "VC", "XS", "VX")):
+        word.pop()
+    single = sum(stop - start == 1 for start, stop, _ in word)
+    known = any(tag.startswith(("NNB", "NR", "MM")) for _, _, tag in word) or (bool(word) and word[0][2].startswith("V"))
+    if len(word) >= UNKNOWN_PIECES_MIN and single >= UNKNOWN_SINGLE_MIN and not known:
+        yield word[0][0], word[-1][1]
+
+
+def _parts(word: str) -> list[str]:
+    """The bigrams of a word as the search knows them."""
+    return [BIGRAM_MARK + word[place : place + 2] for place in range(len(word) - 1)]
 
 
 def _korean_term(surface: str, tag: str, parts: list[str], weights: Mapping[str, float]) -> Term | None:

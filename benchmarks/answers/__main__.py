@@ -1,0 +1,3 @@
+from benchmarks.answers.run import main
+
+main()

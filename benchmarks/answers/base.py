@@ -1,0 +1,105 @@
+"""One installation in a folder: the demo tenant, and beside its documents a base of the Kubernetes documentation with the paragraphs of KorQuAD."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import tempfile
+import time
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.data import data_folder, read_korquad
+from ondol.application.assistant.answer import AssistantRoom, answer
+from ondol.application.assistant.store import find_assistant, put_assistant
+from ondol.application.assistant.types import Assistant
+from ondol.application.knowledge.ingest import IngestOptions, ingest_folder
+from ondol.application.knowledge.store import find_base
+from ondol.core.config import load_settings
+from ondol.core.ids import new_id
+from ondol.demo.golden import ASKERS
+from ondol.demo.make import demo_is_wanted, make_demo
+from ondol.infrastructure.access.people import find_person, find_tenant
+from ondol.infrastructure.serving.types import ChatRequest, Finish, Message, TextDelta
+from ondol.wiring.platform import Platform, assistant_room, open_platform
+
+REAL = "real"
+DEMO = "help"
+TENANT = "demo"
+READER = "customer"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What was said to a question.
+
+    Attributes:
+        everything: the text, the extension and the annotations: all that the asker receives.
+        seconds: from the request to the last event.
+    """
+
+    text: str
+    everything: str
+    refused: bool
+    paths: tuple[str, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """The open installation; its assistants and people by name."""
+
+    platform: Platform
+    room: AssistantRoom
+    tenant_id: uuid.UUID
+    assistants: Mapping[str, Assistant]
+    people: Mapping[str, uuid.UUID]
+
+    async def ask(self, assistant: str, question: str, who: str = READER) -> Told:
+        """Ask as one person, through everything but HTTP."""
+        chosen = self.assistants[assistant]
+        request = ChatRequest(new_id(), chosen.model, (Message("user", question),))
+        began = time.perf_counter()
+        events = [event async for event in answer(self.room, self.tenant_id, self.people[who], chosen, request)]
+        seconds = time.perf_counter() - began
+        text = "".join(event.text for event in events if isinstance(event, TextDelta))
+        [finish] = [event for event in events if isinstance(event, Finish)]
+        everything = text + json.dumps([finish.extension, finish.annotations], ensure_ascii=False, default=str)
+        paths = tuple(source["path"] for source in finish.extension["sources"])
+        return Told(text, everything, finish.extension["refused"], paths, seconds)
+
+
+@contextlib.asynccontextmanager
+async def open_base(folder: Path) -> AsyncIterator[Base]:
+    """Open the installation in a data folder; what is missing in it is made first.
+
+    Raises:
+        DataAbsent: when the public data is not on this machine.
+    """
+    async with open_platform(load_settings(environment={}, options={"data_dir": folder})) as platform:
+        if await demo_is_wanted(platform):
+            await make_demo(platform, lambda done, total: None)
+            await _make_real(platform)
+        tenant = await find_tenant(platform.database, TENANT)
+        async with platform.database.tenant_tx(tenant.id) as connection:
+            assistants = {name: await find_assistant(connection, name) for name in (DEMO, REAL)}
+            people = {name: (await find_person(connection, platform.keyring, tenant.id, asker.login)).id for name, asker in ASKERS.items()}
+        yield Base(platform, assistant_room(platform, {tenant.id: tenant.name}), tenant.id, assistants, people)
+
+
+def _write_korquad(folder: Path) -> None:
+    for index, paragraph in enumerate(read_korquad().paragraphs):
+        (folder / f"{index:04}.txt").write_text(paragraph, "utf-8")
+
+
+async def _make_real(platform: Platform) -> None:
+    tenant = await find_tenant(platform.database, TENANT)
+    with tempfile.TemporaryDirectory() as texts:
+        _write_korquad(Path(texts))
+        for folder in (data_folder("k8s-docs") / "content", Path(texts)):
+            await ingest_folder(platform.knowledge, tenant.id, REAL, folder, IngestOptions(), lambda done, total: None)
+    async with platform.database.tenant_tx(tenant.id) as connection:
+        base = await find_base(connection, REAL)
+        await put_assistant(connection, tenant.id, new_id(), REAL, base.id, {}, platform.clock())
