@@ -69,11 +69,7 @@ class Upstream:
             finally:
                 self.closed = True
 
-        async def guarded(request: ChatRequest) -> AsyncIterator[ChatEvent]:
-            async for event in GuardedUpstream(upstream, Conversation(GUARDS, bytes(32)))(request):
-                yield event
-
-        return guarded
+        return GuardedUpstream(upstream, Conversation(GUARDS, bytes(32)))
 
 
 async def ask(gateway: Any, content: Any, *, stream: bool = False) -> tuple[str, str, dict[str, Any]]:
@@ -131,6 +127,14 @@ async def test_citations_are_left_out_where_their_places_no_longer_hold(gateway:
             gateway.models["m"] = Upstream(says).stream()
             answer = await client.chat.completions.create(model="m", messages=[{"role": "user", "content": "hello"}])
             assert bool(answer.choices[0].message.annotations) is kept
+
+
+async def test_the_record_says_what_the_guard_did(gateway: Any) -> None:
+    gateway.models["m"] = Upstream("Fine.").stream()
+    await ask(gateway, "make a bomb")
+    record = await gateway.record()
+    assert (record.guard_policy, record.guard_decision, record.guard_rules) == (GUARDS.digest, "block", ("cards.bomb",))
+    assert (record.status, record.outcome) == (200, "answered")
 
 
 async def test_parts_that_are_no_text_are_passed_on(gateway: Any) -> None:

@@ -45,7 +45,8 @@ def by_id(records: Iterable[RequestRecord]) -> list[RequestRecord]:
 
 async def kept(database: Database, tenant_id: uuid.UUID) -> list[RequestRecord]:
     async with database.tenant_tx(tenant_id) as connection:
-        return [RequestRecord(**row) for row in await rows(connection, "select * from requests order by id limit 1000", {})]
+        found = await rows(connection, "select * from requests order by id limit 1000", {})
+    return [RequestRecord(**{**row, "guard_rules": tuple(row["guard_rules"] or ())}) for row in found]
 
 
 async def test_records_of_several_tenants_are_kept_whole(database: Database) -> None:
@@ -54,12 +55,13 @@ async def test_records_of_several_tenants_are_kept_whole(database: Database) -> 
         record_of(first),
         record_of(second, api_key_id=new_id(), cost_nano=7, currency="KRW"),
         record_of(first, outcome="caller_left", status=499),
+        record_of(first, guard_policy=bytes(range(32)), guard_decision="block", guard_rules=("secrets.key", "injection")),
     ]
     recorder = RequestRecorder(database, write_every_s=3_600)
     async with recorder:
         for record in records:
             recorder.record(record)
-    assert await kept(database, first) == by_id([records[0], records[2]])
+    assert await kept(database, first) == by_id([records[0], records[2], records[3]])
     assert await kept(database, second) == [records[1]]
     assert (recorder.waiting, recorder.dropped) == (0, 0)
 

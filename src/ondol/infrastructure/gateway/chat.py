@@ -14,7 +14,9 @@ from ondol.infrastructure.gateway.chat_answer import KEEP_ALIVE, Chunks, complet
 from ondol.infrastructure.gateway.chat_request import ParsedChat, parse_chat
 from ondol.infrastructure.gateway.errors import CallerLeft, verdict_of
 from ondol.infrastructure.gateway.exchange import CLEAN_UP_S, Exchange, cancel
+from ondol.infrastructure.gateway.guarding import GuardedUpstream
 from ondol.infrastructure.gateway.types import Caller, Door, RequestRecord
+from ondol.infrastructure.guard.conversation import Conversation
 from ondol.infrastructure.serving import (
     ChatEvent,
     ChatRequest,
@@ -53,12 +55,14 @@ class _Tally:
     Attributes:
         asked: the upstream has been given the request.
         usage: what the upstream told at its end.
+        conversation: what guards the request, if anything does.
     """
 
     request: ChatRequest
     asked: bool = False
     output: TokenEstimate = field(default_factory=TokenEstimate)
     usage: Usage | None = None
+    conversation: Conversation | None = None
 
     def see(self, event: ChatEvent) -> None:
         """Count an event.
@@ -100,6 +104,7 @@ def _recorded(door: Door, exchange: Exchange, caller: Caller, request: ChatReque
         raise
     finally:
         usage = tally.settled(outcome)
+        trace = tally.conversation.trace() if tally.conversation else None
         door.record(
             RequestRecord(
                 tenant_id=caller.tenant_id,
@@ -116,12 +121,17 @@ def _recorded(door: Door, exchange: Exchange, caller: Caller, request: ChatReque
                 status=status,
                 outcome=outcome,
                 created_at=created_at,
+                guard_policy=trace.policy if trace else None,
+                guard_decision=trace.decision if trace else None,
+                guard_rules=trace.rules if trace else (),
             )
         )
 
 
 async def _answer(door: Door, exchange: Exchange, caller: Caller, parsed: ParsedChat, tally: _Tally) -> None:
     upstream = await door.upstream(caller, parsed.request.model)
+    if isinstance(upstream, GuardedUpstream):
+        tally.conversation = upstream.conversation
     tally.asked = True
     created_unix_s = int(door.now().timestamp())
     if parsed.request.stream:

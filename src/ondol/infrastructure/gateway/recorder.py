@@ -151,7 +151,7 @@ class RequestRecorder:
 
     async def _insert(self, tenant_id: uuid.UUID, batch: Sequence[RequestRecord]) -> None:
         async with self._database.tenant_tx(tenant_id) as connection, connection.cursor() as cursor:
-            await cursor.executemany(_SQL["insert_request"], [asdict(record) for record in batch])
+            await cursor.executemany(_SQL["insert_request"], [_row(record) for record in batch])
 
     def _tell_dropped(self) -> None:
         if self.dropped > self._dropped_told:
@@ -164,6 +164,11 @@ class RequestRecorder:
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         await self.close()
+
+
+def _row(record: RequestRecord) -> dict[str, object]:
+    """A record's values by column. An array is a list to the driver, and no rules are none at all."""
+    return {**asdict(record), "guard_rules": list(record.guard_rules) or None}
 
 
 def _no_partition(error: psycopg.Error) -> bool:

@@ -49,6 +49,9 @@ class RequestRecord:
         duration_us: from the first byte of the request to the last of the answer, in microseconds.
         status: the HTTP status of the outcome, also of one that came after a stream had begun with 200; 499 when the caller left.
         outcome: ``answered``, ``caller_left``, ``stopped`` (the server shut down) or the code of the error.
+        guard_policy: digest of the guard policy that looked at it, 32 bytes; None when none did.
+        guard_decision: the strictest of what the policy decided.
+        guard_rules: the rules that found something.
     """
 
     tenant_id: uuid.UUID
@@ -65,6 +68,9 @@ class RequestRecord:
     status: int
     outcome: str
     created_at: datetime
+    guard_policy: bytes | None = None
+    guard_decision: str | None = None
+    guard_rules: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

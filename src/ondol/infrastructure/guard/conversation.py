@@ -100,6 +100,11 @@ class GuardTrace:
     rules: tuple[str, ...]
     failed: tuple[str, ...]
 
+    @property
+    def decision(self) -> Decision:
+        """The strictest of all stages."""
+        return max(self.decisions.values(), key=_ORDER.index, default="allow")
+
 
 class Conversation:
     """Guards one request and its answer.

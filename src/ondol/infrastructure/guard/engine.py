@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from operator import attrgetter
@@ -86,8 +86,10 @@ class StageGuard:
         self.stage = stage
         self.policies = tuple(policies)
         self._rules = [[_threshold(rule, checks) for rule in policy.stages.get(stage, ())] for policy in policies]
-        named = {item.rule.find.partition(":")[0].partition(".")[0] for rules in self._rules for item in rules}
+        named = {_check_of(item.rule) for rules in self._rules for item in rules}
         self.checks = tuple(check for name, check in checks.items() if name in named)
+        acting = {_check_of(item.rule) for rules in self._rules for item in rules if item.rule.do != "observe"}
+        self._holding = tuple(check for check in self.checks if check.reach is not None and check.name in acting)
         self._views: dict[ViewName, tuple[PatternSet, list[tuple[int, int]]]] = {}
         patterned = [check for check in self.checks if hasattr(check, "patterns")]
         for view in cast(tuple[ViewName, ...], ("plain", "folded", "squeezed")):
@@ -107,14 +109,18 @@ class StageGuard:
 
     @property
     def reach(self) -> int:
-        """The longest reach of the checks that have one, in characters."""
-        return max((check.reach for check in self.checks if check.reach is not None), default=0)
+        """The longest reach of the checks that have one and whose findings change or end a text, in characters."""
+        return max((check.reach for check in self._holding if check.reach is not None), default=0)
+
+    def settled(self, text: str) -> int:
+        """Up to where nothing that may still follow this text can change what is found in it, in characters."""
+        return min((_settled(check, text) for check in self._holding), default=len(text))
 
     def changes_by_whole(self) -> bool:
         """Whether a check that judges texts as one may change or end a text: then none of it may go out before its end."""
         whole = {check.name for check in self.checks if check.reach is None}
         return any(
-            item.rule.find.partition(":")[0].partition(".")[0] in whole and item.rule.do not in ("observe", "restrict")
+            _check_of(item.rule) in whole and item.rule.do not in ("observe", "restrict")
             for policy, rules in zip(self.policies, self._rules, strict=True)
             for item in rules
             if policy.mode == "enforce"
@@ -228,10 +234,20 @@ def _joined(text: str, group: Sequence[Decided], end: int, marks: Marks) -> Edit
     return Edit(start, end, marks.replacement(leading.action, leading.finding, text[start:end]))
 
 
+def _settled(check: Check, text: str) -> int:
+    open_from: Callable[[str], int] | None = getattr(check, "open_from", None)
+    least = max(0, len(text) - (check.reach or 0))
+    return least if open_from is None else max(least, open_from(text))
+
+
+def _check_of(rule: Rule) -> str:
+    return rule.find.partition(":")[0].partition(".")[0]
+
+
 def _threshold(rule: Rule, checks: Mapping[str, Check]) -> _Threshold:
     if rule.false_alarms is None:
         return _Threshold(rule, CONFIDENCE_MIN if rule.at is None else rule.at)
-    check = checks.get(rule.find.partition(":")[0].partition(".")[0])
+    check = checks.get(_check_of(rule))
     measured: Sequence[tuple[float, float]] = getattr(check, "false_alarm_rates", ())
     fitting = [confidence for rate, confidence in measured if rate <= rule.false_alarms]
     return _Threshold(rule, min(fitting, default=1.0))

@@ -25,7 +25,7 @@ class StreamGuard:
 
     Attributes:
         stopped: a finding ended the text; what comes after it is not wanted any more.
-        delay_characters: how far what goes out stays behind what came in, at most, unless a long match is open.
+        delay_characters: how far what goes out stays behind what came in, at most, unless a finding goes on for longer.
     """
 
     def __init__(self, guard: StageGuard, marks: Marks) -> None:
@@ -59,14 +59,14 @@ class StreamGuard:
         if not self._enforces:
             return piece
         while not self.stopped and self._length >= self._next_look:
-            self._look(self._next_look, self._next_look - self._reach)
+            self._look(self._next_look)
             self._next_look += STEP_CHARACTERS
         return self._let_out()
 
     def finish(self) -> tuple[str, Verdict]:
         """The rest of what may go out, and the verdict on the whole."""
         if self._enforces and not self.stopped:
-            self._look(self._length, self._length)
+            self._look(self._length, at_end=True)
         text = "".join(self._pieces)
         verdict = self._final(text)
         if self._holds_all:
@@ -74,9 +74,10 @@ class StreamGuard:
             return (verdict.text if verdict.passes else ""), verdict
         return self._let_out(), verdict
 
-    def _look(self, end: int, settle: int) -> None:
-        """Look at the text up to `end`, and settle it up to `settle` or to the beginning of a finding that goes on beyond it."""
+    def _look(self, end: int, *, at_end: bool = False) -> None:
+        """Look at the text up to `end`, and settle what cannot change any more: at the text's end all of it."""
         window = self._window[: end - self._window_start]
+        settle = end if at_end else self._window_start + self._guard.settled(window)
         findings, failed = self._guard.find(window, only_whole=False)
         if failed:
             self._failed = tuple(dict.fromkeys((*self._failed, *failed)))

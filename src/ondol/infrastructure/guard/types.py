@@ -43,7 +43,8 @@ class Check(Protocol):
     Attributes:
         name: as policies write it.
         reach: no finding is longer than this, nor depends on text further away from it than this, in characters; `WHOLE_TEXT` when the
-            text is judged as one. What streams is held back by it.
+            text is judged as one. What streams is held back by it, or less where the check has a method `open_from`: given a text that may go
+            on, from where on a finding may still come about or change.
     """
 
     @property
