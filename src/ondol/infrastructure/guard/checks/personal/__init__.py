@@ -1,0 +1,1 @@
+"""The rules that find personal data by its form: one file for each family of identifiers."""

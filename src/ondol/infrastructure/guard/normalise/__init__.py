@@ -1,0 +1,1 @@
+"""How a text is made plain: what each kind of trick is, and how it is undone with every character's place kept."""

@@ -1,0 +1,180 @@
+"""Words written another way: rot13, backwards, or typed on the other language's keyboard. Found by the words that are known."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Callable, Iterator
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ondol.infrastructure.guard.normalise.found import Found
+from ondol.infrastructure.guard.normalise.jamo import FINAL_PAIRS, KEYS, VOWEL_PAIRS, composed, decomposed
+from ondol.infrastructure.guard.normalise.tracked import Codes
+from ondol.infrastructure.guard.normalise.words import ENGLISH, KOREAN, is_english
+
+HITS_MIN = 2
+"""Known words, different ones, before a run is read as a cipher: one may be chance."""
+WORDS_TO_HIT_MAX = 5
+"""Of so many words of a run at least one is known."""
+KEY_LETTERS_MIN = 6
+"""One Korean word typed on the English keyboard is enough when it has so many letters."""
+KEYED_WORD_MAX = 60
+RUN_CHARACTERS_MAX = 1_000_000
+
+_SYLLABLES = 11_172
+_WORD = re.compile(r"[A-Za-z][A-Za-z]{2,}+")
+_HANGUL_WORD = re.compile(r"[가-힣][가-힣]++")
+_JAMO_WORD = re.compile(r"[가-힣ㄱ-ㅣ][가-힣ㄱ-ㅣ]{2,}+")
+_SINGLE_JAMO = re.compile(r"[ㄱ-ㅣ]")
+_WORDS_BOTH_WAYS = frozenset(("won", "net", "tog", "pot", "live", "era", "tap", "top", "war", "saw", "ton", "nam", "pan", "reward", "emit", "eve"))
+"""Known words backwards that are words themselves."""
+_PAIRS = {pair: "".join(parts) for parts, pair in (*VOWEL_PAIRS.items(), *FINAL_PAIRS.items())}
+_KEY_OF = {jamo: key for key, jamo in reversed(KEYS.items())}
+
+
+@cache
+def _rotated() -> frozenset[str]:
+    return frozenset(codecs.encode(word, "rot13") for word in ENGLISH) - ENGLISH - {"one", "terra", "sync", "chop"}
+
+
+@cache
+def _backward() -> frozenset[str]:
+    return frozenset(word[::-1] for word in ENGLISH) - ENGLISH - _WORDS_BOTH_WAYS
+
+
+@cache
+def _backward_korean() -> frozenset[str]:
+    return frozenset(word[:2][::-1] for word in KOREAN) - {word[:2] for word in KOREAN} - {"금지", "사회", "기하", "구우", "정수"}
+
+
+@cache
+def _typed() -> dict[str, tuple[str, ...]]:
+    """The keys of Korean words, by their first four."""
+    words: dict[str, tuple[str, ...]] = {}
+    for word in KOREAN:
+        keys = keys_of(word)
+        words[keys[:4].lower()] = (*words.get(keys[:4].lower(), ()), word)
+    return words
+
+
+def keys_of(text: str) -> str:
+    """Hangul as the letters of the keys that it is typed with on an English keyboard; the rest as it is."""
+    return "".join(_KEY_OF.get(jamo, jamo) for letter in decomposed(text) for jamo in _PAIRS.get(letter, letter))
+
+
+def hangul_of(keys: str) -> str:
+    """What typing these keys on a Korean keyboard writes."""
+    return composed("".join(KEYS.get(key) or KEYS.get(key.lower(), key) for key in keys))
+
+
+def ciphers_in(text: str, codes: Codes, *, latin: bool, hangul: bool, jamo: bool) -> Iterator[Found]:
+    """All runs that are words written another way.
+
+    Args:
+        codes: its code points.
+        latin, hangul, jamo: what kinds of letters the text has.
+    """
+    if latin:
+        words = set(_WORD.findall(text.lower()))
+        if len(words & _rotated()) >= HITS_MIN:
+            yield from _runs(text, _WORD, "rot13", lambda word: word.lower() in _rotated(), _is_english, _rot13)
+        if len(words & _backward()) >= HITS_MIN:
+            yield from _runs(text, _WORD, "reversed", lambda word: word.lower() in _backward(), _is_english, _reversed)
+        if not _typed().keys().isdisjoint([word[:4] for word in words]):
+            yield from _keyboard(text)
+    if hangul and _may_be_backward(text, codes):
+        yield from _runs(
+            text, _HANGUL_WORD, "reversed", lambda word: word[-2:] in _backward_korean(), lambda word: word.startswith(KOREAN), _reversed
+        )
+    if jamo:
+        yield from _korean_keyboard(text)
+
+
+@cache
+def _backward_ends() -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """For each syllable, and one more for all other characters, whether a word written backwards may end in it, or with it before the last."""
+    tables = np.zeros((2, _SYLLABLES + 1), np.bool_)
+    for pair in _backward_korean():
+        tables[0, ord(pair[1]) - 0xAC00] = tables[1, ord(pair[0]) - 0xAC00] = True
+    return tables[0], tables[1]
+
+
+def _may_be_backward(text: str, codes: Codes) -> bool:
+    """Whether enough words end as those written backwards may."""
+    places = np.minimum(codes - np.uint32(0xAC00), _SYLLABLES)
+    last, before = _backward_ends()
+    ends = np.concatenate((places[1:] == _SYLLABLES, [True]))
+    likely = np.flatnonzero(last.take(places)[1:] & before.take(places)[:-1] & ends[1:])
+    return len(likely) >= HITS_MIN and len({text[place : place + 2] for place in likely.tolist()} & _backward_korean()) >= HITS_MIN
+
+
+def _ends_backward(word: str) -> bool:
+    return word[-2:] in _backward_korean()
+
+
+def _is_english(word: str) -> bool:
+    return is_english(word.lower())
+
+
+def _rot13(run: str) -> str:
+    return codecs.encode(run, "rot13")
+
+
+def _reversed(run: str) -> str:
+    return run[::-1]
+
+
+def _runs(
+    text: str, words: re.Pattern[str], kind: str, hit: Callable[[str], bool], plain: Callable[[str], bool], decode: Callable[[str], str]
+) -> Iterator[Found]:
+    """Runs of words none of which is plain, with so many different hits that they are no chance."""
+    start = end = count = 0
+    hits: set[str] = set()
+    hit_count = 0
+    for word in (*words.finditer(text), None):
+        is_hit = word is not None and hit(word[0])
+        if word is not None and (is_hit or not plain(word[0])):
+            start, end, count = start if count else word.start(), word.end(), count + 1
+            if is_hit:
+                hits.add(word[0].lower())
+                hit_count += 1
+            continue
+        if len(hits) >= HITS_MIN and hit_count * WORDS_TO_HIT_MAX >= count:
+            yield Found(kind, start, end, decode(text[start : min(end, start + RUN_CHARACTERS_MAX)]))
+        count = hit_count = 0
+        hits = set()
+
+
+def _keyboard(text: str) -> Iterator[Found]:
+    """Runs of words that are well-formed Hangul when typed on a Korean keyboard, with known ones among them."""
+    start = end = letters = 0
+    known: set[str] = set()
+    read: dict[str, str] = {}
+    for word in (*_WORD.finditer(text), None):
+        written = ""
+        if word and len(word[0]) <= KEYED_WORD_MAX and not is_english(word[0].lower()):
+            written = read.get(word[0]) or read.setdefault(word[0], hangul_of(word[0]))
+        if word and written and not _SINGLE_JAMO.search(written):
+            if not end:
+                start = word.start()
+            end = word.end()
+            if written.startswith(_typed().get(word[0][:4].lower(), ("\0",))):
+                known.add(written)
+                letters = max(letters, len(word[0]))
+            continue
+        if len(known) >= HITS_MIN or letters >= KEY_LETTERS_MIN:
+            yield Found("keyboard", start, end, _WORD.sub(lambda keys: hangul_of(keys[0]), text[start : min(end, start + RUN_CHARACTERS_MAX)]))
+        start = end = letters = 0
+        known = set()
+
+
+def _korean_keyboard(text: str) -> Iterator[Found]:
+    """Words that are nonsense in Hangul but English on the keys that they were typed with."""
+    for word in _JAMO_WORD.finditer(text):
+        if _SINGLE_JAMO.search(word[0]):
+            keys = keys_of(word[0]).lower()
+            if len(keys) >= 4 and is_english(keys):
+                yield Found("keyboard", word.start(), word.end(), keys)

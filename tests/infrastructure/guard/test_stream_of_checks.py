@@ -1,0 +1,109 @@
+"""With the real checks: what a stream lets out is what the whole text would be, and ordinary text is hardly held back."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks.guard.variants import variants
+from ondol.infrastructure.guard.actions import Marks
+from ondol.infrastructure.guard.checks.held import last_word, open_number, open_secret
+from ondol.infrastructure.guard.checks.identifiers import PersonalCheck
+from ondol.infrastructure.guard.checks.secrets import SecretsCheck
+from ondol.infrastructure.guard.engine import StageGuard
+from ondol.infrastructure.guard.policy import policy_from
+from ondol.infrastructure.guard.stream import StreamGuard
+
+CHECKS = {check.name: check for check in (PersonalCheck(), SecretsCheck())}
+POLICY = policy_from({"version": 1, "name": "mask", "stages": {"output": [{"find": name, "do": "mask"} for name in CHECKS]}})
+GUARD = StageGuard("output", [POLICY], CHECKS)
+FILLERS = (
+    "안녕하세요. 문의하신 내용을 확인했습니다. 환불은 영업일 기준으로 사흘쯤 걸립니다. ",
+    "Thank you for asking. A refund takes about three working days, and you will get a message. ",
+    "결제 내역은 마이페이지에서 볼 수 있고, 2026년 3월부터는 새 요금이 적용됩니다. ",
+    "See https://help.example.com/refund?id=12 for more, or the table below: 12 34 56. ",
+)
+PIECES = (
+    "010-1234-5678",
+    "hong@example.com",
+    "900101-1234567",
+    "+82 10 1234 5678",
+    "hong.gil+dong@mail.example.co.kr",
+    "4111 1111 1111 1111",
+    "공일공 일이삼사 오육칠팔",
+    "AKIAIOSFODNN7ABCDEFG",
+    "password: hunter2!x",
+)
+
+
+def streamed(text: str, sizes: list[int]) -> str:
+    stream = StreamGuard(GUARD, Marks(bytes(32)))
+    out, place, turn = "", 0, 0
+    while place < len(text) and not stream.stopped:
+        size = sizes[turn % len(sizes)]
+        out += stream.push(text[place : place + size])
+        place += size
+        turn += 1
+    return out + stream.finish()[0]
+
+
+def test_streams_mask_what_the_whole_text_masks() -> None:
+    draw = random.Random(7)
+    for variant in variants(7, 2):
+        text = draw.choice(FILLERS) + variant.text + " " + draw.choice(FILLERS) + draw.choice(FILLERS)
+        assert streamed(text, [draw.randint(1, 9)]) == GUARD.inspect(text, Marks(bytes(32))).text
+
+
+@given(
+    st.lists(st.sampled_from(FILLERS + PIECES + (" ", "\n", ", ")), max_size=12).map("".join), st.lists(st.integers(1, 40), min_size=1, max_size=5)
+)
+def test_any_cut_of_any_mixture_gives_the_same(text: str, sizes: list[int]) -> None:
+    whole = streamed(text, [len(text) or 1])
+    assert streamed(text, sizes) == whole
+    assert whole == GUARD.inspect(text, Marks(bytes(32))).text
+
+
+@pytest.mark.parametrize("filler", FILLERS[:2])
+def test_ordinary_text_is_hardly_held_back(filler: str) -> None:
+    stream = StreamGuard(GUARD, Marks(bytes(32)))
+    sent = received = most = 0
+    for _ in range(20):
+        for char in filler:
+            sent += 1
+            received += len(stream.push(char))
+            most = max(most, sent - received)
+    assert most <= 48
+
+
+@pytest.mark.parametrize(
+    ("text", "held"),
+    [
+        ("All is well. ", "well. "),
+        ("call me at 010-12", "010-12"),
+        ("call me at 010-1234-5678 soon", "010-1234-5678 soon"),
+        ("제 번호는 공 일 공", "공 일 공"),
+        ("my mail is hong", "hong"),
+        ("", ""),
+    ],
+)
+def test_what_is_held(text: str, held: str) -> None:
+    assert text[open_number(text) :] == held
+
+
+def test_a_number_is_free_once_nothing_behind_it_counts() -> None:
+    text = "call 010-1234-5678 " + "and then say hello to everybody there please " * 3
+    assert open_number(text) == last_word(text)
+
+
+def test_a_key_is_held_from_its_beginning() -> None:
+    assert open_secret("use the key AKIAIOSFODNN7ABCD", 384) == len("use the key ")
+    assert open_secret("-----BEGIN RSA", 384) == 0
+
+
+@given(st.text(max_size=300))
+def test_any_text_has_a_place(text: str) -> None:
+    assert 0 <= open_number(text) <= len(text)
+    assert 0 <= open_secret(text, 100) <= len(text)
