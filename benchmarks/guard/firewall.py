@@ -18,7 +18,7 @@ from benchmarks.guard.intervals import Rate, wilson
 from benchmarks.guard.mutators import FAMILIES, MUTATORS, mutate
 from ondol.infrastructure.guard.checks.abuse import AbuseCheck
 from ondol.infrastructure.guard.checks.injection import InjectionCheck
-from ondol.infrastructure.guard.checks.injection_rules import PHRASES_KO
+from ondol.infrastructure.guard.checks.injection_phrases import PHRASES_KO
 from ondol.infrastructure.guard.checks.topics import TopicsCheck
 from ondol.infrastructure.guard.text import GuardText
 

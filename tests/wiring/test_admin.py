@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,7 +54,9 @@ class Api:
     texts: dict[str, str]
 
     async def ask(self, who: str, method: str, path: str, body: object = None, **headers: str) -> tuple[int, Any]:
-        answer = await self.client.request(method, f"/api/v1{path}", json=body, headers={"authorization": f"Bearer {self.texts[who]}", **headers})
+        content = None if body is None else json.dumps(body)
+        told = {"authorization": f"Bearer {self.texts[who]}", "content-type": "application/json", **headers}
+        answer = await self.client.request(method, f"/api/v1{path}", content=content, headers=told)
         assert answer.headers["content-type"].startswith("application/json")
         assert answer.headers["x-request-id"]
         if answer.status_code >= 400:
@@ -207,6 +210,11 @@ async def test_mistakes_have_the_shape_of_the_whole_api(api: Api) -> None:
     assert await api.ask("owner", "POST", "/guard/check", {"text": "x" * 200_001}) == (400, "invalid_request")
     assert await api.ask("owner", "POST", "/guard/check", {"text": "x" * ADMIN_BODY_BYTES_MAX}) == (413, "body_too_large")
     assert await api.ask("owner", "PUT", "/guard/policies/careful", {**CAREFUL, "name": "else"}) == (400, "bad_policy_name")
+    assert await api.ask("owner", "POST", "/guard/canaries", {"purpose": "a\x00b"}) == (400, "bad_text")
+    assert await api.ask("owner", "GET", "/guard/policies/a%00b") == (400, "bad_text")
+    assert await api.ask("owner", "PUT", "/guard/bindings", {"policy": "default", "scope": "base", "target": "a\x00"}) == (400, "bad_text")
+    halves = {**CAREFUL, "checks": {"abuse": {"banned": ["ok"]}}, "texts": {"x": {"ko": "\ud800"}}}
+    assert await api.ask("owner", "PUT", "/guard/policies/careful", halves) == (400, "bad_policy")
     await api.platform.database.close()
     api.platform.database.addresses = None  # type: ignore[assignment]
     assert await api.ask("owner", "GET", "/guard/policies") == (500, "internal_error")

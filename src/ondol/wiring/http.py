@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
@@ -22,9 +23,13 @@ from ondol.infrastructure.access.people import get_person, list_tenants
 from ondol.infrastructure.access.secrets import PASSWORD_CHARACTERS_MIN
 from ondol.infrastructure.access.types import Principal
 from ondol.infrastructure.gateway import Caller, Door, ModelCard, RequestRecorder, create_gateway
+from ondol.infrastructure.gateway.guarding import GuardedUpstream
 from ondol.infrastructure.gateway.types import AsgiApp, Receive, Scope, Send
+from ondol.infrastructure.guard.traffic import Asker
 from ondol.infrastructure.serving import ChatUpstream
 from ondol.infrastructure.serving.types import ChatEvent, ChatRequest
+from ondol.wiring.admin import ADMIN_PATHS, admin_application
+from ondol.wiring.guard import GuardRoom, open_guard
 from ondol.wiring.platform import Platform, assistant_room
 from ondol.wiring.stores import base_url
 
@@ -41,6 +46,7 @@ class Worker:
     platform: Platform
     keys: KeyDirectory
     recorder: RequestRecorder
+    guard: GuardRoom
     organisations: dict[uuid.UUID, str] = field(default_factory=dict)
     warm: bool = False
 
@@ -56,28 +62,35 @@ async def open_worker(platform: Platform, on_warm: Callable[[], None] = lambda: 
     Args:
         on_warm: called once, when the first question would be answered without waiting for imports.
     """
-    worker = Worker(platform, KeyDirectory(platform.database, platform.clock), RequestRecorder(platform.database))
-    await worker.keys.refresh()
-    await _refresh_organisations(worker)
-    fresh = asyncio.create_task(worker.keys.run())
-    warming = asyncio.create_task(_warm_up(worker, on_warm))
-    try:
-        async with worker.recorder:
-            yield _application(worker)
-    finally:
-        for task in (fresh, warming):
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+    keys = KeyDirectory(platform.database, platform.clock)
+    await keys.refresh()
+    organisations = await _organisations(platform)
+    async with open_guard(platform) as guard:
+        worker = Worker(platform, keys, RequestRecorder(platform.database), guard, organisations)
+        fresh = asyncio.create_task(worker.keys.run())
+        warming = asyncio.create_task(_warm_up(worker, on_warm))
+        try:
+            async with worker.recorder:
+                yield _application(worker)
+        finally:
+            for task in (fresh, warming):
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
 
 
 def _application(worker: Worker) -> AsgiApp:
     gateway = create_gateway(_door(worker))
     console: AsgiApp = create_console(_console_services(worker))
+    admin = admin_application(worker.platform, worker.keys, worker.guard.policies)
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")
-        app = gateway if scope["type"] == "http" and path.startswith(GATEWAY_PATHS) else console
+        app = console
+        if scope["type"] == "http" and path.startswith(GATEWAY_PATHS):
+            app = gateway
+        elif scope["type"] == "http" and path.startswith(ADMIN_PATHS):
+            app = admin
         await app(scope, receive, send)
 
     return application
@@ -97,7 +110,8 @@ def _door(worker: Worker) -> Door:
             found = await list_assistants(connection)
         return [ModelCard(item.model, int(item.created_at.timestamp()), "ondol") for item in found]
 
-    async def upstream(caller: Caller, model: str) -> ChatUpstream:
+    async def upstream(caller: Caller, asked: ChatRequest) -> ChatUpstream:
+        model = asked.model
         if not model.startswith(MODEL_PREFIX):
             raise NotFound(
                 f"There is no model called {model[:100]}.", "GET /v1/models lists what you may call.", code="model_not_found", param="model"
@@ -108,7 +122,10 @@ def _door(worker: Worker) -> Door:
         def stream(request: ChatRequest) -> AsyncIterator[ChatEvent]:
             return answer(assistants, caller.tenant_id, caller.person_id, assistant, request)
 
-        return stream
+        asker = Asker(caller.tenant_id, caller.person_id, caller.api_key_id, asked.id)
+        texts = [message.content for message in asked.messages]
+        conversation = await worker.guard.conversation(asker, texts, model=model, assistant=assistant.name, base=assistant.base)
+        return GuardedUpstream(stream, conversation)
 
     async def ready() -> dict[str, str]:
         failing: dict[str, str] = {}
@@ -116,7 +133,7 @@ def _door(worker: Worker) -> Door:
             failing["postgres"] = "does not answer"
         if not worker.warm:
             failing["index"] = "is being opened"
-        return failing
+        return failing | worker.guard.policies.failing
 
     return Door(
         authenticate=authenticate,
@@ -147,7 +164,7 @@ def _console_services(worker: Worker) -> ConsoleServices:
         async with database.tenant_tx(who.tenant_id) as connection:
             person = await get_person(connection, platform.keyring, who.tenant_id, who.person_id)
         if who.tenant_id not in worker.organisations:
-            await _refresh_organisations(worker)
+            worker.organisations.update(await _organisations(platform))
         return Profile(person.name, person.login, worker.organisations.get(who.tenant_id, ""), person.roles)
 
     async def one_time_valid(code: str) -> bool:
@@ -183,8 +200,8 @@ def _console_services(worker: Worker) -> ConsoleServices:
     )
 
 
-async def _refresh_organisations(worker: Worker) -> None:
-    worker.organisations.update({tenant.id: tenant.name for tenant in await list_tenants(worker.platform.database)})
+async def _organisations(platform: Platform) -> dict[uuid.UUID, str]:
+    return {tenant.id: tenant.name for tenant in await list_tenants(platform.database)}
 
 
 async def _warm_up(worker: Worker, on_warm: Callable[[], None]) -> None:
@@ -193,8 +210,17 @@ async def _warm_up(worker: Worker, on_warm: Callable[[], None]) -> None:
     from ondol.application.knowledge.index import analyse
 
     await asyncio.to_thread(analyse, "준비 ready")
+    await worker.guard.policies.refresh()
+    _give_back_memory()
     worker.warm = True
     on_warm()
+
+
+def _give_back_memory() -> None:
+    """What was used while tables were made goes back to the system; only glibc can be asked for it."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def _title(settings: Mapping[str, object], name: str) -> str:

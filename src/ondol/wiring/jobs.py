@@ -10,9 +10,6 @@ from ondol.application.knowledge.segments import drop_replaced
 from ondol.application.knowledge.sweep import sweep_unnamed
 from ondol.infrastructure.access.people import list_tenants
 from ondol.infrastructure.access.sign_in import forget_old_sessions
-from ondol.infrastructure.guard.alarms import give_alarms
-from ondol.infrastructure.guard.traffic import expire_traffic
-from ondol.infrastructure.guard.vault import expire_tokens
 from ondol.infrastructure.jobs import JobApp, create_job_app, run_jobs
 from ondol.infrastructure.ledger import LedgerSigner, run_sealer
 from ondol.infrastructure.storage.postgres.care import make_partitions_ahead
@@ -26,7 +23,7 @@ SWEEP = "47 18 * * *"
 
 GUARD_ALARMS = "* * * * * */10"
 """Every ten seconds."""
-GUARD_CARE = "*/10 * * * *"
+GUARD_CARE = "37 * * * *"
 
 SESSIONS_KEPT_DAYS = 30
 
@@ -55,20 +52,31 @@ def register_tasks(app: JobApp, platform: Platform) -> None:
         for tenant in await list_tenants(platform.database):
             await sweep_unnamed(platform.knowledge, tenant.id)
 
-    @app.periodic(cron=GUARD_ALARMS)
-    @app.task(name="guard_alarms", queueing_lock="guard_alarms", pass_context=False)
+    _register_guard_tasks(app, platform)
+
+
+def _register_guard_tasks(app: JobApp, platform: Platform) -> None:
+    """The guard is imported when one of its tasks first runs: the worker stays small until then."""
+    alarms = platform.settings.guard.alarms
+
     async def guard_alarms(timestamp: int) -> None:
+        from ondol.infrastructure.guard.alarms import give_alarms
+
         del timestamp
-        settings = platform.settings.guard.alarms
-        if not settings.webhook_url and not settings.email_to:
-            return
         slugs = {tenant.id: tenant.slug for tenant in await list_tenants(platform.database)}
         home = base_url(platform.settings)
-        await give_alarms(platform.database, settings, slugs, lambda _slug, incident: f"{home}/api/v1/guard/incidents/{incident}", platform.clock)
+        await give_alarms(platform.database, alarms, slugs, lambda _slug, incident: f"{home}/api/v1/guard/incidents/{incident}", platform.clock)
+
+    if alarms.webhook_url or alarms.email_to:
+        task = app.task(name="guard_alarms", queueing_lock="guard_alarms", pass_context=False)(guard_alarms)
+        app.periodic(cron=GUARD_ALARMS)(task)
 
     @app.periodic(cron=GUARD_CARE)
     @app.task(name="guard_care", queueing_lock="guard_care", pass_context=False)
     async def guard_care(timestamp: int) -> None:
+        from ondol.infrastructure.guard.traffic import expire_traffic
+        from ondol.infrastructure.guard.vault import expire_tokens
+
         del timestamp
         await expire_tokens(platform.database, platform.clock())
         await expire_traffic(platform.database, platform.clock())

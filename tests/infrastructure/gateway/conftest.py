@@ -14,7 +14,7 @@ import uvicorn
 from ondol.core.errors import NotFound, Unauthenticated
 from ondol.core.ids import new_id
 from ondol.infrastructure.gateway import Caller, Door, ModelCard, RequestRecord, create_gateway
-from ondol.infrastructure.serving import ChatUpstream
+from ondol.infrastructure.serving import ChatRequest, ChatUpstream
 
 KEY = "sk-ondol-test"
 
@@ -55,7 +55,8 @@ class Gateway:
         async def list_models(caller: Caller) -> list[ModelCard]:
             return [ModelCard(name, 1_700_000_000, "acme") for name in self.models]
 
-        async def upstream(caller: Caller, model: str) -> ChatUpstream:
+        async def upstream(caller: Caller, request: ChatRequest) -> ChatUpstream:
+            model = request.model
             try:
                 return self.models[model]
             except KeyError:

@@ -129,7 +129,7 @@ def _recorded(door: Door, exchange: Exchange, caller: Caller, request: ChatReque
 
 
 async def _answer(door: Door, exchange: Exchange, caller: Caller, parsed: ParsedChat, tally: _Tally) -> None:
-    upstream = await door.upstream(caller, parsed.request.model)
+    upstream = await door.upstream(caller, parsed.request)
     if isinstance(upstream, GuardedUpstream):
         tally.conversation = upstream.conversation
     tally.asked = True

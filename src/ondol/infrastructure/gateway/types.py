@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
 from ondol.core.clock import Clock, utc_now
-from ondol.infrastructure.serving import ChatUpstream
+from ondol.infrastructure.serving import ChatRequest, ChatUpstream
 
 BODY_BYTES_MAX = 4 << 20
 KEEP_ALIVE_S = 10.0
@@ -81,7 +81,7 @@ class Door:
         authenticate: headers (lower-case names; a repeated one is joined with commas) and the client's address to a caller;
             raises `Unauthenticated`.
         list_models: what a caller may use.
-        upstream: what answers for a model name; raises `NotFound` with code ``model_not_found``, or `TooManyRequests`.
+        upstream: what answers a request, chosen by its model's name; raises `NotFound` with code ``model_not_found``, or `TooManyRequests`.
         record: keeps a record; never blocks and never raises.
         ready: the parts that fail, by name; empty when all is well.
         now: wall clock.
@@ -91,7 +91,7 @@ class Door:
 
     authenticate: Callable[[Mapping[str, str], str], Awaitable[Caller]]
     list_models: Callable[[Caller], Awaitable[Sequence[ModelCard]]]
-    upstream: Callable[[Caller, str], Awaitable[ChatUpstream]]
+    upstream: Callable[[Caller, ChatRequest], Awaitable[ChatUpstream]]
     record: Callable[[RequestRecord], None]
     ready: Callable[[], Awaitable[Mapping[str, str]]]
     now: Clock = utc_now

@@ -5,10 +5,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal, TypeAlias
 
 from ondol.infrastructure.guard.actions import Edit, Marks, apply_edits
-from ondol.infrastructure.guard.engine import Decision, StageGuard, Verdict
+from ondol.infrastructure.guard.engine import Decision, Scans, StageGuard, Verdict
 from ondol.infrastructure.guard.languages import detect_language
 from ondol.infrastructure.guard.policy import EDITS, Policy
 from ondol.infrastructure.guard.replies import Language, text_of
@@ -20,6 +21,8 @@ WITHHELD = "[WITHHELD]"
 JUNCTION_CHARACTERS = 80
 """So much of the end of one turn and the beginning of the next is looked at together."""
 
+KeepToken: TypeAlias = Callable[[str, str, str], None]
+Watch: TypeAlias = Callable[[Stage, str, Verdict], None]
 Role: TypeAlias = Literal["system", "developer", "user", "assistant", "tool"]
 _ORDER: tuple[Decision, ...] = ("allow", "mask", "restrict", "escalate", "answer", "block")
 
@@ -45,13 +48,16 @@ class Guards:
         return text_of(name, language, own)
 
 
-def prepare_guards(policies: Sequence[Policy], checks: Mapping[str, Check], *, compile_now: bool = True) -> Guards:
-    """Make policies ready: the chosen one first, then its floors. Compiling takes up to some hundred milliseconds the first time."""
-    stages = {stage for policy in policies for stage in policy.stages}
-    guards = {stage: StageGuard(stage, policies, checks) for stage in stages}
+def prepare_guards(policies: Sequence[Policy], checks: Mapping[str, Check], *, compile_now: bool = True, cache: Path | None = None) -> Guards:
+    """Make policies ready: the chosen one first, then its floors.
+
+    Args:
+        cache: a folder in which compiled patterns are kept; compiling takes up to some hundred milliseconds, reading them back next to nothing.
+    """
+    scans = Scans(checks)
+    guards = {stage: StageGuard(stage, policies, checks, scans) for stage in {stage for policy in policies for stage in policy.stages}}
     if compile_now:
-        for guard in guards.values():
-            guard.compile()
+        scans.compile(cache)
     return Guards(tuple(policies), guards)
 
 
@@ -112,12 +118,17 @@ class Conversation:
     Args:
         key: the tenant's key for hashes and tokens, 32 bytes.
         keep_token: told of each new token, its entity and its value.
+        watch: told of each text that was looked at: the stage, the text and the verdict. Must not block.
+        tokens: tokens of earlier requests that the caller may have back, and their values.
     """
 
-    def __init__(self, guards: Guards, key: bytes, keep_token: Callable[[str, str, str], None] | None = None) -> None:
+    def __init__(
+        self, guards: Guards, key: bytes, keep_token: KeepToken | None = None, watch: Watch | None = None, tokens: Mapping[str, str] | None = None
+    ) -> None:
         self.guards = guards
-        self.marks = Marks(key, keep_token)
+        self.marks = Marks(key, keep_token, dict(tokens or {}))
         self.language: Language = "en"
+        self._watch = watch
         self._verdicts: list[tuple[Stage, Verdict]] = []
 
     def read(self, turns: Sequence[Turn]) -> ReadTurns:
@@ -130,7 +141,7 @@ class Conversation:
         decision: Decision = "allow"
         say = ""
         for place, turn in enumerate(turns):
-            verdict = self._read_turn(turn)
+            verdict = self._read_turn(turn, is_new=place >= last)
             if verdict is None or turn.role == "assistant":
                 texts.append(turn.text if verdict is None or not verdict.passes else verdict.text)
                 continue
@@ -157,11 +168,13 @@ class Conversation:
         failed = tuple(dict.fromkeys(name for _, verdict in self._verdicts for name in verdict.failed))
         return GuardTrace(self.guards.digest, decisions, would, rules, failed)
 
-    def note(self, stage: Stage, verdict: Verdict) -> None:
-        """Keep a verdict for the trace."""
+    def note(self, stage: Stage, text: str, verdict: Verdict, *, watched: bool = True) -> None:
+        """Keep a verdict for the trace, and tell it to whoever watches; what an earlier request told already is not told again."""
         self._verdicts.append((stage, verdict))
+        if self._watch is not None and watched:
+            self._watch(stage, text, verdict)
 
-    def _read_turn(self, turn: Turn) -> Verdict | None:
+    def _read_turn(self, turn: Turn, *, is_new: bool) -> Verdict | None:
         if turn.role in ("system", "developer") or not turn.text:
             return None
         stage: Stage = "model" if turn.role == "tool" else "input"
@@ -173,7 +186,7 @@ class Conversation:
             decided = [item for item in guard.decided_of(findings) if item.action in EDITS]
             return guard.decide(turn.text, [item.finding for item in decided], failed, self.marks)
         verdict = guard.inspect(turn.text, self.marks)
-        self.note(stage, verdict)
+        self.note(stage, turn.text, verdict, watched=is_new)
         return verdict
 
     def _joined_edits(self, turns: Sequence[Turn]) -> list[Turn]:
@@ -188,14 +201,15 @@ class Conversation:
             head = result[after].text[:JUNCTION_CHARACTERS]
             if not _may_continue(tail, head):
                 continue
-            findings, failed = guard.find(f"{tail}\n{head}", only_whole=False)
+            joined = f"{tail}\n{head}"
+            findings, failed = guard.find(joined, only_whole=False)
             across = [item for item in findings if item.start < len(tail) and item.end > len(tail) + 1]
             verdict = guard.judge(guard.decided_of(across), failed)
             if verdict.would == "allow" or verdict.decision == "allow":
                 if across:
-                    self.note("input", verdict)
+                    self.note("input", joined, verdict)
                 continue
-            self.note("input", verdict)
+            self.note("input", joined, verdict)
             start = min(item.finding.start for item in verdict.decided)
             end = max(item.finding.end for item in verdict.decided) - len(tail) - 1
             first, second = result[before].text, result[after].text
@@ -236,7 +250,7 @@ class Answering:
         if self._stream is not None:
             rest, self.verdict = self._stream.finish()
             text = self._restored(rest)
-            self._conversation.note("output", self.verdict)
+            self._conversation.note("output", self._stream.text, self.verdict)
             self.changed = self.changed or not self.verdict.passes or any(item.action in EDITS for item in self.verdict.decided)
         text += self._restorer.finish()
         if self.verdict is None or not self.verdict.say:

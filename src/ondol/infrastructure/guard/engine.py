@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from operator import attrgetter
+from pathlib import Path
 from typing import Literal, TypeAlias, cast
 
 from ondol.infrastructure.guard.actions import Edit, Marks, apply_edits, mark_spans
@@ -24,6 +25,8 @@ TEXT_CHARACTERS_MAX = 2_000_000
 """A longer text is not looked at but treated as if a check had failed."""
 
 Decision: TypeAlias = Literal["allow", "mask", "restrict", "escalate", "answer", "block"]
+
+VIEWS: tuple[ViewName, ...] = ("plain", "folded", "squeezed")
 
 _logger = logging.getLogger(__name__)
 
@@ -74,15 +77,53 @@ class _Threshold:
     confidence: float
 
 
+class Scans:
+    """The patterns of several checks: each view is scanned once for all of them."""
+
+    def __init__(self, checks: Mapping[str, Check]) -> None:
+        self._views: dict[ViewName, tuple[PatternSet, list[tuple[str, int]]]] = {}
+        for view in VIEWS:
+            owned = [(name, cast(PatternCheck, check).patterns) for name, check in checks.items() if getattr(check, "view", None) == view]
+            owners = [(name, place) for name, patterns in owned for place in range(len(patterns))]
+            if owners:
+                self._views[view] = (_pattern_set(tuple(pattern for _, patterns in owned for pattern in patterns)), owners)
+
+    def compile(self, cache: Path | None = None) -> None:
+        """Compile now, which takes up to some hundred milliseconds, or read what an earlier process compiled and kept in a folder."""
+        for patterns, _ in self._views.values():
+            patterns.compile(cache)
+
+    def views_of(self, checks: Sequence[Check]) -> frozenset[ViewName]:
+        """The views that any of these checks looks at by patterns."""
+        return frozenset(view for view in self._views if any(getattr(check, "view", None) == view for check in checks))
+
+    def matches(self, text: GuardText, views: frozenset[ViewName], failed: list[str]) -> dict[str, list[Match]]:
+        """The matches of each check, by its name, with the pattern's place in that check; checks that cannot be served are added to `failed`."""
+        found: dict[str, list[Match]] = {}
+        for view in views:
+            patterns, owners = self._views[view]
+            try:
+                matches = patterns.scan(view_of(text, view).text)
+            except Exception:
+                _logger.exception("looking for patterns failed", extra={"view": view})
+                failed += dict.fromkeys(name for name, _ in owners)
+                continue
+            for match in matches:
+                name, place = owners[match.pattern]
+                found.setdefault(name, []).append(Match(place, match.start, match.end))
+        return found
+
+
 class StageGuard:
     """One stage of a policy, ready to look at texts. Safe to share between threads.
 
     Args:
         policies: the policy, and floors that apply as well; of two actions the stricter is taken.
         checks: by name; those that no rule of the stage names are not run.
+        scans: the patterns of these checks, where other stages share them.
     """
 
-    def __init__(self, stage: Stage, policies: Sequence[Policy], checks: Mapping[str, Check]) -> None:
+    def __init__(self, stage: Stage, policies: Sequence[Policy], checks: Mapping[str, Check], scans: Scans | None = None) -> None:
         self.stage = stage
         self.policies = tuple(policies)
         self._rules = [[_threshold(rule, checks) for rule in policy.stages.get(stage, ())] for policy in policies]
@@ -90,22 +131,8 @@ class StageGuard:
         self.checks = tuple(check for name, check in checks.items() if name in named)
         acting = {_check_of(item.rule) for rules in self._rules for item in rules if item.rule.do != "observe"}
         self._holding = tuple(check for check in self.checks if check.reach is not None and check.name in acting)
-        self._views: dict[ViewName, tuple[PatternSet, list[tuple[int, int]]]] = {}
-        patterned = [check for check in self.checks if hasattr(check, "patterns")]
-        for view in cast(tuple[ViewName, ...], ("plain", "folded", "squeezed")):
-            patterns: list[Pattern] = []
-            owners: list[tuple[int, int]] = []
-            for number, check in enumerate(self.checks):
-                if check in patterned and cast(PatternCheck, check).view == view:
-                    owners += [(number, place) for place in range(len(cast(PatternCheck, check).patterns))]
-                    patterns += cast(PatternCheck, check).patterns
-            if patterns:
-                self._views[view] = (_pattern_set(tuple(patterns)), owners)
-
-    def compile(self) -> None:
-        """Compile all patterns now, which takes up to some hundred milliseconds."""
-        for patterns, _ in self._views.values():
-            patterns.compile()
+        self._scans = scans or Scans({check.name: check for check in self.checks})
+        self._views = self._scans.views_of(self.checks)
 
     @property
     def reach(self) -> int:
@@ -138,12 +165,11 @@ class StageGuard:
         looked_at = GuardText(text)
         findings: list[Finding] = []
         failed: list[str] = []
-        matches = self._matches(looked_at, failed)
+        matches = self._scans.matches(looked_at, self._views, failed)
         for check in checks:
             try:
                 if hasattr(check, "patterns"):
-                    number = self.checks.index(check)
-                    findings += cast(PatternCheck, check).confirm(looked_at, matches.get(number, ()))
+                    findings += cast(PatternCheck, check).confirm(looked_at, matches.get(check.name, ()))
                 else:
                     findings += check.find(looked_at)
             except Exception:
@@ -194,21 +220,6 @@ class StageGuard:
             if item is not None and (chosen is None or ACTIONS.index(item.rule.do) > ACTIONS.index(chosen.action)):
                 chosen = Decided(finding, item.rule.do, item.rule.say)
         return chosen
-
-    def _matches(self, text: GuardText, failed: list[str]) -> dict[int, list[Match]]:
-        """The matches of each patterned check, by its number, with the pattern's place in that check."""
-        found: dict[int, list[Match]] = {}
-        for view, (patterns, owners) in self._views.items():
-            try:
-                matches = patterns.scan(view_of(text, view).text)
-            except Exception:
-                _logger.exception("looking for patterns failed", extra={"view": view})
-                failed += dict.fromkeys(self.checks[number].name for number, _ in owners)
-                continue
-            for match in matches:
-                number, place = owners[match.pattern]
-                found.setdefault(number, []).append(Match(place, match.start, match.end))
-        return found
 
 
 def edits_of(text: str, decided: Sequence[Decided], marks: Marks) -> list[Edit]:

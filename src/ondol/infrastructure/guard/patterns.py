@@ -6,10 +6,15 @@ at by the check that asked for it.
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import json
+import os
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import attrgetter
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -59,15 +64,18 @@ class PatternSet:
         self._lock = threading.Lock()
         self._threads = threading.local()
 
-    def compile(self) -> None:
+    def compile(self, cache: Path | None = None) -> None:
         """Compile now rather than on first use.
+
+        Args:
+            cache: a folder that only we can write to, in which the compiled form is kept; one that this machine cannot use is made anew.
 
         Raises:
             ValueError: for an expression that Vectorscan does not take.
         """
         with self._lock:
             if self._database is None and self.patterns:
-                self._database = _compiled(self.patterns)
+                self._database = _compiled(self.patterns) if cache is None else _kept(self.patterns, cache)
 
     def scan(self, text: str) -> list[Match]:
         """All matches, by start; of those of one pattern that begin at one place the longest, and none that lies within a longer one of the same.
@@ -116,6 +124,24 @@ class PatternSet:
             stopped = True
         if stopped:
             raise TooManyMatches(f"more than {MATCHES_MAX:,} matches")
+
+
+def _kept(patterns: Sequence[Pattern], folder: Path) -> hyperscan.Database:
+    """The compiled form from the folder, or compiled and put there. Vectorscan checks version, processor and checksum of what it reads."""
+    import hyperscan
+
+    says = json.dumps([[item.expression, item.ignore_case, item.finds_start] for item in patterns])
+    file = folder / f"patterns-{hashlib.sha256(says.encode()).hexdigest()[:32]}.hs"
+    try:
+        return hyperscan.loadb(file.read_bytes(), hyperscan.HS_MODE_BLOCK)
+    except (OSError, hyperscan.HyperscanError, ValueError):
+        database = _compiled(patterns)
+    with contextlib.suppress(OSError):
+        folder.mkdir(mode=0o700, exist_ok=True)
+        fresh = folder / f".{file.name}.{os.getpid()}"
+        fresh.write_bytes(hyperscan.dumpb(database))
+        fresh.replace(file)
+    return database
 
 
 def _compiled(patterns: Sequence[Pattern]) -> hyperscan.Database:

@@ -49,6 +49,11 @@ class StreamGuard:
     def delay_characters(self) -> int:
         return self._reach + STEP_CHARACTERS
 
+    @property
+    def text(self) -> str:
+        """What was looked at: all that came in, or up to where the text was ended."""
+        return "".join(self._pieces)
+
     def push(self, piece: str) -> str:
         """Take the next piece; what of the text may go out now."""
         if self.stopped or not piece:

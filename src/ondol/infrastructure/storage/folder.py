@@ -60,6 +60,11 @@ class DataFolder:
         return self.root / "keyring"
 
     @property
+    def cache(self) -> Path:
+        """What can be made again at any time. Made by whoever first keeps something there."""
+        return self.root / "cache"
+
+    @property
     def lance(self) -> Path:
         """Lance tables."""
         return self.root / "lance"

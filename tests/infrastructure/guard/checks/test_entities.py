@@ -72,7 +72,9 @@ def test_nothing_in_empty_texts() -> None:
     assert [list(CHECK.find(GuardText(text))) for text in ("", " ", "\n\n", "...")] == [[], [], [], []]
 
 
-_PIECES = st.sampled_from(["박선영은 ", "서울특별시 강남구 테헤란로 152 ", "John O'Brien's ", "김", "\n", "1,", "ñ", "\u200b", "😀", "한", "\ud800", "漢字", "İ"])
+_PIECES = st.sampled_from(
+    ["박선영은 ", "서울특별시 강남구 테헤란로 152 ", "John O'Brien's ", "김", "\n", "1,", "ñ", "\u200b", "😀", "한", "\ud800", "漢字", "İ"]
+)
 
 
 @settings(max_examples=150, deadline=None)

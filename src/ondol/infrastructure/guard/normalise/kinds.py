@@ -6,12 +6,15 @@ import re
 import sys
 import unicodedata
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ondol.infrastructure.guard.normalise.homoglyphs import EXACT, LOOK_ALIKES, STYLED
+
+SINGLES_MAX = 4_096
+"""Characters whose writing is remembered."""
 
 LETTER_OR_DIGIT = 1
 INVISIBLE = 2
@@ -117,7 +120,7 @@ def _sort_singly(table: NDArray[np.uint16]) -> None:
             table[code] |= JOINING
         if unicodedata.decomposition(character) and table[code] & LATIN:
             table[code] |= ACCENTED
-        if not 0x3131 <= code <= 0x318E and single(character) != character:
+        if not 0x3131 <= code <= 0x318E and _single(character) != character:
             table[code] |= MAPPED
     table[[ord(letter) for letter in UNACCENTED]] |= ACCENTED
 
@@ -137,9 +140,13 @@ UNACCENTED = {**dict(zip("øØłŁđĐħĦŧŦŋıȷƒƀɨʉƶȼɇɉɍɏ", "oOlL
 """Latin letters with a stroke, or without a dot, which the character database does not take apart."""
 
 
-@cache
+@lru_cache(maxsize=SINGLES_MAX)
 def single(character: str) -> str:
     """What is written for one character alone; nothing for one that shows nothing."""
+    return _single(character)
+
+
+def _single(character: str) -> str:
     if character in STYLED:
         return STYLED[character]
     if "\u3131" <= character <= "\u318e":

@@ -41,26 +41,25 @@ create table ondol.guard_canaries (
 );
 select ondol.bind_to_tenant('ondol.guard_canaries');
 
--- Policies are looked up in memory: a change is told at once, and found by the counter after a lost connection.
+-- Policies are looked up in memory: a change moves this counter, which every worker reads once a second.
 create table ondol.guard_revision (
     only_row boolean primary key default true check (only_row),
     revision bigint not null default 1
 );
 insert into ondol.guard_revision default values;
 
-create function ondol.tell_guard_changed() returns trigger
+create function ondol.move_guard_revision() returns trigger
 language plpgsql security definer set search_path = ondol, pg_temp as $$
 begin
     update ondol.guard_revision set revision = revision + 1;
-    perform pg_notify('ondol_guard', '');
     return null;
 end $$;
 create trigger guard_changed after insert or update or delete on ondol.guard_policies
-    for each statement execute function ondol.tell_guard_changed();
+    for each statement execute function ondol.move_guard_revision();
 create trigger guard_changed after insert or update or delete on ondol.guard_bindings
-    for each statement execute function ondol.tell_guard_changed();
+    for each statement execute function ondol.move_guard_revision();
 create trigger guard_changed after insert or update or delete on ondol.guard_canaries
-    for each statement execute function ondol.tell_guard_changed();
+    for each statement execute function ondol.move_guard_revision();
 
 -- The vault. The same value has the same token all over a tenant, but each person who wrote it has a row of their own, sealed under their own
 -- data key, so that erasing one person leaves nothing of theirs and takes nothing from the others.

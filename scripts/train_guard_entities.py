@@ -1,0 +1,498 @@
+"""Train the guard's entity tagger: names, addresses, organisations and their kin in Korean and English.
+
+    python -m scripts.train_guard_entities                     # writes src/ondol/infrastructure/guard/models/entities.npz
+    python -m scripts.train_guard_entities --morphemes         # compares KLUE-NER with and without MeCab-ko morphemes; writes nothing
+
+Needs Faker (a development requirement) and, by ONDOL_TEST_DATA, KLUE-NER and KLUE-DP (CC BY-SA 4.0), GSM8K (MIT), MBPP and Kubernetes'
+documentation (CC BY 4.0). The same data, seed and Faker give the same bytes.
+Nothing of the sets that the guard is measured on is read: not presidio-research, not ko-pii's generated set, not the fifth of KLUE-NER held out here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.data import data_folder
+from ondol.infrastructure.guard.tagging.endings import ENDING_BITS, candidates, ending_rows
+from ondol.infrastructure.guard.tagging.features import FEATURES, LISTED_BITS, LISTS, ROW_BITS, gate_rows, listed_places, rows, word_hash
+from ondol.infrastructure.guard.tagging.model import LABELS, NEAR, TAGS, Tagger, best_tags, digest, dump, tag_spans
+from ondol.infrastructure.guard.tagging.tokens import CHARACTERS_MAX, HANGUL, WORD, Tokens, tokenise
+from scripts.guard_entities.english import English
+from scripts.guard_entities.examples import Example, in_lower_case, read_klue, read_nouns, read_plain_english, read_plain_korean
+from scripts.guard_entities.korean import Korean
+
+OUT = Path(__file__).parent.parent / "src/ondol/infrastructure/guard/models/entities.npz"
+SEED = 20_261_121
+LISTED_SHARE = 0.6
+"""So much of the known names goes into the lists that the tagger looks words up in: it must learn names that are on no list too."""
+REMAINDERS_MIN = 3
+PLAIN_ENGLISH = 4_500
+CUT_SHARE = 0.006
+BATCH = 512
+DAMPING = 0.5
+"""Transitions are partly known from the neighbours already."""
+RECALL_LOG_ODDS = 0.4
+"""A beginning is helped by so much: a name that is missed costs more than one too many."""
+SURE_LOG_ODDS = 4.0
+"""A token that "nothing" leads by more is left out of the search for the best sequence."""
+LIKELY_LOG_ODDS = 2.0
+"""A stretch without a token that "nothing" leads by less is left out as well."""
+RATE = 0.15
+
+Sentence = tuple[NDArray[np.uint32], NDArray[np.int64], NDArray[np.bool_] | None]
+"""Feature rows (FEATURES, tokens), gold tags, and which tokens may be anything."""
+MoreRows = Callable[[str, Tokens], NDArray[np.int64]]
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """Examples by use. `klue_test` is for the measurement alone."""
+
+    train: list[Example]
+    develop: list[Example]
+    klue_test: list[Example]
+
+
+def klue_parts(examples: list[Example], seed: int) -> tuple[list[Example], list[Example], list[Example]]:
+    """Train, develop (5 %) and test (20 %) parts of KLUE-NER, by a seeded shuffle of its sentences."""
+    order = list(range(len(examples)))
+    random.Random(f"klue {seed}").shuffle(order)  # noqa: S311 - reproducible, no secret
+    test, develop = len(order) // 5, len(order) // 20
+    pick = [examples[index] for index in order]
+    return pick[test + develop :], pick[test : test + develop], pick[:test]
+
+
+def klue_test(seed: int = SEED) -> list[Example]:
+    """The fifth of KLUE-NER that no training sees."""
+    return klue_parts(read_klue(_klue("ner-v1.1/klue-ner-v1.1_dev.tsv")), seed)[2]
+
+
+def _klue(name: str) -> Path:
+    return data_folder("klue") / "klue_benchmark" / f"klue-{name}"
+
+
+def corpus(seed: int, korean: Korean, english: English, korean_count: int, english_count: int) -> Corpus:
+    """All examples, the written ones made by the two generators."""
+    train, develop, test = klue_parts(read_klue(_klue("ner-v1.1/klue-ner-v1.1_dev.tsv")), seed)
+    plain = read_plain_korean(_klue("dp-v1.1/klue-dp-v1.1_dev.tsv")) + plain_english(seed)
+    written = korean.examples(korean_count) + english.examples(english_count)
+    unseen = korean.examples(korean_count // 20) + english.examples(english_count // 20)
+    return Corpus(train + train + plain + written, develop + unseen, test)
+
+
+def plain_english(seed: int) -> list[Example]:
+    """Ordinary English: GSM8K (MIT), MBPP and Kubernetes' documentation (CC BY 4.0), one text in six in lower case."""
+    rng = random.Random(f"plain {seed}")  # noqa: S311
+    texts = [json.loads(line)["question"] for line in _english("gsm8k").read_text("utf-8").splitlines()]
+    texts += [json.loads(line)["text"] for line in _english("mbpp").read_text("utf-8").splitlines()]
+    pages = [page.read_text("utf-8") for page in kubernetes_pages()]
+    lines = [line.strip() for page in pages for line in page.splitlines() if len(line) > 40 and line.isascii() and not set(line) & set("{}<>`|[]")]
+    chosen = rng.sample(texts, min(len(texts), PLAIN_ENGLISH)) + rng.sample(lines, min(len(lines), PLAIN_ENGLISH))
+    return [in_lower_case(example) if rng.random() < 0.17 else example for example in read_plain_english(chosen)]
+
+
+def kubernetes_pages() -> list[Path]:
+    """The English pages of Kubernetes' documentation."""
+    return sorted((data_folder("k8s-docs") / "content" / "en").rglob("*.md"))
+
+
+def _english(name: str) -> Path:
+    return sorted(data_folder(name).rglob("*.jsonl"))[0]
+
+
+def token_tags(tokens: Tokens, example: Example) -> tuple[NDArray[np.int64], list[tuple[str, str, int, bool]]]:
+    """Gold tags, and for each entity that ends in a run of Hangul: label, run, length of its part, whether it begins there."""
+    tags = np.zeros(len(tokens), np.int64)
+    cuts: list[tuple[str, str, int, bool]] = []
+    for start, end, label in example.spans:
+        inside = ((tokens.starts >= start) & (tokens.starts < end)).nonzero()[0]
+        if not len(inside) or tokens.starts[inside[0]] != start:
+            continue
+        base = 1 + 2 * LABELS.index(label)
+        tags[inside] = base + 1
+        tags[inside[0]] = base
+        last = int(inside[-1])
+        if tokens.kinds[last] == HANGUL:
+            run_start, run_end = int(tokens.starts[last]), int(tokens.ends[last])
+            cuts.append((label, example.text[run_start:run_end], end - run_start, len(inside) == 1))
+    return tags, cuts
+
+
+def sentence(example: Example, listed: NDArray[np.uint16], more: MoreRows | None) -> tuple[Sentence, list[tuple[str, str, int, bool]], Tokens]:
+    """An example as rows and tags."""
+    tokens = tokenise(example.text[:CHARACTERS_MAX])
+    tags, cuts = token_tags(tokens, example)
+    found = rows(tokens, np.arange(len(tokens)), listed) if len(tokens) else np.zeros((FEATURES, 0), np.int64)
+    if more is not None:
+        found = np.concatenate([found, more(example.text, tokens)])
+    unknown = None
+    if example.unknown:
+        unknown = np.zeros(len(tokens), np.bool_)
+        for start, end in example.unknown:
+            unknown |= (tokens.starts >= start) & (tokens.starts < end)
+    return (found.astype(np.uint32), tags, unknown), cuts, tokens
+
+
+def structure() -> NDArray[np.int32]:
+    """The tags that cannot follow one another: an inside needs its beginning or inside before it."""
+    between = np.zeros((TAGS + 1, TAGS), np.int32)
+    for label in range(len(LABELS)):
+        inside = 2 + 2 * label
+        between[:, inside] = -30_000
+        between[inside - 1 : inside + 1, inside] = 0
+    return between
+
+
+def following(sentences: Sequence[Sentence], scale: float) -> NDArray[np.int32]:
+    """How much likelier than by chance a tag follows another (pointwise mutual information), damped, on the scale of the weights."""
+    counts = np.full((TAGS + 1, TAGS), 0.5)
+    for _, gold, unknown in sentences:
+        if len(gold) and unknown is None:
+            np.add.at(counts, (np.append(TAGS, gold[:-1]), gold), 1)
+    chance = counts.sum(axis=0) / counts.sum()
+    information = np.log(counts / counts.sum(axis=1, keepdims=True) / chance)
+    between = DAMPING * np.clip(information, -6, 6)
+    between[:, 1::2] += RECALL_LOG_ODDS
+    return np.where(structure() < 0, structure(), np.round(between / scale).astype(np.int32))
+
+
+def fit(sentences: Sequence[Sentence], epochs: int, seed: int) -> NDArray[np.float32]:
+    """A maximum entropy model of each token's tag, by AdaGrad (Duchi 2011) on batches of tokens; tokens that may be anything are left out."""
+    found = np.concatenate([own for own, _, _ in sentences], axis=1)
+    gold = np.concatenate([own for _, own, _ in sentences])
+    known = np.concatenate([np.ones(len(own), np.bool_) if unknown is None else ~unknown for _, own, unknown in sentences]).nonzero()[0]
+    weights, squares = np.zeros((1 << ROW_BITS, TAGS), np.float32), np.full((1 << ROW_BITS, TAGS), 0.1, np.float32)
+    rng = np.random.default_rng(seed)
+    for epoch in range(epochs):
+        began, loss = time.monotonic(), 0.0
+        for batch in np.array_split(rng.permutation(known), max(1, len(known) // BATCH)):
+            own = found[:, batch]
+            scores = weights[own].sum(axis=0)
+            scores -= scores.max(axis=1, keepdims=True)
+            error = np.exp(scores)
+            error /= error.sum(axis=1, keepdims=True)
+            at_gold = (np.arange(len(batch)), gold[batch])
+            loss -= float(np.log(error[at_gold] + 1e-12).sum())
+            error[at_gold] -= 1
+            flat = own.ravel()
+            order = np.argsort(flat, kind="stable")
+            ordered = flat[order]
+            begins = np.append(0, (ordered[1:] != ordered[:-1]).nonzero()[0] + 1)
+            slope = np.add.reduceat(error[order % len(batch)], begins, axis=0)
+            touched = ordered[begins]
+            squares[touched] += slope**2
+            weights[touched] -= RATE * slope / np.sqrt(squares[touched])
+        print(f"epoch {epoch + 1}: loss {loss / len(known):.4f} a token, {time.monotonic() - began:.0f} s", flush=True)
+    return weights
+
+
+def fit_gate(tokens: Sequence[Tokens], tags: Sequence[Sentence], seed: int) -> NDArray[np.float32]:
+    """Logistic regression for whether a token is part of an entity, by AdaGrad (Duchi 2011), entities weighing four times."""
+    columns, wanted = [], []
+    for own, (_, gold, unknown) in zip(tokens, tags, strict=True):
+        asked = asked_tokens(own)
+        if unknown is not None:
+            asked = asked[~unknown[asked]]
+        if len(asked):
+            columns.append(gate_rows(own, asked))
+            wanted.append(gold[asked] > 0)
+    found, truth = np.concatenate(columns, axis=1), np.concatenate(wanted).astype(np.float32)
+    weights, squares = np.zeros(1 << ROW_BITS), np.full(1 << ROW_BITS, 1e-3)
+    rng = np.random.default_rng(seed)
+    for _ in range(4):
+        for batch in np.array_split(rng.permutation(len(truth)), max(1, len(truth) // 64)):
+            held = found[:, batch]
+            error = truth[batch] - 1 / (1 + np.exp(-np.clip(weights[held].sum(axis=0), -30, 30)))
+            error *= np.where(truth[batch] > 0, 4, 1)
+            np.add.at(squares, held, np.broadcast_to(error**2, held.shape))
+            np.add.at(weights, held, 0.1 * error / np.sqrt(squares[held]))
+    return weights.astype(np.float32)
+
+
+def asked_tokens(tokens: Tokens) -> NDArray[np.int64]:
+    """The tokens that the gate is asked about."""
+    kinds = tokens.kinds
+    return np.asarray(((kinds >= WORD) & (kinds <= HANGUL) & (tokens.shapes != 129)).nonzero()[0])
+
+
+def gate_cut(arrays: dict[str, NDArray[Any]], tokens: Sequence[Tokens], sentences: Sequence[Sentence]) -> dict[str, Any]:
+    """The gate's threshold, at which all but a small share of the entities that the model finds have, for each token, one near that passes."""
+    gate, table = arrays["gate"].astype(np.int64), arrays["weights"].astype(np.int32)
+    covering: list[int] = []
+    others: list[int] = []
+    for own, (found, gold, _) in zip(tokens, sentences, strict=True):
+        if not len(gold):
+            continue
+        tags = table[found].sum(axis=0).argmax(axis=1)
+        passed = np.full(len(gold) + 2 * NEAR, -10_000)
+        asked = asked_tokens(own)
+        passed[asked + NEAR] = gate[gate_rows(own, asked)].sum(axis=0)
+        around = np.max([passed[place : place + len(gold)] for place in range(2 * NEAR + 1)], axis=0)
+        covering += [int(around[begin:end].min()) for begin, end, _ in tag_spans(tags, np.arange(len(tags)))]
+        others += around[tags == 0].tolist()
+    threshold = int(np.quantile(covering, CUT_SHARE))
+    return {"gate_threshold": threshold, "gate_passes_others": round(float((np.array(others) >= threshold).mean()), 4)}
+
+
+def fit_endings(cuts: Sequence[tuple[str, str, int, bool]], seed: int) -> tuple[list[str], NDArray[np.int8]]:
+    """Which strings may follow an entity in its run, and an averaged perceptron that chooses among them."""
+    counts = Counter(run[length:] for _, run, length, _ in cuts if length < len(run))
+    remainders = {rest: count for rest, count in counts.items() if count >= REMAINDERS_MIN and len(rest) <= 6}
+    weights, total = np.zeros(1 << ENDING_BITS), np.zeros(1 << ENDING_BITS)
+    order, rng, step = list(range(len(cuts))), random.Random(f"endings {seed}"), 1  # noqa: S311
+    for _ in range(6):
+        rng.shuffle(order)
+        for index in order:
+            label, run, length, alone = cuts[index]
+            options = candidates(run, remainders)
+            step += 1
+            if length not in options or len(options) == 1:
+                continue
+            found = {option: list(ending_rows(label, run, option, alone)) for option in options}
+            best = max(options, key=lambda option: weights[found[option]].sum() + (option != length))
+            if best != length:
+                for option, sign in ((length, 1), (best, -1)):
+                    np.add.at(weights, found[option], sign)
+                    np.add.at(total, found[option], sign * step)
+    average = weights - total / step
+    return sorted(remainders), np.clip(np.round(average * 127 / max(1e-9, np.abs(average).max())), -127, 127).astype(np.int8)
+
+
+def listed_table(lists: dict[str, set[str]], seed: int) -> NDArray[np.uint16]:
+    """The table of listed words: a seeded share of them, those whose place is taken left out."""
+    rng = random.Random(f"listed {seed}")  # noqa: S311
+    bits: dict[str, int] = {}
+    for bit, name in enumerate(LISTS):
+        words = sorted({word.strip(".,'’()").lower() for word in lists[name]} - {""})
+        share = LISTED_SHARE if len(words) > 1_000 else 1.0
+        for word in words:
+            if len(word) > 1 and rng.random() < share:
+                bits[word] = bits.get(word, 0) | 1 << bit
+    table = np.zeros(1 << LISTED_BITS, np.uint16)
+    for word in sorted(bits):
+        place, fingerprint = listed_places(np.array([word_hash(word)], np.uint64))
+        if table[place[0]] == 0:
+            table[place[0]] = int(fingerprint[0]) << 8 | bits[word]
+    return table
+
+
+def quantised(weights: NDArray[np.float32]) -> tuple[NDArray[np.int8], float]:
+    """Weights as signed bytes, the largest one in ten thousand clipped, and how many units of log odds one step is."""
+    scale = float(np.quantile(np.abs(weights[weights != 0]), 0.9999)) / 127
+    return np.clip(np.round(weights / scale), -127, 127).astype(np.int8), scale
+
+
+def calibration(tagger: Tagger, examples: Sequence[Example]) -> list[float]:
+    """Coefficients of `Tagger.confidence`: logistic regression of "half of this span is right" on the tags' lead, with a bias for each label."""
+    features, truth = [], []
+    seen: list[tuple[int, float, int]] = []
+    original = tagger.confidence
+    tagger.confidence = lambda label, mean, low: seen.append((label, mean, low)) or 0.5  # type: ignore[method-assign,func-returns-value]
+    for example in examples:
+        seen.clear()
+        found = tagger.entities(example.text)
+        for entity, (kind, mean, low) in zip(found, seen, strict=True):
+            own = np.zeros(3 + len(LABELS))
+            own[:3] = mean, low, 1
+            own[3 + kind] = 1
+            features.append(own)
+            truth.append(any(label == entity.label and _iou((start, end), (entity.start, entity.end)) >= 0.5 for start, end, label in example.spans))
+    tagger.confidence = original  # type: ignore[method-assign]
+    table, wanted = np.array(features), np.array(truth, np.float64)
+    spread = table[:, :2].std(axis=0) + 1e-9
+    table[:, :2] /= spread
+    solution = np.zeros(table.shape[1])
+    penalty = np.full(table.shape[1], 1.0)
+    for _ in range(30):
+        odds = 1 / (1 + np.exp(-np.clip(table @ solution, -30, 30)))
+        curve = (table * (odds * (1 - odds))[:, None]).T @ table + np.diag(penalty)
+        solution += np.linalg.solve(curve, table.T @ (wanted - odds) - penalty * solution)
+    solution[:2] /= spread
+    return [round(float(value), 6) for value in solution]
+
+
+def _iou(one: tuple[int, int], other: tuple[int, int]) -> float:
+    shared = min(one[1], other[1]) - max(one[0], other[0])
+    return max(0, shared) / (max(one[1], other[1]) - min(one[0], other[0]))
+
+
+def span_figures(tagger: Tagger, examples: Sequence[Example], labels: Sequence[str]) -> dict[str, dict[str, float]]:
+    """Precision, recall and F1 of exact spans, by label."""
+    figures = {}
+    found = [{(entity.start, entity.end, entity.label) for entity in tagger.entities(example.text)} for example in examples]
+    for label in labels:
+        right = wrong = missed = 0
+        for own, example in zip(found, examples, strict=True):
+            gold = {span for span in example.spans if span[2] == label}
+            mine = {span for span in own if span[2] == label}
+            right, wrong, missed = right + len(gold & mine), wrong + len(mine - gold), missed + len(gold - mine)
+        precision, recall = right / max(1, right + wrong), right / max(1, right + missed)
+        figures[label] = {
+            "precision": round(precision, 4),
+            "recall": round(recall, 4),
+            "f1": round(2 * right / max(1, 2 * right + wrong + missed), 4),
+            "gold": right + missed,
+        }
+    return figures
+
+
+def train(
+    seed: int, korean_count: int, english_count: int, epochs: int, limit: int | None = None
+) -> tuple[dict[str, NDArray[Any]], dict[str, Any], Corpus]:
+    """Arrays, header and the examples. `limit` keeps so many examples, for a quick test."""
+    korean, english = (
+        Korean(random.Random(f"korean {seed}"), read_nouns(_klue("dp-v1.1/klue-dp-v1.1_dev.tsv"))),  # noqa: S311
+        English(random.Random(f"english {seed}")),  # noqa: S311
+    )
+    lists = english.listed()
+    lists["first_name"] |= set(korean.words["given"])
+    listed = listed_table(lists, seed)
+    examples = corpus(seed, korean, english, korean_count, english_count)
+    if limit:
+        chosen = random.Random(seed).sample(examples.train, limit)  # noqa: S311
+        examples = Corpus(chosen, examples.develop[:limit], examples.klue_test[:limit])
+    made = [sentence(example, listed, None) for example in examples.train]
+    print(f"{len(made):,} examples, {sum(len(tokens) for _, _, tokens in made):,} tokens", flush=True)
+    table, scale = quantised(fit([own for own, _, _ in made], epochs, seed))
+    gate = fit_gate([tokens for _, _, tokens in made], [own for own, _, _ in made], seed)
+    gate_table = np.clip(np.round(gate / (np.abs(gate).max() / 127)), -127, 127).astype(np.int8)
+    unseen = [sentence(example, listed, None) for example in examples.develop]
+    remainders, endings = fit_endings([cut for _, cuts, _ in made for cut in cuts], seed)
+    arrays: dict[str, NDArray[Any]] = {
+        "weights": table,
+        "gate": gate_table,
+        "transitions": following([own for own, _, _ in made], scale),
+        "listed": listed,
+        "endings": endings,
+    }
+    header: dict[str, Any] = {
+        "name": "entities",
+        "labels": list(LABELS),
+        "features": FEATURES,
+        "seed": seed,
+        "date": "2026-11-21",
+        "licence": "CC-BY-SA-4.0 as a whole, for what was learned from KLUE; the written examples are Apache-2.0, the names of Faker MIT",
+        "data": data_record(),
+        "examples": {
+            "train": len(examples.train),
+            "develop": len(examples.develop),
+            "korean_written": korean_count,
+            "english_written": english_count,
+        },
+        "epochs": epochs,
+        **gate_cut(arrays, [tokens for _, _, tokens in unseen], [own for own, _, _ in unseen]),
+        "scale": round(scale, 6),
+        "sure_lead": round(SURE_LOG_ODDS / scale),
+        "likely_lead": round(LIKELY_LOG_ODDS / scale),
+        "remainders": remainders,
+        "calibration": [0.0] * (3 + len(LABELS)),
+    }
+    header["digest"] = digest(arrays)
+    header["calibration"] = calibration(Tagger(arrays, header), examples.develop)
+    return arrays, header, examples
+
+
+def data_record() -> list[dict[str, str]]:
+    """What was read: name, licence and SHA-256 of each file, and the version of Faker."""
+    here = Path(__file__).parent / "guard_entities"
+    files = [
+        (_klue("ner-v1.1/klue-ner-v1.1_dev.tsv"), "KLUE-NER v1.1 dev, four fifths", "CC-BY-SA-4.0"),
+        (_klue("dp-v1.1/klue-dp-v1.1_dev.tsv"), "KLUE-DP v1.1 dev", "CC-BY-SA-4.0"),
+        (_english("gsm8k"), "GSM8K", "MIT"),
+        (_english("mbpp"), "MBPP", "CC-BY-4.0"),
+        (here / "korean.yaml", "Korean templates and words", "Apache-2.0"),
+        (here / "english.yaml", "English templates and words", "Apache-2.0"),
+    ]
+    read = [{"name": name, "licence": licence, "sha256": hashlib.sha256(file.read_bytes()).hexdigest()} for file, name, licence in files]
+    pages = hashlib.sha256(b"".join(page.read_bytes() for page in kubernetes_pages())).hexdigest()
+    read.append({"name": "Kubernetes documentation, English pages", "licence": "CC-BY-4.0", "sha256": pages})
+    return [*read, {"name": f"Faker {version('faker')}", "licence": "MIT", "sha256": ""}]
+
+
+def morpheme_rows(text: str, tokens: Tokens) -> NDArray[np.int64]:
+    """Four more features: the first, last and all morpheme tags of a token by MeCab-ko, and the first tag of the token behind."""
+    from mecab import MeCab
+
+    global _mecab  # noqa: PLW0603 - one dictionary for a comparison that runs once
+    _mecab = _mecab or MeCab()
+    by_start: dict[int, list[str]] = {}
+    index = (tokens.starts.searchsorted(np.arange(len(text) + 1), side="right") - 1).tolist()
+    for morpheme in _mecab.parse(text):
+        by_start.setdefault(index[morpheme.span.start], []).append(morpheme.pos)
+    tags = [by_start.get(place, ["-"]) for place in range(len(tokens))] + [["-"]]
+    kinds = [("first", own[0]) for own in tags[:-1]], [("last", own[-1]) for own in tags[:-1]], [("all", "+".join(own)) for own in tags[:-1]]
+    nexts = [("next", f"{own[0]} {after[0]}") for own, after in pairwise(tags)]
+    return np.array([[crc32(" ".join(item).encode()) % (1 << ROW_BITS) for item in row] for row in (*kinds, nexts)], np.int64).reshape(4, len(tokens))
+
+
+_mecab: Any = None
+
+
+def compare_morphemes(seed: int, epochs: int) -> dict[str, dict[str, float]]:
+    """F1 of exact token spans on the held-out fifth of KLUE-NER, trained on the rest alone, without and with morpheme features."""
+    train, _, test = klue_parts(read_klue(_klue("ner-v1.1/klue-ner-v1.1_dev.tsv")), seed)
+    listed = np.zeros(1 << LISTED_BITS, np.uint16)
+    figures: dict[str, dict[str, float]] = {}
+    for name, more in (("characters and words", None), ("and MeCab-ko morphemes", morpheme_rows)):
+        own = [sentence(example, listed, more)[0] for example in train]
+        table, scale = quantised(fit(own, epochs, seed))
+        between = following(own, scale)
+        counts: dict[str, list[int]] = {label: [0, 0, 0] for label in ("PERSON", "LOCATION", "ORGANISATION", "all")}
+        began = time.thread_time()
+        unseen = [sentence(example, listed, more)[0] for example in test]
+        features_s = time.thread_time() - began
+        for found, gold, _ in unseen:
+            scores = table[found].sum(axis=0, dtype=np.int16)
+            tags = np.array(next(best_tags(scores, [(0, len(gold))], between)))
+            mine, true = ({tuple(span) for span in tag_spans(path, np.arange(len(gold))).tolist()} for path in (tags, gold))
+            for span in mine | true:
+                for label in (LABELS[span[2]], "all"):
+                    counts[label][0 if span in mine and span in true else 1 if span in mine else 2] += 1
+        figures[name] = {label: round(2 * right / max(1, 2 * right + wrong + missed), 4) for label, (right, wrong, missed) in counts.items()}
+        figures[name]["features_characters_per_s"] = round(sum(len(example.text) for example in test) / features_s)
+    return figures
+
+
+def main() -> None:
+    """Train, measure on the held-out parts, write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=OUT)
+    parser.add_argument("--seed", type=int, default=SEED)
+    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--korean", type=int, default=9_000)
+    parser.add_argument("--english", type=int, default=15_000)
+    parser.add_argument("--morphemes", action="store_true")
+    options = parser.parse_args()
+    if options.morphemes:
+        print(json.dumps(compare_morphemes(options.seed, options.epochs), indent=1))
+        return
+    arrays, header, examples = train(options.seed, options.korean, options.english, options.epochs)
+    tagger = Tagger(arrays, header)
+    header["measured"] = {
+        "klue_test": span_figures(tagger, examples.klue_test, ["PERSON", "LOCATION", "ORGANISATION"]),
+        "develop": span_figures(tagger, examples.develop, LABELS),
+    }
+    options.out.write_bytes(dump(arrays, header))
+    print(json.dumps(header["measured"], indent=1))
+    print(
+        f"{options.out}: {options.out.stat().st_size:,} bytes, arrays {header['digest']}, gate lets {header['gate_passes_others']:.0%} of others pass"
+    )
+
+
+if __name__ == "__main__":
+    main()

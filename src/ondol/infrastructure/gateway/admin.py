@@ -1,0 +1,114 @@
+"""The admin API as one ASGI application below ``/api/v1``. Rooms bring their routers; here stand who asks, limits, and the one shape of errors."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from typing import Any, cast
+
+import psycopg
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from ondol import __version__
+from ondol.core.errors import NotFound, RequestError
+from ondol.infrastructure.access.types import Principal
+from ondol.infrastructure.gateway.errors import CallerLeft, MethodNotAllowed, answer_to
+from ondol.infrastructure.gateway.exchange import Exchange
+from ondol.infrastructure.gateway.types import AsgiApp, Receive, Scope, Send
+
+ADMIN_PREFIX = "/api/v1"
+ADMIN_BODY_BYTES_MAX = 2 << 20
+OPENAPI_PATH = f"{ADMIN_PREFIX}/openapi.json"
+
+Authenticate = Callable[[Mapping[str, str], str], Awaitable[Principal]]
+"""Headers (lower-case names) and the client's address to a principal with its roles; raises `Unauthenticated`."""
+
+
+def create_admin(authenticate: Authenticate, routers: Sequence[APIRouter], *, body_bytes_max: int = ADMIN_BODY_BYTES_MAX) -> AsgiApp:
+    """The application. It handles HTTP scopes whose path begins with ``/api/``.
+
+    Args:
+        authenticate: who sends a request. Everything but the description of the API needs somebody.
+        routers: the rooms' routes, without ``/api/v1``.
+    """
+    app = FastAPI(title="Ondol admin API", version=__version__, openapi_url=OPENAPI_PATH, docs_url=None, redoc_url=None, redirect_slashes=False)
+    for router in routers:
+        app.include_router(router, prefix=ADMIN_PREFIX)
+    for kind in (RequestValidationError, HTTPException, Exception):
+        app.add_exception_handler(kind, _told)
+
+    async def admin(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            raise RuntimeError(f"the admin API does not handle {scope['type']}")
+        exchange = Exchange(scope, receive, send)
+        try:
+            try:
+                principal = None if exchange.path == OPENAPI_PATH else await authenticate(exchange.headers(), exchange.client)
+                body = await exchange.body(body_bytes_max)
+                state = {"principal": principal, "request_id": exchange.id}
+                await _run(app, {**scope, "state": state}, body, receive, send, exchange.id)
+            except CallerLeft:
+                raise
+            except Exception as error:
+                await exchange.fail(error)
+        except CallerLeft:
+            return
+
+    return admin
+
+
+def principal_of_request(request: Request) -> Principal:
+    """Who was authenticated for a request."""
+    return cast(Principal, request.state.principal)
+
+
+async def _run(app: FastAPI, scope: Scope, body: bytes, receive: Receive, send: Send, request_id: uuid.UUID) -> None:
+    """The application on a body that has been read. What it fails with it has told already by the handler of `Exception`."""
+    given = False
+    started = False
+
+    async def read() -> MutableMapping[str, Any]:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def write(message: MutableMapping[str, Any]) -> None:
+        nonlocal started
+        if message["type"] == "http.response.start":
+            started = True
+            own = [(b"x-request-id", str(request_id).encode()), (b"cache-control", b"no-store")]
+            message = {**message, "headers": [*message.get("headers", ()), *own]}
+        await send(message)
+
+    try:
+        await app(scope, read, write)
+    except Exception:
+        if not started:
+            raise
+
+
+async def _told(request: Request, error: Exception) -> Response:
+    """An error in the shape of the whole API."""
+    answer = answer_to(_as_ours(request, error), request.state.request_id)
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in answer.headers}
+    return Response(answer.body, answer.status, headers, media_type="application/json")
+
+
+def _as_ours(request: Request, error: Exception) -> Exception:
+    if isinstance(error, RequestValidationError):
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"][1:])
+        return RequestError(f"{place or 'The body'}: {first['msg']}.", f"See {OPENAPI_PATH}.", param=place or None)
+    if isinstance(error, psycopg.DataError):
+        return RequestError("Something in the request cannot be kept, such as a zero character.", "Take it out.", code="bad_text")
+    if isinstance(error, HTTPException):
+        if error.status_code == 405:
+            return MethodNotAllowed(request.method, (error.headers or {}).get("Allow", (error.headers or {}).get("allow", "another method")))
+        if error.status_code == 404:
+            return NotFound("There is nothing at this address.", f"{OPENAPI_PATH} lists what there is.")
+        return RequestError(str(error.detail), f"See {OPENAPI_PATH}.")
+    return error

@@ -1,0 +1,97 @@
+"""Answers that must be JSON of a given schema."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+from ondol.infrastructure.guard.text import GuardText
+from ondol.infrastructure.guard.types import WHOLE_TEXT, Finding
+
+FINDINGS_MAX = 20
+CHARACTERS_MAX = 1_000_000
+
+
+class SchemaCheck:
+    """Finds what makes an answer invalid. Without a schema it finds nothing.
+
+    Raises:
+        ValueError: when the schema is not one, or refers to something outside itself.
+    """
+
+    name = "schema"
+    reach: int | None = WHOLE_TEXT
+
+    def __init__(self, schema: Mapping[str, Any] | None = None) -> None:
+        self._validator = None
+        if schema is not None:
+            import jsonschema_rs
+
+            try:
+                self._validator = jsonschema_rs.validator_for(dict(schema), offline=True)
+            except (ValueError, TypeError, jsonschema_rs.ReferencingError) as error:
+                raise ValueError(f"not a JSON Schema: {type(error).__name__}") from error
+
+    def find(self, text: GuardText) -> Sequence[Finding]:
+        """At most `FINDINGS_MAX` findings over the whole text; the entity is the place in the schema, which holds no word of the answer."""
+        if self._validator is None:
+            return []
+        end = len(text.original)
+        try:
+            value = json.loads(text.original) if end <= CHARACTERS_MAX else None
+        except (ValueError, RecursionError):
+            return [Finding(self.name, "schema.not_json", 0, end, 1.0, "not JSON")]
+        if end > CHARACTERS_MAX:
+            return [Finding(self.name, "schema.too_long", 0, end, 1.0, "too long")]
+        return [
+            Finding(self.name, "schema.invalid", 0, end, 1.0, "schema", "/".join(str(part) for part in error.schema_path))
+            for error in islice(self._validator.iter_errors(value), FINDINGS_MAX)
+        ]
+
+
+def repaired(text: str) -> str | None:
+    """The text as valid JSON where that takes only removing a code fence or trailing commas, or closing what is open; no value changes. Else None."""
+    candidate = text[:CHARACTERS_MAX].strip()
+    if len(text) > CHARACTERS_MAX:
+        return None
+    if candidate.startswith("```"):
+        candidate = candidate.partition("\n")[2].strip().removesuffix("```").strip()
+    pieces: list[str] = []
+    open_brackets: list[str] = []
+    in_string = is_escaped = False
+    for char in candidate:
+        if in_string:
+            in_string = is_escaped or char != '"'
+            is_escaped = char == "\\" and not is_escaped
+        elif char == '"':
+            in_string = True
+        elif char in "{[":
+            open_brackets.append("}" if char == "{" else "]")
+        elif char in "}]":
+            if not open_brackets or open_brackets.pop() != char:
+                return None
+            _drop_comma(pieces)
+        pieces.append(char)
+    if in_string:  # a value that is cut off cannot be known
+        return None
+    if open_brackets:
+        # A number or word at the very end may have gone on: only what ends by itself is closed.
+        if "".join(pieces[-1:]).strip() not in {'"', "}", "]", ",", "{", "["}:
+            return None
+        _drop_comma(pieces)
+        pieces.extend(reversed(open_brackets))
+    try:
+        json.loads("".join(pieces))
+    except (ValueError, RecursionError):
+        return None
+    return "".join(pieces)
+
+
+def _drop_comma(pieces: list[str]) -> None:
+    at = len(pieces) - 1
+    while at >= 0 and pieces[at].isspace():
+        at -= 1
+    if at >= 0 and pieces[at] == ",":
+        del pieces[at]

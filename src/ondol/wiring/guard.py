@@ -1,0 +1,67 @@
+"""The guard of one HTTP worker: its policies in memory, and what it writes behind requests."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from ondol.infrastructure.guard.conversation import Conversation
+from ondol.infrastructure.guard.policies import PolicyDirectory
+from ondol.infrastructure.guard.policy import Policy
+from ondol.infrastructure.guard.registry import Resources, checks_for
+from ondol.infrastructure.guard.traffic import Asker, GuardRecorder
+from ondol.infrastructure.guard.types import Check
+from ondol.infrastructure.guard.vault import Vault
+from ondol.infrastructure.serving.tokens import estimate_tokens
+from ondol.wiring.platform import Platform
+
+
+@dataclass(frozen=True, slots=True)
+class GuardRoom:
+    """What guards requests.
+
+    Attributes:
+        policies: which policy guards what; its `failing` belongs into readiness.
+        vault: what tokens stand for.
+        recorder: masked traffic and incidents.
+    """
+
+    policies: PolicyDirectory
+    vault: Vault
+    recorder: GuardRecorder
+
+    async def conversation(self, asker: Asker, texts: Sequence[str], *, model: str, assistant: str = "", base: str = "") -> Conversation:
+        """What guards one request. Postgres is asked only when the texts hold tokens of an earlier request.
+
+        Args:
+            texts: what is asked: its tokens are turned back in the answer.
+        """
+        guards = self.policies.guards_for(asker.tenant_id, model=model, assistant=assistant, base=base, key_id=asker.api_key_id)
+        key = await self.policies.key_for(asker.tenant_id)
+        tokens = await self.vault.look_up(asker.tenant_id, asker.person_id, texts)
+        keep_token = self.vault.keeper(asker.tenant_id, asker.person_id)
+        return Conversation(guards, key, keep_token, self.recorder.watcher(asker, guards.policies, key), tokens)
+
+
+@contextlib.asynccontextmanager
+async def open_guard(platform: Platform) -> AsyncIterator[GuardRoom]:
+    """Keep the guard fresh and write what it tells for as long as this lasts. Until its policies are ready everything is refused."""
+    room = GuardRoom(
+        PolicyDirectory(platform.database, platform.keyring, checks=_checks, cache=platform.folder.cache),
+        Vault(platform.database, platform.keyring, platform.clock),
+        GuardRecorder(platform.database, platform.keyring, platform.clock),
+    )
+    fresh = asyncio.create_task(room.policies.run(), name="guard-policies")
+    try:
+        async with room.vault.writing, room.recorder.writing:
+            yield room
+    finally:
+        fresh.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await fresh
+
+
+def _checks(policies: Sequence[Policy], resources: Resources) -> Mapping[str, Check]:
+    return checks_for(policies, replace(resources, tokens_of=estimate_tokens))
