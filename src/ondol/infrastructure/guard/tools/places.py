@@ -13,7 +13,7 @@ _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _HOST_RULE = re.compile(rf"(?:\*\.)?{_LABEL}(?:\.{_LABEL})*(?::[1-9][0-9]{{0,4}})?")
 # Nothing but letters, digits, dots and hyphens: no user before the host, no percent sign, no brackets of IPv6, no letters of other scripts.
 _URL = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*)://([a-zA-Z0-9.-]+)(?::([1-9][0-9]{0,4}))?(?:[/?#][!-~]*)?")
-_NEVER_IN_URL = frozenset("\\<>\"^`{|}")
+_NEVER_IN_URL = frozenset('\\<>"^`{|}')
 _USUAL_PORTS = {"https": "443", "http": "80"}
 _ESCAPE = re.compile(r"%[0-9a-fA-F]{2}")
 _NUMERIC_LABEL = re.compile(r"[0-9]+|0x[0-9a-f]*")

@@ -45,21 +45,21 @@ class Taint:
     is_all: bool = False
 
     def holds(self, value: Value) -> bool:
-        """Whether a value, or one within it, is tainted."""
+        """Whether a value, or one within it, is tainted. Names of properties are the schema's words unless they share a whole run."""
         if self.is_all:
             return True
         if not self.untrusted:
             return False
-        texts = list(dict.fromkeys(_words(value)))
-        return len(texts) > VALUES_MAX or any(self._is_tainted(text) for text in texts)
+        words = dict.fromkeys(_words(value))
+        return len(words) > VALUES_MAX or any(self._is_tainted(text, is_name) for text, is_name in words)
 
-    def _is_tainted(self, text: str) -> bool:
-        return any(self._comes_from(form) for form in _forms(GuardText(text)))
+    def _is_tainted(self, text: str, is_name: bool) -> bool:
+        return any(self._comes_from(form, is_name) for form in _forms(GuardText(text)))
 
-    def _comes_from(self, letters: str) -> bool:
+    def _comes_from(self, letters: str, is_name: bool) -> bool:
         if len(letters) < WHOLE_CHARACTERS_MIN or any(letters in text for text in self.own):
             return False
-        if any(letters in text for text in self.untrusted):
+        if not is_name and any(letters in text for text in self.untrusted):
             return True
         grams = self.gram.of(letters)
         return bool((_is_in(grams, self.untrusted_grams) & ~_is_in(grams, self.own_grams)).any())
@@ -105,9 +105,12 @@ def _forms(text: GuardText) -> Iterator[str]:
         yield from _forms(layer.text)
 
 
-def _words(value: Value) -> Iterator[str]:
+def _words(value: Value) -> Iterator[tuple[str, bool]]:
+    """Texts and numbers, each with whether it is the name of a property."""
     for item in every_value(value):
         if isinstance(item, str):
-            yield item
+            yield item, False
         elif isinstance(item, (int, float)) and not isinstance(item, bool):
-            yield str(item)
+            yield str(item), False
+        elif isinstance(item, dict):
+            yield from ((name, True) for name in item)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol, TypeAlias
 
+from ondol.infrastructure.guard.checks.schema import SchemaWords
 from ondol.infrastructure.guard.tools.sql import SqlRule
 from ondol.infrastructure.guard.types import Finding
 
@@ -15,10 +16,19 @@ Value: TypeAlias = "dict[str, Value] | list[Value] | str | int | float | bool | 
 """What JSON holds."""
 
 
+class Misfit(Protocol):
+    """Something that does not fit a JSON Schema: where, and by which word of the schema."""
+
+    @property
+    def instance_path(self) -> list[str | int]: ...
+    @property
+    def schema_path(self) -> list[str | int]: ...
+
+
 class Validator(Protocol):
     """A compiled JSON Schema."""
 
-    def is_valid(self, instance: Any) -> bool: ...  # noqa: ANN401 - as jsonschema_rs has it
+    def iter_errors(self, instance: Any) -> Iterable[Misfit]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +80,7 @@ class ToolRule:
     Attributes:
         name: as it is, or its beginning and ``*``.
         validator: of the arguments.
+        words: that their schema knows.
         privileged: what came out of a document or another tool may not be among the arguments without approval.
         destructive: every call needs approval.
         approval_role: who may approve; empty when nobody may, then what needs approval is blocked.
@@ -77,6 +88,7 @@ class ToolRule:
 
     name: str
     validator: Validator = field(compare=False)
+    words: SchemaWords
     rules: tuple[ArgumentRule, ...] = ()
     privileged: bool = False
     destructive: bool = False

@@ -1,0 +1,3 @@
+from benchmarks.guard.run import main
+
+main()
