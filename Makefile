@@ -31,7 +31,7 @@ ifeq ($(PLACE),)
 RENEW := renew
 endif
 
-.PHONY: help up test test-long lint style types layers tidy licences audit-online bench docs lock clean renew run-set dev-set
+.PHONY: help up test test-long lint style types layers tidy licences audit-online bench redteam docs lock clean renew run-set dev-set
 
 help:  ## Print this table
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -83,6 +83,9 @@ bench: dev-set  ## Run the benchmarks (BENCH=name chooses one)
 	  $(PY) -m "benchmarks.$${name##*/}" $(ARGS) || exit 1; \
 	done
 
+redteam: dev-set  ## Attack the gateway with garak, from an environment of its own (ARGS=--help prints the options)
+	@$(AT_HOME) exec $(PY) -m scripts.redteam $(ARGS)
+
 docs: dev-set  ## Build the documentation into docs/_build/html
 	@$(PY) scripts/reference.py
 	@$(PY) -m sphinx -b html -W --keep-going -q docs docs/_build/html
@@ -97,6 +100,7 @@ lock: dev-set  ## Choose versions anew and write requirements/*.lock (ARGS=--upg
 	@$(AT_HOME) $(LOCK) $(ARGS) requirements/build.in -c requirements/default.lock -o requirements/build.lock
 	@$(AT_HOME) $(LOCK) $(ARGS) requirements/dev.in -c requirements/default.lock -c requirements/build.lock -o requirements/dev.lock
 	@$(AT_HOME) $(LOCK) $(ARGS) requirements/peers.in -o requirements/peers.lock
+	@$(AT_HOME) $(LOCK) $(ARGS) --excludes requirements/redteam.excludes requirements/redteam.in -o requirements/redteam.lock
 	@$(AT_HOME) $(PY) scripts/locks.py
 	@$(AT_HOME) $(PY) scripts/assets.py --accept
 

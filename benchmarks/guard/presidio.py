@@ -1,4 +1,4 @@
-"""Presidio's speed on given texts, in the peers' environment: its own recognisers over a pipeline without a model, since none can be had from a package index."""
+"""Presidio's speed on given texts, in the peers' environment: its own recognisers over a pipeline without a model, which no package index has."""
 
 from __future__ import annotations
 

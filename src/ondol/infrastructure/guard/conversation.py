@@ -29,17 +29,14 @@ _ORDER: tuple[Decision, ...] = ("allow", "mask", "restrict", "escalate", "answer
 
 @dataclass(frozen=True, slots=True)
 class Guards:
-    """A policy, with its floors, ready for use.
-
-    Attributes:
-        digest: of the policy that was chosen, 32 bytes.
-    """
+    """A policy, with its floors, ready for use."""
 
     policies: tuple[Policy, ...]
     stages: Mapping[Stage, StageGuard]
 
     @property
     def digest(self) -> bytes:
+        """Of the policy that was chosen, 32 bytes."""
         return self.policies[0].digest
 
     def text(self, name: str, language: Language) -> str:

@@ -25,7 +25,6 @@ class StreamGuard:
 
     Attributes:
         stopped: a finding ended the text; what comes after it is not wanted any more.
-        delay_characters: how far what goes out stays behind what came in, at most, unless a finding goes on for longer.
     """
 
     def __init__(self, guard: StageGuard, marks: Marks) -> None:
@@ -47,6 +46,7 @@ class StreamGuard:
 
     @property
     def delay_characters(self) -> int:
+        """How far what goes out stays behind what came in, at most, unless a finding goes on for longer."""
         return self._reach + STEP_CHARACTERS
 
     @property

@@ -48,10 +48,14 @@ class Check(Protocol):
     """
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """As policies write it."""
+        ...
 
     @property
-    def reach(self) -> int | None: ...
+    def reach(self) -> int | None:
+        """In characters; None is the whole text."""
+        ...
 
     def find(self, text: GuardText) -> Sequence[Finding]:
         """All findings, by where they begin. Work is linear in the text's length."""

@@ -1,0 +1,1 @@
+"""garak against the gateway, from an environment of its own: `make redteam`."""
