@@ -1,4 +1,4 @@
-"""Fit the coefficients of the extractive model and print them: `python -m scripts.fit_extractive [--seed N] [--folds K]`.
+"""Fit the coefficients of the extractive model and print them: `python -m scripts.fit_extractive [--seed N] [--folds K] [--only FIGURE ...]`.
 
 What is fitted on: the demo's golden questions with those that it must refuse, the questions of `benchmarks/answers/questions.toml` with
 theirs, a sample of KorQuAD other than the one that the benchmark asks, and questions put to documents about something else, which are to be
@@ -12,7 +12,7 @@ import argparse
 import asyncio
 import random
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,14 +101,20 @@ def _rightness(question: Question, candidate: Candidate, paths: Sequence[str]) -
     return sum(any(spelling.casefold() in text for spelling in group) for group in question.accept) / len(question.accept)
 
 
-def fit(rows: Sequence[Row]) -> tuple[dict[str, float], dict[str, float]]:
-    """The two tables."""
-    units = _fit_units([row for row in rows if len(row.rightness) and row.rightness.max() > 0])
-    return units, _fit_answers(rows, units)
+def fit(rows: Sequence[Row], only: Collection[str] = ()) -> tuple[dict[str, float], dict[str, float]]:
+    """The two tables.
+
+    Args:
+        only: the figures whose coefficients are fitted, all others staying as they are in force; by default everything is fitted.
+    """
+    units = _fit_units([row for row in rows if len(row.rightness) and row.rightness.max() > 0], only)
+    return units, dict(extractive.ANSWERS) if only else _fit_answers(rows, units)
 
 
-def _fit_units(rows: Sequence[Row]) -> dict[str, float]:
+def _fit_units(rows: Sequence[Row], only: Collection[str]) -> dict[str, float]:
     """Softmax regression over the units of each question: the right ones together are to have the highest probability."""
+    fitted = numpy.array([float(not only or figure in only) for figure in FIGURES])
+    start = (1.0 - fitted) * numpy.array([extractive.FIT.get(figure, 0.0) for figure in FIGURES])
     targets = [numpy.where(row.rightness < row.rightness.max(), row.rightness * PARTIAL_SHARE, row.rightness) for row in rows]
     total = sum(row.weight for row in rows)
 
@@ -120,9 +126,10 @@ def _fit_units(rows: Sequence[Row]) -> dict[str, float]:
             likely /= likely.sum()
             wanted = target * likely
             slope = slope - row.weight / total * (row.figures.T @ (wanted / wanted.sum() - likely))
-        return slope
+        held: Vector = slope * fitted
+        return held
 
-    return dict(zip(FIGURES, (round(float(weight), 2) for weight in _descend(gradient, len(FIGURES), 400, 0.1)), strict=True))
+    return dict(zip(FIGURES, (round(float(weight), 2) for weight in _descend(gradient, start, 400, 0.1)), strict=True))
 
 
 def _fit_answers(rows: Sequence[Row], units: Mapping[str, float]) -> dict[str, float]:
@@ -148,15 +155,15 @@ def _fit_answers(rows: Sequence[Row], units: Mapping[str, float]) -> dict[str, f
         slope: Vector = scaled.T @ (counts * (likely - wanted)) / counts.sum() + ANSWER_PENALTY * numpy.append(slopes[:-1], 0.0)
         return slope
 
-    slopes = _descend(gradient, len(mean), 800, 0.05)
+    slopes = _descend(gradient, numpy.zeros(len(mean)), 800, 0.05)
     raw = slopes / spread
     raw[-1] = slopes[-1] - raw[:-1] @ mean[:-1]
     return dict(zip(ANSWERS, (round(float(slope), 2) for slope in raw), strict=True))
 
 
-def _descend(gradient: Callable[[Vector], Vector], size: int, steps: int, rate: float) -> Vector:
+def _descend(gradient: Callable[[Vector], Vector], start: Vector, steps: int, rate: float) -> Vector:
     """Adam, with every row in every step."""
-    weights, mean, square = numpy.zeros(size), numpy.zeros(size), numpy.zeros(size)
+    weights, mean, square = start, numpy.zeros_like(start), numpy.zeros_like(start)
     for step in range(1, steps + 1):
         slope = gradient(weights)
         mean = 0.9 * mean + 0.1 * slope
@@ -200,6 +207,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=11, help="decides which questions are held out together")
     parser.add_argument("--folds", type=int, default=4)
+    parser.add_argument("--only", nargs="*", choices=FIGURES, default=[], help="fit these coefficients and leave the others as they are in force")
     parser.add_argument("--data-dir", type=Path, help="an installation made by an earlier run, or a folder for a new one that is kept")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="ondol-fit-") as temporary:
@@ -211,11 +219,11 @@ def main() -> None:
     folds = {text: number % options.folds for number, text in enumerate(order)}
     held_out: list[tuple[Row, str]] = []
     for fold in range(options.folds):
-        units, answers = fit([row for row in rows if folds.get(row.question.text) != fold])
+        units, answers = fit([row for row in rows if folds.get(row.question.text) != fold], options.only)
         held_out += [(row, outcome(row, units, answers)) for row in rows if folds.get(row.question.text) == fold]
     print(f"held out, in {options.folds} parts (seed {options.seed}):")
     report(held_out)
-    units, answers = fit(rows)
+    units, answers = fit(rows, options.only)
     print("fitted on all:")
     report((row, outcome(row, units, answers)) for row in rows)
     for name, table in (("FIT", units), ("ANSWERS", answers)):

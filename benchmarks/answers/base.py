@@ -72,8 +72,11 @@ class Base:
 
 
 @contextlib.asynccontextmanager
-async def open_base(folder: Path) -> AsyncIterator[Base]:
+async def open_base(folder: Path, *, with_korquad: bool = True) -> AsyncIterator[Base]:
     """Open the installation in a data folder; what is missing in it is made first.
+
+    Args:
+        with_korquad: whether the base that is made holds the paragraphs of KorQuAD.
 
     Raises:
         DataAbsent: when the public data is not on this machine.
@@ -81,7 +84,7 @@ async def open_base(folder: Path) -> AsyncIterator[Base]:
     async with open_platform(load_settings(environment={}, options={"data_dir": folder})) as platform:
         if await demo_is_wanted(platform):
             await make_demo(platform, lambda done, total: None)
-            await _make_real(platform)
+            await _make_real(platform, with_korquad=with_korquad)
         tenant = await find_tenant(platform.database, TENANT)
         async with platform.database.tenant_tx(tenant.id) as connection:
             assistants = {name: await find_assistant(connection, name) for name in (DEMO, REAL)}
@@ -94,11 +97,12 @@ def _write_korquad(folder: Path) -> None:
         (folder / f"{index:04}.txt").write_text(paragraph, "utf-8")
 
 
-async def _make_real(platform: Platform) -> None:
+async def _make_real(platform: Platform, *, with_korquad: bool) -> None:
     tenant = await find_tenant(platform.database, TENANT)
     with tempfile.TemporaryDirectory() as texts:
-        _write_korquad(Path(texts))
-        for folder in (data_folder("k8s-docs") / "content", Path(texts)):
+        if with_korquad:
+            _write_korquad(Path(texts))
+        for folder in (data_folder("k8s-docs") / "content", *([Path(texts)] if with_korquad else [])):
             await ingest_folder(platform.knowledge, tenant.id, REAL, folder, IngestOptions(), lambda done, total: None)
     async with platform.database.tenant_tx(tenant.id) as connection:
         base = await find_base(connection, REAL)

@@ -15,6 +15,7 @@ from ondol.application.declaration import parse_declaration
 from ondol.application.knowledge.frontmatter import parse_metadata, read_metadata
 from ondol.cli.main import cli
 from ondol.core.config import load_settings
+from ondol.infrastructure.guard.policy import parse_policy
 from tests.e2e.conftest import Up
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -28,19 +29,21 @@ def blocks(language: str) -> list[tuple[str, str]]:
     return [(page.name, body) for page in pages for kind, body in BLOCK.findall(page.read_text("utf-8")) if kind == language]
 
 
+EXAMPLE_ID = "01920000-0000-7000-8000-000000000000"
+FILE = PROJECT / "src/ondol/infrastructure/guard/default_policy.yaml"
 COMMANDS = sorted({line[2:].strip() for _, body in blocks("console") for line in body.splitlines() if line.startswith("$ ondol ")})
 
 
 @pytest.mark.parametrize("line", COMMANDS)
 def test_a_command_line_parses(line: str) -> None:
-    words = shlex.split(line.partition(" > ")[0])[1:]
+    words = shlex.split(line.partition(" > ")[0].replace(" ID ", f" {EXAMPLE_ID} "))[1:]
     command: click.Command = cli
     context = click.Context(cli, info_name="ondol")
-    while isinstance(command, click.Group):
+    while isinstance(command, click.Group) and not (command.invoke_without_command and words[0].startswith("--")):
         found = command.get_command(context, words[0])
         assert found is not None, words[0]
         context, command, words = click.Context(found, context, info_name=words[0]), found, words[1:]
-    existing = [str(PROJECT) if word.startswith(("~/", "/var/")) else word for word in words]
+    existing = [str(PROJECT) if word.startswith(("~/", "/var/")) else str(FILE) if word.endswith(".yaml") else word for word in words]
     command.make_context(command.name, existing, parent=context)
 
 
@@ -51,12 +54,14 @@ def test_the_yaml_examples_are_understood(tmp_path: Path) -> None:
         file.write_text(body, "utf-8")
         if body.startswith("---"):
             assert read_metadata(parse_metadata(body.strip().strip("-"))).version == 3
+        elif "stages:" in body:
+            assert parse_policy(body).stages
         elif body.startswith("version:"):
             assert parse_declaration(body).tenants[0].slug == "acme"
         else:
             load_settings(file, environment={})
         seen.append(name)
-    assert sorted(seen) == ["documents.md", "people.md", "running.md"]
+    assert sorted(seen) == ["documents.md", "guard.md", "people.md", "running.md"]
 
 
 @pytest.mark.parametrize(("page", "wanted"), [("README.md", "business days"), ("README.ko.md", "영업일")])

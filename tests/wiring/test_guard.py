@@ -68,10 +68,10 @@ async def test_tokens_live_longer_than_a_request_and_the_built_in_policy_guards_
         text = "주민등록번호 900101-1234568"
         built_in = await room.conversation(asker, [], model="assistant/other", assistant="other")
         assert built_in.read([Turn("user", text)]).decision == "block"
-        guard = built_in.guards.stages["input"]
-        room.recorder.watcher(asker, built_in.guards.policies, built_in.marks.key)("input", text, guard.inspect(text, built_in.marks))
         assert await room.recorder.writing.flush()
     async with platform.database.tenant_tx(tenant.id) as connection:
-        [incident] = await list_incidents(connection, platform.keyring, tenant.id)
+        found = await list_incidents(connection, platform.keyring, tenant.id)
+    assert len(found) == 2
+    incident = next(incident for incident in found if "personal.kr_resident_number" in incident.rules)
     assert (incident.kind, incident.sample, incident.person_id) == ("blocked", "주민등록번호 [KR_RESIDENT_NUMBER_1]", asker.person_id)
     await platform.database.close()

@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ondol.application.assistant.definition import names, opens_with, subject_of, with_defining
-from tests.application.assistant.test_extractive import evidence_of
+from ondol.application.assistant.definition import mentions, names, opens_with, subject_of
 
 
 @pytest.mark.parametrize(
@@ -76,16 +75,31 @@ def test_how_far_a_heading_is_the_name_of_a_thing(heading: str, subject: str, ho
     assert names(heading, subject) == how_far
 
 
-def test_passages_that_say_what_it_is_are_read_beside_the_usual_ones() -> None:
-    usual = [evidence_of(f"Mention {number}", "Close the valve at night.", language="en", score=9 - number) for number in range(2)]
-    later = [
-        evidence_of("Pipes", "Some pipes have a valve.", language="en"),
-        evidence_of("밸브", "A valve is a small Ventil.", language="ko"),
-        evidence_of("Valves", "A valve is a part that opens and closes a pipe.", language="en"),
-        evidence_of("Pumps", "A pump is a machine.", language="en"),
-    ]
-    chosen = with_defining(("valve", "pump"), [*usual, *later], 2, "en")
-    assert [found.version.details.title for found in chosen] == ["Mention 0", "Mention 1", "Valves", "밸브", "Pumps"]
+@pytest.mark.parametrize(
+    ("subject", "text"),
+    [
+        ("열펌프밸브", "이 열펌프 밸브는 낡았다"),
+        ("열펌프 밸브", "열펌프밸브는 낡았다"),
+        ("valve", "two Valve objects"),
+        ("valve box", "the valve-box"),
+    ],
+)
+def test_a_thing_is_found_in_whatever_spaces(subject: str, text: str) -> None:
+    assert mentions(subject).search(text)
+
+
+@pytest.mark.parametrize(
+    ("subject", "text", "least"),
+    [
+        ("pump start", "`pump start --slow` opens the valve first.", 0.5),
+        ("pump start", "- `pump start` to fill the tank", 0.6),
+        ("pump start", "Name: start; Form: `pump start NAME`; Effect: fills the tank", 0.7),
+        ("valve", "Rooms have valve objects, which are used for closing pipes.", 0.6),
+        ("pump start", "밸브 이름: 시작; 형식: `pump start 이름`; 효과: 탱크를 채운다", 0.7),
+    ],
+)
+def test_other_ways_of_saying_what_it_does(subject: str, text: str, least: float) -> None:
+    assert opens_with(subject, text) >= least
 
 
 @given(st.text(max_size=200), st.text(max_size=200))

@@ -113,6 +113,19 @@ def test_a_long_list_of_sentences_is_quoted_by_its_items_only() -> None:
     assert [kind for kind, _ in quoted(text, "Steps")] == ["item", "item"]
 
 
+def test_a_list_that_is_asked_for_is_a_unit_whatever_its_length() -> None:
+    text = "Steps\n\nThese are the steps.\n\n1. Open the panel. Wait.\n2. Press the button.\n\n`red` : Hot water. Hurts.\n\n`blue` : Cold water."
+    units = read_units(evidence_of("Steps", text, language="en"), "lists")
+    lists = [[text[start:end] for start, end in unit.members] for unit in units if unit.kind == "list"]
+    assert lists == [["1. Open the panel.", "2. Press the button."], ["`red` : Hot water.", "`blue` : Cold water."]]
+
+
+def test_a_sentence_and_its_command_are_one_step() -> None:
+    text = "Title\n\nWait. To open it, run:\n\nvalvectl open KITCHEN  --slow\n\nkind: Valve\n\n2. 밸브를 닫는다.\n\nvalvectl close KITCHEN  --slow"
+    steps = [text[unit.start : unit.end] for unit in read_units(evidence_of("Title", text, language="en"), "steps") if unit.kind == "step"]
+    assert steps == ["To open it, run:\n\nvalvectl open KITCHEN  --slow", "2. 밸브를 닫는다.\n\nvalvectl close KITCHEN  --slow"]
+
+
 def test_names_and_numbers_are_taken_literally_and_other_words_are_not() -> None:
     terms = {term.text: term for term in understand("Does R4 come with a backup?", {"r4": 5.0, "backup": 2.0}).terms}
     assert terms["r4"].pattern is not None

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from ondol.application.assistant.answer import DEFINITION_HITS_MAX, EVIDENCE_MAX, find_evidence
-from ondol.application.knowledge.search import IndexStates, search
+from ondol.application.assistant.answer import EVIDENCE_MAX, PROMISING_HITS_MAX, find_evidence
+from ondol.application.knowledge.search import IndexStates, read_beside, search
 from ondol.application.knowledge.store import find_base
 from tests.application.conftest import House
 
-MENTIONS = DEFINITION_HITS_MAX + 5
+MENTIONS = PROMISING_HITS_MAX + 5
 PADDING = "The works were finished in spring, after a long winter, and nobody complained about the noise, the dust or the price of it all. "
 
 
@@ -60,3 +60,20 @@ async def test_a_first_passage_is_found_through_the_rest_of_its_document(house: 
     found = await search(*place, limit=1, beginnings=2)
     assert [(item.version.details.title, item.hit.passage_ordinal) for item in found.evidence] == [("Notes", 0), ("Machines", 0)]
     assert found.evidence[1].text.startswith("Machines")
+
+
+async def test_a_list_is_read_on_in_the_next_passage(house: House) -> None:
+    rows = "".join(f"`colour{number}`\n: A colour for pipes. {PADDING * 2}\n\n" for number in range(4))
+    house.write("valve.md", f"# Valve\n\nIntroduction.\n\n## Valve colours\n\n{rows}\n\n## Care\n\nOil it.\n")
+    await house.ingest()
+    platform = house.platform
+    async with platform.database.tenant_tx(house.tenant_id) as connection:
+        base = await find_base(connection, "base")
+    found = await search(platform.knowledge, IndexStates(), house.tenant_id, house.people["visitor"], base.id, "colour2", limit=1)
+    beside = await read_beside(platform.knowledge, house.tenant_id, found.evidence)
+    place = found.evidence[0].hit.passage_ordinal
+    assert {item.hit.passage_ordinal for item in beside} <= {place - 1, place + 1}
+    assert beside
+    for item in beside:
+        assert item.headings == found.evidence[0].headings
+        assert item.hit.end - item.hit.start == len(item.text)

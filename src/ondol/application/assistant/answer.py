@@ -8,17 +8,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ondol.application.assistant.citations import CitationGate
-from ondol.application.assistant.definition import with_defining
 from ondol.application.assistant.extractive import extract
 from ondol.application.assistant.forms import form_of
 from ondol.application.assistant.generative import build_request
+from ondol.application.assistant.promise import graders, may_run_on, with_promising
 from ondol.application.assistant.question import search_terms
 from ondol.application.assistant.sources import annotations_of, extension_of, number_sources
 from ondol.application.assistant.store import add_answer
 from ondol.application.assistant.types import REFUSALS, Assistant, Cited, Outcome, Source
 from ondol.application.knowledge.language import detect_language
 from ondol.application.knowledge.rooms import Knowledge
-from ondol.application.knowledge.search import Evidence, Found, IndexStates, search
+from ondol.application.knowledge.search import Evidence, Found, IndexStates, read_beside, search
 from ondol.application.prompts.templates_store import Language
 from ondol.core.errors import RequestError
 from ondol.infrastructure.ledger import Link, NewArtefact, add_artefacts, add_links, record
@@ -26,9 +26,11 @@ from ondol.infrastructure.serving.tokens import estimate_tokens
 from ondol.infrastructure.serving.types import ChatEvent, ChatRequest, ChatUpstream, Finish, Progress, TextDelta, Usage
 
 EVIDENCE_MAX = 8
-DEFINITION_HITS_MAX = 40
+PROMISING_HITS_MAX = 40
+SCATTERED_HITS_MAX = 80
+"""Of so many the form of a question decides which are read beside the best; of more where lists and limits are asked for, whose words are common."""
 DEFINITION_BEGINNINGS_MAX = 20
-"""Who asks what a thing is shares one word with every passage about it, so more of them are looked through, and beginnings of documents."""
+"""Who asks what a thing is shares one word with every passage about it, so beginnings of documents are looked through as well."""
 QUESTION_CHARACTERS_MAX = 4000
 FOLLOW_UP_CHARACTERS_MAX = 12
 """A question this short leans on the one before it, so both are searched for."""
@@ -111,12 +113,24 @@ async def answer(
 
 
 async def find_evidence(room: Knowledge, states: IndexStates, tenant_id: uuid.UUID, person_id: uuid.UUID, base_id: uuid.UUID, question: str) -> Found:
-    """The passages that a question is answered from, best first; those that only seem to say what its subject is come last."""
-    subjects = form_of(question).subjects
-    hits, beginnings = (DEFINITION_HITS_MAX, DEFINITION_BEGINNINGS_MAX) if subjects else (EVIDENCE_MAX, 0)
+    """The passages that a question is answered from, best first; those that only look as if they answered it come last."""
+    form = form_of(question)
+    looks_further = bool(graders(form, question))
+    scattered = form.listed is not None or form.counted is not None
+    hits = SCATTERED_HITS_MAX if scattered else PROMISING_HITS_MAX if looks_further else EVIDENCE_MAX
+    beginnings = DEFINITION_BEGINNINGS_MAX if form.subjects or form.counted is not None else 0
     terms = search_terms(question)
     found = await search(room, states, tenant_id, person_id, base_id, question, limit=hits, terms=terms, beginnings=beginnings)
-    return replace(found, evidence=with_defining(subjects, found.evidence, EVIDENCE_MAX, detect_language(question))) if subjects else found
+    if not looks_further:
+        return found
+    evidence = with_promising(form, question, found.evidence, EVIDENCE_MAX, detect_language(question))
+    running_on = may_run_on(form, evidence)
+    beside = [item for item in await read_beside(room, tenant_id, running_on) if not any(_is_same(item, other) for other in evidence)]
+    return replace(found, evidence=(*evidence, *beside))
+
+
+def _is_same(item: Evidence, other: Evidence) -> bool:
+    return item.version.id == other.version.id and item.hit.passage_ordinal == other.hit.passage_ordinal
 
 
 def _question_of(request: ChatRequest) -> str:

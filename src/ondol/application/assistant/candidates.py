@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from ondol.application.knowledge.search import Evidence
 from ondol.application.knowledge.sentences import split_sentences
 
-UnitKind: TypeAlias = Literal["sentence", "item", "row", "list", "code"]
+UnitKind: TypeAlias = Literal["sentence", "item", "row", "list", "code", "step"]
+"""A step is a sentence with the command that it introduces."""
 Span: TypeAlias = tuple[int, int]
 
 UNITS_MAX = 80
@@ -25,6 +26,11 @@ TABLE_ROWS_MAX = 4
 TABLE_CHARACTERS_MAX = 260
 """And so may a table."""
 
+STEP_CHARACTERS_MAX = 400
+"""A sentence with its command up to this length is one step."""
+
+_DEFINED = re.compile(r"[`*_\"“]{0,3}[^\s:：][^:\n]{0,60}? : \S")
+"""A line of a list of terms with what each means."""
 _ITEM = re.compile(r"(?:[-*+•·]|\d{1,2}[.)])\s+")
 _CELL = re.compile(r"(?:^|; )[^;:\n]{1,80}: \S")
 _REFERENCE = re.compile(
@@ -42,6 +48,8 @@ _ENDED = re.compile(r"(?:[.!?。:：…][\"')\]”’*_`]*|다)\Z")
 _COMMAND = re.compile(
     r"(?:[$>]|kubectl|curl|sudo|apt|dnf|yum|pip|npm|docker|git|mysql|ssh|cd|ls|cat|echo)\s|.*(?:\s{2,}|\s--\w|[|&]{2}|[{};=]\Z)",
 )
+_PROMPTED = re.compile(r"(?:[$>#]\s+)?[A-Za-z][\w./-]*(?<![:/])(?:\s|\Z)")
+"""A line like this may be a command to type in, and is no setting and no name that a command printed."""
 _SETTING = re.compile(r"[#{}\[\]<]|[\w.\"'-]+:(?:\s|\Z)|[\w.-]+\s*=")
 """A line like this that does not end as a sentence does is a command, a setting or what a command printed."""
 _TELLS_NOTHING = (":", "：", "?", "？")
@@ -56,6 +64,7 @@ class Unit:
         section: the part of the passage below one heading, with it.
         heading: the nearest heading above the unit in the passage; empty where there is none.
         lead: the sentence that comes before the list or table; empty where there is none.
+        members: of a list that was asked for, the first sentence of each item.
     """
 
     kind: UnitKind
@@ -64,13 +73,14 @@ class Unit:
     section: Span
     heading: Span
     lead: Span
+    members: tuple[Span, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class _Line:
     start: int
     end: int
-    kind: Literal["heading", "reference", "item", "row", "code", "text"]
+    kind: Literal["heading", "reference", "item", "row", "code", "text", "term"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,19 +90,26 @@ class _Frame:
     section: Span
     heading: Span
 
-    def unit(self, kind: UnitKind, span: Span, lead: Span | None = None) -> Unit:
-        return Unit(kind, *span, self.section, self.heading, lead or (self.section[0], self.section[0]))
+    def unit(self, kind: UnitKind, span: Span, lead: Span | None = None, members: tuple[Span, ...] = ()) -> Unit:
+        return Unit(kind, *span, self.section, self.heading, lead or (self.section[0], self.section[0]), members)
 
 
-def read_units(found: Evidence) -> tuple[Unit, ...]:
+Reading: TypeAlias = Literal["plain", "lists", "steps"]
+"""What of a passage is wanted beside its sentences: any list of a few items, or commands with the sentences that introduce them."""
+
+
+def read_units(found: Evidence, wanted: Reading = "plain") -> tuple[Unit, ...]:
     """What of a passage may be quoted, in reading order; a list comes after its items.
 
     Headings, lines that only introduce what follows and references to other pages are left out.
     """
     headings = {found.version.details.title.strip(), *(heading.strip() for heading in found.headings)}
     units: list[Unit] = []
-    for section in _sections(list(_lines(found.text, headings))):
-        units += _section_units(found.text, section)
+    lines = list(_lines(found.text, headings))
+    if wanted == "lists":
+        lines = [replace(line, kind="term") if line.kind == "text" and _DEFINED.match(found.text[line.start : line.end]) else line for line in lines]
+    for section in _sections(lines):
+        units += _section_units(found.text, section, wanted)
         if len(units) >= UNITS_MAX:
             break
     return tuple(units[:UNITS_MAX])
@@ -145,38 +162,64 @@ def _sections(lines: Sequence[_Line]) -> Iterator[list[_Line]]:
         yield section
 
 
-def _section_units(text: str, lines: Sequence[_Line]) -> Iterator[Unit]:
+def _section_units(text: str, lines: Sequence[_Line], wanted: Reading) -> Iterator[Unit]:
     start = lines[0].start
     heading = next(((line.start, line.end) for line in reversed(lines) if line.kind == "heading"), (start, start))
     frame = _Frame((start, lines[-1].end), heading)
     lead: Span | None = None
     group: list[_Line] = []
-    for line in lines:
-        if group and line.kind != group[0].kind:
-            yield from _whole_list(text, group, frame, lead)
+    for line, before in zip(lines, (None, *lines), strict=False):
+        if group and line.kind != group[0].kind and not (group[0].kind == "term" and line.kind == "text"):
+            yield from _whole_list(text, group, frame, lead, wanted)
             group = []
-        if line.kind == "text":
+        if line.kind in ("text", "term"):
             sentences = [(line.start + begin, line.start + end) for begin, end in split_sentences(text[line.start : line.end])]
             yield from (frame.unit("sentence", sentence) for sentence in sentences if _may_be_quoted(text[sentence[0] : sentence[1]]))
-            lead = sentences[-1] if sentences else lead
+            if line.kind == "term":
+                group.append(line)
+            elif not group:
+                lead = sentences[-1] if sentences else lead
         elif line.kind == "code" and _may_be_quoted(text[line.start : line.end]):
             yield frame.unit("code", (line.start, line.end), lead)
+            step = _step(text, before, line) if wanted == "steps" and before is not None else None
+            if step is not None:
+                yield frame.unit("step", step, lead)
         elif line.kind in ("item", "row"):
             group.append(line)
             if _may_be_quoted(text[line.start : line.end]):
                 yield frame.unit("row" if line.kind == "row" else "item", (line.start, line.end), lead)
     if group:
-        yield from _whole_list(text, group, frame, lead)
+        yield from _whole_list(text, group, frame, lead, wanted)
+
+
+def _step(text: str, before: _Line, line: _Line) -> Span | None:
+    """The last sentence of the line before a command, with the command."""
+    introduces = before.kind in ("text", "item") and not text.startswith("#", before.start) and _ENDED.search(text[before.start : before.end])
+    if not introduces or not _PROMPTED.match(text[line.start : line.end]):
+        return None
+    sentences = split_sentences(text[before.start : before.end])
+    start = before.start + (sentences[-1][0] if sentences and before.kind == "text" else 0)
+    return (start, line.end) if line.end - start <= STEP_CHARACTERS_MAX else None
 
 
 def _may_be_quoted(quote: str) -> bool:
     return len(quote) <= UNIT_CHARACTERS_MAX and not quote.endswith(_TELLS_NOTHING) and not _POINTS.match(quote)
 
 
-def _whole_list(text: str, members: Sequence[_Line], frame: _Frame, lead: Span | None) -> Iterator[Unit]:
-    rows = members[0].kind == "row"
+def _whole_list(text: str, members: Sequence[_Line], frame: _Frame, lead: Span | None, wanted: Reading) -> Iterator[Unit]:
+    rows, terms = members[0].kind == "row", members[0].kind == "term"
     span = (members[0].start, members[-1].end)
+    if wanted == "lists":
+        if (0 if terms else 1) < len(members) <= LIST_ITEMS_MAX:
+            yield frame.unit("list", span, lead, tuple(_first_sentence(text, member) for member in members))
+        return
     short = span[1] - span[0] <= (TABLE_CHARACTERS_MAX if rows else LIST_CHARACTERS_MAX)
     few = 1 < len(members) <= (TABLE_ROWS_MAX if rows else LIST_ITEMS_MAX)
     if short and few and not any(_ENDED.search(text[member.start : member.end]) for member in members):
         yield frame.unit("list", span, lead)
+
+
+def _first_sentence(text: str, member: _Line) -> Span:
+    sentences = split_sentences(text[member.start : member.end])
+    first = next((end for _, end in sentences if end > len("10. ")), member.end - member.start)
+    return member.start, member.start + first

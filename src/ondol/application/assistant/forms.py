@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ondol.application.assistant.definition import is_thing, subject_of
+from ondol.application.assistant.doing import counted_by, verb_of
+from ondol.application.assistant.listing import Listed, listed_by
 
 CONSEQUENCE_CHARACTERS_MIN = 8
 """A sentence that is nothing but a condition says nothing."""
@@ -27,6 +29,10 @@ class Form:
         shapes: what answering sentences hold, each a pattern for text in lower case.
         heading: what the heading above an answer says, in lower case.
         defines: whether it asks what the subject is or does.
+        verb: what it asks that the subject does, a pattern for text in lower case.
+        listed: the things that it wants listed.
+        counted: of what it asks how many there may be, see `doing.counted_by`.
+        instructs: whether it asks how something is done.
     """
 
     subjects: tuple[str, ...] = ()
@@ -35,6 +41,10 @@ class Form:
     compares: bool = False
     conditional: bool = False
     shapes: tuple[re.Pattern[str], ...] = ()
+    verb: re.Pattern[str] | None = None
+    listed: Listed | None = None
+    counted: str | None = None
+    instructs: bool = False
 
 
 _THING = r"(?:an?\s+|the\s+)?"
@@ -68,6 +78,11 @@ _CONTRAST = (
     r"\b(?:unlike|whereas|while|in contrast|by contrast|contrary|differs?|differen(?:t|ce|ces)|instead|but|rather than|as opposed to|compared)\b"
     r"|달리|반면|차이|다르|다른|비해|대신|하지만|그러나"
 )
+_HOW_TO = (
+    r"^(?:how (?:do|can|should|would) (?:i|we|you|one)|how to)\b|어떻게\s*(?:하|해|설정|만들|바꾸|변경|사용|쓰|되돌|추가|생성|삭제|적용|지정|확인)"
+    r"|(?:하려면|려면)|방법"
+)
+_INSTRUCTS = re.compile(_HOW_TO, re.IGNORECASE)
 _SHAPES: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...] = tuple(
     (re.compile(asks, re.IGNORECASE), re.compile(says))
     for asks, says in (
@@ -94,9 +109,21 @@ _SHAPES: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...] = tuple(
             r"|마다|주기|간격|\b매",
         ),
         (
-            r"^(?:how (?:do|can|should|would) (?:i|we|you|one)|how to)\b|어떻게\s*(?:하|해|설정|만들|바꾸|변경|사용|쓰|되돌)|(?:하려면|려면)|방법",
+            _HOW_TO,
             r"\byou can\b|\bto [a-z]+[^.]{0,80},|\bby [a-z]+ing\b|\bset(?:ting)?\b|\brun\b|\buse\b|`[^`]+`"
             r"|하려면|려면|수 있다|수 있습니다|하면 된다|면 됩니다|하세요|한다",
+        ),
+        (
+            _HOW_TO,
+            r"\bby\s+(?:[a-z]+ly\s+)?[a-z]+ing\b|\bset(?:ting|s)?\b[^.]{0,80}\bto\b|\b(?:us(?:e|ing)|run(?:ning)?)\b[^.]{0,40}(?:`|\bcommands?\b)"
+            r"|^(?:[-*]\s+|\d+[.)]\s+)?to\s+[a-z]+[^.]{3,80},\s+(?:use|run|set|add|specify|create|edit|you)\b"
+            r"|설정(?:하여|해|하면|하고|할 수)|(?:사용|이용|활용|실행|지정|추가|수정|편집)(?:하여|해서|하면|해|한다|하세요|합니다)|통해"
+            r"|(?:하려면|려면)[^.]*(?:한다|하세요|합니다|된다)|명령(?:을|어)",
+        ),
+        (
+            r"\b(?:used|useful|good|meant|intended|needed)\s+(?:for|to)\b|\bpurpose\b|\bwhat\s+for\b|(?:어디|무엇)에\s?(?:쓰|사용|이용|필요)|용도|목적",
+            r"\bused\s+(?:for|to|by|as)\b|\buse[sd]?\b[^.]{0,60}\b(?:to|for|as)\b|\bin\s+order\s+to\b|\bpurpose\b|\bso\s+that\b"
+            r"|\b(?:lets?|allows?|enables?|helps?)\b|위해|위한|용도|목적|(?:사용|이용)(?:하여|해|된|되|될|한|할)|쓰인|쓰이|도록",
         ),
         (
             r"\bwhy\b|(?<![가-힣])왜(?![가-힣])|이유",
@@ -124,8 +151,13 @@ def form_of(question: str) -> Form:
         return Form((subject,) if is_thing(subject) else (), shapes=(re.compile(_USED),), heading=re.compile(_USE_HEADING))
     if _CONDITIONAL.search(asked) is not None:
         return Form(conditional=True)
+    listed = listed_by(asked)
+    if listed is not None:
+        return Form(listed=listed)
     subject_or_none = subject_of(asked)
-    return Form((subject_or_none,), defines=True, shapes=shapes) if subject_or_none is not None else Form(shapes=shapes)
+    if subject_or_none is not None:
+        return Form((subject_or_none,), defines=True, shapes=shapes, verb=verb_of(asked))
+    return Form(shapes=shapes, counted=counted_by(asked), instructs=_INSTRUCTS.search(asked) is not None)
 
 
 def conditions(text: str) -> Iterator[tuple[int, int]]:

@@ -286,6 +286,10 @@ LIGHT_NOUNS = frozenset(
 """Korean nouns that say little about the topic of a question."""
 
 
+BOUNDING_WORDS = frozenset({"mani", "long", "most", "maximum", "max", "largest", "biggest", "limit", "최대", "상한", "한도"})
+"""Search terms that ask for a limit; a document may tell it in many other words."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Group:
     """Words for the same thing, in lower case.

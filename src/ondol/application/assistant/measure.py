@@ -11,9 +11,11 @@ from operator import mul
 
 from ondol.application.assistant.candidates import Span, Unit, read_units
 from ondol.application.assistant.definition import names, opens_with
+from ondol.application.assistant.doing import bounds, does
 from ondol.application.assistant.figures import has_kind
-from ondol.application.assistant.forms import conditions
+from ondol.application.assistant.forms import Form, conditions
 from ondol.application.assistant.lexicon import Group
+from ondol.application.assistant.listing import enumerates, is_headed, names_things
 from ondol.application.assistant.question import Asked, Term
 from ondol.application.assistant.words import Reading, find_korean, find_stems, read
 from ondol.application.knowledge.language import detect_language
@@ -29,6 +31,15 @@ CLOSE_CHARACTERS = 24
 """Two words of a question belong together in a text if they begin within so many characters of each other."""
 TOPIC_CHARACTERS = 12
 """A unit begins with a word that stands within so many characters of its start."""
+OTHER_VERB_SHARE = 0.5
+"""What it counts to say what a thing is, where it is asked what that does to something."""
+UNDER_NAME_GRADE = 0.8
+"""What a verb counts without its subject, below a heading that is the subject's name."""
+RUNS_GRADE = 0.8
+"""How well a sentence that introduces a command by its purpose says what that does."""
+_FILE = re.compile(r"\S/\S|\w\.[a-z]{2,5}\b")
+"""A command with a file or an address of its own does something particular with it."""
+_PURPOSE = re.compile(r"^(?:[-*]\s+|\d+[.)]\s+)?to\s+[a-z]+\s[^:]{3,}|(?:하려면|려면|위해|도록)")
 FIRST_PLACES = (1.0, 0.5, 0.3)
 """What it counts to be the first, second or third to stand below a heading."""
 
@@ -49,6 +60,8 @@ class Candidate:
         passage: the same for the whole passage with its title.
         figures: see `FIGURES`, in that order.
         openings: for each subject of the question, how well the unit says what that is.
+        ordinal: the place of its passage in the document.
+        passage_of: the document's version and the headings of the passage: what passages have in common that one list may run through.
     """
 
     source: int
@@ -59,6 +72,8 @@ class Candidate:
     passage: tuple[float, ...]
     figures: tuple[float, ...]
     openings: tuple[float, ...] = ()
+    ordinal: int = 0
+    passage_of: tuple[object, ...] = ()
 
 
 FIGURES = (
@@ -89,6 +104,10 @@ FIGURES = (
     "pairs",  # the share of the pairs of words that stand close together in it as they do in the question
     "fragment",  # whether it is no whole sentence, although it stands among sentences
     "topic",  # the share of the weightiest word, if the unit begins with it
+    "lists",  # how surely it lists things, by the share of the question met by it, its lead and its headings, where a list is asked for
+    "headed",  # the same, by how nearly its heading says what is listed
+    "bounds",  # how surely it says how many there may be, by the share of the question met by it, its lead and headings, where that is asked
+    "step",  # `own` of a sentence with its command
 )
 
 
@@ -106,6 +125,8 @@ def measure(asked: Asked, evidence: Sequence[Evidence]) -> list[Candidate]:
         for order, unit in enumerate(passage.units):
             if unit.kind == "code" and not asks_command:
                 continue
+            if unit.kind == "step" and not (asked.form.instructs or _runs(asked.form, found.text[unit.start : unit.end])):
+                continue
             candidates.append(_measure_unit(asked, source, passage, order, unit, found.text[unit.start : unit.end]))
     return candidates
 
@@ -117,6 +138,7 @@ class _PassageReading:
     Attributes:
         places: where each term is met.
         firsts: for each unit, how near it stands to the beginning of its section, and the name of that.
+        names: for each unit the nearest heading above it, of this passage or an earlier one.
         met: for each span of interest how well it meets each term.
         title: the same for the title and the headings of the passage; `whole` for the passage with them.
     """
@@ -131,25 +153,36 @@ class _PassageReading:
     rank: float
     is_first: bool
     language: float
+    ordinal: int
+    passage_of: tuple[object, ...]
+    names: Sequence[str]
 
 
 def _read_passage(asked: Asked, found: Evidence, rank: float, *, is_first: bool) -> _PassageReading:
     reading = read(found.text)
-    units = read_units(found)
+    with_steps = asked.form.instructs or asked.form.defines
+    units = read_units(found, "lists" if asked.form.listed is not None else "steps" if with_steps else "plain")
     places = _places(asked, reading)
     title = tuple(_best(held) for held in _places(asked, read("\n".join([found.version.details.title, *found.headings]))))
     whole = tuple(max(_best(held), in_title) for held, in_title in zip(places, title, strict=True))
     spans = {span for unit in units for span in ((unit.start, unit.end), unit.section, unit.heading, unit.lead)}
     met = {span: _within_all(places, *span) for span in spans}
     language = float(detect_language(found.text) == asked.language)
-    return _PassageReading(reading.text, units, places, _firsts(found, units), met, title, whole, rank, is_first, language)
+    part = (found.version.id, found.headings)
+    page = found.headings[-1] if found.headings else found.version.details.title
+    above = [found.text[slice(*unit.heading)] or page for unit in units]
+    return _PassageReading(
+        reading.text, units, places, _firsts(found, units), met, title, whole, rank, is_first, language, found.hit.passage_ordinal, part, above
+    )
 
 
 def _measure_unit(asked: Asked, source: int, passage: _PassageReading, order: int, unit: Unit, quoted: str) -> Candidate:
     text = passage.text[unit.start : unit.end]
-    openings = tuple(opens_with(subject, text) for subject in asked.form.subjects) if asked.form.defines else ()
+    openings = tuple(_opening(asked.form, subject, unit, text, passage.firsts[order][1]) for subject in asked.form.subjects if asked.form.defines)
     shares = asked.shares
     met = passage.met[unit.start, unit.end]
+    if unit.members:  # a list that is asked for says what it is a list of in the sentence and the heading above it
+        met = _either(met, passage.met[unit.lead], passage.met[unit.heading])
     beside = met
     for other in _neighbours(passage.units, order):
         if other.section == unit.section:
@@ -162,7 +195,7 @@ def _measure_unit(asked: Asked, source: int, passage: _PassageReading, order: in
     figures = (
         own,
         _sum(shares, beside) - own,
-        _sum(shares, heading) - own,
+        0.0 if asked.form.listed is not None else _sum(shares, heading) - own,
         _sum(shares, _either(met, passage.title)) - own,
         _sum(shares, around) - _sum(shares, _either(with_title, beside)),
         _sum(shares, passage.whole) - _sum(shares, around),
@@ -174,17 +207,20 @@ def _measure_unit(asked: Asked, source: int, passage: _PassageReading, order: in
         passage.language,
         float(unit.kind == "row"),
         float(unit.kind == "item"),
-        float(unit.kind == "list"),
-        math.log(max(len(text), LENGTH_MIN) / TYPICAL_CHARACTERS),
-        own / math.sqrt(max(len(text), 2 * LENGTH_MIN) / TYPICAL_CHARACTERS),
+        float(unit.kind == "list" and not unit.members),
+        0.0 if unit.members else math.log(max(len(text), LENGTH_MIN) / TYPICAL_CHARACTERS),
+        own if unit.members else own / math.sqrt(max(len(text), 2 * LENGTH_MIN) / TYPICAL_CHARACTERS),
         max((share * value for share, value in zip(shares, met, strict=True)), default=0.0),
         _sum(asked.focus_shares, met),
         *_form_figures(asked, passage, order, unit, text, openings),
         _pairs(asked, passage.places, unit),
         float(unit.kind == "sentence" and not (_WHOLE.search(quoted) and not quoted[:1].islower())),
         _topic(asked, passage.places, unit),
+        *_lists(asked, passage, order, unit, quoted),
+        bounds(text, asked.form.counted) * _sum(shares, with_title) if asked.form.counted is not None else 0.0,
+        own if unit.kind == "step" else 0.0,
     )
-    return Candidate(source, unit, quoted, met, around, passage.whole, figures, openings)
+    return Candidate(source, unit, quoted, met, around, passage.whole, figures, openings, passage.ordinal, passage.passage_of)
 
 
 def _form_figures(
@@ -203,6 +239,44 @@ def _form_figures(
         clauses = [_within_all(passage.places, unit.start + start, unit.start + end) for start, end in conditions(text)]
         condition = max((_sum(asked.shares, clause) for clause in clauses), default=0.0)
     return max(openings, default=0.0), named, first * _sum(asked.shares, heading), shape, condition
+
+
+def _opening(form: Form, subject: str, unit: Unit, text: str, name: str) -> float:
+    """How well a unit says what a subject is or does; where it is asked what that does to something, by the verb."""
+    if unit.kind == "step":
+        return RUNS_GRADE
+    grade = opens_with(subject, text)
+    if form.verb is None:
+        return grade
+    if form.verb.search(text) is None:
+        return grade * OTHER_VERB_SHARE
+    return max(grade, does(subject, form.verb, text), names(name, subject) * UNDER_NAME_GRADE)
+
+
+def _runs(form: Form, step: str) -> bool:
+    """Whether a step tells what the command is for that a question asks about."""
+    if _PURPOSE.search(step.lower()) is None:
+        return False
+    command = step.rpartition("\n")[2].lstrip("$> ").casefold()
+    return _FILE.search(command) is None and any(command.startswith(subject.casefold()) for subject in form.subjects if len(subject.split()) > 1)
+
+
+def _lists(asked: Asked, passage: _PassageReading, order: int, unit: Unit, quoted: str) -> tuple[float, float]:
+    """`lists` and `headed`."""
+    listed = asked.form.listed
+    if listed is None or unit.kind not in ("list", "sentence", "item"):
+        return 0.0, 0.0
+    if unit.kind == "list":
+        grade = names_things([quoted[start - unit.start : end - unit.start] for start, end in unit.members])
+        told = passage.met[unit.lead]
+    else:
+        grade = enumerates(quoted)
+        told = passage.met[unit.start, unit.end]
+    if not grade:
+        return 0.0, 0.0
+    near = _either(told, passage.met[unit.heading])
+    told_of = (_sum(asked.shares, near) + _sum(asked.shares, _either(near, passage.title))) / 2
+    return grade * told_of, grade * is_headed(passage.names[order], listed)
 
 
 def _firsts(found: Evidence, units: Sequence[Unit]) -> list[tuple[float, str]]:

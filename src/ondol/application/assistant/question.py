@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ondol.application.assistant.figures import Wanted, kinds_wanted, wants_verdict
 from ondol.application.assistant.forms import Form, form_of
-from ondol.application.assistant.lexicon import LIGHT_NOUNS, LIGHT_WORDS, Group, search_words, synonym_groups
+from ondol.application.assistant.lexicon import BOUNDING_WORDS, LIGHT_NOUNS, LIGHT_WORDS, Group, search_words, synonym_groups
 from ondol.application.assistant.words import HANGUL, Reading, find_korean, find_stems, read, stem_word
 from ondol.application.knowledge.index import query_words
 from ondol.application.knowledge.index.analyser import BIGRAM_MARK, weight_of
@@ -114,7 +114,8 @@ def understand(question: str, weights: Mapping[str, float]) -> Asked:
         weight = term.weight * (1.0 if not about or any(begin <= start < stop for begin, stop in about) else ASIDE_SHARE)
         terms[term.text] = replace(term, near=() if exact else groups, focus=_focus(normal, start), weight=weight)
     found = tuple(terms.values())
-    wanted = () if form.subjects or form.conditional else kinds_wanted(normal)
+    tells_itself = bool(form.subjects) or form.conditional or form.listed is not None or form.counted == ""
+    wanted = () if tells_itself else kinds_wanted(normal)
     shares = _shares([term.weight for term in found])
     focus_shares = _shares([term.weight * term.focus for term in found])
     return Asked(detect_language(question), found, wanted, wants_verdict(normal), shares, focus_shares, form)
@@ -130,24 +131,32 @@ def search_terms(question: str) -> dict[str, float]:
     terms = {word: weight_of(word) * (SEARCH_LIGHT_WEIGHT if word in light else 1.0) for word in own}
     language = detect_language(question)
     reading = read(unicodedata.normalize("NFKC", question[:QUESTION_CHARACTERS_MAX]))
-    subjects = form_of(question).subjects
-    if subjects:
-        named = {word for subject in subjects for word in query_words(subject)}
+    form = form_of(question)
+    about = form.subjects if form.listed is None else (form.listed.of, form.listed.phrase)
+    if about:
+        asks = form.verb.search(question.casefold()) if form.verb is not None else None
+        named = {word for words in (*about, asks[0] if asks else "") for word in query_words(words)}
         terms = {word: weight if word in named else weight * SEARCH_LIGHT_WEIGHT for word, weight in terms.items()} if named else terms
+    if form.counted is not None:
+        terms = {word: weight * (SEARCH_LIGHT_WEIGHT if word in BOUNDING_WORDS else 1.0) for word, weight in terms.items()}
+    share = SEARCH_OTHER_WEIGHT * (SEARCH_LIGHT_WEIGHT if form.counted is not None else 1.0)
     others: dict[str, float] = {}
     for group in dict.fromkeys(group for _, _, group in _near(reading)):
         korean, english = search_words()[group]
         words = (korean if language == "ko" else english) - terms.keys()
         for word in sorted(words):
-            others[word] = max(others.get(word, 0.0), SEARCH_OTHER_WEIGHT / len(words) ** 0.5)
+            others[word] = max(others.get(word, 0.0), share / len(words) ** 0.5)
     return terms | others
 
 
 def _spans_of(form: Form, question: str) -> list[tuple[int, int]]:
-    """Where the things stand that a question is about by its form."""
+    """Where the things stand that a question is about by its form, and what it asks that they do."""
     folded = question.casefold()
-    starts = [(folded.find(subject.casefold()), len(subject)) for subject in form.subjects]
-    return [(start, start + length) for start, length in starts if start >= 0]
+    named = form.subjects if form.listed is None else tuple(words for words in (form.listed.of, form.listed.phrase) if words)
+    starts = [(folded.find(words.casefold()), len(words)) for words in named]
+    spans = [(start, start + length) for start, length in starts if start >= 0]
+    verb = form.verb.search(folded, spans[0][1]) if form.verb is not None and spans else None
+    return spans if verb is None else [*spans, verb.span()]
 
 
 def _shares(weights: list[float]) -> tuple[float, ...]:

@@ -178,6 +178,32 @@ def _beginnings(looked_through: Sequence[Hit], known: Sequence[Hit], count: int)
     return list(chosen.values())
 
 
+async def read_beside(room: Knowledge, tenant_id: uuid.UUID, evidence: Sequence[Evidence]) -> tuple[Evidence, ...]:
+    """The passages before and after each of these in the same section of its document, as far as they are not among them.
+
+    They are of document versions that the person has just been confirmed to read, so nothing is asked again.
+    """
+    return await asyncio.to_thread(_open_beside, room, tenant_id, evidence)
+
+
+def _open_beside(room: Knowledge, tenant_id: uuid.UUID, evidence: Sequence[Evidence]) -> tuple[Evidence, ...]:
+    known = {(found.version.id, found.hit.passage_ordinal) for found in evidence}
+    beside: list[Evidence] = []
+    for found in evidence:
+        try:
+            passages = (content := room.texts.get(tenant_id, found.version.document_id, found.version.id)).passages
+        except (KeyDestroyed, NotFound):
+            continue
+        for ordinal in (found.hit.passage_ordinal - 1, found.hit.passage_ordinal + 1):
+            if not 0 <= ordinal < len(passages) or (found.version.id, ordinal) in known or passages[ordinal].heading_path != found.headings:
+                continue
+            known.add((found.version.id, ordinal))
+            passage = passages[ordinal]
+            hit = replace(found.hit, passage_ordinal=ordinal, start=passage.start, end=passage.end)
+            beside.append(Evidence(hit, found.version, content.text[passage.start : passage.end], passage.heading_path, passage.page))
+    return tuple(beside)
+
+
 async def _state_of(
     room: Knowledge, states: IndexStates, tenant_id: uuid.UUID, person_id: uuid.UUID, base_id: uuid.UUID, now: datetime
 ) -> tuple[Visible, store.Base, IndexState | None]:

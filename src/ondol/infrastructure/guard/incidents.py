@@ -18,6 +18,7 @@ from psycopg.types.json import Jsonb
 from ondol.core.canonical import Json, canonical_json, keyed_digest
 from ondol.core.errors import Conflict, KeyDestroyed, NotFound, RequestError
 from ondol.core.ids import new_id
+from ondol.infrastructure.guard.defaults import REFUSE
 from ondol.infrastructure.guard.engine import Verdict
 from ondol.infrastructure.guard.sealing import open_text, seal_text, tenant_key
 from ondol.infrastructure.guard.store import QUERIES
@@ -95,8 +96,8 @@ def kind_of(stage: Stage, verdict: Verdict) -> IncidentKind | None:
     """What kind of incident a verdict is; None when it is none."""
     if any(item.finding.check == "canary" and item.action != "observe" for item in verdict.decided):
         return "canary"
-    if verdict.decision != "block":
-        return None
+    if verdict.decision != "block" or (all(item.finding.check == REFUSE for item in verdict.decided) and not verdict.failed):
+        return None  # a policy that is not ready or cannot be read says so in readiness
     return "leaked" if stage == "output" else "blocked"
 
 

@@ -25,9 +25,22 @@ def test_found(text: str, rule: str) -> None:
     assert [item.rule for item in CHECK.find(GuardText(text))] == [rule]
 
 
-@pytest.mark.parametrize("text", ["[a](https://ok.com/x)", "https://a.b.org/", "data: 3 rows", "말씀은 https://ok.com, 입니다"])
+@pytest.mark.parametrize(
+    "text", ["[a](https://ok.com/x)", "https://a.b.org/", "data: 3 rows", "see metadata:, file: and blob:", "말씀은 https://ok.com, 입니다"]
+)
 def test_allowed(text: str) -> None:
     assert CHECK.find(GuardText(text)) == []
+
+
+@pytest.mark.parametrize("words", ["plain words and more. ", "한글 문장입니다. ", "a"])
+def test_long_texts_without_links(words: str) -> None:
+    # An automaton that told where a match of `](//` begins crashed on these.
+    assert CHECK.find(GuardText(words * 1_000)) == []
+
+
+def test_many_links_are_each_judged() -> None:
+    text = "[a](https://ok.com/x) ![b](//evil.net/y)\n" * 50
+    assert [item.rule for item in CHECK.find(GuardText(text))] == ["links.remote_image"] * 50
 
 
 def test_changes_and_settings() -> None:

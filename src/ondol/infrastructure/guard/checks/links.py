@@ -20,7 +20,7 @@ REACH_CHARACTERS = URL_CHARACTERS_MAX + BEFORE_CHARACTERS_MAX
 DATA_CHARACTERS_MIN = 40
 """A part of a path or query of this length without a readable word carries data."""
 
-_END = frozenset(" \t\r\n\"'<>`)\\")
+_END = re.compile("[ \\t\\r\\n\"'<>`)\\\\]")
 _CLOSING = frozenset(",.;:!?]")
 _CLOSING_OF_SCHEME = _CLOSING - {":"}
 """Behind the colon of a scheme nothing may follow; without its colon it would be read as a host."""
@@ -68,10 +68,9 @@ class LinksCheck(PatternCheck):
             if match.start < reached:
                 continue
             begin = match.end - 2 if match.pattern == 2 else match.start
-            end = begin
             stop = min(len(plain), begin + URL_CHARACTERS_MAX)
-            while end < stop and plain[end] not in _END:
-                end += 1
+            edge = _END.search(plain, begin, stop)
+            end = stop if edge is None else edge.start()
             closing = _CLOSING_OF_SCHEME if match.pattern == 1 else _CLOSING
             while end > begin and plain[end - 1] in closing:
                 end -= 1
@@ -104,8 +103,8 @@ class LinksCheck(PatternCheck):
             return None
         if not host.isascii() or any(label.startswith("xn--") for label in host.split(".")):
             return "lookalike_host", 0.8, "letters of another script in the host"
-        carries = any(_DATA.search(part) for part in (unquote(parts.path), parts.query, parts.fragment, host))
-        if carries and (image or self._limited or parts.query):
+        is_suspect = image or self._limited or bool(parts.query)
+        if is_suspect and any(_DATA.search(part) for part in (unquote(parts.path), parts.query, parts.fragment, host)):
             return "exfiltration", 0.95 if image else 0.7, "carries data"
         if image:
             return "remote_image", 0.9 if parts.query or self._limited else 0.6, "image from elsewhere"

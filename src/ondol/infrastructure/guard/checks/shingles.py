@@ -21,7 +21,7 @@ STEP_CHARACTERS = 8
 FILTER_BITS_OF_A_HASH = 16
 """So many bits of the filter for each hash: about one gram in 16 passes it by chance, two neighbours one time in 256."""
 CORPUS_GRAM_CHARACTERS = 20
-WORD_LETTERS = 7
+WORD_LETTERS = 5
 """Words run together count as one for each so many letters."""
 WORD_LETTERS_MIN = 2
 """Letters pulled apart are no words: a run has so many letters for each, on average."""
@@ -151,12 +151,22 @@ class ShingleIndex:
         candidates = self._may_hold(sampled)
         if not (candidates[:-1] & candidates[1:]).any():
             return []
-        hits = self.holds(sampled)
-        if not (hits[:-1] & hits[1:]).any():
-            return []
-        known = self.holds(self.gram.of(squeezed))
-        edges = np.flatnonzero(np.diff(np.concatenate(([False], known, [False])).astype(np.int8)))
-        return [SharedRun(int(start), int(end) + self.gram.size - 1) for start, end in zip(edges[::2], edges[1::2], strict=True)]
+        candidates[candidates] = self.holds(sampled[candidates])
+        runs = []
+        for first, end in _runs(candidates):
+            if end - first > 1:
+                # A gram that reaches a step further would have had its neighbour found.
+                low = max(0, first * STEP_CHARACTERS - STEP_CHARACTERS + 1)
+                high = (end - 1) * STEP_CHARACTERS + self.gram.size + STEP_CHARACTERS - 1
+                known = self.holds(self.gram.of(squeezed[low:high]))
+                runs += [SharedRun(low + start, low + stop + self.gram.size - 1) for start, stop in _runs(known) if stop - start > STEP_CHARACTERS]
+        return runs
+
+
+def _runs(marks: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Where runs of true marks begin and end."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], marks, [False])).astype(np.int8))).tolist()
+    return list(zip(edges[::2], edges[1::2], strict=True))
 
 
 def long_runs(text: GuardText, index: ShingleIndex, words_min: int) -> list[tuple[int, int]]:
