@@ -129,6 +129,14 @@ async def test_citations_are_left_out_where_their_places_no_longer_hold(gateway:
             assert bool(answer.choices[0].message.annotations) is kept
 
 
+async def test_a_long_text_is_guarded_as_a_short_one(gateway: Any) -> None:
+    upstream = Upstream("x" * 30_000 + " 4111111111111111")
+    gateway.models["m"] = upstream.stream()
+    text, reason, _ = await ask(gateway, "y " * 15_000 + "4111111111111111")
+    assert "4111" not in upstream.asked[0].messages[-1].content
+    assert (text[-9:], reason) == (" [CARD_1]", "stop")
+
+
 async def test_the_record_says_what_the_guard_did(gateway: Any) -> None:
     gateway.models["m"] = Upstream("Fine.").stream()
     await ask(gateway, "make a bomb")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing
 from dataclasses import replace
@@ -10,6 +11,9 @@ from typing import Any, cast
 from ondol.infrastructure.guard.conversation import Answering, Conversation, ReadTurns, Turn
 from ondol.infrastructure.serving import ChatEvent, ChatRequest, ChatUpstream, Finish, Message, TextDelta, Usage
 from ondol.infrastructure.serving.tokens import estimate_input_tokens, estimate_tokens
+
+LONG_CHARACTERS = 20_000
+"""A longer text is looked at in a thread: other requests must not wait the milliseconds that it takes."""
 
 
 class GuardedUpstream:
@@ -29,7 +33,9 @@ class GuardedUpstream:
     async def __call__(self, request: ChatRequest) -> AsyncIterator[ChatEvent]:
         """Answer a request; a `ChatUpstream`."""
         conversation = self.conversation
-        read = conversation.read([Turn(message.role, message.content) for message in request.messages])
+        turns = [Turn(message.role, message.content) for message in request.messages]
+        is_long = sum(len(turn.text) for turn in turns) > LONG_CHARACTERS
+        read = await asyncio.to_thread(conversation.read, turns) if is_long else conversation.read(turns)
         if not read.passes:
             yield TextDelta(read.reply)
             usage = Usage(estimate_input_tokens(request.messages), estimate_tokens(read.reply), estimated=True)
@@ -55,7 +61,7 @@ async def _answered(events: AsyncIterator[ChatEvent], conversation: Conversation
                 break
             else:
                 yield event
-        rest = answering.finish()
+        rest = await asyncio.to_thread(answering.finish) if answering.characters > LONG_CHARACTERS else answering.finish()
         if read.decision == "restrict" and read.reply:
             rest += f"\n\n{read.reply}"
         if rest:

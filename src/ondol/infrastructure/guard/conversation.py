@@ -237,6 +237,11 @@ class Answering:
         """Nothing more of the answer is wanted."""
         return self._stream is not None and self._stream.stopped
 
+    @property
+    def characters(self) -> int:
+        """How long the answer is so far."""
+        return self._stream.length if self._stream is not None else 0
+
     def push(self, piece: str) -> str:
         """What of the answer may go out now."""
         return self._restored(self._stream.push(piece) if self._stream else piece)

@@ -50,6 +50,11 @@ class StreamGuard:
         return self._reach + STEP_CHARACTERS
 
     @property
+    def length(self) -> int:
+        """Characters that came in."""
+        return self._length
+
+    @property
     def text(self) -> str:
         """What was looked at: all that came in, or up to where the text was ended."""
         return "".join(self._pieces)

@@ -110,7 +110,7 @@ def test_what_is_cited_is_what_the_assistant_releases(text: str) -> None:
     assert (_missing(text) == 0) is (_withheld(text) == 0)
 
 
-@given(st.lists(st.sampled_from(["word", "말. ", "[1]", "[2]", "[9]", "\n", "\n\n", "\n```\n", " "]), max_size=14).map("".join))
+@given(st.lists(st.sampled_from(["word", "말. ", "so [1]", "그렇다 [2]", "odd [9]", "\n", "\n\n", "\n```\n", " "]), max_size=14).map("".join))
 def test_and_nothing_is_called_cited_that_it_withholds(text: str) -> None:
     if _withheld(text):
         assert _missing(text)

@@ -82,3 +82,10 @@ def test_schemas_nest_so_deep_only() -> None:
         schema = {"type": "object", "properties": {"a": schema}}
     with pytest.raises(SettingsError):
         tool_policy_from(of(arguments=schema))
+
+
+def test_its_digest_names_all_that_it_says() -> None:
+    first = tool_policy_from(of(rules=[{"argument": "a", "prefix": "x"}]))
+    assert first.digest == tool_policy_from(of(rules=[{"prefix": "x", "argument": "a"}], privileged=False)).digest
+    others = (of(), of(rules=[{"argument": "a", "prefix": "y"}]), of(rules=[{"argument": "a", "prefix": "x"}], privileged=True))
+    assert len({first.digest, *(tool_policy_from(other).digest for other in others)}) == 4

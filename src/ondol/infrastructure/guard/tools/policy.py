@@ -19,12 +19,14 @@ A tool that is not named is blocked. Properties that a schema does not name are 
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 import msgspec
 
+from ondol.core.canonical import digest
 from ondol.core.errors import SettingsError
 from ondol.infrastructure.guard.checks.schema import SchemaWords
 from ondol.infrastructure.guard.tools.places import is_host_rule
@@ -44,8 +46,6 @@ PATTERN_BYTES_MAX = 1024 * 1024
 _TOOL_NAME = re.compile(r"[A-Za-z0-9_.:/-]{1,128}\*?")
 _TABLE = re.compile(r"[A-Za-z0-9_]+(?:\.[A-Za-z0-9_]+)?")
 _SHORTHAND = "Each tool has `name` and `arguments` (a JSON Schema), and may have `rules`, `privileged`, `destructive` and `approval_role`."
-
-Scalar: TypeAlias = "str | int | bool"
 
 
 class _Sql(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -101,7 +101,9 @@ def tool_policy_from(tree: object) -> ToolPolicy:
     for name in names:
         if names.count(name) > 1:
             raise SettingsError(f"The tool {name} is named twice.", "Keep one of the two.")
-    return ToolPolicy(tuple(_tool(tool) for tool in declared.tools), declared.run_characters)
+    # Canonical JSON has no fractions, so the policy goes in as one text.
+    says = json.dumps(msgspec.to_builtins(declared), ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    return ToolPolicy(tuple(_tool(tool) for tool in declared.tools), declared.run_characters, digest({"tool_policy": says}))
 
 
 def _tool(tool: _Tool) -> ToolRule:

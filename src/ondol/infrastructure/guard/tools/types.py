@@ -102,10 +102,12 @@ class ToolPolicy:
     Attributes:
         tools: exact names and beginnings; the exact name decides, else the longest beginning.
         run_characters: an argument that shares so many letters and digits in a row with an untrusted text is tainted.
+        digest: SHA-256 of all that it says, 32 bytes.
     """
 
     tools: tuple[ToolRule, ...]
     run_characters: int
+    digest: bytes
 
     def rule_for(self, name: str) -> ToolRule | None:
         """What is said about a tool; None for one that is not known."""
