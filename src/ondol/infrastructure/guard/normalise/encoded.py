@@ -41,6 +41,8 @@ _BINARY = re.compile(r"[01][01]{7}(?:[ ,]{0,2}+[01]{8}){3,}+")
 _IN_BASE64 = np.array([chr(code).isalnum() or chr(code) in "+/_-" for code in range(0x80)] + [False])
 """For each ASCII character whether base64 writes with it, and one more for all others."""
 _LONG_RUN = b"\1" * 16
+BINARY_DIGITS_MIN = 32
+"""Four bytes."""
 
 
 def encoded_in(text: str, codes: Codes, digits: int) -> Iterator[Found]:
@@ -54,7 +56,7 @@ def encoded_in(text: str, codes: Codes, digits: int) -> Iterator[Found]:
         if said := _base64(run[0][:ENCODED_CHARACTERS_MAX]):
             yield Found("base64", run.start(), run.end(), said)
     if digits >= DIGITS_MIN:
-        yield from _numbers(text)
+        yield from _numbers(text, digits)
     if text.count("%") >= 3:
         for run in _PERCENT.finditer(text):
             start = _widened(text, run.start())
@@ -103,7 +105,7 @@ def _base64(run: str) -> str:
         return ""
 
 
-def _numbers(text: str) -> Iterator[Found]:
+def _numbers(text: str, digit_count: int) -> Iterator[Found]:
     for run in _HEX.finditer(text):
         start = run.start()
         for _ in range(HEX_TRIES_MAX):
@@ -117,14 +119,14 @@ def _numbers(text: str) -> Iterator[Found]:
             start += 2
             while text[start : start + 1] in (" ", ",", ":"):
                 start += 1
-    for run in _BINARY.finditer(text):
+    for run in _BINARY.finditer(text) if digit_count >= BINARY_DIGITS_MIN else ():
         bits = re.sub(r"[ ,]", "", run[0][:ENCODED_CHARACTERS_MAX])
         bits = bits[: len(bits) // 8 * 8]
         said = readable(int(bits, 2).to_bytes(len(bits) // 8, "big"))
         if said:
             yield Found("binary", run.start(), run.end(), said)
     for kind, expression, base in (("codes", _CODES, 10), ("codes", _POINTS, 16)):
-        for run in expression.finditer(text):
+        for run in expression.finditer(text) if base == 10 or "+" in text else ():
             numbers = re.findall(r"[0-9a-fA-F]+", run[0][:ENCODED_CHARACTERS_MAX])
             said = _of_points([int(number, base) for number in numbers])
             if is_text(said) and says_something(said):

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ondol.infrastructure.guard.tagging.tokens import HANGUL, Tokens, hashes, tokenise
+from ondol.infrastructure.guard.tagging.tokens import HANGUL, MARGIN, Tokens, tables, tokenise
 
 ROW_BITS: Final = 17
 """The weight table has 2**17 rows."""
@@ -21,108 +21,98 @@ LISTS: Final = ("first_name", "last_name", "city", "country", "nationality", "co
 _MIX: Final = np.uint64(0xFF51_AFD7_ED55_8CCD)
 _WORD_SALT: Final = np.uint64(0x2545_F491_4F6C_DD1D)
 
-_SPANS: Final = 23
-_CODES: Final = 11
-FEATURES: Final = _SPANS + _CODES
-GATES: Final = 7
-"""How many of the features, from the first, decide whether a token is looked at closely at all."""
-
-_SALTS: Final = (np.arange(1, FEATURES + 1, dtype=np.uint64) * np.uint64(0xA24B_AED4_963E_E407))[:, None]
-
-_AROUND: Final = np.arange(-2, 3)[:, None]
+_NEAR: Final = np.arange(2 * MARGIN + 1)[:, None]
 _LENGTHS: Final = np.arange(1, 4)[:, None]
 # Places: 0-4 where the token and its neighbours begin, 5-9 where they end, 10-12 one to three characters on, 13-15 so many before the end,
 # 16 and 17 two characters before the end of the token before and behind, 18 two characters into the token behind.
-_FROMS: Final = np.array([2, 2, 2, 2, 13, 14, 15, 1, 3, 0, 4, 1, 2, 0, 3, 16, 3, 10, 11, 10, 12, 11, 17])
-_TOS: Final = np.array([7, 10, 11, 12, 7, 7, 7, 6, 8, 5, 9, 7, 8, 6, 9, 6, 18, 11, 12, 12, 7, 7, 8])
-_LOOKED_UP: Final = np.array([0, 7, 8, 19])
-# Terms: 0-4 shapes from two before to two behind, 5-7 lists of the token, of that before and behind, 8 case, 9 gaps.
-_COEFFICIENTS: Final = np.zeros((_CODES, 10), np.int64)
-for _row, _terms in enumerate(
-    (
-        {2: 1},
-        {1: 512, 2: 1},
-        {2: 512, 3: 1},
-        {1: 512 * 512, 2: 512, 3: 1},
-        {2: 4, 9: 1},
-        {5: 8, 8: 1},
-        {6: 2048, 5: 8, 8: 1},
-        {5: 2048, 7: 8, 8: 1},
-        {2: 1},
-        {2: 1},
-        {0: 512 * 512, 1: 512, 2: 1},
-    )
-):
-    for _term, _factor in _terms.items():
-        _COEFFICIENTS[_row, _term] = _factor
+_PLACES: Final = 19
+_SPANS: Final = (
+    (10, 12), (2, 10), (2, 11), (2, 12), (13, 7), (14, 7), (15, 7), (1, 7), (2, 8), (0, 6), (3, 9), (16, 6), (3, 18), (10, 11), (11, 12), (12, 7),
+    (11, 7), (17, 8),
+)  # fmt: skip
+_FROMS: Final = np.array([start for start, _ in _SPANS])
+_TOS: Final = np.array([end for _, end in _SPANS])
+_WORDS: Final = 2 * MARGIN + 1
+_FIRST_CODE: Final = _WORDS + len(_SPANS)
+_LOOKED_UP: Final = np.array([2, 1, 3, _WORDS])
+_CODES: Final = 11
+
+FEATURES: Final = _FIRST_CODE + _CODES
+"""How many rows are summed for a token."""
+
+_SALTS: Final = (np.arange(1, FEATURES + 1, dtype=np.uint64) * np.uint64(0xA24B_AED4_963E_E407))[:, None]
 
 
-def listed_places(text_hashes: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.uint16]]:
+def listed_places(text_hashes: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
     """Where words of these hashes stand in the table of listed words, and the fingerprint they have there."""
     mixed = (text_hashes ^ _WORD_SALT) * _MIX
-    return (mixed >> np.uint64(64 - LISTED_BITS)).astype(np.int64), ((mixed >> np.uint64(32)).astype(np.uint16) | np.uint16(1)) & np.uint16(0xFF)
-
-
-def _memberships(listed: NDArray[np.uint16], text_hashes: NDArray[np.uint64]) -> NDArray[np.int64]:
-    places, prints = listed_places(text_hashes)
-    found = listed[places]
-    return np.where((found >> 8) == prints, found & 0xFF, 0).astype(np.int64)
+    return (mixed >> np.uint64(64 - LISTED_BITS)).view(np.int64), (mixed >> np.uint64(32) | np.uint64(1)) & np.uint64(0xFF)
 
 
 def word_hash(word: str) -> int:
-    """The hash of a word, as `hashes` gives it."""
-    tokens = tokenise(word)
-    return int(hashes(tokens.sums, np.zeros(1, np.int64), np.array([len(word)]))[0])
-
-
-def gate_rows(tokens: Tokens, chosen: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The rows that the gate looks at, for the chosen tokens: shape (GATES, chosen): the token, its ends, its neighbours."""
-    last = len(tokens) - 1
-    before, after = np.maximum(chosen - 1, 0), np.minimum(chosen + 1, last)
-    froms = tokens.starts[np.stack((chosen, chosen, chosen, chosen, chosen, before, after))]
-    own = tokens.ends[chosen]
-    tos = np.stack((own, froms[1] + 2, froms[2] + 3, own, own, tokens.ends[before], tokens.ends[after]))
-    np.minimum(tos[1:3], own, out=tos[1:3])
-    np.maximum(own - _LENGTHS[1:3], froms[3:5], out=froms[3:5])
-    return _rows(hashes(tokens.sums, froms, tos), _SALTS[:GATES])
+    """The hash of a word, as tokens and `hashes` give it."""
+    return int(tokenise(word).sums[-1])
 
 
 def rows(tokens: Tokens, chosen: NDArray[np.int64], listed: NDArray[np.uint16]) -> NDArray[np.int64]:
     """All features' rows of the weight table, for the chosen tokens: shape (FEATURES, chosen).
 
-    The spans are the token; its beginnings and ends of up to three characters; its second and third syllable and what follows them (a Korean
-    name is a surname, two syllables and a particle); the two tokens before and behind, alone and joined. The codes join shapes, gaps and lists.
+    The spans are the token and the two before and behind it, alone and joined; its beginnings and ends of up to three characters; its second and
+    third syllable and what follows them (a Korean name is a surname, two syllables and a particle). The codes join shapes, gaps and lists.
     """
-    last = len(tokens) - 1
-    around = chosen + _AROUND
-    inside = (around >= 0) & (around <= last)
-    np.clip(around, 0, last, out=around)
-    places = np.empty((19, len(chosen)), np.int64)
+    near = chosen + _NEAR
+    places = np.empty((_PLACES, len(chosen)), np.int64)
     starts, ends = places[0:5], places[5:10]
-    starts[:] = tokens.starts[around]
-    ends[:] = np.where(inside, tokens.ends[around], starts)
+    tokens.starts.take(near, out=starts, mode="clip")
+    tokens.ends.take(near, out=ends, mode="clip")
     own, to = starts[2], ends[2]
     np.minimum(own + _LENGTHS, to, out=places[10:13])
     np.maximum(to - _LENGTHS, own, out=places[13:16])
     np.maximum(ends[1:4:2] - 2, starts[1:4:2], out=places[16:18])
     np.minimum(starts[3] + 2, ends[3], out=places[18])
-    froms = places[_FROMS]
     hashed = np.empty((FEATURES, len(chosen)), np.uint64)
-    hashed[:_SPANS] = hashes(tokens.sums, froms, np.maximum(places[_TOS], froms))
-    terms = np.empty((10, len(chosen)), np.int64)
-    terms[0:5] = np.where(inside, tokens.shapes[around], 511)
-    terms[5:9] = _memberships(listed, hashed[_LOOKED_UP])
-    terms[5] |= np.where(tokens.kinds[chosen] == HANGUL, terms[8], 0)
-    terms[8] = terms[2] >> 3 & 7
-    terms[9] = np.minimum(own - ends[1], 1) * 2 + np.minimum(starts[3] - to, 1)
-    codes = _COEFFICIENTS @ terms
-    hashed[_SPANS:] = codes.view(np.uint64)
-    hashed[_SPANS + 8 : _SPANS + 10] += hashed[7:9]
-    return _rows(hashed, _SALTS)
+    tokens.words.take(near, out=hashed[:_WORDS], mode="clip")
+    sums, spans = tokens.sums.take(places), hashed[_WORDS:_FIRST_CODE]
+    np.subtract(sums.take(_TOS, axis=0), sums.take(_FROMS, axis=0), out=spans)
+    spans *= tables().inverses.take(places).take(_FROMS, axis=0)
+    gaps = np.minimum(own - ends[1], 1) * 2
+    gaps += np.minimum(starts[3] - to, 1)
+    _codes(tokens.shapes.take(near), gaps, _memberships(listed, hashed), hashed)
+    return _rows(hashed)
 
 
-def _rows(hashed: NDArray[np.uint64], salts: NDArray[np.uint64]) -> NDArray[np.int64]:
-    mixed = (hashed ^ salts) * _MIX
-    mixed ^= mixed >> np.uint64(29)
-    mixed *= _WORD_SALT
-    return (mixed >> np.uint64(64 - ROW_BITS)).astype(np.int64)
+def _memberships(listed: NDArray[np.uint16], hashed: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """The lists that the token, those before and behind it, and its second and third syllable stand on: shape (4, chosen)."""
+    places, prints = listed_places(hashed.take(_LOOKED_UP, axis=0))
+    found = listed.take(places)
+    lists = (found & 0xFF).astype(np.int64)
+    lists *= found >> 8 == prints
+    return lists
+
+
+def _codes(shapes: NDArray[np.int64], gaps: NDArray[np.int64], lists: NDArray[np.int64], hashed: NDArray[np.uint64]) -> None:
+    """Write the codes behind the spans: shapes joined with shapes, gaps, lists and the words before and behind."""
+    codes = hashed[_FIRST_CODE:].view(np.int64)
+    own = shapes[2]
+    lists[0] |= lists[3] * (own >> 6 == HANGUL)
+    case = own >> 3 & 7
+    codes[0] = own
+    np.add(shapes[1] * 512, own, out=codes[1])
+    np.add(own * 512, shapes[3], out=codes[2])
+    np.add(codes[1] * 512, shapes[3], out=codes[3])
+    np.add(own * 4, gaps, out=codes[4])
+    np.add(lists[0] * 8, case, out=codes[5])
+    np.add(lists[1] * 2048, codes[5], out=codes[6])
+    np.add(lists[0] * 2048 + lists[2] * 8, case, out=codes[7])
+    np.add(hashed[1:4:2].view(np.int64), own, out=codes[8:10])
+    np.add(shapes[0] * (512 * 512), codes[1], out=codes[10])
+
+
+def _rows(hashed: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Hashes to rows, in place: each feature with a salt of its own, mixed twice."""
+    hashed ^= _SALTS
+    hashed *= _MIX
+    hashed ^= hashed >> np.uint64(29)
+    hashed *= _WORD_SALT
+    hashed >>= np.uint64(64 - ROW_BITS)
+    return hashed.view(np.int64)

@@ -1,8 +1,8 @@
 """The tagger: a linear-chain model over hashed features, run only where a cheaper look says that something may be.
 
-Three steps. A gate, one signed byte for each of a few features of a token, drops tokens that are surely nothing; what is left and two tokens
-around it are scored for every tag (a maximum entropy model, Berger 1996); where something may be, the best sequence of tags is searched, in which
-one tag following another counts too (Viterbi 1967). Trained by ``scripts/train_guard_entities.py``.
+Three steps. A gate drops tokens that are surely nothing (`gate`); what is left is scored for every tag by a maximum entropy model (Berger 1996;
+`features`, `scores`); where something may be, the best sequence of tags is searched, in which one tag following another counts too (Viterbi 1967;
+`paths`). Trained by ``scripts/train_guard_entities.py``.
 """
 
 from __future__ import annotations
@@ -21,9 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ondol.core.errors import OndolError
-from ondol.infrastructure.guard.tagging.endings import Endings
-from ondol.infrastructure.guard.tagging.features import FEATURES, ROW_BITS, gate_rows, rows
-from ondol.infrastructure.guard.tagging.tokens import CHARACTERS_MAX, HANGUL, WORD, Tokens, tokenise
+from ondol.infrastructure.guard.tagging.endings import Endings, numbered
+from ondol.infrastructure.guard.tagging.features import FEATURES, ROW_BITS, rows
+from ondol.infrastructure.guard.tagging.gate import GATE_BITS, GATES, REACHES, gate_scores, packed_gate
+from ondol.infrastructure.guard.tagging.paths import best_paths, options, spans
+from ondol.infrastructure.guard.tagging.scores import COLUMNS, packed_weights, tag_scores
+from ondol.infrastructure.guard.tagging.tokens import CHARACTERS_MAX, HANGUL, MARGIN, tokenise
 
 LABELS: Final = (
     "PERSON",
@@ -42,23 +45,24 @@ LABELS: Final = (
 """What is tagged. The tags are O and, for each label in this order, its beginning (odd numbers) and its inside (even numbers)."""
 
 TAGS: Final = 1 + 2 * len(LABELS)
-STRETCH_MAX: Final = 64
-"""Longer stretches are cut: no entity has more tokens."""
-
 ENTITY_CHARACTERS_MAX: Final = 200
 """Longer spans are dropped."""
 
 _BREAK_SEARCH: Final = 256
 """A long text is cut at white space at most so far before the limit of a piece."""
 
+SURNAMES: Final = frozenset(
+    "김이박최정강조윤장임한오서신권황안송전홍유고문양손배백허남심노하곽성차주우구민류나진지엄채원천방공현함변염여추도소석선설마길연위표명기반라왕금옥육인맹제"
+)
+"""A person is a single character only where that is one of Korea's common surnames (김 씨): 날씨 is the weather."""
+
+_PERSON: Final = LABELS.index("PERSON")
 _NO_ENDS: Final = " \n\r\t,-:;/(["
 """No entity ends with one of these."""
 
-_ONE_SMALL_LETTER: Final = WORD * 64 + 1
-NEAR: Final = 2
-"""So many tokens to each side of one that the gate lets through are looked at too."""
+_NEVER: Final = -20_000
+"""The score of a tag that cannot stand first: lower than any sum of weights makes up for."""
 
-_AROUND: Final = np.arange(-NEAR, NEAR + 1)[:, None]
 _ARRAYS: Final = ("weights", "gate", "transitions", "listed", "endings")
 
 
@@ -85,19 +89,22 @@ class Tagger:
         Raises:
             TaggerUnreadable: when shapes and header do not fit together, or the arrays are not those that the header's digest names.
         """
-        if arrays["weights"].shape != (1 << ROW_BITS, TAGS) or arrays["transitions"].shape != (TAGS + 1, TAGS) or header.get("features") != FEATURES:
+        shapes = {"weights": (1 << ROW_BITS, TAGS), "transitions": (TAGS + 1, TAGS), "gate": (GATES << GATE_BITS, len(REACHES))}
+        if any(arrays[name].shape != shape for name, shape in shapes.items()) or header.get("features") != FEATURES:
             raise TaggerUnreadable("The entity tagger's weights do not have the shapes that this version reads: train them again.")
         if header.get("digest") != digest(arrays):
             raise TaggerUnreadable("The entity tagger's weights are not those that their header describes.")
         self.header = header
-        self._weights = arrays["weights"].astype(np.int16)
-        self._gate = arrays["gate"].astype(np.int16)
-        self._transitions = arrays["transitions"].astype(np.int32)
+        self._weights = packed_weights(arrays["weights"])
+        self._gate = packed_gate(arrays["gate"])
+        self._columns = tuple(tuple(column) for column in arrays["transitions"].T.tolist())
+        self._begin = np.full(COLUMNS, _NEVER, np.int16)
+        self._begin[:TAGS] = np.maximum(arrays["transitions"][TAGS], _NEVER)
         self._listed = arrays["listed"]
-        self._endings = Endings(frozenset(header["remainders"]), tuple(arrays["endings"].tolist()))
+        self._endings = Endings(numbered(header["remainders"]), tuple(arrays["endings"].tolist()))
         self._gate_threshold = int(header["gate_threshold"])
         self._sure = int(header["sure_lead"])
-        self._likely = int(header["likely_lead"])
+        self._margin = int(header["margin"])
         self._calibration = tuple(float(value) for value in header["calibration"])
 
     @classmethod
@@ -113,133 +120,59 @@ class Tagger:
         except (ValueError, KeyError, OSError, EOFError, UnicodeDecodeError) as error:
             raise TaggerUnreadable(f"Not a file of an entity tagger: {error}") from error
 
-    def entities(self, text: str) -> list[Entity]:
-        """The entities of a text, by where they begin. Linear in the text's length."""
+    def entities(self, text: str, confidence_min: float = 0.0) -> list[Entity]:
+        """The entities of a text that are so sure at least, by where they begin. Linear in the text's length."""
         if len(text) <= CHARACTERS_MAX:
-            return list(self._piece(text, 0))
+            return list(self._piece(text, 0, confidence_min))
         found: list[Entity] = []
         start = 0
         while start < len(text):
             end = _piece_end(text, start)
-            found += self._piece(text[start:end], start)
+            found += self._piece(text[start:end], start, confidence_min)
             start = end
         return found
 
-    def _piece(self, text: str, offset: int) -> Iterator[Entity]:
+    def _piece(self, text: str, offset: int, confidence_min: float) -> Iterator[Entity]:
         tokens = tokenise(text)
-        chosen = self._near_live(tokens)
+        chosen = (gate_scores(self._gate, tokens) >= self._gate_threshold).nonzero()[0]
         if not len(chosen):
             return
-        scores = self._weights.take(rows(tokens, chosen, self._listed), axis=0).sum(axis=0, dtype=np.int16)
-        stretches = self._stretches(chosen, scores)
-        if not stretches:
+        scores = tag_scores(self._weights, rows(tokens, chosen, self._listed))
+        found: list[tuple[int, int, int, float]] = []
+        for run, tags, leads in best_paths(options(scores, chosen, self._begin, self._sure, self._margin), self._columns):
+            for begin, end, label in spans(tags):
+                own = leads[begin:end]
+                confidence = self.confidence(label, sum(own) / (end - begin), min(own))
+                if confidence >= confidence_min:
+                    found.append((run + begin, run + end - 1, label, confidence))
+        if not found:
             return
-        tags = np.zeros(len(chosen), np.int64)
-        for (start, end), best in zip(stretches, best_tags(scores, stretches, self._transitions), strict=True):
-            tags[start:end] = best
-        spans = tag_spans(tags, chosen)
-        if not len(spans):
-            return
-        leads = scores[np.arange(len(tags)), tags] - scores[:, 0]
-        totals = np.append(0, np.cumsum(leads, dtype=np.int64))
-        lows = np.minimum.reduceat(np.append(leads, 0), spans[:, :2].ravel())[::2].tolist()
-        sums = (totals[spans[:, 1]] - totals[spans[:, 0]]).tolist()
-        starts, ends = tokens.starts[chosen[spans[:, 0]]].tolist(), tokens.ends[chosen[spans[:, 1] - 1]].tolist()
-        lasts = chosen[spans[:, 1] - 1]
-        hangul, runs = (tokens.kinds[lasts] == HANGUL).tolist(), tokens.starts[lasts].tolist()
-        for index, (begin, end, label) in enumerate(spans.tolist()):
-            start, stop = starts[index], ends[index]
-            if hangul[index]:
-                run = runs[index]
-                stop = run + self._endings.split(LABELS[label], text[run:stop], begin == end - 1)
-            if LABELS[label] == "ADDRESS":
-                while stop < len(text) and text[stop].isdigit() and stop - start < ENTITY_CHARACTERS_MAX:
-                    stop += 1
-            while stop > start + 1 and text[stop - 1] in _NO_ENDS:
-                stop -= 1
-            if stop - start <= ENTITY_CHARACTERS_MAX:
-                yield Entity(LABELS[label], offset + start, offset + stop, self.confidence(label, sums[index] / (end - begin), lows[index]))
-
-    def _near_live(self, tokens: Tokens) -> NDArray[np.int64]:
-        """The tokens that the gate lets through, and `NEAR` around each."""
-        kinds = tokens.kinds
-        asked: NDArray[np.int64] = ((kinds >= WORD) & (kinds <= HANGUL) & (tokens.shapes != _ONE_SMALL_LETTER)).nonzero()[0]
-        if not len(asked):
-            return asked
-        live: NDArray[np.int64] = asked[self._gate.take(gate_rows(tokens, asked)).sum(axis=0) >= self._gate_threshold]
-        if not len(live):
-            return live
-        near = np.zeros(len(tokens) + 2 * NEAR, np.bool_)
-        near[live + NEAR + _AROUND] = True
-        found: NDArray[np.int64] = near[NEAR:-NEAR].nonzero()[0]
-        return found
-
-    def _stretches(self, chosen: NDArray[np.int64], scores: NDArray[np.int16]) -> list[tuple[int, int]]:
-        """Runs of neighbouring tokens that may be something, each with one that rather is: half-open, as indices into `chosen`."""
-        leads = scores[:, 1:].max(axis=1) - scores[:, 0]
-        kept = (leads > -self._sure).nonzero()[0]
-        if not len(kept):
-            return []
-        ends = np.append(((chosen[kept[1:]] - chosen[kept[:-1]] != 1) | (kept[1:] % STRETCH_MAX == 0)).nonzero()[0] + 1, len(kept))
-        begins = np.append(0, ends[:-1])
-        likely = np.maximum.reduceat(leads[kept], begins) >= -self._likely
-        return list(zip(kept[begins[likely]].tolist(), (kept[ends[likely] - 1] + 1).tolist(), strict=True))
+        found.sort()
+        starts, ends, shapes = tokens.starts.item, tokens.ends.item, tokens.shapes.item
+        for first, last, label, confidence in found:
+            start, stop = starts(MARGIN + first), ends(MARGIN + last)
+            if shapes(MARGIN + last) >> 6 == HANGUL:
+                run = starts(MARGIN + last)
+                stop = run + self._endings.split(label, text[run:stop], first == last)
+            stop = _trimmed(text, start, stop, LABELS[label])
+            if stop - start <= ENTITY_CHARACTERS_MAX and not (label == _PERSON and stop - start == 1 and text[start] not in SURNAMES):
+                yield Entity(LABELS[label], offset + start, offset + stop, confidence)
 
     def confidence(self, label: int, mean: float, low: int) -> float:
         """The probability that a span is right, by its tags' lead over none, on average and at least: logistic, calibrated on held-out sentences."""
-        by_mean, by_low, bias, *own = self._calibration
-        value = by_mean * mean + by_low * low + bias + own[label]
+        by_mean, by_low, bias = self._calibration[:3]
+        value = by_mean * mean + by_low * low + bias + self._calibration[3 + label]
         return 1 / (1 + math.exp(-max(-30.0, min(30.0, value))))
 
 
-def tag_spans(tags: NDArray[np.int64], places: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Begin, end and label (index into `LABELS`) of each entity that a sequence of tags names: shape (entities, 3).
-
-    Args:
-        tags: of each token.
-        places: which token of the text each is; an entity does not go on over a gap.
-    """
-    labels = (tags + 1) >> 1
-    changes = np.ones(len(tags) + 1, np.bool_)
-    changes[1:-1] = (labels[1:] != labels[:-1]) | (tags[1:] & 1 == 1) | (places[1:] - places[:-1] != 1)
-    edges = changes.nonzero()[0]
-    begins, ends = edges[:-1], edges[1:]
-    named = (tags[begins] > 0).nonzero()[0]
-    return np.stack((begins[named], ends[named], labels[begins[named]] - 1), axis=1)
-
-
-def best_tags(scores: NDArray[np.int16], stretches: list[tuple[int, int]], transitions: NDArray[np.int32]) -> Iterator[list[int]]:
-    """The best sequence of tags of each stretch, all of them searched side by side.
-
-    Args:
-        scores: of each token for each tag.
-        stretches: half-open ranges of tokens.
-        transitions: score of a tag (column) after another (row); the last row is the beginning.
-    """
-    if not stretches:
-        return
-    lengths = np.array([end - start for start, end in stretches])
-    order = np.argsort(-lengths, kind="stable")
-    firsts, lengths = np.array([start for start, _ in stretches])[order], lengths[order]
-    state = transitions[TAGS] + scores[firsts]
-    back = np.zeros((int(lengths[0]), len(stretches), TAGS), np.int64)
-    between = transitions[:TAGS].T
-    ending = state.copy()
-    for step in range(1, int(lengths[0])):
-        active = int((lengths > step).sum())
-        paths = state[:active, None, :] + between
-        back[step, :active] = paths.argmax(axis=2)
-        state = paths.max(axis=2) + scores[firsts[:active] + step]
-        ending[:active] = state
-    results: list[list[int]] = [[] for _ in stretches]
-    for row, place in enumerate(order.tolist()):
-        tag = int(ending[row].argmax())
-        tags = [tag]
-        for step in range(int(lengths[row]) - 1, 0, -1):
-            tag = int(back[step, row, tag])
-            tags.append(tag)
-        results[place] = tags[::-1]
-    yield from results
+def _trimmed(text: str, start: int, stop: int, label: str) -> int:
+    """Where a span ends that ends with no sign that nothing ends with; an address goes on to the end of its number."""
+    if label == "ADDRESS":
+        while stop < len(text) and text[stop].isdigit() and stop - start < ENTITY_CHARACTERS_MAX:
+            stop += 1
+    while stop > start + 1 and text[stop - 1] in _NO_ENDS:
+        stop -= 1
+    return stop
 
 
 def _piece_end(text: str, start: int) -> int:

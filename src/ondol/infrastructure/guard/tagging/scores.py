@@ -1,0 +1,42 @@
+"""What each tag scores for a token: the sum of its features' rows of a table of signed bytes, several tags added in one word."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ondol.infrastructure.guard.tagging.features import FEATURES
+
+WEIGHT_MAX: Final = 63
+"""Weights are between minus and plus this: moved up by `_BIAS`, two of them add up within a byte."""
+
+COLUMNS: Final = 32
+"""A row of the table as it is read, and of scores: so many tags would fit."""
+
+_BIAS: Final = 64
+_HALF: Final = FEATURES // 2
+_LOW_BYTES: Final = np.uint64(0x00FF_00FF_00FF_00FF)
+# Sums of even bytes come before those of odd ones, so the table has the tags in this order.
+_ORDER: Final = np.arange(COLUMNS).reshape(2, COLUMNS // 2).T.ravel()
+
+
+def packed_weights(weights: NDArray[np.int8]) -> NDArray[np.uint64]:
+    """The table as `tag_scores` reads it, 32 bytes a row: from weights of shape (rows, tags), within `WEIGHT_MAX`; tags that are none score least."""
+    moved = np.zeros((len(weights), COLUMNS), np.uint8)
+    moved[:, : weights.shape[1]] = (weights + np.int8(_BIAS)).astype(np.uint8)
+    return np.ascontiguousarray(moved[:, _ORDER]).view(np.uint64)
+
+
+def tag_scores(table: NDArray[np.uint64], rows: NDArray[np.int64]) -> NDArray[np.int16]:
+    """The sums of rows, all tags of a token moved up alike: shape (tokens, COLUMNS), from rows of shape (FEATURES, tokens)."""
+    taken = table.take(rows, axis=0)
+    pairs = taken[:_HALF]
+    pairs += taken[_HALF:]
+    scores = np.empty((rows.shape[1], COLUMNS), np.int16)
+    scores[:, : COLUMNS // 2] = np.add.reduce(pairs & _LOW_BYTES, axis=0).view(np.int16)
+    pairs >>= np.uint64(8)
+    pairs &= _LOW_BYTES
+    scores[:, COLUMNS // 2 :] = np.add.reduce(pairs, axis=0).view(np.int16)
+    return scores
