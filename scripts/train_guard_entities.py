@@ -28,12 +28,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.data import data_folder
-from ondol.infrastructure.guard.tagging.endings import ENDING_BITS, candidates, ending_rows
-from ondol.infrastructure.guard.tagging.features import FEATURES, LISTED_BITS, LISTS, ROW_BITS, gate_rows, listed_places, rows, word_hash
-from ondol.infrastructure.guard.tagging.model import LABELS, NEAR, TAGS, Tagger, best_tags, digest, dump, tag_spans
-from ondol.infrastructure.guard.tagging.tokens import CHARACTERS_MAX, HANGUL, WORD, Tokens, tokenise
+from ondol.infrastructure.guard.tagging.endings import ENDING_BITS, REMAINDER_MAX, candidates, ending_rows, numbered
+from ondol.infrastructure.guard.tagging.features import FEATURES, LISTED_BITS, LISTS, ROW_BITS, listed_places, rows, word_hash
+from ondol.infrastructure.guard.tagging.gate import GATE_BITS, GATES, REACHES
+from ondol.infrastructure.guard.tagging.model import LABELS, TAGS, Tagger, digest, dump
+from ondol.infrastructure.guard.tagging.paths import best_paths, options, spans
+from ondol.infrastructure.guard.tagging.scores import COLUMNS, WEIGHT_MAX
+from ondol.infrastructure.guard.tagging.tokens import CHARACTERS_MAX, HANGUL, MARGIN, Tokens, tokenise
 from scripts.guard_entities.english import English
 from scripts.guard_entities.examples import Example, in_lower_case, read_klue, read_nouns, read_plain_english, read_plain_korean
+from scripts.guard_entities.figures import calibration, span_figures
+from scripts.guard_entities.gate import fit_gate, gate_cut
 from scripts.guard_entities.korean import Korean
 
 OUT = Path(__file__).parent.parent / "src/ondol/infrastructure/guard/models/entities.npz"
@@ -42,16 +47,15 @@ LISTED_SHARE = 0.6
 """So much of the known names goes into the lists that the tagger looks words up in: it must learn names that are on no list too."""
 REMAINDERS_MIN = 3
 PLAIN_ENGLISH = 4_500
-CUT_SHARE = 0.006
 BATCH = 512
 DAMPING = 0.5
 """Transitions are partly known from the neighbours already."""
 RECALL_LOG_ODDS = 0.4
 """A beginning is helped by so much: a name that is missed costs more than one too many."""
 SURE_LOG_ODDS = 4.0
-"""A token that "nothing" leads by more is left out of the search for the best sequence."""
-LIKELY_LOG_ODDS = 2.0
-"""A stretch without a token that "nothing" leads by less is left out as well."""
+"""A token at which "nothing" leads by more is left out of the search for the best sequence."""
+MARGIN_LOG_ODDS = 5.0
+"""A tag that another one leads by more is left out of the search for the best sequence."""
 RATE = 0.15
 
 Sentence = tuple[NDArray[np.uint32], NDArray[np.int64], NDArray[np.bool_] | None]
@@ -117,18 +121,19 @@ def _english(name: str) -> Path:
 
 def token_tags(tokens: Tokens, example: Example) -> tuple[NDArray[np.int64], list[tuple[str, str, int, bool]]]:
     """Gold tags, and for each entity that ends in a run of Hangul: label, run, length of its part, whether it begins there."""
+    starts = tokens.starts[MARGIN:-MARGIN]
     tags = np.zeros(len(tokens), np.int64)
     cuts: list[tuple[str, str, int, bool]] = []
     for start, end, label in example.spans:
-        inside = ((tokens.starts >= start) & (tokens.starts < end)).nonzero()[0]
-        if not len(inside) or tokens.starts[inside[0]] != start:
+        inside = ((starts >= start) & (starts < end)).nonzero()[0]
+        if not len(inside) or starts[inside[0]] != start:
             continue
         base = 1 + 2 * LABELS.index(label)
         tags[inside] = base + 1
         tags[inside[0]] = base
         last = int(inside[-1])
         if tokens.kinds[last] == HANGUL:
-            run_start, run_end = int(tokens.starts[last]), int(tokens.ends[last])
+            run_start, run_end = int(starts[last]), int(tokens.ends[MARGIN + last])
             cuts.append((label, example.text[run_start:run_end], end - run_start, len(inside) == 1))
     return tags, cuts
 
@@ -142,9 +147,10 @@ def sentence(example: Example, listed: NDArray[np.uint16], more: MoreRows | None
         found = np.concatenate([found, more(example.text, tokens)])
     unknown = None
     if example.unknown:
+        starts = tokens.starts[MARGIN:-MARGIN]
         unknown = np.zeros(len(tokens), np.bool_)
         for start, end in example.unknown:
-            unknown |= (tokens.starts >= start) & (tokens.starts < end)
+            unknown |= (starts >= start) & (starts < end)
     return (found.astype(np.uint32), tags, unknown), cuts, tokens
 
 
@@ -201,58 +207,10 @@ def fit(sentences: Sequence[Sentence], epochs: int, seed: int) -> NDArray[np.flo
     return weights
 
 
-def fit_gate(tokens: Sequence[Tokens], tags: Sequence[Sentence], seed: int) -> NDArray[np.float32]:
-    """Logistic regression for whether a token is part of an entity, by AdaGrad (Duchi 2011), entities weighing four times."""
-    columns, wanted = [], []
-    for own, (_, gold, unknown) in zip(tokens, tags, strict=True):
-        asked = asked_tokens(own)
-        if unknown is not None:
-            asked = asked[~unknown[asked]]
-        if len(asked):
-            columns.append(gate_rows(own, asked))
-            wanted.append(gold[asked] > 0)
-    found, truth = np.concatenate(columns, axis=1), np.concatenate(wanted).astype(np.float32)
-    weights, squares = np.zeros(1 << ROW_BITS), np.full(1 << ROW_BITS, 1e-3)
-    rng = np.random.default_rng(seed)
-    for _ in range(4):
-        for batch in np.array_split(rng.permutation(len(truth)), max(1, len(truth) // 64)):
-            held = found[:, batch]
-            error = truth[batch] - 1 / (1 + np.exp(-np.clip(weights[held].sum(axis=0), -30, 30)))
-            error *= np.where(truth[batch] > 0, 4, 1)
-            np.add.at(squares, held, np.broadcast_to(error**2, held.shape))
-            np.add.at(weights, held, 0.1 * error / np.sqrt(squares[held]))
-    return weights.astype(np.float32)
-
-
-def asked_tokens(tokens: Tokens) -> NDArray[np.int64]:
-    """The tokens that the gate is asked about."""
-    kinds = tokens.kinds
-    return np.asarray(((kinds >= WORD) & (kinds <= HANGUL) & (tokens.shapes != 129)).nonzero()[0])
-
-
-def gate_cut(arrays: dict[str, NDArray[Any]], tokens: Sequence[Tokens], sentences: Sequence[Sentence]) -> dict[str, Any]:
-    """The gate's threshold, at which all but a small share of the entities that the model finds have, for each token, one near that passes."""
-    gate, table = arrays["gate"].astype(np.int64), arrays["weights"].astype(np.int32)
-    covering: list[int] = []
-    others: list[int] = []
-    for own, (found, gold, _) in zip(tokens, sentences, strict=True):
-        if not len(gold):
-            continue
-        tags = table[found].sum(axis=0).argmax(axis=1)
-        passed = np.full(len(gold) + 2 * NEAR, -10_000)
-        asked = asked_tokens(own)
-        passed[asked + NEAR] = gate[gate_rows(own, asked)].sum(axis=0)
-        around = np.max([passed[place : place + len(gold)] for place in range(2 * NEAR + 1)], axis=0)
-        covering += [int(around[begin:end].min()) for begin, end, _ in tag_spans(tags, np.arange(len(tags)))]
-        others += around[tags == 0].tolist()
-    threshold = int(np.quantile(covering, CUT_SHARE))
-    return {"gate_threshold": threshold, "gate_passes_others": round(float((np.array(others) >= threshold).mean()), 4)}
-
-
 def fit_endings(cuts: Sequence[tuple[str, str, int, bool]], seed: int) -> tuple[list[str], NDArray[np.int8]]:
     """Which strings may follow an entity in its run, and an averaged perceptron that chooses among them."""
     counts = Counter(run[length:] for _, run, length, _ in cuts if length < len(run))
-    remainders = {rest: count for rest, count in counts.items() if count >= REMAINDERS_MIN and len(rest) <= 6}
+    remainders = numbered(sorted(rest for rest, count in counts.items() if count >= REMAINDERS_MIN and len(rest) <= REMAINDER_MAX))
     weights, total = np.zeros(1 << ENDING_BITS), np.zeros(1 << ENDING_BITS)
     order, rng, step = list(range(len(cuts))), random.Random(f"endings {seed}"), 1  # noqa: S311
     for _ in range(6):
@@ -263,14 +221,14 @@ def fit_endings(cuts: Sequence[tuple[str, str, int, bool]], seed: int) -> tuple[
             step += 1
             if length not in options or len(options) == 1:
                 continue
-            found = {option: list(ending_rows(label, run, option, alone)) for option in options}
+            found = {option: list(ending_rows(LABELS.index(label), run, option, alone, remainders)) for option in options}
             best = max(options, key=lambda option: weights[found[option]].sum() + (option != length))
             if best != length:
                 for option, sign in ((length, 1), (best, -1)):
                     np.add.at(weights, found[option], sign)
                     np.add.at(total, found[option], sign * step)
     average = weights - total / step
-    return sorted(remainders), np.clip(np.round(average * 127 / max(1e-9, np.abs(average).max())), -127, 127).astype(np.int8)
+    return list(remainders), np.clip(np.round(average * 127 / max(1e-9, np.abs(average).max())), -127, 127).astype(np.int8)
 
 
 def listed_table(lists: dict[str, set[str]], seed: int) -> NDArray[np.uint16]:
@@ -293,62 +251,8 @@ def listed_table(lists: dict[str, set[str]], seed: int) -> NDArray[np.uint16]:
 
 def quantised(weights: NDArray[np.float32]) -> tuple[NDArray[np.int8], float]:
     """Weights as signed bytes, the largest one in ten thousand clipped, and how many units of log odds one step is."""
-    scale = float(np.quantile(np.abs(weights[weights != 0]), 0.9999)) / 127
-    return np.clip(np.round(weights / scale), -127, 127).astype(np.int8), scale
-
-
-def calibration(tagger: Tagger, examples: Sequence[Example]) -> list[float]:
-    """Coefficients of `Tagger.confidence`: logistic regression of "half of this span is right" on the tags' lead, with a bias for each label."""
-    features, truth = [], []
-    seen: list[tuple[int, float, int]] = []
-    original = tagger.confidence
-    tagger.confidence = lambda label, mean, low: seen.append((label, mean, low)) or 0.5  # type: ignore[method-assign,func-returns-value]
-    for example in examples:
-        seen.clear()
-        found = tagger.entities(example.text)
-        for entity, (kind, mean, low) in zip(found, seen, strict=True):
-            own = np.zeros(3 + len(LABELS))
-            own[:3] = mean, low, 1
-            own[3 + kind] = 1
-            features.append(own)
-            truth.append(any(label == entity.label and _iou((start, end), (entity.start, entity.end)) >= 0.5 for start, end, label in example.spans))
-    tagger.confidence = original  # type: ignore[method-assign]
-    table, wanted = np.array(features), np.array(truth, np.float64)
-    spread = table[:, :2].std(axis=0) + 1e-9
-    table[:, :2] /= spread
-    solution = np.zeros(table.shape[1])
-    penalty = np.full(table.shape[1], 1.0)
-    for _ in range(30):
-        odds = 1 / (1 + np.exp(-np.clip(table @ solution, -30, 30)))
-        curve = (table * (odds * (1 - odds))[:, None]).T @ table + np.diag(penalty)
-        solution += np.linalg.solve(curve, table.T @ (wanted - odds) - penalty * solution)
-    solution[:2] /= spread
-    return [round(float(value), 6) for value in solution]
-
-
-def _iou(one: tuple[int, int], other: tuple[int, int]) -> float:
-    shared = min(one[1], other[1]) - max(one[0], other[0])
-    return max(0, shared) / (max(one[1], other[1]) - min(one[0], other[0]))
-
-
-def span_figures(tagger: Tagger, examples: Sequence[Example], labels: Sequence[str]) -> dict[str, dict[str, float]]:
-    """Precision, recall and F1 of exact spans, by label."""
-    figures = {}
-    found = [{(entity.start, entity.end, entity.label) for entity in tagger.entities(example.text)} for example in examples]
-    for label in labels:
-        right = wrong = missed = 0
-        for own, example in zip(found, examples, strict=True):
-            gold = {span for span in example.spans if span[2] == label}
-            mine = {span for span in own if span[2] == label}
-            right, wrong, missed = right + len(gold & mine), wrong + len(mine - gold), missed + len(gold - mine)
-        precision, recall = right / max(1, right + wrong), right / max(1, right + missed)
-        figures[label] = {
-            "precision": round(precision, 4),
-            "recall": round(recall, 4),
-            "f1": round(2 * right / max(1, 2 * right + wrong + missed), 4),
-            "gold": right + missed,
-        }
-    return figures
+    scale = float(np.quantile(np.abs(weights[weights != 0]), 0.9999)) / WEIGHT_MAX
+    return np.clip(np.round(weights / scale), -WEIGHT_MAX, WEIGHT_MAX).astype(np.int8), scale
 
 
 def train(
@@ -369,13 +273,10 @@ def train(
     made = [sentence(example, listed, None) for example in examples.train]
     print(f"{len(made):,} examples, {sum(len(tokens) for _, _, tokens in made):,} tokens", flush=True)
     table, scale = quantised(fit([own for own, _, _ in made], epochs, seed))
-    gate = fit_gate([tokens for _, _, tokens in made], [own for own, _, _ in made], seed)
-    gate_table = np.clip(np.round(gate / (np.abs(gate).max() / 127)), -127, 127).astype(np.int8)
-    unseen = [sentence(example, listed, None) for example in examples.develop]
     remainders, endings = fit_endings([cut for _, cuts, _ in made for cut in cuts], seed)
     arrays: dict[str, NDArray[Any]] = {
         "weights": table,
-        "gate": gate_table,
+        "gate": np.zeros((GATES << GATE_BITS, len(REACHES)), np.int8),
         "transitions": following([own for own, _, _ in made], scale),
         "listed": listed,
         "endings": endings,
@@ -395,15 +296,21 @@ def train(
             "english_written": english_count,
         },
         "epochs": epochs,
-        **gate_cut(arrays, [tokens for _, _, tokens in unseen], [own for own, _, _ in unseen]),
+        "gate_threshold": 0,
         "scale": round(scale, 6),
         "sure_lead": round(SURE_LOG_ODDS / scale),
-        "likely_lead": round(LIKELY_LOG_ODDS / scale),
+        "margin": round(MARGIN_LOG_ODDS / scale),
         "remainders": remainders,
         "calibration": [0.0] * (3 + len(LABELS)),
     }
     header["digest"] = digest(arrays)
     header["calibration"] = calibration(Tagger(arrays, header), examples.develop)
+    open_tagger = Tagger(arrays, header)
+    texts = [[example.text[:CHARACTERS_MAX] for example in part] for part in (examples.train, examples.develop)]
+    seen, unseen = ([(tokenise(text), open_tagger.entities(text)) for text in part] for part in texts)
+    arrays["gate"] = fit_gate(seen, seed)
+    header |= gate_cut(arrays["gate"], unseen)
+    header["digest"] = digest(arrays)
     return arrays, header, examples
 
 
@@ -431,7 +338,7 @@ def morpheme_rows(text: str, tokens: Tokens) -> NDArray[np.int64]:
     global _mecab  # noqa: PLW0603 - one dictionary for a comparison that runs once
     _mecab = _mecab or MeCab()
     by_start: dict[int, list[str]] = {}
-    index = (tokens.starts.searchsorted(np.arange(len(text) + 1), side="right") - 1).tolist()
+    index = (tokens.starts[MARGIN:-MARGIN].searchsorted(np.arange(len(text) + 1), side="right") - 1).tolist()
     for morpheme in _mecab.parse(text):
         by_start.setdefault(index[morpheme.span.start], []).append(morpheme.pos)
     tags = [by_start.get(place, ["-"]) for place in range(len(tokens))] + [["-"]]
@@ -441,6 +348,18 @@ def morpheme_rows(text: str, tokens: Tokens) -> NDArray[np.int64]:
 
 
 _mecab: Any = None
+
+
+def best_tags(scores: NDArray[np.int16], transitions: NDArray[np.int32], scale: float) -> list[int]:
+    """The best sequence of tags for a whole text."""
+    padded = np.full((len(scores), COLUMNS), np.iinfo(np.int16).min // 2, np.int16)
+    padded[:, :TAGS] = scores
+    begin = np.maximum(np.append(transitions[TAGS], np.full(COLUMNS - TAGS, -20_000)), -20_000).astype(np.int16)
+    likely = options(padded, np.arange(len(scores)), begin, round(SURE_LOG_ODDS / scale), round(MARGIN_LOG_ODDS / scale))
+    tags = [0] * len(scores)
+    for run, path, _ in best_paths(likely, transitions.T.tolist()):
+        tags[run : run + len(path)] = path
+    return tags
 
 
 def compare_morphemes(seed: int, epochs: int) -> dict[str, dict[str, float]]:
@@ -457,9 +376,7 @@ def compare_morphemes(seed: int, epochs: int) -> dict[str, dict[str, float]]:
         unseen = [sentence(example, listed, more)[0] for example in test]
         features_s = time.thread_time() - began
         for found, gold, _ in unseen:
-            scores = table[found].sum(axis=0, dtype=np.int16)
-            tags = np.array(next(best_tags(scores, [(0, len(gold))], between)))
-            mine, true = ({tuple(span) for span in tag_spans(path, np.arange(len(gold))).tolist()} for path in (tags, gold))
+            mine, true = (set(spans(path)) for path in (best_tags(table[found].sum(axis=0, dtype=np.int16), between, scale), gold.tolist()))
             for span in mine | true:
                 for label in (LABELS[span[2]], "all"):
                     counts[label][0 if span in mine and span in true else 1 if span in mine else 2] += 1

@@ -18,19 +18,18 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import random
 import re
 import subprocess
-import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from benchmarks.data import data_folder
 from benchmarks.guard.personal_rules import KO_PII_LABELS as RULES_BY_KO_PII
 from benchmarks.guard.personal_rules import PRESIDIO_LABELS as RULES_BY_PRESIDIO
+from benchmarks.guard.personal_scores import Counts, Find, Span, by_label_figures, summary, timed
 from ondol.infrastructure.guard.text import GuardText
 from ondol.infrastructure.guard.types import Check, Finding
 
@@ -69,36 +68,6 @@ LOOKED_AT_SEED: Final = 20_261_121
 
 IOU_MIN: Final = 0.75
 PERSON_CHARACTERS_MIN: Final = 3
-BOOTSTRAP_ROUNDS: Final = 200
-
-Span = tuple[int, int, str]
-Find = Callable[[str], list[Span]]
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """Right, wrongly found and missed."""
-
-    right: int = 0
-    wrong: int = 0
-    missed: int = 0
-
-    def __add__(self, other: Counts) -> Counts:
-        return Counts(self.right + other.right, self.wrong + other.wrong, self.missed + other.missed)
-
-    @property
-    def precision(self) -> float:
-        return self.right / (self.right + self.wrong) if self.right + self.wrong else 0.0
-
-    @property
-    def recall(self) -> float:
-        return self.right / (self.right + self.missed) if self.right + self.missed else 0.0
-
-    def f(self, beta: float = 1.0) -> float:
-        """F with recall weighing beta times as much as precision (van Rijsbergen 1979)."""
-        squared, precision, recall = beta * beta, self.precision, self.recall
-        return (1 + squared) * precision * recall / (squared * precision + recall) if precision + recall else 0.0
-
 
 # --- findings -> spans -------------------------------------------------------------------------------------------------------
 
@@ -210,16 +179,16 @@ def measure_ko(checks: Sequence[Check]) -> dict[str, Any]:
 def ko_figures(find: Find) -> dict[str, Any]:
     """As `measure_ko`, for anything that finds spans by ko-pii's labels."""
     documents = ko_documents()
-    seconds, found = _timed(find, [document.text for document in documents])
+    seconds, found = timed(find, [document.text for document in documents])
     per_document = [ko_counts(document, spans) for document, spans in zip(documents, found, strict=True)]
     exact = [ko_counts(document, spans, exact=True) for document, spans in zip(documents, found, strict=True)]
     looked_at = ko_looked_at(len(documents))
     unseen = [counts for index, counts in enumerate(per_document) if index not in looked_at]
     return {
-        "all": _summary(per_document, 1.0),
-        "not_looked_at": _summary(unseen, 1.0),
-        "exact": _summary(exact, 1.0),
-        "by_label": _by_label(per_document, 1.0),
+        "all": summary(per_document, 1.0),
+        "not_looked_at": summary(unseen, 1.0),
+        "exact": summary(exact, 1.0),
+        "by_label": by_label_figures(per_document, 1.0),
         "characters_per_s": round(sum(len(document.text) for document in documents) / seconds),
     }
 
@@ -322,7 +291,7 @@ def measure_presidio(checks: Sequence[Check]) -> dict[str, Any]:
 def presidio_figures(find: Find) -> dict[str, Any]:
     """As `measure_presidio`, for anything that finds spans by presidio-research's types."""
     sentences = presidio_sentences()
-    seconds, found = _timed(find, [sentence.text for sentence in sentences])
+    seconds, found = timed(find, [sentence.text for sentence in sentences])
     spans, tokens, exact, typed = [], [], [], []
     hits: Counter[str] = Counter()
     losses: Counter[str] = Counter()
@@ -337,10 +306,10 @@ def presidio_figures(find: Find) -> dict[str, Any]:
         exact.append({"": _set_counts({span[:2] for span in sentence.gold}, {span[:2] for span in mine})})
         typed.append({"": _set_counts(set(sentence.gold), set(mine))})
     return {
-        "spans": _summary(spans, 2.0),
-        "tokens": _summary(tokens, 2.0),
-        "exact": _summary(exact, 2.0),
-        "exact_and_type": _summary(typed, 2.0),
+        "spans": summary(spans, 2.0),
+        "tokens": summary(tokens, 2.0),
+        "exact": summary(exact, 2.0),
+        "exact_and_type": summary(typed, 2.0),
         "recall_by_type": {
             label: [round(hits[label] / (hits[label] + losses[label]), 3), hits[label] + losses[label]] for label in sorted({*hits, *losses})
         },
@@ -357,59 +326,6 @@ def _token_counts(content: Sequence[tuple[int, int]], gold: Iterable[Span], mine
         {index for index, (begin, stop) in enumerate(content) for span in spans if begin < span[1] and span[0] < stop} for spans in (gold, mine)
     ]
     return _set_counts(*marked)
-
-
-# --- figures -----------------------------------------------------------------------------------------------------------------
-
-
-def _timed(find: Find, texts: Sequence[str]) -> tuple[float, list[list[Span]]]:
-    for text in texts[:5]:
-        find(text)
-    began = time.perf_counter()
-    found = [find(text) for text in texts]
-    return time.perf_counter() - began, found
-
-
-def _summary(per_text: Sequence[Mapping[str, Counts]], beta: float) -> dict[str, Any]:
-    sums = [sum(counts.values(), Counts()) for counts in per_text]
-    total = sum(sums, Counts())
-    return {
-        "f": round(total.f(beta), 4),
-        "f_interval": bootstrap(sums, beta),
-        "precision": round(total.precision, 4),
-        "precision_interval": wilson(total.right, total.right + total.wrong),
-        "recall": round(total.recall, 4),
-        "recall_interval": wilson(total.right, total.right + total.missed),
-        "counts": [total.right, total.wrong, total.missed],
-    }
-
-
-def _by_label(per_text: Sequence[Mapping[str, Counts]], beta: float) -> dict[str, list[float]]:
-    totals: dict[str, Counts] = defaultdict(Counts)
-    for counts in per_text:
-        for label, own in counts.items():
-            totals[label] += own
-    return {
-        label: [round(own.precision, 3), round(own.recall, 3), round(own.f(beta), 3), own.right, own.wrong, own.missed]
-        for label, own in sorted(totals.items())
-    }
-
-
-def wilson(successes: int, trials: int) -> tuple[float, float]:
-    """95 % score interval of a share (Wilson 1927)."""
-    if not trials:
-        return 0.0, 1.0
-    z, share = 1.959964, successes / trials
-    middle = (share + z * z / (2 * trials)) / (1 + z * z / trials)
-    half = z * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials)) / (1 + z * z / trials)
-    return round(middle - half, 4), round(middle + half, 4)
-
-
-def bootstrap(per_text: Sequence[Counts], beta: float, seed: int = 1) -> tuple[float, float]:
-    """95 % percentile interval of F, by drawing texts with replacement (Efron 1979)."""
-    rng = random.Random(seed)  # noqa: S311 - a sample, not a secret
-    values = sorted(sum((Counts(), *rng.choices(per_text, k=len(per_text))), Counts()).f(beta) for _ in range(BOOTSTRAP_ROUNDS))
-    return round(values[int(0.025 * len(values))], 4), round(values[int(0.975 * len(values))], 4)
 
 
 # --- peers -------------------------------------------------------------------------------------------------------------------

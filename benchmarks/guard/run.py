@@ -21,6 +21,9 @@ from ondol.infrastructure.guard.policy import Policy, policy_from
 from ondol.infrastructure.guard.registry import Resources, checks_for
 
 
+KINDS: tuple[tuple[str, speed.Kind], ...] = (("", speed.ORDINARY), ("_dense", speed.DENSE))
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -67,7 +70,7 @@ def _speeds(guards: Guards, named: Guards, *, quick: bool) -> dict[str, object]:
     long_count = 12 if quick else 60
     found: dict[str, object] = {}
     for name, stage in (("", guards.stages["input"]), ("_with_names", named.stages["input"])):
-        for label, kind in (("", speed.ORDINARY), ("_dense", speed.DENSE)):
+        for label, kind in KINDS:
             short = speed.input_speed(stage, speed.SHORT_CHARACTERS, count, rounds, kind)
             found |= {f"p50_ms_1000_chars{name}{label}": round(short.p50_ms, 3), f"p99_ms_1000_chars{name}{label}": round(short.p99_ms, 3)}
         long = speed.input_speed(stage, speed.LONG_CHARACTERS, long_count, rounds, speed.ORDINARY)
@@ -105,7 +108,7 @@ def _beside_presidio(python: str, *, quick: bool) -> dict[str, object]:
     policy = policy_from({"version": 1, "name": "identifiers", "stages": {"input": [{"find": "personal", "do": "observe"}]}})
     guard = guards_of(policy).stages["input"]
     found: dict[str, object] = {}
-    for name, kind in (("", speed.ORDINARY), ("_dense", speed.DENSE)):
+    for name, kind in KINDS:
         texts = speed.prompts(speed.SHORT_CHARACTERS, 40 if quick else 200, kind)
         found[f"speed_vs_presidio{name}"] = round(speed.ratio_to_presidio(lambda given: presidio_seconds(python, given), guard, texts), 1)
     return found

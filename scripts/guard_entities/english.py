@@ -69,28 +69,36 @@ class English(Shared):
         self.countries: list[str] = sorted({self.fakers["en_US"].country() for _ in range(2000)})
 
     def faker(self) -> Faker:
+        """One of the name makers, any locale."""
         return self.fakers[self.rng.choice(LOCALES)]
 
     def pick(self, name: str) -> str:
+        """One of the words or templates of a list."""
         return self.rng.choice(self.words[name])
 
     def cased(self, text: str, lower: float = 0.01, upper: float = 0.02) -> str:
+        """The text, sometimes in small letters or capitals."""
         roll = self.rng.random()
         return text.lower() if roll < lower else text.upper() if roll > 1 - upper else text
 
     def given(self) -> str:
+        """A given name."""
         return self.pick("given_common") if self.rng.random() < 0.35 else str(self.faker().first_name())
 
     def surname(self) -> str:
+        """A surname."""
         return str(self.faker().last_name())
 
     def first(self) -> Piece:
+        """A given name as a person."""
         return self.cased(self.given()), "PERSON"
 
     def last(self) -> Piece:
+        """A surname as a person."""
         return self.cased(self.surname()), "PERSON"
 
     def name(self) -> Piece:
+        """A whole name as a person, with initials, second names and double surnames."""
         faker, roll = self.faker(), self.rng.random()
         given = self.given() if self.rng.random() < 0.3 else str(faker.first_name())
         surname = str(faker.last_name())
@@ -109,6 +117,7 @@ class English(Shared):
         return self.cased(f"{given} {surname}"), "PERSON"
 
     def org(self) -> Piece:
+        """An organisation."""
         roll = self.rng.random()
         if roll < 0.25:
             return self.pick("companies"), "ORGANISATION"
@@ -217,15 +226,18 @@ class English(Shared):
         return joined(parts, self.rng.choice(("\n", "\n", "\n\n", ", ", "; ")))
 
     def city(self) -> Piece:
+        """A city."""
         text = self.pick("world_cities") if self.rng.random() < 0.3 else str(self.faker().city())
         return self.cased(text, 0.01, 0.06), "LOCATION"
 
     def country(self) -> Piece:
+        """A country."""
         roll = self.rng.random()
         text = self.pick("countries_more") if roll < 0.2 else self.pick("states") if roll < 0.3 else self.rng.choice(self.countries)
         return text, "LOCATION"
 
     def street_text(self) -> str:
+        """A house number and street, as they are written in many countries."""
         faker, roll = self.faker(), self.rng.random()
         if roll < 0.15:
             return f"{self.rng.randrange(1, 99999):0{self.rng.choice((1, 3, 5))}} {str(faker.street_address()).replace(chr(10), ' ')}"
@@ -235,22 +247,27 @@ class English(Shared):
         return f"{self.rng.randrange(1, 9999)} {street}" if self.rng.random() < 0.6 else f"{street} {self.rng.randrange(1, 300)}"
 
     def street(self) -> Piece:
+        """A house number and street as an address."""
         return self.cased(self.street_text(), 0.01, 0.04), "ADDRESS"
 
     def road(self) -> Piece:
+        """A street without a number."""
         names = [str(self.faker().street_name()) for _ in range(self.rng.choice((1, 1, 2)))]
         if self.rng.random() < 0.3:
             names[0] += f" {self.rng.randrange(1, 300)}"
         return " and ".join(names), "ADDRESS"
 
     def unit(self) -> Piece:
+        """A flat, floor or suite."""
         return self.choice("Apt. ###", "Suite ###", "Unit ##", "Apartment #", "Flat ##", "Floor #", "Room ###"), "ADDRESS"
 
     def zip(self) -> Piece:
+        """A postal code."""
         faker = self.faker()
         return str(faker.postcode()), "POSTAL_CODE"
 
     def address(self) -> Piece:
+        """A whole address."""
         faker, roll = self.faker(), self.rng.random()
         if roll < 0.3:
             text = str(faker.address())
@@ -286,9 +303,11 @@ class English(Shared):
         return out
 
     def age(self) -> Piece:
+        """An age."""
         return str(self.rng.randrange(1, 99)), "AGE"
 
     def day(self) -> Piece:
+        """A date, a weekday or a time."""
         day = date(self.rng.randrange(1930, 2027), self.rng.randrange(1, 13), self.rng.randrange(1, 29))
         return self.rng.choice(
             (
@@ -349,6 +368,7 @@ class English(Shared):
         return f"{start}{self.pick('company_words')}{self.pick('company_words')}.{self.rng.choice(TOP_DOMAINS)}"
 
     def people(self) -> str:
+        """Members of a group or nation."""
         if self.rng.random() < 0.3:
             return self.pick("lowercase_people")
         word = self.pick("nationalities")
@@ -356,6 +376,7 @@ class English(Shared):
         return word.lower() if self.rng.random() < 0.7 else word
 
     def job(self) -> str:
+        """A job title."""
         return self.pick("jobs") if self.rng.random() < 0.6 else str(self.fakers["en_US"].job()).split(",")[0].split("/")[0].strip()
 
     def examples(self, count: int) -> list[Example]:

@@ -77,12 +77,15 @@ class Shared:
         return "".join(str(self.rng.randrange(10)) if char == "#" else char for char in pattern)
 
     def choice(self, *options: str) -> str:
+        """One of the patterns, its signs made digits."""
         return self.digits(self.rng.choice(options))
 
     def number(self) -> str:
+        """A number of one to five digits."""
         return str(self.rng.randrange(1, 10 ** self.rng.randrange(1, 6)))
 
     def ip(self) -> str:
+        """An IPv4 address."""
         return ".".join(str(self.rng.randrange(1, 255)) for _ in range(4))
 
 

@@ -22,6 +22,7 @@ class Korean(Shared):
         self.words: dict[str, list[str]] = {name: text.split() for name, text in words.items()}
 
     def pick(self, name: str) -> str:
+        """One of the words of a list."""
         return self.rng.choice(self.words[name])
 
     def noun(self) -> str:
@@ -66,6 +67,7 @@ class Korean(Shared):
         return first
 
     def position(self) -> Piece:
+        """A rank at work."""
         roll = self.rng.random()
         if roll < 0.7:
             return self.pick("positions"), "POSITION"
@@ -100,6 +102,7 @@ class Korean(Shared):
         ) + tail, "POSITION"
 
     def measure(self) -> str:
+        """A measurement, such as of blood pressure."""
         return self.choice(
             "##/## mmHg",
             "AST ##, ALT ##",
@@ -153,6 +156,7 @@ class Korean(Shared):
         return joined(parts, self.rng.choice(("\n", "\n", "\n", ", ", " / ", "  ")))
 
     def name(self) -> Piece:
+        """A Korean name."""
         roll = self.rng.random()
         if roll < 0.03:
             return self.foreign()
@@ -168,18 +172,21 @@ class Korean(Shared):
         return surname + given, "PERSON"
 
     def foreign(self) -> Piece:
+        """A foreign name in Hangul."""
         parts = [self.pick("foreign") for _ in range(self.rng.choice((2, 2, 3)))]
         if self.rng.random() < 0.2:
             return self.latin()
         return self.rng.choice((" ", " ", "·")).join(parts), "PERSON"
 
     def latin(self) -> Piece:
+        """A name in Latin letters."""
         roll = self.rng.random()
         words = [self.pick("latin_first")] + [self.pick("latin_more") for _ in range(self.rng.choice((1, 2)))]
         text = " ".join(words)
         return (text.upper() if roll < 0.5 else text), "PERSON"
 
     def place(self) -> Piece:
+        """A region, city or district."""
         region = self.rng.choice(list(self.regions))
         inner = self.rng.choice(self.regions[region] or [region]).replace("+", " ")
         options = [
@@ -192,6 +199,7 @@ class Korean(Shared):
         return self.rng.choice(options), "LOCATION"
 
     def road(self) -> str:
+        """A road name and number."""
         roll, stem = self.rng.random(), self.pick("road_stems")
         if roll > 0.65:
             stem = self.rng.choice(
@@ -204,6 +212,7 @@ class Korean(Shared):
         return f"{stem}{tail}{self.rng.choice(' ' * 9 + '  ').strip() or ' '}{number}"
 
     def lot(self) -> str:
+        """A lot number."""
         village = self.pick("dongs") + self.rng.choice(("동", "동", "동", "1동", "2동", "3동"))
         if self.rng.random() < 0.25:
             village = f"{self.pick('towns')} {self.pick('villages')}"
@@ -211,6 +220,7 @@ class Korean(Shared):
         return f"{village} {number}{self.rng.choice(('', '', '번지'))}"
 
     def unit(self) -> str:
+        """A building, floor and room."""
         building = self.pick("buildings")
         if self.rng.random() < 0.45:
             building = (
@@ -260,6 +270,7 @@ class Korean(Shared):
         return f"{building} {inner}".strip() if self.rng.random() < 0.7 or not inner else inner
 
     def address(self) -> Piece:
+        """A whole address."""
         region = self.rng.choice(list(self.regions))
         name = region if self.rng.random() < 0.6 else self.rng.choice(self.short[region])
         inner = self.rng.choice(self.regions[region] or [""]).replace("+", " ")
@@ -278,6 +289,7 @@ class Korean(Shared):
         return text, "ADDRESS"
 
     def org(self) -> Piece:
+        """An organisation."""
         roll = self.rng.random()
         if roll < 0.25:
             return self.pick("agencies"), "ORGANISATION"
@@ -292,21 +304,25 @@ class Korean(Shared):
         return (body + form.strip() if self.rng.random() < 0.25 and form else form + body), "ORGANISATION"
 
     def school(self) -> str:
+        """A school."""
         if self.rng.random() < 0.4:
             return self.pick("universities")
         return self.pick("school_stems") + self.rng.choice(("고등학교", "중학교", "초등학교", "여자고등학교", "고", "여고", "공업고등학교"))
 
     def major(self, department: bool) -> str:
+        """A subject of study."""
         stem = self.pick("majors")
         if not department:
             return stem + ("과" if self.rng.random() < 0.4 and stem[-1] in "학" else "")
         return stem + ("과" if stem.endswith("학") else "학과" if self.rng.random() < 0.8 else "전공")
 
     def age(self) -> Piece:
+        """An age."""
         number = self.rng.randrange(1, 99)
         return self.rng.choice((f"{number}세", f"만 {number}세", f"만{number}세", f"{number}살", f"{number // 10 * 10 or 10}대")), "AGE"
 
     def date(self) -> str:
+        """A date."""
         year, month, day = self.rng.randrange(1940, 2027), self.rng.randrange(1, 13), self.rng.randrange(1, 29)
         return self.rng.choice(
             (
@@ -319,12 +335,14 @@ class Korean(Shared):
         )
 
     def education_long(self) -> Piece:
+        """A school with its subject and degree."""
         return (
             f"{self.pick('universities')} {self.major(True)} {self.rng.choice(('졸업', '학사 졸업', '석사과정', '재학', '박사 수료'))}",
             "EDUCATION",
         )
 
     def rrn(self) -> str:
+        """A number in the form of a resident registration number."""
         return f"{self.rng.randrange(40, 100)}{self.rng.randrange(1, 13):02}{self.rng.randrange(1, 29):02}-{self.digits('#######')}"
 
     def fillers(self) -> dict[str, Filler]:

@@ -148,9 +148,8 @@ def test_links_and_canaries_never_get_out_in_pieces(text: str, sizes: list[int])
 
 def test_answers_without_links_are_hardly_held_back_by_the_output_checks() -> None:
     stream = StreamGuard(OUTPUT, Marks(bytes(32)))
-    sent = received = most = 0
-    for char in (FILLERS[0] + "[1] " + FILLERS[1]) * 10:
-        sent += 1
+    received = most = 0
+    for sent, char in enumerate((FILLERS[0] + "[1] " + FILLERS[1]) * 10, 1):
         received += len(stream.push(char))
         most = max(most, sent - received)
     assert most <= 48

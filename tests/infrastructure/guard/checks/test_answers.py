@@ -1,5 +1,7 @@
 """Checks of an answer against what was given: overlap, prompt leak, citations, schema."""
 
+from __future__ import annotations
+
 import json
 
 import pytest

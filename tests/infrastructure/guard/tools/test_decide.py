@@ -1,5 +1,7 @@
 """Calls of tools: which run, which wait for a person, which do not run."""
 
+from __future__ import annotations
+
 import json
 import uuid
 from dataclasses import replace

@@ -1,5 +1,7 @@
 """Addresses and paths that an argument may hold: never another host, never out of the folder."""
 
+from __future__ import annotations
+
 import os
 import tempfile
 from pathlib import Path, PurePosixPath

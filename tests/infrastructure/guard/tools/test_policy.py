@@ -1,5 +1,7 @@
 """Tool policies as plain data."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import pytest

@@ -1,5 +1,7 @@
 """SQL arguments: what a caller may read, and the ways around it."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 
 import psycopg

@@ -1,5 +1,7 @@
 """What came out of documents and results of tools, and what did not."""
 
+from __future__ import annotations
+
 import base64
 
 import pytest

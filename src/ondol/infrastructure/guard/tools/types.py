@@ -20,15 +20,22 @@ class Misfit(Protocol):
     """Something that does not fit a JSON Schema: where, and by which word of the schema."""
 
     @property
-    def instance_path(self) -> list[str | int]: ...
+    def instance_path(self) -> list[str | int]:
+        """Where it stands in the arguments."""
+        ...
+
     @property
-    def schema_path(self) -> list[str | int]: ...
+    def schema_path(self) -> list[str | int]:
+        """What of the schema refuses it."""
+        ...
 
 
 class Validator(Protocol):
     """A compiled JSON Schema."""
 
-    def iter_errors(self, instance: Any) -> Iterable[Misfit]: ...
+    def iter_errors(self, instance: Any) -> Iterable[Misfit]:
+        """All that does not fit."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
