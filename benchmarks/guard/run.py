@@ -20,7 +20,6 @@ from ondol.infrastructure.guard.defaults import default_policy
 from ondol.infrastructure.guard.policy import Policy, policy_from
 from ondol.infrastructure.guard.registry import Resources, checks_for
 
-
 KINDS: tuple[tuple[str, speed.Kind], ...] = (("", speed.ORDINARY), ("_dense", speed.DENSE))
 
 

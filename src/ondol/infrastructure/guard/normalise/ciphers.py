@@ -88,9 +88,7 @@ def ciphers_in(text: str, codes: Codes, *, latin: bool, hangul: bool, jamo: bool
         if not _typed().keys().isdisjoint([word[:4] for word in words]):
             yield from _keyboard(text)
     if hangul and _may_be_backward(text, codes):
-        yield from _runs(
-            text, _HANGUL_WORD, "reversed", lambda word: word[-2:] in _backward_korean(), lambda word: word.startswith(KOREAN), _reversed
-        )
+        yield from _runs(text, _HANGUL_WORD, "reversed", _ends_backward, _is_korean, _reversed)
     if jamo:
         yield from _korean_keyboard(text)
 
@@ -124,6 +122,15 @@ def _ends_backward(word: str) -> bool:
     return word[-2:] in _backward_korean()
 
 
+def _is_korean(word: str) -> bool:
+    return word[:2] in _beginnings() and word.startswith(KOREAN)
+
+
+@cache
+def _beginnings() -> frozenset[str]:
+    return frozenset(word[:2] for word in KOREAN)
+
+
 def _is_english(word: str) -> bool:
     return is_english(word.lower())
 
@@ -140,12 +147,38 @@ def _runs(
     text: str, words: re.Pattern[str], kind: str, hit: Callable[[str], bool], plain: Callable[[str], bool], decode: Callable[[str], str]
 ) -> Iterator[Found]:
     """Runs of words none of which is plain, with so many different hits that they are no chance."""
-    if not _stand_together(np.array([word.start() for word in words.finditer(text) if hit(word[0])], np.intp)):
+    places = np.array([word.start() for word in words.finditer(text) if hit(word[0])], np.intp)
+    for begin, stop in _neighbourhoods(text, places):
+        yield from _runs_within(text, begin, stop, words, kind, hit, plain, decode)
+
+
+def _neighbourhoods(text: str, places: NDArray[np.intp]) -> Iterator[tuple[int, int]]:
+    """The parts of a text, from word to word, in which hits stand together; far from them no run can be."""
+    if not _stand_together(places):
         return
+    near = np.flatnonzero(places[HITS_MIN - 1 :] - places[: 1 - HITS_MIN or None] <= TOGETHER_CHARACTERS)
+    together = np.unique(np.concatenate([places[near + step] for step in range(HITS_MIN)]))
+    cuts = np.flatnonzero(np.diff(together) > 2 * TOGETHER_CHARACTERS) + 1
+    for group in np.split(together, cuts):
+        begin = text.rfind(" ", 0, max(0, int(group[0]) - TOGETHER_CHARACTERS)) + 1
+        end = text.find(" ", int(group[-1]) + TOGETHER_CHARACTERS)
+        yield begin, len(text) if end < 0 else end
+
+
+def _runs_within(
+    text: str,
+    begin: int,
+    stop: int,
+    words: re.Pattern[str],
+    kind: str,
+    hit: Callable[[str], bool],
+    plain: Callable[[str], bool],
+    decode: Callable[[str], str],
+) -> Iterator[Found]:
     start = end = count = 0
     hits: set[str] = set()
     hit_count = 0
-    for word in (*words.finditer(text), None):
+    for word in (*words.finditer(text, begin, stop), None):
         is_hit = word is not None and hit(word[0])
         if word is not None and (is_hit or not plain(word[0])):
             start, end, count = start if count else word.start(), word.end(), count + 1
