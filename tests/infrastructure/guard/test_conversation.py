@@ -103,8 +103,10 @@ def test_what_is_blocked_is_told_in_the_asker_s_language() -> None:
 
 
 def test_an_earlier_turn_that_was_refused_stays_out_and_does_not_end_the_talk() -> None:
-    read = Conversation(ALL, KEY).read([Turn("user", "attack"), Turn("assistant", "No."), Turn("user", "Then what is a domain?")])
+    conversation = Conversation(ALL, KEY)
+    read = conversation.read([Turn("user", "attack"), Turn("assistant", "No."), Turn("user", "Then what is a domain?")])
     assert read.decision == "allow"
+    assert conversation.trace().decisions == {"input": "allow"}
     assert read.texts == (WITHHELD, "No.", "Then what is a domain?")
 
 

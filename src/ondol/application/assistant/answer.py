@@ -21,6 +21,7 @@ from ondol.application.knowledge.rooms import Knowledge
 from ondol.application.knowledge.search import Evidence, Found, IndexStates, read_beside, search
 from ondol.application.prompts.templates_store import Language
 from ondol.core.errors import RequestError
+from ondol.infrastructure.guard.actions import MARK
 from ondol.infrastructure.ledger import Link, NewArtefact, add_artefacts, add_links, record
 from ondol.infrastructure.serving.tokens import estimate_tokens
 from ondol.infrastructure.serving.types import ChatEvent, ChatRequest, ChatUpstream, Finish, Progress, TextDelta, Usage
@@ -85,7 +86,7 @@ async def answer(
     """
     question = _question_of(request)
     language = detect_language(question)
-    asked = _search_text(request, question)
+    asked = MARK.sub(" ", _search_text(request, question))  # what the guard put in the place of a value is no word of the question
     yield Progress("searching")
     found = await find_evidence(room.knowledge, room.states, tenant_id, person_id, assistant.base_id, asked)
     yield Progress("reading")

@@ -183,7 +183,8 @@ class Conversation:
             decided = [item for item in guard.decided_of(findings) if item.action in EDITS]
             return guard.decide(turn.text, [item.finding for item in decided], failed, self.marks)
         verdict = guard.inspect(turn.text, self.marks)
-        self.note(stage, turn.text, verdict, watched=is_new)
+        if is_new or verdict.passes:  # what was refused before is no part of what is decided now
+            self.note(stage, turn.text, verdict, watched=is_new)
         return verdict
 
     def _joined_edits(self, turns: Sequence[Turn]) -> list[Turn]:

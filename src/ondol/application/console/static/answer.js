@@ -14,7 +14,7 @@ const STAGES = [
 const COPIED_FOR_MS = 2000;
 
 /**
- * `state` is "streaming", then one of "done", "refused", "stopped" or "failed".
+ * `state` is "streaming", then one of "done", "refused", "guarded", "stopped" or "failed".
  * `actions` has openSources(answer, number, opener), retry(turn), copied() and grew().
  */
 export class Turn {
@@ -71,6 +71,10 @@ export class Turn {
       this.refuse();
       return;
     }
+    if (finishReason === "content_filter") {
+      this.guard(facts);
+      return;
+    }
     const sources = new Map((facts?.sources ?? []).map((source) => [source.n, source]));
     const open = (number, opener) => this.actions.openSources(facts, number, opener);
     this.growing.finish((number) => (sources.has(number) ? citation(sources.get(number), this.preview, open) : null));
@@ -87,6 +91,13 @@ export class Turn {
     this.growing.finish(() => null);
     this.text.append(element("p", { class: "refusal-hint" }, t("chat.refused_hint")));
     this.end("refused", "unknown", t("chat.refused"));
+  }
+
+  /** The operator's policy answered instead, or cut the answer short; what it said stands there already. */
+  guard(facts) {
+    this.growing.finish(() => null);
+    const helped = facts?.guard?.decisions?.input === "answer";
+    this.end("guarded", helped ? "document" : "alert", t(helped ? "chat.helped" : "chat.guarded"));
   }
 
   stop() {

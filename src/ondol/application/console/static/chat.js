@@ -10,7 +10,7 @@ import { SourcesPanel } from "./sources.js";
 const HISTORY_TURNS_MAX = 12;
 const NEAR_END_PX = 80;
 const SHORTCUTS_KEY = "ondol-shortcuts";
-const SAID = { done: "chat.said.done", refused: "chat.said.refused", stopped: "chat.said.stopped", failed: "chat.said.failed" };
+const SAID = { done: "chat.said.done", refused: "chat.said.refused", guarded: "chat.said.guarded", stopped: "chat.said.stopped", failed: "chat.said.failed" };
 
 const byId = (id) => document.getElementById(id);
 const [scroller, empty, list, latest, newButton] = ["scroller", "empty", "turns", "latest", "new-conversation"].map(byId);
