@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -44,3 +45,19 @@ def test_uncited_words_are_counted() -> None:
     gate = CitationGate(1)
     assert through(gate, ["No source here."]) == ""
     assert gate.withheld_characters == len("No source here.")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Uncited.\n\n[1]", "[1]"),
+        ("Uncited.\r\n\r\nCited [1].", "Cited [1]."),
+        ("Do so [1].\n```\nx\n```", "Do so [1].\n```\nx\n```"),
+        ("Do so [1]:\n```\nx\n```\nAnd then lie.", "Do so [1]:\n```\nx\n```"),
+        ("So [1].\n\n```\nx\n```\nLies.\n```\ny\n```", "So [1].\n\n```\nx\n```"),
+        ("```\nx\n```", ""),
+    ],
+)
+@given(places=st.lists(st.integers(0, 1000), max_size=10))
+def test_only_what_is_cited_is_shown(text: str, shown: str, places: list[int]) -> None:
+    assert through(CitationGate(1), cut(text, places)).strip() == shown

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 HELD_CHARACTERS_MAX = 16_000
 
 _MARK = re.compile(r"\s?\[(\d{1,3})\]")
-_BLANK_LINE = re.compile(r"\n[ \t]*\n")
+_BLANK_LINE = re.compile(r"\n[ \t]*\r?\n")
 _FENCE = re.compile(r"^[ \t]*(?:```|~~~)", re.MULTILINE)
 _CLOSING = re.compile(r"[.!?,;:)»”’\"'。！？]{0,3}")
 
@@ -53,7 +53,7 @@ class CitationGate:
         position = 0
         while (mark := _MARK.search(self._held, position)) is not None:
             end = self._paragraph_end()
-            if end is not None and mark.start() >= end:
+            if end is not None and mark.start(1) > end:
                 return
             if self._in_code(mark.start()):
                 position = mark.end()
@@ -82,12 +82,20 @@ class CitationGate:
 
     def _settle_rest(self, rest: str) -> Iterator[str]:
         """The uncited end of a paragraph: closing punctuation, blank lines and code after cited text stay, words are withheld."""
-        if self._released and _FENCE.match(rest.strip()):
-            yield rest
-            return
-        closing = _CLOSING.match(rest)
-        kept = closing[0] if closing is not None and self._released else ""
+        closing = _CLOSING.match(rest) if self._released else None
+        kept = closing[0] if closing is not None else ""
+        kept += rest[len(kept) :][: _code_end(rest[len(kept) :])] if self._released else ""
         words = rest[len(kept) :].strip()
         self.withheld_characters += len(words)
         if self._released:
-            yield kept + rest[len(rest.rstrip()) :]
+            yield kept + (rest[len(rest.rstrip()) :] if len(kept) < len(rest) else "")
+
+
+def _code_end(text: str) -> int:
+    """Where the code block ends that a text begins with; 0 when it begins with none. An open one ends with the text."""
+    lead = len(text) - len(text.lstrip())
+    fences = list(_FENCE.finditer(text, lead)) if _FENCE.match(text, lead) else []
+    if not fences:
+        return 0
+    line_end = text.find("\n", fences[1].end()) if len(fences) > 1 else -1
+    return len(text) if line_end < 0 else line_end
