@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import openai
 import pytest
 
 from ondol.infrastructure.gateway.guarding import GuardedUpstream
@@ -153,3 +154,14 @@ async def test_parts_that_are_no_text_are_passed_on(gateway: Any) -> None:
     content = upstream.asked[0].raw["messages"][0]["content"]
     assert content[1] == image
     assert "4111" not in content[0]["text"]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_an_answer_that_breaks_off_is_told_and_not_passed_off_as_filtered(gateway: Any, stream: bool) -> None:
+    async def upstream(request: ChatRequest) -> AsyncIterator[ChatEvent]:
+        yield TextDelta("The beginning of")
+
+    gateway.models["m"] = GuardedUpstream(upstream, Conversation(GUARDS, bytes(32)))
+    with pytest.raises(openai.APIError):
+        await ask(gateway, "hello", stream=stream)
+    assert (await gateway.record()).outcome == "upstream_cut_off"

@@ -162,3 +162,11 @@ def test_observing_changes_nothing_and_tells_what_it_would() -> None:
 @pytest.mark.parametrize("turns", [[], [Turn("user", "")], [Turn("assistant", "hello")], [Turn("system", "be kind")]])
 def test_odd_requests_pass(turns: list[Turn]) -> None:
     assert Conversation(ALL, KEY).read(turns).decision == "allow"
+
+
+def test_a_policy_that_observes_does_not_act_through_a_floor() -> None:
+    dry = policy_from({"version": 1, "name": "dry", "mode": "observe", "stages": {"input": [{"find": "words", "do": "block"}]}})
+    floor = policy_from({"version": 1, "name": "floor", "floor": True, "stages": {"input": [{"find": "words:ATTACK", "do": "block"}]}})
+    guards = prepare_guards([dry, floor], CHECKS)
+    assert Conversation(guards, KEY).read([Turn("user", "dose")]).decision == "allow"
+    assert Conversation(guards, KEY).read([Turn("user", "attack")]).decision == "block"

@@ -61,6 +61,8 @@ async def _answered(events: AsyncIterator[ChatEvent], conversation: Conversation
                 break
             else:
                 yield event
+        if finish is None and not answering.stopped:
+            return  # the answer broke off, which whoever reads this has to tell
         rest = await asyncio.to_thread(answering.finish) if answering.characters > LONG_CHARACTERS else answering.finish()
         if read.decision == "restrict" and read.reply:
             rest += f"\n\n{read.reply}"

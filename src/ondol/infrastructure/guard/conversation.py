@@ -45,7 +45,7 @@ class Guards:
         return text_of(name, language, own)
 
 
-def prepare_guards(policies: Sequence[Policy], checks: Mapping[str, Check], *, compile_now: bool = True, cache: Path | None = None) -> Guards:
+def prepare_guards(policies: Sequence[Policy], checks: Mapping[str, Check], *, cache: Path | None = None) -> Guards:
     """Make policies ready: the chosen one first, then its floors.
 
     Args:
@@ -53,8 +53,7 @@ def prepare_guards(policies: Sequence[Policy], checks: Mapping[str, Check], *, c
     """
     scans = Scans(checks)
     guards = {stage: StageGuard(stage, policies, checks, scans) for stage in {stage for policy in policies for stage in policy.stages}}
-    if compile_now:
-        scans.compile(cache)
+    scans.compile(cache)
     return Guards(tuple(policies), guards)
 
 
@@ -200,7 +199,7 @@ class Conversation:
             if not _may_continue(tail, head):
                 continue
             joined = f"{tail}\n{head}"
-            findings, failed = guard.find(joined, only_whole=False)
+            findings, failed = guard.find(joined, is_part=True)
             across = [item for item in findings if item.start < len(tail) and item.end > len(tail) + 1]
             verdict = guard.judge(guard.decided_of(across), failed)
             if verdict.would == "allow" or verdict.decision == "allow":

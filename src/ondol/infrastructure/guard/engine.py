@@ -126,6 +126,7 @@ class StageGuard:
     def __init__(self, stage: Stage, policies: Sequence[Policy], checks: Mapping[str, Check], scans: Scans | None = None) -> None:
         self.stage = stage
         self.policies = tuple(policies)
+        self._enforces = any(policy.mode == "enforce" for policy in policies)
         self._rules = [[_threshold(rule, checks) for rule in policy.stages.get(stage, ())] for policy in policies]
         named = {_check_of(item.rule) for rules in self._rules for item in rules}
         self.checks = tuple(check for name, check in checks.items() if name in named)
@@ -153,13 +154,13 @@ class StageGuard:
             if policy.mode == "enforce"
         )
 
-    def find(self, text: str, *, only_whole: bool | None = None) -> tuple[list[Finding], tuple[str, ...]]:
+    def find(self, text: str, *, is_part: bool = False) -> tuple[list[Finding], tuple[str, ...]]:
         """All findings of the stage's checks, by where they begin, and the names of the checks that failed.
 
         Args:
-            only_whole: True runs only the checks that judge texts as one, False only the others.
+            is_part: leaves out the checks that judge texts as one.
         """
-        checks = [check for check in self.checks if only_whole is None or (check.reach is None) is only_whole]
+        checks = [check for check in self.checks if not is_part or check.reach is not None]
         if len(text) > TEXT_CHARACTERS_MAX:
             return [], tuple(check.name for check in checks)
         looked_at = GuardText(text)
@@ -210,15 +211,18 @@ class StageGuard:
         say = (worst.say or _usual_text(worst)) if worst else ""
         if failed and any(policy.on_error == "block" for policy in self.policies):
             would, say = "block", "blocked"
-        enforcing = any(policy.mode == "enforce" for policy in self.policies)
-        return Verdict(would if enforcing else "allow", would, "", tuple(decided), say if enforcing else "", tuple(failed))
+        return Verdict(would if self._enforces else "allow", would, "", tuple(decided), say if self._enforces else "", tuple(failed))
 
     def _decided(self, finding: Finding) -> Decided | None:
         chosen: Decided | None = None
-        for rules in self._rules:
+        for policy, rules in zip(self.policies, self._rules, strict=True):
             item = next((item for item in rules if finding.confidence >= item.confidence and fits(item.rule, finding)), None)
-            if item is not None and (chosen is None or ACTIONS.index(item.rule.do) > ACTIONS.index(chosen.action)):
-                chosen = Decided(finding, item.rule.do, item.rule.say)
+            if item is None:
+                continue
+            # Beside a policy that is enforced, one that only observes must not act through it.
+            action: Action = "observe" if policy.mode == "observe" and self._enforces else item.rule.do
+            if chosen is None or ACTIONS.index(action) > ACTIONS.index(chosen.action):
+                chosen = Decided(finding, action, item.rule.say)
         return chosen
 
 

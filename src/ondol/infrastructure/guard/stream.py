@@ -88,7 +88,7 @@ class StreamGuard:
         """Look at the text up to `end`, and settle what cannot change any more: at the text's end all of it."""
         window = self._window[: end - self._window_start]
         settle = end if at_end else self._window_start + self._guard.settled(window)
-        findings, failed = self._guard.find(window, only_whole=False)
+        findings, failed = self._guard.find(window, is_part=True)
         if failed:
             self._failed = tuple(dict.fromkeys((*self._failed, *failed)))
         offset = self._window_start
