@@ -16,11 +16,11 @@ from ondol.application.assistant.question import search_terms
 from ondol.application.assistant.sources import annotations_of, extension_of, number_sources
 from ondol.application.assistant.store import add_answer
 from ondol.application.assistant.types import REFUSALS, Assistant, Cited, Outcome, Source
-from ondol.application.knowledge.language import detect_language
 from ondol.application.knowledge.rooms import Knowledge
 from ondol.application.knowledge.search import Evidence, Found, IndexStates, read_beside, search
 from ondol.application.prompts.templates_store import Language
 from ondol.core.errors import RequestError
+from ondol.core.language import detect_language
 from ondol.infrastructure.guard.actions import MARK
 from ondol.infrastructure.ledger import Link, NewArtefact, add_artefacts, add_links, record
 from ondol.infrastructure.serving.tokens import estimate_tokens

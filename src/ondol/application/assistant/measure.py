@@ -18,8 +18,8 @@ from ondol.application.assistant.lexicon import Group
 from ondol.application.assistant.listing import enumerates, is_headed, names_things
 from ondol.application.assistant.question import Asked, Term
 from ondol.application.assistant.words import Reading, find_korean, find_stems, read
-from ondol.application.knowledge.language import detect_language
 from ondol.application.knowledge.search import Evidence
+from ondol.core.language import detect_language
 
 NEAR_SHARE = 0.8
 """What a word counts that is met by another word for it."""

@@ -16,8 +16,8 @@ from ondol.application.assistant.words import HANGUL, Reading, find_korean, find
 from ondol.application.knowledge.index import query_words
 from ondol.application.knowledge.index.analyser import BIGRAM_MARK, weight_of
 from ondol.application.knowledge.index.stopwords import STOPWORDS
-from ondol.application.knowledge.language import detect_language
 from ondol.application.prompts.templates_store import Language
+from ondol.core.language import detect_language
 
 if TYPE_CHECKING:
     from mecab import MeCab, Morpheme

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from ondol.core.language import detect_language
 from ondol.infrastructure.guard.actions import Edit, Marks, apply_edits
 from ondol.infrastructure.guard.engine import Decision, Scans, StageGuard, Verdict
-from ondol.infrastructure.guard.languages import detect_language
 from ondol.infrastructure.guard.policy import EDITS, Policy
 from ondol.infrastructure.guard.replies import Language, text_of
 from ondol.infrastructure.guard.stream import StreamGuard, StreamRestorer

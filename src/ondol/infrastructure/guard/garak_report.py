@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from ondol.core.errors import RequestError
-from ondol.infrastructure.guard.languages import detect_language
+from ondol.core.language import detect_language
 from ondol.infrastructure.guard.refusals import is_refusal
 
 Z_95 = 1.959963984540054

@@ -6,7 +6,6 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 
-from ondol.application.knowledge.language import detect_language, has_letters
 from ondol.application.knowledge.parsing.limits import (
     BLOCKS_MAX,
     HEADING_CHARS_MAX,
@@ -16,6 +15,7 @@ from ondol.application.knowledge.parsing.limits import (
 )
 from ondol.application.knowledge.types import Block, BlockKind, ParsedDocument
 from ondol.core.errors import UnreadableDocument
+from ondol.core.language import detect_language, has_letters
 
 # Line ends other than "\n".
 _LINE_ENDS = re.compile("\r\n|[\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")

@@ -15,15 +15,15 @@ A Korean technical page is full of Latin names and commands, while an English pa
 what takes two to three Latin letters, so the border lies far below one half.
 """
 
-_HANGUL = re.compile("[\uac00-\ud7a3\u1100-\u11ff\u3131-\u318e]")
-_LATIN = re.compile("[A-Za-z\u00c0-\u024f]")
+_HANGUL = re.compile("[\uac00-\ud7a3\u1100-\u11ff\u3131-\u318e]+")
+_LATIN = re.compile("[A-Za-z\u00c0-\u024f]+")
 
 
 def detect_language(text: str) -> Literal["ko", "en"]:
     """``ko`` if Hangul makes up at least `HANGUL_SHARE_MIN` of the Hangul and Latin letters, else ``en``."""
     sample = text[:SAMPLE_CHARS_MAX]
-    hangul = sum(1 for _ in _HANGUL.finditer(sample))
-    latin = sum(1 for _ in _LATIN.finditer(sample))
+    hangul = sum(run.end() - run.start() for run in _HANGUL.finditer(sample))
+    latin = sum(run.end() - run.start() for run in _LATIN.finditer(sample))
     return "ko" if hangul > 0 and hangul >= HANGUL_SHARE_MIN * (hangul + latin) else "en"
 
 

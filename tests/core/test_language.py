@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ondol.application.knowledge.language import detect_language
+from ondol.core.language import detect_language
 
 
 @pytest.mark.parametrize(
