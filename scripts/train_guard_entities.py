@@ -28,12 +28,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.data import data_folder
-from ondol.infrastructure.guard.tagging.endings import ENDING_BITS, REMAINDER_MAX, candidates, ending_rows, numbered
+from ondol.infrastructure.guard.tagging.classes import best_classes, joined
+from ondol.infrastructure.guard.tagging.endings import ENDINGS, REMAINDER_MAX, candidates, ending_rows, numbered
 from ondol.infrastructure.guard.tagging.features import FEATURES, LISTED_BITS, LISTS, ROW_BITS, listed_places, rows, word_hash
 from ondol.infrastructure.guard.tagging.gate import GATE_BITS, GATES, REACHES
-from ondol.infrastructure.guard.tagging.model import LABELS, TAGS, Tagger, digest, dump
-from ondol.infrastructure.guard.tagging.paths import best_paths, options, spans
-from ondol.infrastructure.guard.tagging.scores import COLUMNS, WEIGHT_MAX
+from ondol.infrastructure.guard.tagging.model import CLASSES, KOREAN, LABELS, Tagger, digest, dump
+from ondol.infrastructure.guard.tagging.scores import WEIGHT_MAX
 from ondol.infrastructure.guard.tagging.tokens import CHARACTERS_MAX, HANGUL, MARGIN, Tokens, tokenise
 from scripts.guard_entities.english import English
 from scripts.guard_entities.examples import Example, in_lower_case, read_klue, read_nouns, read_plain_english, read_plain_korean
@@ -48,18 +48,17 @@ LISTED_SHARE = 0.6
 REMAINDERS_MIN = 3
 PLAIN_ENGLISH = 4_500
 BATCH = 512
-DAMPING = 0.5
-"""Transitions are partly known from the neighbours already."""
-RECALL_LOG_ODDS = 0.4
-"""A beginning is helped by so much: a name that is missed costs more than one too many."""
-SURE_LOG_ODDS = 4.0
-"""A token at which "nothing" leads by more is left out of the search for the best sequence."""
-MARGIN_LOG_ODDS = 5.0
-"""A tag that another one leads by more is left out of the search for the best sequence."""
+DAMPING = 0.7
+"""What labels stand beside one another is partly known from the neighbours' features already."""
+NOTHING_SHARE = 0.3
+"""That a class stands beside "nothing" counts so much of what it would."""
+LINK_LOG_ODDS_MAX = 6.0
+RECALL_LOG_ODDS = 1.2
+"""Every class but "nothing" is helped by so much: a name that is missed costs more than one too many."""
 RATE = 0.15
 
 Sentence = tuple[NDArray[np.uint32], NDArray[np.int64], NDArray[np.bool_] | None]
-"""Feature rows (FEATURES, tokens), gold tags, and which tokens may be anything."""
+"""Feature rows (FEATURES, tokens), gold classes, and which tokens may be anything."""
 MoreRows = Callable[[str, Tokens], NDArray[np.int64]]
 
 
@@ -119,29 +118,28 @@ def _english(name: str) -> Path:
     return sorted(data_folder(name).rglob("*.jsonl"))[0]
 
 
-def token_tags(tokens: Tokens, example: Example) -> tuple[NDArray[np.int64], list[tuple[str, str, int, bool]]]:
-    """Gold tags, and for each entity that ends in a run of Hangul: label, run, length of its part, whether it begins there."""
+def token_classes(tokens: Tokens, example: Example) -> tuple[NDArray[np.int64], list[tuple[str, str, int, bool]]]:
+    """Gold classes, and for each entity that ends in a run of Hangul: label, run, length of its part, whether it begins there."""
     starts = tokens.starts[MARGIN:-MARGIN]
-    tags = np.zeros(len(tokens), np.int64)
+    classes = np.zeros(len(tokens), np.int64)
     cuts: list[tuple[str, str, int, bool]] = []
     for start, end, label in example.spans:
         inside = ((starts >= start) & (starts < end)).nonzero()[0]
         if not len(inside) or starts[inside[0]] != start:
             continue
-        base = 1 + 2 * LABELS.index(label)
-        tags[inside] = base + 1
-        tags[inside[0]] = base
+        korean = label in KOREAN and bool((tokens.kinds[inside] == HANGUL).any())
+        classes[inside] = 1 + (len(LABELS) + KOREAN.index(label) if korean else LABELS.index(label))
         last = int(inside[-1])
         if tokens.kinds[last] == HANGUL:
             run_start, run_end = int(starts[last]), int(tokens.ends[MARGIN + last])
             cuts.append((label, example.text[run_start:run_end], end - run_start, len(inside) == 1))
-    return tags, cuts
+    return classes, cuts
 
 
 def sentence(example: Example, listed: NDArray[np.uint16], more: MoreRows | None) -> tuple[Sentence, list[tuple[str, str, int, bool]], Tokens]:
-    """An example as rows and tags."""
+    """An example as rows and classes."""
     tokens = tokenise(example.text[:CHARACTERS_MAX])
-    tags, cuts = token_tags(tokens, example)
+    classes, cuts = token_classes(tokens, example)
     found = rows(tokens, np.arange(len(tokens)), listed) if len(tokens) else np.zeros((FEATURES, 0), np.int64)
     if more is not None:
         found = np.concatenate([found, more(example.text, tokens)])
@@ -151,38 +149,38 @@ def sentence(example: Example, listed: NDArray[np.uint16], more: MoreRows | None
         unknown = np.zeros(len(tokens), np.bool_)
         for start, end in example.unknown:
             unknown |= (starts >= start) & (starts < end)
-    return (found.astype(np.uint32), tags, unknown), cuts, tokens
+    return (found.astype(np.uint32), classes, unknown), cuts, tokens
 
 
-def structure() -> NDArray[np.int32]:
-    """The tags that cannot follow one another: an inside needs its beginning or inside before it."""
-    between = np.zeros((TAGS + 1, TAGS), np.int32)
-    for label in range(len(LABELS)):
-        inside = 2 + 2 * label
-        between[:, inside] = -30_000
-        between[inside - 1 : inside + 1, inside] = 0
-    return between
+def links(sentences: Sequence[Sentence], scale: float) -> NDArray[np.int16]:
+    """What each class (last axis) gains behind, and before, another one: shape (2, classes, classes), on the scale of the weights.
 
-
-def following(sentences: Sequence[Sentence], scale: float) -> NDArray[np.int32]:
-    """How much likelier than by chance a tag follows another (pointwise mutual information), damped, on the scale of the weights."""
-    counts = np.full((TAGS + 1, TAGS), 0.5)
+    It is how much likelier than by chance they stand so (pointwise mutual information), damped; beside "nothing" it is less than that.
+    """
+    counts = np.full((len(CLASSES), len(CLASSES)), 0.5)
     for _, gold, unknown in sentences:
         if len(gold) and unknown is None:
-            np.add.at(counts, (np.append(TAGS, gold[:-1]), gold), 1)
+            np.add.at(counts, (gold[:-1], gold[1:]), 1)
     chance = counts.sum(axis=0) / counts.sum()
-    information = np.log(counts / counts.sum(axis=1, keepdims=True) / chance)
-    between = DAMPING * np.clip(information, -6, 6)
-    between[:, 1::2] += RECALL_LOG_ODDS
-    return np.where(structure() < 0, structure(), np.round(between / scale).astype(np.int32))
+    information = np.clip(np.log(counts / counts.sum(axis=1, keepdims=True) / chance), -LINK_LOG_ODDS_MAX, LINK_LOG_ODDS_MAX)
+    both = np.stack([information, information.T])
+    both -= (1 - NOTHING_SHARE) * both[:, :1]
+    return np.round(DAMPING * both / scale).astype(np.int16)
+
+
+def recall_bias(scale: float) -> NDArray[np.int16]:
+    """What every class is helped by."""
+    bias = np.full(len(CLASSES), round(RECALL_LOG_ODDS / scale), np.int16)
+    bias[0] = 0
+    return bias
 
 
 def fit(sentences: Sequence[Sentence], epochs: int, seed: int) -> NDArray[np.float32]:
-    """A maximum entropy model of each token's tag, by AdaGrad (Duchi 2011) on batches of tokens; tokens that may be anything are left out."""
+    """A maximum entropy model of each token's class, by AdaGrad (Duchi 2011) on batches of tokens; tokens that may be anything are left out."""
     found = np.concatenate([own for own, _, _ in sentences], axis=1)
     gold = np.concatenate([own for _, own, _ in sentences])
     known = np.concatenate([np.ones(len(own), np.bool_) if unknown is None else ~unknown for _, own, unknown in sentences]).nonzero()[0]
-    weights, squares = np.zeros((1 << ROW_BITS, TAGS), np.float32), np.full((1 << ROW_BITS, TAGS), 0.1, np.float32)
+    weights, squares = np.zeros((1 << ROW_BITS, len(CLASSES)), np.float32), np.full((1 << ROW_BITS, len(CLASSES)), 0.1, np.float32)
     rng = np.random.default_rng(seed)
     for epoch in range(epochs):
         began, loss = time.monotonic(), 0.0
@@ -211,18 +209,17 @@ def fit_endings(cuts: Sequence[tuple[str, str, int, bool]], seed: int) -> tuple[
     """Which strings may follow an entity in its run, and an averaged perceptron that chooses among them."""
     counts = Counter(run[length:] for _, run, length, _ in cuts if length < len(run))
     remainders = numbered(sorted(rest for rest, count in counts.items() if count >= REMAINDERS_MIN and len(rest) <= REMAINDER_MAX))
-    weights, total = np.zeros(1 << ENDING_BITS), np.zeros(1 << ENDING_BITS)
+    weights, total = np.zeros(ENDINGS), np.zeros(ENDINGS)
     order, rng, step = list(range(len(cuts))), random.Random(f"endings {seed}"), 1  # noqa: S311
     for _ in range(6):
         rng.shuffle(order)
         for index in order:
             label, run, length, alone = cuts[index]
-            options = candidates(run, remainders)
+            found = {option: list(ending_rows(LABELS.index(label), run, option, rest, alone)) for option, rest in candidates(run, remainders)}
             step += 1
-            if length not in options or len(options) == 1:
+            if length not in found or len(found) == 1:
                 continue
-            found = {option: list(ending_rows(LABELS.index(label), run, option, alone, remainders)) for option in options}
-            best = max(options, key=lambda option: weights[found[option]].sum() + (option != length))
+            best = max(found, key=lambda option: weights[found[option]].sum() + (option != length))
             if best != length:
                 for option, sign in ((length, 1), (best, -1)):
                     np.add.at(weights, found[option], sign)
@@ -243,7 +240,7 @@ def listed_table(lists: dict[str, set[str]], seed: int) -> NDArray[np.uint16]:
                 bits[word] = bits.get(word, 0) | 1 << bit
     table = np.zeros(1 << LISTED_BITS, np.uint16)
     for word in sorted(bits):
-        place, fingerprint = listed_places(np.array([word_hash(word)], np.uint64))
+        place, fingerprint = listed_places(np.array([word_hash(word)], np.uint32))
         if table[place[0]] == 0:
             table[place[0]] = int(fingerprint[0]) << 8 | bits[word]
     return table
@@ -277,7 +274,8 @@ def train(
     arrays: dict[str, NDArray[Any]] = {
         "weights": table,
         "gate": np.zeros((GATES << GATE_BITS, len(REACHES)), np.int8),
-        "transitions": following([own for own, _, _ in made], scale),
+        "links": links([own for own, _, _ in made], scale),
+        "bias": recall_bias(scale),
         "listed": listed,
         "endings": endings,
     }
@@ -298,10 +296,8 @@ def train(
         "epochs": epochs,
         "gate_threshold": 0,
         "scale": round(scale, 6),
-        "sure_lead": round(SURE_LOG_ODDS / scale),
-        "margin": round(MARGIN_LOG_ODDS / scale),
         "remainders": remainders,
-        "calibration": [0.0] * (3 + len(LABELS)),
+        "calibration": [0.0] * len(CLASSES),
     }
     header["digest"] = digest(arrays)
     header["calibration"] = calibration(Tagger(arrays, header), examples.develop)
@@ -350,16 +346,11 @@ def morpheme_rows(text: str, tokens: Tokens) -> NDArray[np.int64]:
 _mecab: Any = None
 
 
-def best_tags(scores: NDArray[np.int16], transitions: NDArray[np.int32], scale: float) -> list[int]:
-    """The best sequence of tags for a whole text."""
-    padded = np.full((len(scores), COLUMNS), np.iinfo(np.int16).min // 2, np.int16)
-    padded[:, :TAGS] = scores
-    begin = np.maximum(np.append(transitions[TAGS], np.full(COLUMNS - TAGS, -20_000)), -20_000).astype(np.int16)
-    likely = options(padded, np.arange(len(scores)), begin, round(SURE_LOG_ODDS / scale), round(MARGIN_LOG_ODDS / scale))
-    tags = [0] * len(scores)
-    for run, path, _ in best_paths(likely, transitions.T.tolist()):
-        tags[run : run + len(path)] = path
-    return tags
+def class_spans(classes: NDArray[np.int64]) -> set[tuple[int, int, str]]:
+    """Begin, end and label of each entity, in tokens."""
+    places = classes.nonzero()[0].tolist()
+    kinds = classes[places].tolist()
+    return {(places[begin], places[end - 1] + 1, CLASSES[kinds[begin]]) for begin, end in joined(places, kinds)}
 
 
 def compare_morphemes(seed: int, epochs: int) -> dict[str, dict[str, float]]:
@@ -370,15 +361,16 @@ def compare_morphemes(seed: int, epochs: int) -> dict[str, dict[str, float]]:
     for name, more in (("characters and words", None), ("and MeCab-ko morphemes", morpheme_rows)):
         own = [sentence(example, listed, more)[0] for example in train]
         table, scale = quantised(fit(own, epochs, seed))
-        between = following(own, scale)
+        between, bias = links(own, scale), recall_bias(scale)
         counts: dict[str, list[int]] = {label: [0, 0, 0] for label in ("PERSON", "LOCATION", "ORGANISATION", "all")}
         began = time.thread_time()
         unseen = [sentence(example, listed, more)[0] for example in test]
         features_s = time.thread_time() - began
         for found, gold, _ in unseen:
-            mine, true = (set(spans(path)) for path in (best_tags(table[found].sum(axis=0, dtype=np.int16), between, scale), gold.tolist()))
+            scores = table[found].sum(axis=0, dtype=np.int16) + bias
+            mine, true = class_spans(best_classes(scores, np.arange(len(gold)), len(gold), between)), class_spans(gold)
             for span in mine | true:
-                for label in (LABELS[span[2]], "all"):
+                for label in (span[2], "all"):
                     counts[label][0 if span in mine and span in true else 1 if span in mine else 2] += 1
         figures[name] = {label: round(2 * right / max(1, 2 * right + wrong + missed), 4) for label, (right, wrong, missed) in counts.items()}
         figures[name]["features_characters_per_s"] = round(sum(len(example.text) for example in test) / features_s)

@@ -6,42 +6,41 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ondol.infrastructure.guard.tagging.model import LABELS, Tagger
+from ondol.infrastructure.guard.tagging.model import CLASSES, Tagger
 from scripts.guard_entities.examples import Example
 
 
 def calibration(tagger: Tagger, examples: Sequence[Example]) -> list[float]:
-    """Coefficients of `Tagger.confidence`: logistic regression of "half of this span is right" on the tags' lead, with a bias for each label."""
+    """Coefficients of `Tagger.confidence`: logistic regression of "half of this span is right" on the lead, with a bias for each class."""
     features, truth = [], []
-    seen: list[tuple[int, float, int]] = []
+    seen: list[tuple[int, float]] = []
     original = tagger.confidence
 
-    def noted(label: int, mean: float, low: int) -> float:
+    def noted(kind: int, lead: float) -> float:
         """Instead of a confidence, which of the seen spans this is."""
-        seen.append((label, mean, low))
+        seen.append((kind, lead))
         return len(seen) - 1
 
     tagger.confidence = noted  # type: ignore[method-assign]
     for example in examples:
         seen.clear()
         for entity in tagger.entities(example.text):
-            kind, mean, low = seen[int(entity.confidence)]
-            own = np.zeros(3 + len(LABELS))
-            own[:3] = mean, low, 1
-            own[3 + kind] = 1
+            kind, lead = seen[int(entity.confidence)]
+            own = np.zeros(len(CLASSES))
+            own[0], own[kind] = lead, 1
             features.append(own)
             truth.append(any(label == entity.label and _iou((start, end), (entity.start, entity.end)) >= 0.5 for start, end, label in example.spans))
     tagger.confidence = original  # type: ignore[method-assign]
     table, wanted = np.array(features), np.array(truth, np.float64)
-    spread = table[:, :2].std(axis=0) + 1e-9
-    table[:, :2] /= spread
+    spread = table[:, 0].std() + 1e-9
+    table[:, 0] /= spread
     solution = np.zeros(table.shape[1])
     penalty = np.full(table.shape[1], 1.0)
     for _ in range(30):
         odds = 1 / (1 + np.exp(-np.clip(table @ solution, -30, 30)))
         curve = (table * (odds * (1 - odds))[:, None]).T @ table + np.diag(penalty)
         solution += np.linalg.solve(curve, table.T @ (wanted - odds) - penalty * solution)
-    solution[:2] /= spread
+    solution[0] /= spread
     return [round(float(value), 6) for value in solution]
 
 

@@ -14,7 +14,7 @@ from ondol.infrastructure.guard.tagging.tokens import MARGIN, Tokens
 
 CONFIDENCE_MIN = 0.25
 """What the tagger is less sure of need not get through."""
-CUT_SHARE = 0.008
+CUT_SHARE = 0.016
 """So much of what the tagger finds may get lost."""
 BATCH = 512
 EPOCHS = 2
@@ -67,7 +67,7 @@ def gate_cut(gate: NDArray[np.int8], found: Sequence[Found]) -> dict[str, Any]:
     return {"gate_threshold": threshold, "gate_passes_others": round(float((np.array(others) >= threshold).mean()), 4)}
 
 
-def _reached(places: NDArray[np.int64], size: int) -> NDArray[np.int32]:
+def _reached(places: NDArray[np.uint32], size: int) -> NDArray[np.int32]:
     """Where the weights of each token stand that its neighbours and itself point to; the last place of all for neighbours that are none."""
     count = places.shape[1]
     rows = np.full((GATES, len(REACHES), count), size * len(REACHES), np.int64)

@@ -7,13 +7,20 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ondol.cli.guard_incidents import incidents
 from ondol.cli.guard_policies import canary, dry_run, policy, read_policy
+from ondol.cli.guard_texts import protected_corpus, texts
+from ondol.cli.guard_tools import approvals, tool
 from ondol.cli.output import say
 from ondol.core.errors import UserError
+
+if TYPE_CHECKING:
+    from ondol.infrastructure.guard.conversation import Guards
+    from ondol.infrastructure.guard.policy import Policy
 
 LINE_CHARACTERS_MAX = 20_000_000
 _COLOURS = {"block": "red", "escalate": "red", "answer": "magenta", "restrict": "yellow", "allow": "green", "observe": "blue"}
@@ -21,28 +28,38 @@ _COLOURS = {"block": "red", "escalate": "red", "answer": "magenta", "restrict": 
 
 @click.group("guard")
 def command() -> None:
-    """Check texts, and manage the guard's policies, canaries and incidents."""
+    """Check texts and tool calls, and manage the guard's policies, canaries, incidents and approvals."""
 
 
 command.add_command(policy)
 command.add_command(dry_run)
 command.add_command(incidents)
 command.add_command(canary)
+command.add_command(tool)
+command.add_command(approvals)
+command.add_command(texts)
 
 
 @command.command("check")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True))
 @click.option("--stage", type=click.Choice(["input", "model", "tool", "output"]), default="input", show_default=True, help="Where the texts stand.")
 @click.option("--policy", "policy_file", type=click.Path(path_type=Path, dir_okay=False), help="A policy's YAML; the built-in one when absent.")
+@click.option(
+    "--protected",
+    multiple=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A text that must not be repeated, with --stage output; a policy without a rule on `overlap` blocks it. May be given again.",
+)
 @click.option("--lines/--whole", default=None, help="One text per line, or all as one; lines for -, the whole for a FILE.")
 @click.option("--jsonl", is_flag=True, help="Each line is a JSON string, or an object with `text`.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON verdict per text.")
-def check(file: Path, stage: str, policy_file: Path | None, lines: bool | None, jsonl: bool, as_json: bool) -> None:
+def check(file: Path, stage: str, policy_file: Path | None, protected: tuple[Path, ...], lines: bool | None, jsonl: bool, as_json: bool) -> None:
     """Look at FILE (- reads standard input) by a policy. Needs no platform and no data folder."""
     from ondol.infrastructure.guard.defaults import default_policy
     from ondol.infrastructure.guard.trial import guards_of, try_text
 
-    guards = guards_of(read_policy(policy_file) if policy_file else default_policy())
+    policy_read = read_policy(policy_file) if policy_file else default_policy()
+    guards = _guards_with(policy_read, stage, protected) if protected else guards_of(policy_read)
     by_line = jsonl or (str(file) == "-" if lines is None else lines)
     for number, text in enumerate(_texts(file, by_line=by_line, jsonl=jsonl), 1):
         tried = try_text(guards, stage, text)  # type: ignore[arg-type]  # click has checked it
@@ -75,6 +92,20 @@ def bench(arguments: tuple[str, ...]) -> None:
         raise UserError("The benchmarks come with the source, not with the package.", "Run it in a checkout: python -m benchmarks.guard")
     done = subprocess.run([sys.executable, "-m", "benchmarks.guard", *arguments], cwd=checkout, check=False)
     raise SystemExit(done.returncode)
+
+
+def _guards_with(policy_read: Policy, stage: str, protected: tuple[Path, ...]) -> Guards:
+    import msgspec
+
+    from ondol.infrastructure.guard.conversation import prepare_guards
+    from ondol.infrastructure.guard.policy import Rule
+    from ondol.infrastructure.guard.registry import Resources, checks_for
+
+    rules = policy_read.stages.get(stage, [])  # type: ignore[call-overload]  # click has checked it
+    if not any(rule.find.startswith("overlap") for rule in rules):
+        stages: dict[str, list[Rule]] = {**policy_read.stages, stage: [*rules, Rule("overlap", "block")]}  # type: ignore[dict-item]
+        policy_read = msgspec.structs.replace(policy_read, stages=stages)
+    return prepare_guards([policy_read], checks_for([policy_read], Resources(corpus=protected_corpus(protected))))
 
 
 def _texts(file: Path, *, by_line: bool, jsonl: bool) -> Iterator[str]:

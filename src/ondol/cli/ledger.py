@@ -26,7 +26,8 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @_json
 @click.pass_context
 def verify_all(context: click.Context, head: str | None, as_json: bool) -> None:
-    """Check every event, root, chain link and signature. The exit status is 1 when anything does not hold."""
+    """Check every event, root, chain link and signature, and every request's record. The exit status is 1 when anything does not hold."""
+    from ondol.infrastructure.gateway.records.verify import verify_records
     from ondol.infrastructure.ledger import public_keys_path, read_public_keys, verify
 
     expected = _head(head)
@@ -34,11 +35,14 @@ def verify_all(context: click.Context, head: str | None, as_json: bool) -> None:
     async def work(platform: Platform) -> None:
         keys = read_public_keys(public_keys_path(platform.folder.ledger_key))
         found = await verify(platform.database, keys, expected_head=expected)
+        records = await verify_records(platform.database)
         shown_head = f"{found.head[0]}:{found.head[1].hex()}" if found.head else None
         if as_json:
-            print_json({"batches": found.batches, "events": found.events, "unsealed": found.unsealed.count, "head": shown_head, "holds": True})
+            figures = {"batches": found.batches, "events": found.events, "unsealed": found.unsealed.count, "records": records.records}
+            print_json({**figures, "head": shown_head, "holds": True})
             return
         say(f"The ledger holds: {found.events:,} events in {found.batches:,} batches; {found.unsealed.count:,} wait to be sealed.")
+        say(f"The records hold: {records.records:,} requests in {records.batches:,} batches.")
         if shown_head:
             say(f"Head: {shown_head}\nKeep it elsewhere: `ondol ledger verify --head {shown_head[:18]}…` then also finds a cut-off end.")
 

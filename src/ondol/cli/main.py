@@ -27,7 +27,7 @@ COMMANDS = {
     "tenant": "Create and list tenants.",
     "user": "Add, invite, change and list people.",
     "key": "Create, list and revoke API keys.",
-    "guard": "Check texts; manage the guard's policies, canaries and incidents.",
+    "guard": "Check texts and tool calls; manage the guard's policies, canaries, incidents and approvals.",
     "ledger": "Verify the ledger and walk where things came from.",
     "db": "Migrate, back up, restore and sweep the database.",
     "doctor": "Check this installation and say how to mend what is wrong.",

@@ -6,15 +6,18 @@ import asyncio
 import os
 import signal
 import socket
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ondol.cli.lifeline import on_end, tell_ready, wait_for_begin
 from ondol.cli.main import settings_of
-from ondol.core.config import Settings
+from ondol.core.config import HttpSettings, Settings
 from ondol.infrastructure.telemetry.logs import set_up_logging
 
-GRACEFUL_SECONDS = 10
+if TYPE_CHECKING:
+    from ondol.infrastructure.gateway.server import Certificates, Limits, TrustedProxies
 
 
 @click.command("serve")
@@ -42,31 +45,24 @@ def command(context: click.Context, host: str | None, port: int | None, socket_f
 
 
 def _run(settings: Settings, listener: socket.socket, lifeline_fd: int | None, ready_fd: int | None) -> None:
-    import uvicorn
     import uvloop
 
+    from ondol.infrastructure.gateway.server import Server
     from ondol.wiring.http import open_worker
     from ondol.wiring.platform import open_platform
 
+    limits, tls, proxies = _server_settings(settings.http)
+
     async def run() -> None:
-        async with open_platform(settings) as platform, open_worker(platform, lambda: tell_ready(ready_fd)) as application:
-            server = uvicorn.Server(
-                uvicorn.Config(
-                    application,
-                    http="httptools",
-                    lifespan="off",
-                    access_log=False,
-                    log_config=None,
-                    server_header=False,
-                    proxy_headers=False,
-                    limit_concurrency=settings.http.connections_max,
-                    timeout_graceful_shutdown=GRACEFUL_SECONDS,
-                    ssl_certfile=settings.http.tls_certificate or None,
-                    ssl_keyfile=settings.http.tls_key or None,
-                )
-            )
-            on_end(lifeline_fd, lambda: setattr(server, "should_exit", True))
-            await server.serve(sockets=[listener])
+        stop = asyncio.Event()
+        on_end(lifeline_fd, stop.set)
+        for number in (signal.SIGTERM,) if lifeline_fd is not None else (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        async with open_platform(settings) as platform, open_worker(platform, lambda: tell_ready(ready_fd)) as handler:
+            server = Server(handler, [listener], limits, tls, proxies)
+            await server.start()
+            await stop.wait()
+            await server.drain(settings.http.drain_s)
 
     if lifeline_fd is not None:
         # The terminal's Ctrl-C reaches the supervisor, which ends the lifeline; a worker must not stop on its own before that.
@@ -76,3 +72,21 @@ def _run(settings: Settings, listener: socket.socket, lifeline_fd: int | None, r
     if lifeline_fd is not None:
         # Everything is closed by now; taking the interpreter and its libraries down piece by piece would only delay the supervisor.
         os._exit(0)
+
+
+def _server_settings(http: HttpSettings) -> tuple[Limits, Certificates | None, TrustedProxies]:
+    """The server's limits, certificate and trusted proxies.
+
+    Raises:
+        SettingsError: a file or a network cannot be used.
+    """
+    from ondol.infrastructure.gateway.server import Certificates, Limits, TrustedProxies
+
+    limits = Limits(
+        connections_max=http.connections_max,
+        header_timeout_s=http.header_timeout_s,
+        idle_timeout_s=http.idle_timeout_s,
+        body_timeout_s=http.body_timeout_s,
+    )
+    tls = Certificates(Path(http.tls_certificate), Path(http.tls_key)) if http.tls_certificate else None
+    return limits, tls, TrustedProxies(http.trusted_proxies.split(","))

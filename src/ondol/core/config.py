@@ -72,6 +72,13 @@ class HttpSettings:
     tls_key: str = _setting("", "PEM file of the certificate's private key.")
     body_bytes_max: int = _setting(8 * 1024 * 1024, "Largest request body that is read.", low=1024, high=2**30)
     connections_max: int = _setting(1000, "Open connections for each worker; more are answered 503.", low=1, high=100_000)
+    header_timeout_s: int = _setting(10, "Longest from a request's first byte to the end of its headers, in seconds.", low=1, high=600)
+    idle_timeout_s: int = _setting(75, "A connection without a request is closed after so many seconds.", low=1, high=86_400)
+    body_timeout_s: int = _setting(30, "Longest wait for a request's body, in seconds; what arrives earns a little more time.", low=1, high=86_400)
+    drain_s: int = _setting(10, "When the platform stops, running requests get so many seconds to end.", low=0, high=3_600)
+    trusted_proxies: str = _setting(
+        "", "Networks, by commas, of the proxies whose X-Forwarded-For and X-Forwarded-Proto count (10.0.0.0/8,::1). Empty: nobody's."
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,15 +11,17 @@ from ondol.infrastructure.access.keys import KeyDirectory
 from ondol.infrastructure.access.people import get_person
 from ondol.infrastructure.access.types import Principal
 from ondol.infrastructure.gateway.admin import create_admin, principal_of_request
-from ondol.infrastructure.gateway.types import AsgiApp
+from ondol.infrastructure.gateway.server import Handler
 from ondol.infrastructure.guard.api import GuardServices, guard_router
 from ondol.infrastructure.guard.policies import PolicyDirectory
+from ondol.infrastructure.guard.texts_api import texts_router
+from ondol.infrastructure.guard.tools_api import tools_router
 from ondol.wiring.platform import Platform
 
 ADMIN_PATHS = ("/api/",)
 
 
-def admin_application(platform: Platform, keys: KeyDirectory, policies: PolicyDirectory) -> AsgiApp:
+def admin_application(platform: Platform, keys: KeyDirectory, policies: PolicyDirectory) -> Handler:
     """Build it.
 
     Args:
@@ -38,4 +40,4 @@ def admin_application(platform: Platform, keys: KeyDirectory, policies: PolicyDi
         return replace(principal, roles=person.roles)
 
     services = GuardServices(platform.database, platform.keyring, platform.clock, policies, principal_of_request)
-    return create_admin(authenticate, [guard_router(services)])
+    return create_admin(authenticate, [guard_router(services), tools_router(services), texts_router(services)])

@@ -42,7 +42,8 @@ class GuardRoom:
         key = await self.policies.key_for(asker.tenant_id)
         tokens = await self.vault.look_up(asker.tenant_id, asker.person_id, texts)
         keep_token = self.vault.keeper(asker.tenant_id, asker.person_id)
-        return Conversation(guards, key, keep_token, self.recorder.watcher(asker, guards.policies, key), tokens)
+        watch = self.recorder.watcher(asker, guards.policies, key)
+        return Conversation(guards, key, keep_token, watch, tokens, tenant=str(asker.tenant_id))
 
 
 @contextlib.asynccontextmanager

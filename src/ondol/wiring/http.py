@@ -1,4 +1,4 @@
-"""The ASGI application of one HTTP worker: `/v1` and health to the gateway, everything else to the console."""
+"""The handler of one HTTP worker: `/v1` and health to the gateway, `/api` to the admin API, everything else to the console."""
 
 from __future__ import annotations
 
@@ -23,11 +23,15 @@ from ondol.infrastructure.access.people import get_person, list_tenants
 from ondol.infrastructure.access.secrets import PASSWORD_CHARACTERS_MIN
 from ondol.infrastructure.access.types import Principal
 from ondol.infrastructure.gateway import Caller, Door, ModelCard, RequestRecorder, create_gateway
+from ondol.infrastructure.gateway.exchange import Exchange
 from ondol.infrastructure.gateway.guarding import GuardedUpstream
-from ondol.infrastructure.gateway.types import AsgiApp, Receive, Scope, Send
+from ondol.infrastructure.gateway.records.drain import RecordDrain
+from ondol.infrastructure.gateway.records.lines import FORM
+from ondol.infrastructure.gateway.server import AsgiBridge, Handler
 from ondol.infrastructure.guard.traffic import Asker
 from ondol.infrastructure.serving import ChatUpstream
 from ondol.infrastructure.serving.types import ChatEvent, ChatRequest
+from ondol.infrastructure.storage.spool import Spool
 from ondol.wiring.admin import ADMIN_PATHS, admin_application
 from ondol.wiring.guard import GuardRoom, open_guard
 from ondol.wiring.platform import Platform, assistant_room
@@ -46,6 +50,7 @@ class Worker:
     platform: Platform
     keys: KeyDirectory
     recorder: RequestRecorder
+    drain: RecordDrain
     guard: GuardRoom
     organisations: dict[uuid.UUID, str] = field(default_factory=dict)
     warm: bool = False
@@ -56,8 +61,8 @@ class Worker:
 
 
 @contextlib.asynccontextmanager
-async def open_worker(platform: Platform, on_warm: Callable[[], None] = lambda: None) -> AsyncIterator[AsgiApp]:
-    """Build the application and keep what it needs in memory fresh for as long as this lasts.
+async def open_worker(platform: Platform, on_warm: Callable[[], None] = lambda: None) -> AsyncIterator[Handler]:
+    """Build the handler and keep what it needs in memory fresh for as long as this lasts.
 
     Args:
         on_warm: called once, when the first question would be answered without waiting for imports.
@@ -66,11 +71,13 @@ async def open_worker(platform: Platform, on_warm: Callable[[], None] = lambda: 
     await keys.refresh()
     organisations = await _organisations(platform)
     async with open_guard(platform) as guard:
-        worker = Worker(platform, keys, RequestRecorder(platform.database), guard, organisations)
+        recorder = RequestRecorder(Spool(platform.folder.spool / FORM))
+        drain = RecordDrain(platform.database, platform.folder.spool / FORM, platform.clock, held=recorder)
+        worker = Worker(platform, keys, recorder, drain, guard, organisations)
         fresh = asyncio.create_task(worker.keys.run())
         warming = asyncio.create_task(_warm_up(worker, on_warm))
         try:
-            async with worker.recorder:
+            async with worker.drain, worker.recorder:
                 yield _application(worker)
         finally:
             for task in (fresh, warming):
@@ -79,21 +86,21 @@ async def open_worker(platform: Platform, on_warm: Callable[[], None] = lambda: 
                     await task
 
 
-def _application(worker: Worker) -> AsgiApp:
+def _application(worker: Worker) -> Handler:
     gateway = create_gateway(_door(worker))
-    console: AsgiApp = create_console(_console_services(worker))
+    console = AsgiBridge(create_console(_console_services(worker)))
     admin = admin_application(worker.platform, worker.keys, worker.guard.policies)
 
-    async def application(scope: Scope, receive: Receive, send: Send) -> None:
-        path = scope.get("path", "")
-        app = console
-        if scope["type"] == "http" and path.startswith(GATEWAY_PATHS):
-            app = gateway
-        elif scope["type"] == "http" and path.startswith(ADMIN_PATHS):
-            app = admin
-        await app(scope, receive, send)
+    async def handle(exchange: Exchange) -> None:
+        path = exchange.path
+        if path.startswith(GATEWAY_PATHS):
+            await gateway(exchange)
+        elif path.startswith(ADMIN_PATHS):
+            await admin(exchange)
+        else:
+            await console(exchange)
 
-    return application
+    return handle
 
 
 def _door(worker: Worker) -> Door:

@@ -24,6 +24,7 @@ SWEEP = "47 18 * * *"
 GUARD_ALARMS = "* * * * * */10"
 """Every ten seconds."""
 GUARD_CARE = "37 * * * *"
+RECORD_CARE = "7 * * * *"
 
 SESSIONS_KEPT_DAYS = 30
 
@@ -52,6 +53,14 @@ def register_tasks(app: JobApp, platform: Platform) -> None:
         for tenant in await list_tenants(platform.database):
             await sweep_unnamed(platform.knowledge, tenant.id)
 
+    @app.periodic(cron=RECORD_CARE)
+    @app.task(name="record_care", queueing_lock="record_care", pass_context=False)
+    async def record_care(timestamp: int) -> None:
+        from ondol.infrastructure.gateway.records.content import expire_contents
+
+        del timestamp
+        await expire_contents(platform.database, platform.clock())
+
     _register_guard_tasks(app, platform)
 
 
@@ -74,12 +83,14 @@ def _register_guard_tasks(app: JobApp, platform: Platform) -> None:
     @app.periodic(cron=GUARD_CARE)
     @app.task(name="guard_care", queueing_lock="guard_care", pass_context=False)
     async def guard_care(timestamp: int) -> None:
+        from ondol.infrastructure.guard.approvals import expire_approvals
         from ondol.infrastructure.guard.traffic import expire_traffic
         from ondol.infrastructure.guard.vault import expire_tokens
 
         del timestamp
         await expire_tokens(platform.database, platform.clock())
         await expire_traffic(platform.database, platform.clock())
+        await expire_approvals(platform.database, platform.clock())
 
 
 async def run_worker(platform: Platform, stop: asyncio.Event) -> None:

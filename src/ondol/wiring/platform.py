@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,11 +86,14 @@ def _open_stores(stores: Stores) -> bool:
     return False
 
 
-def assistant_room(platform: Platform, organisations: Mapping[uuid.UUID, str]) -> AssistantRoom:
+def assistant_room(
+    platform: Platform, organisations: Mapping[uuid.UUID, str], canary_of: Callable[[uuid.UUID], Awaitable[str]] | None = None
+) -> AssistantRoom:
     """The assistants' room, with a generative model when the settings name one.
 
     Args:
         organisations: readable names by tenant, kept up to date by whoever passes it.
+        canary_of: the word that stands in a tenant's system prompts and must not come out.
     """
     model = platform.settings.model
     generator = None
@@ -99,7 +102,7 @@ def assistant_room(platform: Platform, organisations: Mapping[uuid.UUID, str]) -
 
         provider = OpenAICompatible(model.base_url or "https://api.openai.com/v1", model.api_key, model.name, float(model.timeout_s))
         generator = Generator(model.name, provider.stream, model.context_tokens)
-    return AssistantRoom(platform.knowledge, IndexStates(), generator, lambda tenant_id: organisations.get(tenant_id, ""))
+    return AssistantRoom(platform.knowledge, IndexStates(), generator, lambda tenant_id: organisations.get(tenant_id, ""), canary_of)
 
 
 def key_provider(settings: Settings, folder: DataFolder) -> KeyProvider:

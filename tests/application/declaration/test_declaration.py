@@ -137,6 +137,9 @@ tenants:
       input:
       - {find: "personal:PHONE", do: mask}
       - {find: injection, do: block, false_alarms: 0.01}
+    tools:
+    - {name: orders.refund, arguments: {type: object, properties: {}}, destructive: true, approval_role: admin}
+    approvals: {expire_minutes: 5}
   guard:
   - {policy: careful}
   - {policy: default, scope: assistant, target: helper}
@@ -165,6 +168,7 @@ async def test_policies_and_where_they_hold_are_applied_and_exported(room: Decla
 BROKEN = {
     "a binding to an unknown policy": "groups: [{name: new}]\n  guard: [{policy: nowhere}]",
     "a binding of an unknown key": "groups: [{name: new}]\n  guard: [{policy: default, scope: key, target: nobody}]",
+    "a policy whose tools cannot be": "policies: [{version: 1, name: a, tools: [{name: t, arguments: {type: strin}}]}]",
     "a policy that may not be called so": "groups: [{name: new}]\n  policies: [{version: 1, name: default}]",
     "an unknown group": "groups: [{name: new}]\n  people: [{login: new}, {login: x, groups: [nowhere]}]",
     "an unknown base": "groups: [{name: new}]\n  assistants: [{name: a, base: nowhere}]",

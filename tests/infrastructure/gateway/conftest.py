@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import openai
 import pytest
-import uvicorn
 
 from ondol.core.errors import NotFound, Unauthenticated
 from ondol.core.ids import new_id
 from ondol.infrastructure.gateway import Caller, Door, ModelCard, RequestRecord, create_gateway
+from ondol.infrastructure.gateway.server import Handler, Limits, Server
 from ondol.infrastructure.serving import ChatRequest, ChatUpstream
 
 KEY = "sk-ondol-test"
@@ -73,22 +75,22 @@ class Gateway:
 
 
 @contextlib.asynccontextmanager
-async def running(door: Door) -> AsyncIterator[str]:
-    """uvicorn in this event loop, without its grip on the process's signals and without its polling."""
-    config = uvicorn.Config(create_gateway(door), host="127.0.0.1", port=0, log_level="warning", lifespan="off", ws="none", access_log=False)
-    config.load()
-    server = uvicorn.Server(config)
-    server.lifespan = config.lifespan_class(config)
-    await server.startup()
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    await server.shutdown()
+async def running(handler: Handler, limits: Limits | None = None, **settings: Any) -> AsyncIterator[Server]:
+    """A server in this event loop on a free port of the loopback; its time-outs are looked at often."""
+    server = Server(handler, [socket.create_server(("127.0.0.1", 0))], limits or Limits(tick_s=0.01), **settings)
+    await server.start()
+    try:
+        yield server
+    finally:
+        await server.drain(0)
 
 
 @pytest.fixture
 async def gateway(anyio_backend: str) -> AsyncIterator[Gateway]:
     """A gateway with a body limit of 1 MiB and keep-alives after 50 ms of silence."""
     state = Gateway()
-    async with running(state.door(body_bytes_max=1 << 20, keep_alive_s=0.05)) as state.root_url:
+    async with running(create_gateway(state.door(body_bytes_max=1 << 20, keep_alive_s=0.05))) as server:
+        state.root_url = f"http://127.0.0.1:{server.port}"
         yield state
 
 

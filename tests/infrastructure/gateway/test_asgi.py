@@ -13,8 +13,9 @@ import pytest
 
 from ondol.core.errors import TooManyRequests
 from ondol.infrastructure.gateway import create_gateway
-from ondol.infrastructure.gateway import exchange as exchange_module
+from ondol.infrastructure.gateway.server import Limits
 from ondol.infrastructure.serving import ChatEvent, ChatRequest, Finish, TextDelta, Usage
+from tests.infrastructure.gateway.conftest import running
 
 pytestmark = pytest.mark.anyio
 
@@ -126,36 +127,23 @@ async def test_a_body_that_is_too_large_is_told_so(http: httpx.AsyncClient) -> N
     assert (await http.get("/healthz")).status_code == 200
 
 
-async def test_the_rest_of_a_body_that_is_too_large_stays_unread(gateway: Any, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exchange_module, "LINGER_S", 0.05)
-    host, port = gateway.root_url.removeprefix("http://").split(":")
-    reader, writer = await asyncio.open_connection(host, int(port))
-    writer.write(b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer %b\r\ncontent-length: 9000000000\r\n\r\n{" % key.encode())
-    async with asyncio.timeout(5):
-        answer = await reader.read()
-    assert answer.startswith(b"HTTP/1.1 413 ")
-    writer.close()
+async def send_half(gateway: Any, key: str, length: int, **limits: float) -> bytes:
+    """What comes back on a request of which only the first byte of the body is sent."""
+    handler = create_gateway(gateway.door(body_bytes_max=1 << 20))
+    async with running(handler, Limits(tick_s=0.01, **limits)) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(
+            b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer %b\r\ncontent-length: %d\r\n\r\n{" % (key.encode(), length)
+        )
+        async with asyncio.timeout(5):
+            answer = await reader.read()
+        writer.close()
+        return answer
 
 
-async def test_a_body_that_never_comes_is_given_up(gateway: Any, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exchange_module, "BODY_TIMEOUT_S", 0.05)
-    host, port = gateway.root_url.removeprefix("http://").split(":")
-    reader, writer = await asyncio.open_connection(host, int(port))
-    writer.write(b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer %b\r\ncontent-length: 50\r\n\r\n{" % key.encode())
-    async with asyncio.timeout(5):
-        answer = await reader.read()
-    assert answer.startswith(b"HTTP/1.1 408 ")
-    writer.close()
+async def test_the_rest_of_a_body_that_is_too_large_stays_unread(gateway: Any, key: str) -> None:
+    assert (await send_half(gateway, key, 9_000_000_000, linger_s=0.05)).startswith(b"HTTP/1.1 413 ")
 
 
-async def test_other_scopes_are_refused(fresh_gateway: Any) -> None:
-    app = create_gateway(fresh_gateway().door())
-    sent: list[Any] = []
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    await app({"type": "websocket"}, None, send)  # type: ignore[arg-type]
-    assert sent == [{"type": "websocket.close", "code": 1008}]
-    with pytest.raises(RuntimeError):
-        await app({"type": "lifespan"}, None, send)  # type: ignore[arg-type]
+async def test_a_body_that_never_comes_is_given_up(gateway: Any, key: str) -> None:
+    assert (await send_half(gateway, key, 50, body_timeout_s=0.05)).startswith(b"HTTP/1.1 408 ")

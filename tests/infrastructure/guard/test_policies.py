@@ -27,6 +27,7 @@ from ondol.infrastructure.guard.policy import Policy
 from ondol.infrastructure.guard.registry import Resources
 from ondol.infrastructure.guard.store import Binding, put_binding, put_policy, remove_binding
 from ondol.infrastructure.guard.text import GuardText
+from ondol.infrastructure.guard.texts import add_text, prepare_text
 from ondol.infrastructure.guard.types import Check, Finding
 from ondol.infrastructure.storage.blobs import KeyRing
 from ondol.infrastructure.storage.postgres import Database
@@ -301,3 +302,25 @@ async def test_who_chose_a_policy_is_refused_until_it_is_ready_and_not_guarded_b
     await directory.refresh()
     assert seen == [["refuse-all"], ["house"]]
     assert names(directory.guards_for(tenant.id)) == ["garden"]
+
+
+async def test_only_texts_that_changed_are_read_again(database: Database, keyring: KeyRing, tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+    load = module.load_corpus
+
+    async def counting(connection: Any, ring: KeyRing, tenant_id: Any, text_ids: Sequence[Any]) -> Any:
+        read.append(len(text_ids))
+        return await load(connection, ring, tenant_id, text_ids)
+
+    monkeypatch.setattr(module, "load_corpus", counting)
+    directory = PolicyDirectory(database, keyring, checks=word_checks)
+    await directory.refresh()
+    for number in (1, 2):
+        prepared = prepare_text(keyring, tenant.id, "work", "", " ".join(f"word{number}{place}" for place in range(60)))
+        async with database.tenant_tx(tenant.id) as connection:
+            await add_text(connection, keyring, tenant.id, prepared, by=None, now=NOW)
+        await directory.refresh()
+        await directory.refresh()
+    await put(database, tenant, policy_of("house", personal="mask"), ("tenant", ""))
+    await directory.refresh()
+    assert read == [1, 2]

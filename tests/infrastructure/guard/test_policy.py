@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from ondol.core.errors import SettingsError
@@ -86,3 +89,64 @@ def test_huge_policies_are_refused() -> None:
 def test_what_a_rule_is_about(on: str, expected: bool) -> None:
     rule = policy_from({"version": 1, "name": "x", "stages": {"input": [{"find": on, "do": "mask"}]}}).stages["input"][0]
     assert fits(rule, Finding("identifiers", "identifiers.phone.mobile", 0, 1, 0.9, "", "PHONE")) is expected
+
+
+def test_only_what_can_be_mended_is_repaired() -> None:
+    assert policy_from({"version": 1, "name": "x", "stages": {"output": [{"find": "schema.not_json", "do": "repair"}]}})
+    with pytest.raises(SettingsError, match="Only|would repair"):
+        policy_from({"version": 1, "name": "x", "stages": {"output": [{"find": "personal", "do": "repair"}]}})
+
+
+TOOL = {"name": "orders.find", "arguments": {"type": "object", "properties": {"n": {"type": "number", "maximum": 1.5}}}}
+
+
+def test_tools_are_part_of_the_policy() -> None:
+    tree = {"version": 1, "name": "x", "tools": [TOOL], "tools_run_characters": 12, "approvals": {"expire_minutes": 5}}
+    policy = policy_from(tree)
+    assert (policy.restricts_tools, policy.run_characters, policy.approval_minutes) == (True, 12, 5)
+    assert parse_policy(to_yaml(policy)) == policy
+    assert parse_policy(to_yaml(policy)).digest == policy.digest
+    changed = [{**tree, "tools": []}, {**tree, "tools": [{**TOOL, "privileged": True}]}, {**tree, "approvals": {"expire_minutes": 6}}]
+    assert len({policy.digest, *(policy_from(each).digest for each in changed)}) == 4
+
+
+def test_a_policy_without_tools_keeps_the_digest_it_had_before_there_were_any() -> None:
+    tree = {"version": 1, "name": "x", "stages": {"input": [{"find": "a", "do": "mask"}]}}
+    known = "65e7c201ae9db603ca0a4a3e3dfb1fc27a38bb28c57d82ce04b3dc2e15378eb4"
+    for more in ({}, {"tools": None}, {"approvals": None, "tools_run_characters": None}):
+        policy = policy_from({**tree, **more})
+        assert (policy.digest.hex(), policy.restricts_tools, policy.run_characters, policy.approval_minutes) == (known, False, 20, 60)
+    assert policy_from({**tree, "tools": []}).digest.hex() != known
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ({"tools": [{"name": "a b", "arguments": {}}]}, "cannot be the name"),
+        ({"tools": [TOOL, TOOL]}, "named twice"),
+        ({"tools": [{**TOOL, "destructive": True}]}, "nobody may approve"),
+        ({"tools": [{**TOOL, "approval_role": "x" * 201}]}, "characters"),
+        ({"tools": [{**TOOL, "what": 1}]}, "unknown"),
+        ({"tools": [{"name": f"t{number}", "arguments": {}} for number in range(501)]}, "more than 500"),
+        ({"tools": {}}, "unknown"),
+        ({"tools_run_characters": 7}, "run_characters"),
+        ({"approvals": {"expire_minutes": 0}}, "expire"),
+        ({"approvals": {"expire_minutes": 10_081}}, "expire"),
+    ],
+)
+def test_refuses_tools_that_cannot_be_meant(more: dict[str, object], says: str) -> None:
+    with pytest.raises(SettingsError, match=says) as caught:
+        policy_from({"version": 1, "name": "x", **more})
+    assert caught.value.hint
+
+
+def test_what_only_tools_need_is_imported_with_them() -> None:
+    code = (
+        "import sys\n"
+        "from ondol.infrastructure.guard.defaults import default_policy\n"
+        "from ondol.infrastructure.guard.trial import guards_of, try_call\n"
+        "try_call(guards_of(default_policy()), 'shell', '{}')\n"
+        "print(sorted({'sqlglot', 'jsonschema_rs'} & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -7,13 +7,13 @@ import inspect
 import pytest
 
 from ondol.core.errors import SettingsError
-from ondol.infrastructure.guard.checks.prompt_leak import prepare_prompt
+from ondol.infrastructure.guard.checks.prompt_leak import prepare_prompts
 from ondol.infrastructure.guard.defaults import default_policy
 from ondol.infrastructure.guard.policy import policy_from
 from ondol.infrastructure.guard.registry import KNOWN, Resources, build_checks, checks_for, merged_settings, named_checks
 from ondol.infrastructure.guard.trial import guards_of
 
-PROMPT = prepare_prompt("You are the help desk of a hosting company and answer in the words of its documents.", key=bytes(32))
+PROMPT = prepare_prompts(["You are the help desk of a hosting company and answer in the words of its documents."], key=bytes(32))
 SUBJECTS = Resources(canaries=("canarybirdcanarybird",), prompt=PROMPT, corpus=PROMPT, source_count=3, tokens_of=len)
 SETTINGS = {"schema": {"schema": {"type": "object"}}}
 

@@ -128,7 +128,13 @@ async def test_time_and_erasure_take_texts_away(recorder: GuardRecorder, asker: 
     pass_by(recorder, other, "good day")
     assert await recorder.writing.flush()
     async with database.tenant_tx(asker.tenant_id) as connection:
-        assert await erase_person(connection, asker.person_id) == {"tokens": 0, "texts": 1, "samples": 0}
+        assert await erase_person(connection, asker.person_id) == {
+            "tokens": 0,
+            "texts": 1,
+            "samples": 0,
+            "approvals": 0,
+            "registered_texts": 0,
+        }
         assert [item.text for item in await kept_since(connection, keyring, asker.tenant_id, clock.now - timedelta(hours=1), clock.now, 9)] == [
             "good day"
         ]

@@ -5,7 +5,7 @@ import hashlib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ondol.infrastructure.ledger.merkle import audit_path, merkle_root, root_of_path
+from ondol.infrastructure.ledger.merkle import RootBuilder, audit_path, merkle_root, root_of_path
 
 leaf_lists = st.lists(st.binary(max_size=4), min_size=1, max_size=40)
 
@@ -72,3 +72,11 @@ def test_every_path_leads_to_the_root_and_no_other_does(leaves: list[bytes], dat
         # Under another place the same path proves the leaf only if both leaves are equal, and so are the hashes beside them.
         found = root_of_path(leaves[place], other, len(leaves), path)
         assert found != root or leaves[other] == leaves[place]
+
+
+@given(st.lists(st.binary(max_size=4), max_size=70))
+def test_a_root_built_leaf_by_leaf_is_the_same(leaves: list[bytes]) -> None:
+    builder = RootBuilder()
+    for leaf in leaves:
+        builder.add(leaf)
+    assert (builder.count, builder.root()) == (len(leaves), merkle_root(leaves))

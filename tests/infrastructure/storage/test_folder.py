@@ -16,7 +16,7 @@ from ondol.core.errors import DataFolderError
 from ondol.infrastructure.storage import folder as module
 from ondol.infrastructure.storage.folder import DataFolder, FolderLock, as_folder_error, open_folder
 
-PRIVATE = {"keys", "keyring", "blobs", "lance"}
+PRIVATE = {"keys", "keyring", "blobs", "lance", "spool"}
 
 
 def test_a_fresh_folder_is_made_private_and_opens_again(tmp_path: Path) -> None:

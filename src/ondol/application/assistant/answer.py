@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -52,12 +52,17 @@ class Generator:
 
 @dataclass(frozen=True, slots=True)
 class AssistantRoom:
-    """What answering needs. Without a generator the extractive model answers."""
+    """What answering needs. Without a generator the extractive model answers.
+
+    Attributes:
+        canary_of: the word that stands in a tenant's system prompts and must not come out; none is put there when absent.
+    """
 
     knowledge: Knowledge
     states: IndexStates
     generator: Generator | None
     organisation_of: Callable[[uuid.UUID], str]
+    canary_of: Callable[[uuid.UUID], Awaitable[str]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +188,7 @@ async def _answer_by_generation(
         organisation=room.organisation_of(tenant_id),
         model=generator.model,
         context_tokens=generator.context_tokens,
+        canary=await room.canary_of(tenant_id) if room.canary_of else "",
     )
     yield Progress("writing")
     gate = CitationGate(given)

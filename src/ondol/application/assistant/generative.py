@@ -10,6 +10,7 @@ from ondol.application.assistant.types import REFUSALS
 from ondol.application.knowledge.search import Evidence
 from ondol.application.prompts import Prompt, load_prompt, render_prompt
 from ondol.application.prompts.templates_store import Language
+from ondol.infrastructure.guard.canaries import mark_prompt
 from ondol.infrastructure.serving.tokens import estimate_tokens
 from ondol.infrastructure.serving.types import ChatRequest, Message
 
@@ -18,7 +19,15 @@ HISTORY_TURNS_MAX = 6
 
 
 def build_request(
-    request: ChatRequest, question: str, evidence: Sequence[Evidence], *, language: Language, organisation: str, model: str, context_tokens: int
+    request: ChatRequest,
+    question: str,
+    evidence: Sequence[Evidence],
+    *,
+    language: Language,
+    organisation: str,
+    model: str,
+    context_tokens: int,
+    canary: str = "",
 ) -> tuple[ChatRequest, Prompt, int]:
     """The request for the model, the prompt it was made of, and how many passages fitted.
 
@@ -27,11 +36,13 @@ def build_request(
 
     Args:
         context_tokens: what prompt and answer may take together.
+        canary: a word that must not come out, put into the system prompt; empty for none.
     """
     prompt = load_prompt("assistant", language)
     history = [message for message in request.messages[:-1] if message.role in ("user", "assistant")][-HISTORY_TURNS_MAX:]
     fence = f"<<{secrets.token_hex(4)}>>"
-    budget = context_tokens - ANSWER_TOKENS_RESERVED - estimate_tokens(prompt.text + question) - sum(estimate_tokens(m.content) for m in history)
+    asked_tokens = estimate_tokens(mark_prompt(prompt.text, canary) + question) + sum(estimate_tokens(m.content) for m in history)
+    budget = context_tokens - ANSWER_TOKENS_RESERVED - asked_tokens
     blocks: list[str] = []
     for number, found in enumerate(evidence, 1):
         block = f"{fence}\n[{number}] {_heading_of(found)}\n{found.text}"
@@ -41,7 +52,7 @@ def build_request(
         budget -= cost
         blocks.append(block)
     system = render_prompt(prompt, organisation=organisation, refusal=REFUSALS[language], fence=fence, passages="\n".join([*blocks, fence]))
-    messages = (Message("system", system), *(Message(m.role, m.content) for m in history), Message("user", question))
+    messages = (Message("system", mark_prompt(system, canary)), *(Message(m.role, m.content) for m in history), Message("user", question))
     return replace(request, model=model, messages=messages, stream=True, raw={}), prompt, len(blocks)
 
 

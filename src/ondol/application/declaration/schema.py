@@ -116,7 +116,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, msgspec.Struct):
         fields = msgspec.structs.fields(value)
         kept = ((entry.name, getattr(value, entry.name), entry) for entry in fields)
-        return {name: _plain(item) for name, item, entry in kept if not (item in (None, "", [], {}) and item == _default(entry))}
+        return {name: _plain(item) for name, item, entry in kept if not (item in (None, "", [], {}, msgspec.UNSET) and item == _default(entry))}
     if isinstance(value, list):
         return [_plain(item) for item in value]
     if isinstance(value, dict):

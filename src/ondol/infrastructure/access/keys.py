@@ -11,9 +11,10 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import psycopg
 from psycopg.conninfo import make_conninfo
@@ -35,6 +36,7 @@ STALE_SECONDS_MAX = 60.0
 READ_SECONDS_MAX = 20.0
 PAGE_MAX = 1000
 NAME_CHARACTERS_MAX = 200
+MODELS_MAX = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,20 +46,34 @@ class _KeyInForce:
     person_id: uuid.UUID
     secret_hash: bytes
     expires_at: datetime | None
+    models: tuple[str, ...] | None
+    group_ids: tuple[uuid.UUID, ...]
 
 
 async def create_key(
-    connection: Connection, tenant_id: uuid.UUID, person_id: uuid.UUID, name: str, now: datetime, *, expires_at: datetime | None = None
+    connection: Connection,
+    tenant_id: uuid.UUID,
+    person_id: uuid.UUID,
+    name: str,
+    now: datetime,
+    *,
+    expires_at: datetime | None = None,
+    models: Sequence[str] | None = None,
 ) -> tuple[ApiKey, MintedKey]:
     """A new key that acts as a person. Its text is in the second value and nowhere else.
 
+    Args:
+        models: what it may call; all that the tenant may when absent.
+
     Raises:
-        RequestError: when the name is empty or too long.
+        RequestError: when the name is empty or too long, or there are too many models.
     """
+    if models is not None and (len(models) > MODELS_MAX or any(not 1 <= len(model) <= NAME_CHARACTERS_MAX for model in models)):
+        raise RequestError(f"A key names at most {MODELS_MAX} models.", "Leave them out to allow all.", code="bad_models")
     if not 1 <= len(name) <= NAME_CHARACTERS_MAX:
         raise RequestError(f"A key's name has 1 to {NAME_CHARACTERS_MAX} characters.", "Name what will use it.", code="bad_name")
     minted = mint_key()
-    key = ApiKey(new_id(), tenant_id, person_id, minted.public_id, name, now, expires_at)
+    key = ApiKey(new_id(), tenant_id, person_id, minted.public_id, name, now, expires_at, models=None if models is None else tuple(models))
     await connection.execute(
         _QUERIES["key_add"],
         {
@@ -69,6 +85,7 @@ async def create_key(
             "name": name,
             "now": now,
             "expires_at": expires_at,
+            "models": None if models is None else list(models),
         },
     )
     await record(connection, tenant_id, kind="key.created", actor_id=None, body={"key": key.id, "person": person_id}, now=now)
@@ -78,7 +95,7 @@ async def create_key(
 async def list_keys(connection: Connection, tenant_id: uuid.UUID, *, after: uuid.UUID | None = None, limit: int = PAGE_MAX) -> list[ApiKey]:
     """The tenant's keys, oldest first, from the one after `after`, at most `limit`. Fewer than `limit` are the last ones."""
     found = await rows(connection, _QUERIES["keys_page"], {"after": after or uuid.UUID(int=0), "limit": limit})
-    return [ApiKey(tenant_id=tenant_id, **row) for row in found]
+    return [_listed(tenant_id, row) for row in found]
 
 
 async def find_key(connection: Connection, tenant_id: uuid.UUID, public_id: str) -> ApiKey:
@@ -90,7 +107,7 @@ async def find_key(connection: Connection, tenant_id: uuid.UUID, public_id: str)
     found = await one(connection, _QUERIES["key_by_public_id"], {"public_id": public_id})
     if found is None:
         raise NotFound(f"No key has the id {public_id[:NAME_CHARACTERS_MAX]}.", "`ondol key list` shows all.", code="key_not_found")
-    return ApiKey(tenant_id=tenant_id, **found)
+    return _listed(tenant_id, found)
 
 
 async def revoke_key(connection: Connection, tenant_id: uuid.UUID, public_id: str, now: datetime) -> None:
@@ -111,9 +128,17 @@ class KeyDirectory:
     Args:
         clock: for expiry.
         monotonic: seconds, for staleness.
+        on_gone: told the id of each key that is in force no longer: what it still runs can be ended.
     """
 
-    def __init__(self, database: Database, clock: Clock, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        monotonic: Callable[[], float] = time.monotonic,
+        on_gone: Callable[[uuid.UUID], object] = lambda _: None,
+    ) -> None:
+        self.on_gone = on_gone
         self._database = database
         self._clock = clock
         self._monotonic = monotonic
@@ -136,7 +161,7 @@ class KeyDirectory:
             raise Unauthenticated("The API key is not valid.", "It may have been revoked; make one with `ondol key create`.")
         if known.expires_at is not None and known.expires_at <= self._clock():
             raise Unauthenticated("The API key has expired.", "Make a new one with `ondol key create`.", code="expired_api_key")
-        return Principal(known.tenant_id, known.person_id, api_key_id=known.id)
+        return Principal(known.tenant_id, known.person_id, api_key_id=known.id, models=known.models, group_ids=known.group_ids)
 
     @property
     def age_seconds(self) -> float:
@@ -176,11 +201,22 @@ class KeyDirectory:
         revision = found["revision"] if found else 0
         if revision != self._revision:
             keys = await rows(connection, _QUERIES["keys_in_force"], {})
+            before = {key.id for key in self._keys.values()}
             self._keys = {row["public_id"]: _in_force(row) for row in keys}
             self._revision = revision
+            for key_id in before - {key.id for key in self._keys.values()}:
+                self.on_gone(key_id)
         self._seen_at = began_at
+
+
+def _listed(tenant_id: uuid.UUID, row: dict[str, Any]) -> ApiKey:
+    models = row["models"]
+    return ApiKey(tenant_id=tenant_id, **{**row, "models": None if models is None else tuple(models)})
 
 
 def _in_force(row: dict[str, object]) -> _KeyInForce:
     values = {name: value for name, value in row.items() if name != "public_id"}
+    if isinstance(values["models"], list):
+        values["models"] = tuple(values["models"])
+    values["group_ids"] = tuple(values["group_ids"] or ())  # type: ignore[arg-type]
     return _KeyInForce(**values)  # type: ignore[arg-type]

@@ -124,18 +124,18 @@ on conflict do nothing;
 
 -- name: key_add
 -- A new API key, of which only the secret's hash is kept.
-insert into api_keys (tenant_id, id, public_id, secret_hash, person_id, name, created_at, expires_at)
+insert into api_keys (tenant_id, id, public_id, secret_hash, person_id, name, created_at, expires_at, models)
 values (%(tenant_id)s::uuid, %(id)s::uuid, %(public_id)s::text, %(secret_hash)s::bytea, %(person_id)s::uuid, %(name)s::text,
-    %(now)s::timestamptz, %(expires_at)s::timestamptz);
+    %(now)s::timestamptz, %(expires_at)s::timestamptz, %(models)s::text[]);
 
 -- name: keys_page
 -- The tenant's keys, oldest first, after an id.
-select id, person_id, public_id, name, created_at, expires_at, revoked_at from api_keys
+select id, person_id, public_id, name, created_at, expires_at, revoked_at, models from api_keys
 where id > %(after)s::uuid order by id limit %(limit)s::int;
 
 -- name: key_by_public_id
 -- The tenant's key of a public id, in force or not.
-select id, person_id, public_id, name, created_at, expires_at, revoked_at from api_keys where public_id = %(public_id)s::text;
+select id, person_id, public_id, name, created_at, expires_at, revoked_at, models from api_keys where public_id = %(public_id)s::text;
 
 -- name: key_revoke
 -- Revoke a key by its public id; a key stays revoked.
@@ -145,8 +145,18 @@ returning id, person_id;
 -- name: keys_in_force
 -- Every key that may be used, over all tenants, for the directory in memory.
 -- door: system
-select k.tenant_id, k.id, k.public_id, k.secret_hash, k.person_id, k.expires_at
-from api_keys k join people p on p.tenant_id = k.tenant_id and p.id = k.person_id
+with recursive belongs (tenant_id, person_id, group_id) as (
+    select tenant_id, person_id, group_id from group_people
+    union
+    select b.tenant_id, b.person_id, g.group_id
+    from belongs b join group_groups g on g.tenant_id = b.tenant_id and g.member_group_id = b.group_id
+), groups_of as (
+    select tenant_id, person_id, array_agg(group_id order by group_id) as group_ids from belongs group by tenant_id, person_id
+)
+select k.tenant_id, k.id, k.public_id, k.secret_hash, k.person_id, k.expires_at, k.models, g.group_ids
+from api_keys k
+join people p on p.tenant_id = k.tenant_id and p.id = k.person_id
+left join groups_of g on g.tenant_id = k.tenant_id and g.person_id = k.person_id
 where k.revoked_at is null and p.disabled_at is null
 limit 1000000;
 

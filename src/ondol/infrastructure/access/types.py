@@ -48,18 +48,29 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who is acting: what a session or a key proves."""
+    """Who is acting: what a session or a key proves.
+
+    Attributes:
+        models: what the key may call; None for all that the tenant may.
+        group_ids: the person's groups, nested ones included; told for keys only.
+    """
 
     tenant_id: uuid.UUID
     person_id: uuid.UUID
     roles: frozenset[Role] = frozenset()
     api_key_id: uuid.UUID | None = None
     session_id: uuid.UUID | None = None
+    models: tuple[str, ...] | None = None
+    group_ids: tuple[uuid.UUID, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A key as it is listed; its secret is known only to whoever received it."""
+    """A key as it is listed; its secret is known only to whoever received it.
+
+    Attributes:
+        models: what it may call; None for all that the tenant may.
+    """
 
     id: uuid.UUID
     tenant_id: uuid.UUID
@@ -69,6 +80,7 @@ class ApiKey:
     created_at: datetime
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
+    models: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,7 @@
-"""The admin API as one ASGI application below ``/api/v1``. Rooms bring their routers; here stand who asks, limits, and the one shape of errors."""
+"""The admin API below ``/api/v1``, as one handler. Rooms bring their routers; here stand who asks, limits, and the one shape of errors."""
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from typing import Any, cast
 
@@ -14,9 +13,11 @@ from starlette.exceptions import HTTPException
 from ondol import __version__
 from ondol.core.errors import NotFound, RequestError
 from ondol.infrastructure.access.types import Principal
-from ondol.infrastructure.gateway.errors import CallerLeft, MethodNotAllowed, answer_to
+from ondol.infrastructure.gateway.errors import MethodNotAllowed, answer_to
 from ondol.infrastructure.gateway.exchange import Exchange
-from ondol.infrastructure.gateway.types import AsgiApp, Receive, Scope, Send
+from ondol.infrastructure.gateway.server.asgi import run_asgi
+from ondol.infrastructure.gateway.server.types import Handler
+from ondol.infrastructure.gateway.types import Receive, Scope, Send
 
 ADMIN_PREFIX = "/api/v1"
 ADMIN_BODY_BYTES_MAX = 2 << 20
@@ -26,8 +27,8 @@ Authenticate = Callable[[Mapping[str, str], str], Awaitable[Principal]]
 """Headers (lower-case names) and the client's address to a principal with its roles; raises `Unauthenticated`."""
 
 
-def create_admin(authenticate: Authenticate, routers: Sequence[APIRouter], *, body_bytes_max: int = ADMIN_BODY_BYTES_MAX) -> AsgiApp:
-    """The application. It handles HTTP scopes whose path begins with ``/api/``.
+def create_admin(authenticate: Authenticate, routers: Sequence[APIRouter], *, body_bytes_max: int = ADMIN_BODY_BYTES_MAX) -> Handler:
+    """The handler of what begins with ``/api/``. What it raises, the server tells the caller.
 
     Args:
         authenticate: who sends a request. Everything but the description of the API needs somebody.
@@ -39,22 +40,28 @@ def create_admin(authenticate: Authenticate, routers: Sequence[APIRouter], *, bo
     for kind in (RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, _told)
 
-    async def admin(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            raise RuntimeError(f"the admin API does not handle {scope['type']}")
-        exchange = Exchange(scope, receive, send)
+    async def told_once(scope: Scope, receive: Receive, send: Send) -> None:
+        """What the application fails with it has told already by the handler of `Exception`, unless nothing has gone out."""
+        started = False
+
+        async def write(message: MutableMapping[str, Any]) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                message = {**message, "headers": [*message.get("headers", ()), (b"cache-control", b"no-store")]}
+            await send(message)
+
         try:
-            try:
-                principal = None if exchange.path == OPENAPI_PATH else await authenticate(exchange.headers(), exchange.client)
-                body = await exchange.body(body_bytes_max)
-                state = {"principal": principal, "request_id": exchange.id}
-                await _run(app, {**scope, "state": state}, body, receive, send, exchange.id)
-            except CallerLeft:
+            await app(scope, receive, write)
+        except Exception:
+            if not started:
                 raise
-            except Exception as error:
-                await exchange.fail(error)
-        except CallerLeft:
-            return
+
+    async def admin(exchange: Exchange) -> None:
+        principal = None if exchange.path == OPENAPI_PATH else await authenticate(exchange.headers(), exchange.client)
+        body = await exchange.body(body_bytes_max)
+        state = {"principal": principal, "request_id": exchange.id}
+        await run_asgi(told_once, exchange, body_bytes_max=body_bytes_max, body=body, state=state)
 
     return admin
 
@@ -62,33 +69,6 @@ def create_admin(authenticate: Authenticate, routers: Sequence[APIRouter], *, bo
 def principal_of_request(request: Request) -> Principal:
     """Who was authenticated for a request."""
     return cast(Principal, request.state.principal)
-
-
-async def _run(app: FastAPI, scope: Scope, body: bytes, receive: Receive, send: Send, request_id: uuid.UUID) -> None:
-    """The application on a body that has been read. What it fails with it has told already by the handler of `Exception`."""
-    given = False
-    started = False
-
-    async def read() -> MutableMapping[str, Any]:
-        nonlocal given
-        if given:
-            return await receive()
-        given = True
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    async def write(message: MutableMapping[str, Any]) -> None:
-        nonlocal started
-        if message["type"] == "http.response.start":
-            started = True
-            own = [(b"x-request-id", str(request_id).encode()), (b"cache-control", b"no-store")]
-            message = {**message, "headers": [*message.get("headers", ()), *own]}
-        await send(message)
-
-    try:
-        await app(scope, read, write)
-    except Exception:
-        if not started:
-            raise
 
 
 async def _told(request: Request, error: Exception) -> Response:

@@ -1,4 +1,4 @@
-"""The data plane as a raw ASGI application: `/v1`, `/healthz` and `/readyz`."""
+"""The data plane as a handler of the native server: `/v1`, `/healthz` and `/readyz`."""
 
 from __future__ import annotations
 
@@ -8,38 +8,25 @@ import msgspec
 
 from ondol.core.errors import NotFound
 from ondol.infrastructure.gateway.chat import chat
-from ondol.infrastructure.gateway.errors import CallerLeft, MethodNotAllowed
+from ondol.infrastructure.gateway.errors import MethodNotAllowed
 from ondol.infrastructure.gateway.exchange import Exchange
-from ondol.infrastructure.gateway.types import AsgiApp, Door, ModelCard, Receive, Scope, Send
+from ondol.infrastructure.gateway.server.types import Handler
+from ondol.infrastructure.gateway.types import Door, ModelCard
 
 MODELS = "/v1/models"
 
 _logger = logging.getLogger(__name__)
 
 
-def create_gateway(door: Door) -> AsgiApp:
-    """The application. It handles HTTP scopes only: the lifespan is the caller's.
+def create_gateway(door: Door) -> Handler:
+    """The handler. What it raises, the server tells the caller.
 
     Args:
         door: what it may call.
     """
 
-    async def gateway(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1008})
-            return
-        if scope["type"] != "http":
-            raise RuntimeError(f"the gateway does not handle {scope['type']}")
-        exchange = Exchange(scope, receive, send)
-        try:
-            try:
-                await _route(door, exchange)
-            except CallerLeft:
-                raise
-            except Exception as error:
-                await exchange.fail(error)
-        except CallerLeft:
-            _logger.debug("caller left", extra={"request_id": str(exchange.id)})
+    async def gateway(exchange: Exchange) -> None:
+        await _route(door, exchange)
 
     return gateway
 
@@ -57,7 +44,7 @@ async def _route(door: Door, exchange: Exchange) -> None:
             await _model(door, exchange, path.removeprefix(MODELS + "/"))
         case "/healthz":
             _allow(exchange, "GET", "HEAD")
-            await exchange.answer(200, b'{"status":"ok"}')
+            exchange.answer(200, b'{"status":"ok"}')
         case "/readyz":
             _allow(exchange, "GET", "HEAD")
             await _ready(door, exchange)
@@ -73,14 +60,14 @@ def _allow(exchange: Exchange, *methods: str) -> None:
 async def _models(door: Door, exchange: Exchange) -> None:
     caller = await door.authenticate(exchange.headers(), exchange.client)
     cards = await door.list_models(caller)
-    await exchange.answer(200, msgspec.json.encode({"object": "list", "data": [_shown(card) for card in cards]}))
+    exchange.answer(200, msgspec.json.encode({"object": "list", "data": [_shown(card) for card in cards]}))
 
 
 async def _model(door: Door, exchange: Exchange, model_id: str) -> None:
     caller = await door.authenticate(exchange.headers(), exchange.client)
     for card in await door.list_models(caller):
         if card.id == model_id:
-            await exchange.answer(200, msgspec.json.encode(_shown(card)))
+            exchange.answer(200, msgspec.json.encode(_shown(card)))
             return
     raise NotFound("There is no such model, or it is not open to this key.", "GET /v1/models lists them.", code="model_not_found", param="model")
 
@@ -97,4 +84,4 @@ async def _ready(door: Door, exchange: Exchange) -> None:
         _logger.exception("readiness check failed", extra={"request_id": str(exchange.id)})
         failing = {"readiness": "the check itself failed"}
     body = {"status": "not ready", "failing": failing} if failing else {"status": "ready"}
-    await exchange.answer(503 if failing else 200, msgspec.json.encode(body))
+    exchange.answer(503 if failing else 200, msgspec.json.encode(body))

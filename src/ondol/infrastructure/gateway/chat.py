@@ -15,7 +15,8 @@ from ondol.infrastructure.gateway.chat_request import ParsedChat, parse_chat
 from ondol.infrastructure.gateway.errors import CallerLeft, verdict_of
 from ondol.infrastructure.gateway.exchange import CLEAN_UP_S, Exchange, cancel
 from ondol.infrastructure.gateway.guarding import GuardedUpstream
-from ondol.infrastructure.gateway.types import Caller, Door, RequestRecord
+from ondol.infrastructure.gateway.records import RequestRecord
+from ondol.infrastructure.gateway.types import Caller, Door
 from ondol.infrastructure.guard.conversation import Conversation
 from ondol.infrastructure.serving import (
     ChatEvent,
@@ -45,7 +46,7 @@ async def chat(door: Door, exchange: Exchange) -> None:
     caller = await door.authenticate(exchange.headers(), exchange.client)
     parsed = parse_chat(await exchange.body(door.body_bytes_max), exchange.id)
     with _recorded(door, exchange, caller, parsed.request) as tally:
-        await exchange.unless_left(_answer(door, exchange, caller, parsed, tally))
+        await _answer(door, exchange, caller, parsed, tally)
 
 
 @dataclass(slots=True)
@@ -96,8 +97,10 @@ def _recorded(door: Door, exchange: Exchange, caller: Caller, request: ChatReque
     try:
         yield tally
         status, outcome = 200, "answered"
-    except CallerLeft:
-        status, outcome = CALLER_LEFT_STATUS, "caller_left"
+    except (CallerLeft, asyncio.CancelledError):
+        # The server cancels a handler when the caller leaves, and when it stops.
+        if exchange.left:
+            status, outcome = CALLER_LEFT_STATUS, "caller_left"
         raise
     except Exception as error:
         status, outcome = verdict_of(error)
@@ -152,7 +155,7 @@ async def _answer_whole(exchange: Exchange, request: ChatRequest, upstream: Chat
                 finish = event
     if finish is None:
         raise _unfinished()
-    await exchange.answer(200, completion(request.id, request.model, created_unix_s, "".join(texts), finish))
+    exchange.answer(200, completion(request.id, request.model, created_unix_s, "".join(texts), finish))
 
 
 async def _answer_in_chunks(
@@ -164,14 +167,14 @@ async def _answer_in_chunks(
         async for batch in batches:
             pieces: list[bytes] = []
             if not exchange.streaming:
-                await exchange.open_stream()
+                exchange.open_stream()
                 pieces.append(chunks.role())
             for event in batch:
                 tally.see(event)
                 pieces.append(_written(chunks, event))
             await exchange.write(b"".join(pieces) if batch else b"".join((*pieces, KEEP_ALIVE)))
             if batch and isinstance(batch[-1], Finish):
-                await exchange.end()
+                exchange.end()
 
 
 def _written(chunks: Chunks, event: ChatEvent) -> bytes:

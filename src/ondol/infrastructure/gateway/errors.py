@@ -47,18 +47,56 @@ class MethodNotAllowed(RequestError):
         self.allowed = allowed
 
 
+class Refused(RequestError):
+    """The server itself refuses a request, before any route sees it.
+
+    Args:
+        status: the HTTP status.
+    """
+
+    def __init__(self, status: int, code: str, message: str, hint: str = "") -> None:
+        super().__init__(message, hint, code=code)
+        self.status = status
+
+
+class Stopping(RequestError):
+    """The server stops, and this request took longer than it may wait."""
+
+    status = 503
+    code = "server_stopping"
+
+    def __init__(self) -> None:
+        super().__init__("The server is being stopped.", "Try again.")
+
+
+class RecordsUnavailable(RequestError):
+    """Nothing more can be recorded: neither in Postgres nor on this machine. What cannot be answered for is not done."""
+
+    status = 503
+    code = "records_unavailable"
+
+    def __init__(self) -> None:
+        super().__init__("This installation cannot record requests now.", "Try again shortly; an administrator is needed if it lasts.")
+
+
 class CallerLeft(Exception):
     """The caller hung up before the answer was whole."""
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorAnswer:
-    """An error as it goes out."""
+    """An error as it goes out.
+
+    Attributes:
+        body: the answer.
+        event: what tells it in an event stream; empty for ``data:`` and the body.
+    """
 
     status: int
     code: str
     body: bytes
     headers: tuple[tuple[bytes, bytes], ...]
+    event: bytes = b""
 
 
 def verdict_of(error: Exception) -> tuple[int, str]:

@@ -1,191 +1,393 @@
-"""One request and its answer over ASGI: bounded reading, headers on every answer, and noticing when the caller leaves."""
+"""One request and its answer on the native server: bounded reading, headers on every answer, and word at once when the caller leaves."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
-from collections.abc import Coroutine, Iterable, Mapping
-from typing import Any, TypeVar
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 from ondol.core.ids import new_id
-from ondol.infrastructure.gateway.errors import BodyTooLarge, BodyTooSlow, CallerLeft, answer_to
-from ondol.infrastructure.gateway.types import Receive, Scope, Send
+from ondol.infrastructure.gateway.answer_head import header_lines, status_line
+from ondol.infrastructure.gateway.errors import BodyTooLarge, CallerLeft, ErrorAnswer, answer_to
+from ondol.infrastructure.gateway.request_head import CHUNKED, RequestHead
 
-BODY_TIMEOUT_S = 30.0
-SEND_TIMEOUT_S = 60.0
-"""A caller that takes no byte for so long counts as gone, so that its upstream is let go."""
 CLEAN_UP_S = 5.0
 """How long an upstream may tidy up after its last event, or after it was cancelled."""
-LINGER_S = 2.0
-LINGER_BYTES_MAX = 16 << 20
-"""After a refused body we go on reading a little: closing at once would reset the connection, and the caller would never see why."""
-EVENTS_AFTER_BODY_MAX = 16
 
-T = TypeVar("T")
+_STREAM_HEADERS = (
+    b"content-type: text/event-stream; charset=utf-8\r\n"
+    b"cache-control: no-store\r\n"
+    # Keeps nginx from holding events back.
+    b"x-accel-buffering: no\r\n"
+)
+_CLOSE = b"connection: close\r\n"
+_KEEP_ALIVE = b"connection: keep-alive\r\n"
+_NO_BODY = frozenset((204, 304))
+_UNTIL_CLOSE = -2
+
+
+class Link(Protocol):
+    """What an exchange needs of its connection.
+
+    Attributes:
+        keep_alive: whether another request may follow.
+        congested: the caller takes less than we send.
+        date_line: the header ``date`` of this second.
+    """
+
+    keep_alive: bool
+    congested: bool
+
+    @property
+    def date_line(self) -> bytes:
+        """The header ``date`` of this second."""
+
+    def send(self, data: bytes) -> None:
+        """Hand bytes to the socket."""
+
+    def want_body(self) -> None:
+        """Somebody waits for more of the body now."""
+
+    def got_body(self) -> None:
+        """Nobody waits for it any more."""
+
+    async def drained(self) -> None:
+        """Wait until the caller has taken most of what was sent; raises `CallerLeft`."""
+
+    def finish(self, status: int) -> None:
+        """The last byte of the answer was handed over."""
+
+    def abort(self) -> None:
+        """Cut the connection, so that a half answer is not taken for a whole one."""
 
 
 class Exchange:
     """One request and its answer.
 
     Attributes:
-        id: UUIDv7, sent as ``x-request-id``.
-        method, path: as ASGI gives them.
-        client: the peer's address, empty when unknown.
-        streaming: the head of a stream has gone out.
+        id: UUIDv7, sent as ``x-request-id``; `id_text` is its text.
+        method, path, query, target: path has its escapes undone, query and target are as they were sent.
+        client: the peer's address, or the one that a trusted proxy forwards; empty when unknown.
+        scheme: ``http`` or ``https``, as the caller speaks it.
+        raw_headers: names in lower case, in the order of arrival.
+        old: the request is HTTP/1.0.
+        begun: the head of the answer has gone out.
+        streaming: it was the head of an event stream.
         ended: the last byte has gone out.
+        left: the caller left before that.
+        started_ns: `time.perf_counter_ns` at the first byte of the request.
+        error_shape: how errors are told.
+        awaits_continue: the caller sends the body only after a 100, which goes out when somebody asks for the body.
+        task: what runs the handler; cancelled when the caller leaves, unless `stays_when_left`.
     """
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    __slots__ = (
+        "_body_error", "_callbacks", "_head", "_length", "_link", "_reader", "_received", "_status", "_wanted", "_whole",
+        "awaits_continue", "begun", "client", "ended", "error_shape", "id", "id_text", "left", "method", "path", "query", "raw_headers", "scheme",
+        "started_ns", "stays_when_left", "streaming", "task",
+    )  # fmt: skip
+
+    def __init__(self, link: Link, head: RequestHead, client: str, scheme: str, started_ns: int) -> None:
         self.id = new_id()
-        self.method: str = scope["method"]
-        self.path: str = scope["path"]
-        self.client: str = (scope.get("client") or ("",))[0]
-        self.streaming = False
-        self.ended = False
-        self._raw_headers: Iterable[tuple[bytes, bytes]] = scope["headers"]
-        self._receive = receive
-        self._send = send
-        self._started_ns = time.perf_counter_ns()
+        self.id_text = str(self.id).encode("ascii")
+        self.method = head.method
+        self.path = head.path
+        self.query = head.query
+        self.client = client
+        self.scheme = scheme
+        self.raw_headers = head.headers
+        self.started_ns = started_ns
+        self.begun = self.streaming = self.ended = self.left = self.stays_when_left = self.awaits_continue = False
+        self.error_shape: Callable[[Exception, uuid.UUID], ErrorAnswer] = answer_to
+        self.task: asyncio.Task[None] | None = None
+        self._link = link
+        self._head = head
+        self._received: bytes | bytearray = b""
+        self._whole = head.length == 0
+        self._body_error: Exception | None = None
+        self._reader: asyncio.Future[None] | None = None
+        self._wanted = 0
+        self._length = 0
+        self._status = 0
+        self._callbacks: list[Callable[[], None]] | None = None
 
     @property
     def duration_us(self) -> int:
         """Microseconds since the request began."""
-        return (time.perf_counter_ns() - self._started_ns) // 1_000
+        return (time.perf_counter_ns() - self.started_ns) // 1_000
+
+    @property
+    def target(self) -> bytes:
+        """Path and query as they were sent."""
+        return self._head.target
+
+    @property
+    def old(self) -> bool:
+        """Whether the request is HTTP/1.0."""
+        return self._head.old
+
+    def header(self, name: bytes) -> bytes:
+        """The value of a header by its name in lower case; empty when it is absent, joined with ``, `` when it is repeated."""
+        return self._head.index.get(name, b"")
 
     def headers(self) -> Mapping[str, str]:
-        """The request's headers: names in lower case, repeated ones joined with a comma (so that two credentials are never one valid one)."""
-        headers: dict[str, str] = {}
-        for raw_name, raw_value in self._raw_headers:
-            name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
-            headers[name] = f"{headers[name]}, {value}" if name in headers else value
-        return headers
+        """All headers: names in lower case, repeated ones joined with a comma (so that two credentials are never one valid one)."""
+        return {name.decode("ascii"): value.decode("latin-1") for name, value in self._head.index.items()}
+
+    # The request's body
 
     async def body(self, bytes_max: int) -> bytes:
-        """The whole body, read once.
+        """The whole body. Does not suspend when it has arrived already.
 
         Raises:
             BodyTooLarge: as soon as that is known; the rest stays unread.
             BodyTooSlow: when it does not arrive in time.
+            Refused: when it is not framed as it should be.
             CallerLeft: when it never arrives.
         """
-        too_large = BodyTooLarge(f"The request's body is larger than {bytes_max} bytes.", "Send less text.")
-        length = self.headers().get("content-length", "")
-        if length.isascii() and length.isdigit() and int(length[:20]) > bytes_max:
-            raise too_large
-        pieces: list[bytes] = []
+        if self._head.length > bytes_max:
+            raise _too_large(bytes_max)
+        if not self._whole:
+            await self._wait(bytes_max)
+        received = self._received
+        if len(received) > bytes_max:
+            raise _too_large(bytes_max)
+        return received if isinstance(received, bytes) else bytes(received)
+
+    async def body_chunks(self, bytes_max: int) -> AsyncIterator[bytes]:
+        """The body as it arrives, read no faster than it is taken. Raises as `body` does."""
+        if self._head.length > bytes_max:
+            raise _too_large(bytes_max)
         size = 0
-        try:
-            async with asyncio.timeout(BODY_TIMEOUT_S):
-                while True:
-                    message = await self._receive()
-                    if message["type"] == "http.disconnect":
-                        raise CallerLeft
-                    piece: bytes = message.get("body", b"")
-                    size += len(piece)
-                    if size > bytes_max:
-                        raise too_large
-                    pieces.append(piece)
-                    if not message.get("more_body", False):
-                        return b"".join(pieces)
-        except TimeoutError:
-            raise BodyTooSlow(f"The request's body did not arrive within {BODY_TIMEOUT_S:.0f} seconds.") from None
+        while True:
+            if not self._received:
+                if self._whole:
+                    return
+                await self._wait(0)
+                continue
+            piece = bytes(self._received)
+            self._received = b""
+            size += len(piece)
+            if size > bytes_max:
+                raise _too_large(bytes_max)
+            yield piece
 
-    async def answer(self, status: int, body: bytes, headers: Iterable[tuple[bytes, bytes]] = (), *, linger: bool = False) -> None:
-        """A whole JSON answer. HEAD gets its head only."""
-        await self._start(
-            status,
-            (b"content-type", b"application/json"),
-            (b"content-length", str(len(body)).encode()),
-            (b"x-ondol-duration-ms", f"{self.duration_us / 1_000:.1f}".encode()),
-            *headers,
-        )
-        body = b"" if self.method == "HEAD" else body
-        if linger:
-            await self._write(body, more=True)
-            await self._linger()
-            body = b""
-        await self._write(body, more=False)
-        self.ended = True
-
-    async def fail(self, error: Exception) -> None:
-        """Tell the caller what failed: as an answer, or as the last event of a stream that has begun, without ``[DONE]``."""
-        answer = answer_to(error, self.id)
+    async def _wait(self, more_than: int) -> None:
+        """Wait until more than so many bytes are here, or all."""
+        if self.left:
+            raise CallerLeft
+        if self._body_error is not None:
+            raise self._body_error
         if self.ended:
+            raise RuntimeError("What is left of a body after the answer is thrown away.")
+        if len(self._received) > more_than:
             return
-        if self.streaming:
-            await self.write(b"data: " + answer.body + b"\n\n")
-            await self.end()
-        else:
-            await self.answer(answer.status, answer.body, answer.headers, linger=isinstance(error, BodyTooLarge))
+        self._wanted = more_than
+        self._reader = asyncio.get_running_loop().create_future()
+        self._link.want_body()
+        try:
+            await self._reader
+        finally:
+            self._reader = None
+            self._link.got_body()
+        if self._body_error is not None:
+            raise self._body_error
 
-    async def open_stream(self) -> None:
-        """Send the head of an event stream."""
-        # `x-accel-buffering` keeps nginx from holding events back.
-        await self._start(200, (b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-store"), (b"x-accel-buffering", b"no"))
+    @property
+    def body_whole(self) -> bool:
+        """Whether all of the body has arrived."""
+        return self._whole
+
+    @property
+    def body_waiting(self) -> int:
+        """Bytes of the body that have arrived and that nobody waits for; 0 while somebody waits."""
+        return 0 if self._reader is not None else len(self._received)
+
+    def feed(self, data: bytes) -> None:
+        """More of the body has arrived: the connection says so."""
+        if not self._received:
+            self._received = data
+        elif isinstance(self._received, bytearray):
+            self._received += data
+        else:
+            self._received = bytearray(self._received)
+            self._received += data
+        if self._reader is not None and len(self._received) > self._wanted:
+            self._wake()
+
+    def feed_end(self) -> None:
+        """All of the body has arrived."""
+        self._whole = True
+        self._wake()
+
+    def feed_error(self, error: Exception) -> None:
+        """No more of the body will arrive."""
+        self._body_error = error
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
+
+    # The answer
+
+    def answer(self, status: int, body: bytes, headers: Sequence[tuple[bytes, bytes]] = (), content_type: bytes = b"application/json") -> None:
+        """A whole answer in one piece. HEAD gets its head only.
+
+        Raises:
+            CallerLeft: when nobody is there to take it.
+            ValueError: a header holds what would end its line; nothing has gone out.
+            RuntimeError: there is an answer already.
+        """
+        own = header_lines(headers) if headers else (b"", False)
+        start = b"content-type: %b\r\ncontent-length: %d\r\n" % (content_type, len(body)) if status not in _NO_BODY else b""
+        head = self._begin(status, start, own)
+        self._link.send(head if self.method == "HEAD" or status in _NO_BODY else head + body)
+        self.ended = True
+        self._link.finish(status)
+
+    def open_stream(self, headers: Sequence[tuple[bytes, bytes]] = ()) -> None:
+        """Send the head of an event stream. Raises as `answer` does."""
+        self._open(200, _STREAM_HEADERS, None, header_lines(headers))
         self.streaming = True
 
+    def open(self, status: int, headers: Sequence[tuple[bytes, bytes]], length: int | None) -> None:
+        """Send the head of an answer whose body follows in pieces. Raises as `answer` does.
+
+        Args:
+            length: bytes of the body; None when that is not known yet.
+        """
+        self._open(status, b"" if length is None or status in _NO_BODY else b"content-length: %d\r\n" % length, length, header_lines(headers))
+
+    def _open(self, status: int, start: bytes, length: int | None, own: tuple[bytes, bool]) -> None:
+        if self.method == "HEAD" or status in _NO_BODY:
+            self._length = 0
+        elif length is not None:
+            self._length = length
+        elif self._head.old:
+            self._length = _UNTIL_CLOSE
+            self._link.keep_alive = False
+        else:
+            self._length = CHUNKED
+            start += b"transfer-encoding: chunked\r\n"
+        self._link.send(self._begin(status, start, own))
+
+    def _begin(self, status: int, start: bytes, own: tuple[bytes, bool]) -> bytes:
+        """The head's bytes."""
+        if self.left:
+            raise CallerLeft
+        if self.begun:
+            raise RuntimeError("The answer has begun already.")
+        if not 200 <= status <= 999:
+            raise ValueError(f"{status} is no status of an answer.")
+        link = self._link
+        if own[1] or not self._whole:
+            link.keep_alive = False
+        connection = b"" if link.keep_alive and not self._head.old else _KEEP_ALIVE if link.keep_alive else _CLOSE
+        tenths = (time.perf_counter_ns() - self.started_ns) // 100_000
+        self.begun = True
+        self._status = status
+        return b"%b%bx-request-id: %b\r\nx-ondol-duration-ms: %d.%d\r\n%b%b%b\r\n" % (
+            status_line(status), start, self.id_text, tenths // 10, tenths % 10, link.date_line, connection, own[0],
+        )  # fmt: skip
+
     async def write(self, data: bytes) -> None:
-        """Send more of a stream.
+        """Send more of a stream; suspends only when the caller takes less than we send.
 
         Raises:
             CallerLeft: when the caller takes nothing any more.
         """
-        await self._write(data, more=True)
+        self.put(data)
+        if self._link.congested:
+            await self._link.drained()
 
-    async def end(self) -> None:
-        """Send the end of a stream."""
-        await self._write(b"", more=False)
-        self.ended = True
-
-    async def unless_left(self, work: Coroutine[Any, Any, T]) -> T:
-        """Do the work; cancel it when the caller hangs up.
+    def put(self, data: bytes) -> None:
+        """Send a little more of a stream without waiting, such as a comment that keeps it alive.
 
         Raises:
-            CallerLeft: when the caller was faster.
+            CallerLeft: when nobody is there to take it.
         """
-        working = asyncio.ensure_future(work)
-        leaving = asyncio.ensure_future(self._left())
-        try:
-            await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
-            if self.ended:
-                # After the last byte ASGI reports a disconnect too: what the upstream still tidies up is not cut short.
-                await asyncio.wait({working}, timeout=CLEAN_UP_S)
-            if working.done():
-                return working.result()
+        if self.left:
             raise CallerLeft
-        finally:
-            await cancel(working, leaving)
+        if self.ended or not self.begun:
+            raise RuntimeError("There is no answer to add to.")
+        if not data:
+            return
+        if self._length == CHUNKED:
+            self._link.send(b"%x\r\n%b\r\n" % (len(data), data))
+        elif self._length == _UNTIL_CLOSE:
+            self._link.send(data)
+        elif self.method != "HEAD" and self._status not in _NO_BODY:
+            if len(data) > self._length:
+                self._cut()
+                raise RuntimeError("The answer is longer than it was said to be.")
+            self._length -= len(data)
+            self._link.send(data)
 
-    async def _left(self) -> None:
-        for _ in range(EVENTS_AFTER_BODY_MAX):
-            message = await self._receive()
-            if message["type"] == "http.disconnect":
-                return
-        await asyncio.Event().wait()
+    def end(self) -> None:
+        """Send the end of a stream. An answer that is shorter than it was said to be is cut, so that nobody takes it for whole.
 
-    async def _start(self, status: int, *headers: tuple[bytes, bytes]) -> None:
-        await self._deliver({"type": "http.response.start", "status": status, "headers": [*headers, (b"x-request-id", str(self.id).encode())]})
+        Raises:
+            CallerLeft: when nobody is there to take it.
+        """
+        if self.left:
+            raise CallerLeft
+        if self.ended or not self.begun:
+            raise RuntimeError("There is no answer to end.")
+        if self._length > 0:
+            self._cut()
+            raise RuntimeError("The answer is shorter than it was said to be.")
+        if self._length == CHUNKED:
+            self._link.send(b"0\r\n\r\n")
+        self.ended = True
+        self._link.finish(self._status)
 
-    async def _write(self, data: bytes, *, more: bool) -> None:
-        await self._deliver({"type": "http.response.body", "body": data, "more_body": more})
+    def fail(self, error: Exception) -> None:
+        """Tell the caller what failed: an answer, or the last event of a stream that has begun, without ``[DONE]``. Nothing when it has ended."""
+        if self.ended or self.left:
+            return
+        answer = self.error_shape(error, self.id)
+        if self.streaming:
+            self.put(answer.event or b"data: " + answer.body + b"\n\n")
+            self.end()
+        elif self.begun:
+            self._cut()
+        else:
+            self.answer(answer.status, answer.body, answer.headers)
 
-    async def _deliver(self, message: dict[str, Any]) -> None:
-        try:
-            async with asyncio.timeout(SEND_TIMEOUT_S):
-                await self._send(message)
-        except (TimeoutError, OSError):
-            raise CallerLeft from None
+    def _cut(self) -> None:
+        self.ended = True
+        self._link.abort()
 
-    async def _linger(self) -> None:
-        size = 0
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(LINGER_S):
-                while size < LINGER_BYTES_MAX:
-                    message = await self._receive()
-                    size += len(message.get("body", b""))
-                    if message["type"] == "http.disconnect" or not message.get("more_body", False):
-                        return
+    # The caller leaving
+
+    def when_left(self, callback: Callable[[], Any]) -> None:
+        """Call it once when the caller leaves before the answer has ended; at once when that has happened already."""
+        if self.left:
+            callback()
+        elif self._callbacks is None:
+            self._callbacks = [callback]
+        else:
+            self._callbacks.append(callback)
+
+    def lose(self) -> None:
+        """The caller is gone: the connection says so."""
+        if self.left or self.ended:
+            return
+        self.left = True
+        callbacks, self._callbacks = self._callbacks, None
+        for callback in callbacks or ():
+            callback()
+        if self.stays_when_left:
+            self.feed_error(CallerLeft())
+        elif self.task is not None:
+            self.task.cancel()
+
+
+def _too_large(bytes_max: int) -> BodyTooLarge:
+    return BodyTooLarge(f"The request's body is larger than {bytes_max} bytes.", "Send less text.")
 
 
 async def cancel(*tasks: asyncio.Task[Any]) -> None:

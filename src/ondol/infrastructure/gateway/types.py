@@ -5,10 +5,10 @@ from __future__ import annotations
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 from ondol.core.clock import Clock, utc_now
+from ondol.infrastructure.gateway.records.types import RequestRecord
 from ondol.infrastructure.serving import ChatRequest, ChatUpstream
 
 BODY_BYTES_MAX = 4 << 20
@@ -36,41 +36,6 @@ class ModelCard:
     id: str
     created_unix_s: int
     owned_by: str
-
-
-@dataclass(frozen=True, slots=True)
-class RequestRecord:
-    """One chat request as the table `requests` keeps it.
-
-    Attributes:
-        route: the operation, such as ``chat.completions``.
-        input_tokens, output_tokens: told by the upstream, or estimated when the answer did not reach its end.
-        cost_nano: nano-units of `currency`; both None while no price is known.
-        duration_us: from the first byte of the request to the last of the answer, in microseconds.
-        status: the HTTP status of the outcome, also of one that came after a stream had begun with 200; 499 when the caller left.
-        outcome: ``answered``, ``caller_left``, ``stopped`` (the server shut down) or the code of the error.
-        guard_policy: digest of the guard policy that looked at it, 32 bytes; None when none did.
-        guard_decision: the strictest of what the policy decided.
-        guard_rules: the rules that found something.
-    """
-
-    tenant_id: uuid.UUID
-    id: uuid.UUID
-    person_id: uuid.UUID
-    api_key_id: uuid.UUID | None
-    model: str
-    route: str
-    input_tokens: int
-    output_tokens: int
-    cost_nano: int | None
-    currency: Literal["USD", "KRW"] | None
-    duration_us: int
-    status: int
-    outcome: str
-    created_at: datetime
-    guard_policy: bytes | None = None
-    guard_decision: str | None = None
-    guard_rules: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

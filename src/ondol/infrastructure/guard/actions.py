@@ -22,6 +22,12 @@ KEPT_AT_END = 4
 VALUES_MAX = 10_000
 """Distinct values that one conversation may number; more share the mark of the last."""
 
+SENTENCE_CHARACTERS_MAX = 400
+"""A sentence is looked for so far before and behind what was found in it."""
+
+_SENTENCE_END = re.compile(r"[.!?。！？…][\"')\]»”’*_]{0,3}(?=\s)|\n")
+_JSON_EDGE = re.compile(r"(?<!\\)\"|\\n")
+"""In JSON a string is what a sentence can be no longer than."""
 _LETTERS = str.maketrans("0123456789abcdef", "abcdefghijklmnop")
 _NOT_VALUE = re.compile(r"[^0-9a-z가-힣]+")
 
@@ -116,6 +122,25 @@ def apply_edits(text: str, edits: Sequence[Edit]) -> str:
         pieces += (text[position : edit.start], edit.replacement)
         position = edit.end
     return "".join((*pieces, text[position:]))
+
+
+def sentence_around(text: str, start: int, end: int) -> tuple[int, int]:
+    """The span of the sentences that a span touches, the space behind them included, at most `SENTENCE_CHARACTERS_MAX` more on either side."""
+    low, high = max(0, start - SENTENCE_CHARACTERS_MAX), min(len(text), end + SENTENCE_CHARACTERS_MAX)
+    is_json = text[:SENTENCE_CHARACTERS_MAX].lstrip()[:1] in ("{", "[")
+    first = max((mark.end() for mark in _SENTENCE_END.finditer(text, low, start + 1) if mark.end() <= start), default=low)
+    # What was found may hold the end of its sentence already.
+    at_end = _SENTENCE_END.search(text, max(start, end - 4), high)
+    last = high if at_end is None else max(end, at_end.start() if at_end[0] == "\n" else at_end.end())
+    if is_json:
+        first = max((mark.end() for mark in _JSON_EDGE.finditer(text, low, start) if mark.end() > first), default=first)
+        edge = _JSON_EDGE.search(text, end, last)
+        last = last if edge is None else edge.start()
+    while first < start and text[first].isspace():
+        first += 1
+    while last < high and text[last] == " ":
+        last += 1
+    return first, last
 
 
 def mark_spans(text: str) -> list[tuple[int, int]]:

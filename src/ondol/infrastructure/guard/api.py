@@ -70,11 +70,13 @@ class GuardServices:
         return self.database.tenant_tx(who.tenant_id)
 
 
-class _Body(BaseModel):
+class Body(BaseModel):
+    """A request's body: what it does not name is refused."""
+
     model_config = ConfigDict(extra="forbid")
 
 
-class CheckBody(_Body):
+class CheckBody(Body):
     """A text to look at, by the policy in force for a place, or by one that comes along."""
 
     text: str = Field(max_length=TEXT_CHARACTERS_MAX)
@@ -86,7 +88,7 @@ class CheckBody(_Body):
     key: uuid.UUID | None = None
 
 
-class BindingBody(_Body):
+class BindingBody(Body):
     """Where a policy holds."""
 
     policy: str
@@ -94,20 +96,20 @@ class BindingBody(_Body):
     target: str = ""
 
 
-class ProposalBody(_Body):
+class ProposalBody(Body):
     """A change that is proposed because of an incident."""
 
     note: str = Field(default="", max_length=4_000)
     policy: dict[str, Any] | None = None
 
 
-class NoteBody(_Body):
+class NoteBody(Body):
     """What was done."""
 
     note: str
 
 
-class SinceBody(_Body):
+class SinceBody(Body):
     """How far back to look, in hours."""
 
     hours: int = Field(default=24, ge=1, le=HOURS_MAX)
@@ -119,7 +121,7 @@ class DryRunBody(SinceBody):
     policy: dict[str, Any]
 
 
-class CanaryBody(_Body):
+class CanaryBody(Body):
     """Where a canary will stand."""
 
     purpose: str

@@ -21,6 +21,11 @@ PURPOSE_CHARACTERS_MAX = 200
 LETTERS = 20
 """Of the random part: 94 bits, so nobody writes one by chance."""
 
+PROMPT_PURPOSE = "system prompts"
+"""Of the canary that places itself: one of a tenant stands in all system prompts that the tenant or an assistant pinned."""
+DOCUMENT_PURPOSE = "document "
+"""Before the name of a decoy document."""
+
 _ALPHABET = "abcdefghijkmnpqrstuvwxyz"
 
 
@@ -61,6 +66,32 @@ async def add_canary(connection: Connection, keyring: KeyRing, tenant_id: uuid.U
     await connection.execute(QUERIES["canary_add"], values)
     await record(connection, tenant_id, kind="guard.canary_added", actor_id=by, body={"canary": canary.id}, now=now)
     return canary
+
+
+def mark_prompt(text: str, canary: str) -> str:
+    """A system prompt with a canary in it, as a comment that says nothing to a model; as it is where there is no canary, or it stands there already.
+
+    It comes first: whoever makes a model repeat its instructions mostly has it begin at their beginning.
+    """
+    return text if not canary or canary in text else f"<!-- {canary} -->\n{text}"
+
+
+def document_line(canary: str) -> str:
+    """The line that makes a document a decoy, as text that a parser, an index and a model keep."""
+    return f"문서 관리번호 / Document reference: {canary}"
+
+
+async def ensure_canary(
+    connection: Connection, keyring: KeyRing, tenant_id: uuid.UUID, purpose: str, *, by: uuid.UUID | None, now: datetime
+) -> Canary:
+    """The oldest canary in force for a purpose; a new one where there is none.
+
+    Raises:
+        RequestError: when the purpose is empty or too long, or the tenant has too many.
+    """
+    present = (item for item in await list_canaries(connection, keyring, tenant_id) if item.purpose == purpose and item.retired_at is None)
+    found = next(present, None)
+    return found or await add_canary(connection, keyring, tenant_id, purpose, by=by, now=now)
 
 
 async def list_canaries(connection: Connection, keyring: KeyRing, tenant_id: uuid.UUID) -> list[Canary]:

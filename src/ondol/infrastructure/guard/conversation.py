@@ -6,20 +6,29 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
+from ondol.core.clock import Clock, utc_now
+from ondol.core.errors import RequestError
 from ondol.core.language import detect_language
 from ondol.infrastructure.guard.actions import Edit, Marks, apply_edits
 from ondol.infrastructure.guard.engine import Decision, Scans, StageGuard, Verdict
+from ondol.infrastructure.guard.expects import NOTHING, Expects, expecting
 from ondol.infrastructure.guard.policy import EDITS, Policy
 from ondol.infrastructure.guard.replies import Language, text_of
 from ondol.infrastructure.guard.stream import StreamGuard, StreamRestorer
+from ondol.infrastructure.guard.tools.calling import Calling
+from ondol.infrastructure.guard.tools.joint import ToolsInForce
+from ondol.infrastructure.guard.tools.policy import tool_policy_of
+from ondol.infrastructure.guard.tools.types import ToolContext
 from ondol.infrastructure.guard.types import Check, Stage
 
 WITHHELD = "[WITHHELD]"
 """Stands for an earlier turn that was refused: it must not reach a model later either."""
 JUNCTION_CHARACTERS = 80
 """So much of the end of one turn and the beginning of the next is looked at together."""
+TOOL_NAME_SHOWN = 128
+"""Characters of a tool's name that an error repeats."""
 
 KeepToken: TypeAlias = Callable[[str, str, str], None]
 Watch: TypeAlias = Callable[[Stage, str, Verdict], None]
@@ -29,10 +38,15 @@ _ORDER: tuple[Decision, ...] = ("allow", "mask", "restrict", "escalate", "answer
 
 @dataclass(frozen=True, slots=True)
 class Guards:
-    """A policy, with its floors, ready for use."""
+    """A policy, with its floors, ready for use.
+
+    Attributes:
+        tools: of each of the policies that restricts tools, the chosen one first.
+    """
 
     policies: tuple[Policy, ...]
     stages: Mapping[Stage, StageGuard]
+    tools: tuple[ToolsInForce, ...] = ()
 
     @property
     def digest(self) -> bytes:
@@ -54,7 +68,23 @@ def prepare_guards(policies: Sequence[Policy], checks: Mapping[str, Check], *, c
     scans = Scans(checks)
     guards = {stage: StageGuard(stage, policies, checks, scans) for stage in {stage for policy in policies for stage in policy.stages}}
     scans.compile(cache)
-    return Guards(tuple(policies), guards)
+    for guard in guards.values():
+        if guard.calm is not None:
+            guard.calm.compile(cache)
+    return Guards(tuple(policies), guards, tools_of(policies))
+
+
+def tools_of(policies: Sequence[Policy]) -> tuple[ToolsInForce, ...]:
+    """The tools of those policies that restrict them, ready for use.
+
+    Raises:
+        SettingsError: when a policy says something impossible of a tool.
+    """
+    return tuple(
+        ToolsInForce(tool_policy_of(policy.declared_tools, policy.run_characters), policy.mode == "enforce", policy.approval_minutes)
+        for policy in policies
+        if policy.restricts_tools
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,22 +146,38 @@ class Conversation:
         keep_token: told of each new token, its entity and its value.
         watch: told of each text that was looked at: the stage, the text and the verdict. Must not block.
         tokens: tokens of earlier requests that the caller may have back, and their values.
+        tenant: the caller's tenant as it stands in the tables that a tool's SQL reads; with none such SQL finds nothing.
+        clock: for approvals of tool calls.
     """
 
     def __init__(
-        self, guards: Guards, key: bytes, keep_token: KeepToken | None = None, watch: Watch | None = None, tokens: Mapping[str, str] | None = None
+        self,
+        guards: Guards,
+        key: bytes,
+        keep_token: KeepToken | None = None,
+        watch: Watch | None = None,
+        tokens: Mapping[str, str] | None = None,
+        *,
+        tenant: str = "",
+        clock: Clock = utc_now,
     ) -> None:
         self.guards = guards
         self.marks = Marks(key, keep_token, dict(tokens or {}))
         self.language: Language = "en"
         self._watch = watch
         self._verdicts: list[tuple[Stage, Verdict]] = []
+        self._tenant = tenant
+        self._clock = clock
+        self._own: list[str] = []
+        self._untrusted: list[str] = []
 
     def read(self, turns: Sequence[Turn]) -> ReadTurns:
         """Look at what is asked. Turns of people are input, those of tools are what goes on to a model; of earlier answers only the edits count."""
         last = max((place for place, turn in enumerate(turns) if turn.role == "user"), default=-1)
         if last >= 0:
             self.language = detect_language(turns[last].text)
+        self._own += [turn.text for turn in turns if turn.role == "user"]
+        self._untrusted += [turn.text for turn in turns if turn.role == "tool"]
         turns = self._joined_edits(turns)
         texts: list[str] = []
         decision: Decision = "allow"
@@ -149,9 +195,52 @@ class Conversation:
                 decision, say = verdict.decision, verdict.say
         return ReadTurns(decision, tuple(texts), self.guards.text(say, self.language) if say else "")
 
-    def answering(self) -> Answering:
-        """What lets the answer out."""
-        return Answering(self)
+    def answering(self, expects: Expects = NOTHING) -> Answering:
+        """What lets the answer out.
+
+        Raises:
+            RequestError: when a schema that the answer must hold to is none, or costs too much to look at.
+        """
+        guard = self.guards.stages.get("output")
+        return Answering(self, expecting(guard, expects, self.marks.key) if guard else None)
+
+    def shown(self, documents: Sequence[str]) -> None:
+        """Tell what else the model was shown: nothing of it goes into a privileged tool unseen by a person. Results of tools are known by `read`."""
+        self._untrusted += documents
+
+    def offered(self, definitions: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+        """The tools that a model may be shown: all, or none.
+
+        Args:
+            definitions: as the OpenAI API has them: ``{"type": "function", "function": {"name": ..., "parameters": ...}}``.
+
+        Raises:
+            RequestError: when the policy in force does not allow one of them; better said at once than found out by a call that is withheld.
+        """
+        enforced = [item.policy for item in self.guards.tools if item.enforced]
+        for definition in definitions if enforced else ():
+            function = definition.get("function")
+            name = function.get("name") if isinstance(function, Mapping) else None
+            if not isinstance(name, str) or any(policy.rule_for(name) is None for policy in enforced):
+                shown = repr(name[:TOOL_NAME_SHOWN]) if isinstance(name, str) else "without a name"
+                raise RequestError(
+                    f"The tool {shown} is not allowed by the guard policy {self.guards.policies[0].name}.",
+                    "Leave it out, or have it named below `tools` of every policy in force.",
+                    code="tool_not_allowed",
+                    param="tools",
+                )
+        return list(definitions)
+
+    def calling(self) -> Calling:
+        """What lets one call of a tool out."""
+        context = ToolContext(self._tenant, self._clock(), tuple(self._untrusted), tuple(self._own))
+        return Calling(
+            self.guards.stages.get("tool"),
+            self.guards.tools,
+            self.marks,
+            lambda: replace(context, now=self._clock()),
+            lambda text, verdict: self.note("tool", text, verdict),
+        )
 
     def trace(self) -> GuardTrace:
         """What is kept of all that was looked at so far."""
@@ -224,11 +313,10 @@ class Answering:
         changed: what goes out is not what came in, but for what is added at its end.
     """
 
-    def __init__(self, conversation: Conversation) -> None:
+    def __init__(self, conversation: Conversation, guard: StageGuard | None) -> None:
         self.verdict: Verdict | None = None
         self.changed = False
         self._conversation = conversation
-        guard = conversation.guards.stages.get("output")
         self._stream = StreamGuard(guard, conversation.marks) if guard else None
         self._restorer = StreamRestorer(conversation.marks)
 

@@ -13,10 +13,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from ondol.infrastructure.guard.conversation import Guards
-from ondol.infrastructure.guard.engine import Decision
+from ondol.infrastructure.guard.engine import Decided, Decision
 from ondol.infrastructure.guard.samples import is_private
 from ondol.infrastructure.guard.traffic import KeptText
 
+TOOLS_CHECK = "tools"
+ASKED_CHECKS = frozenset({"prompt_leak", "overlap", "citations", "schema"})
+"""Checks whose subject was the request's or the tenant's own and is not here: their findings are taken as they were."""
 EXAMPLES_MAX = 5
 """Of one rule and change."""
 
@@ -87,8 +90,14 @@ def _decide(guards: Guards, item: KeptText) -> tuple[Decision, str]:
     if guard is None:
         return "allow", old[0] if old else ""
     found, failed = guard.find(item.text)
-    kept = [finding for finding, _ in item.findings if is_private(finding)]
+    present = {check.name for check in guard.checks}
+    kept = [finding for finding, _ in item.findings if is_private(finding) or (finding.check in ASKED_CHECKS and finding.check not in present)]
     decided = guard.decided_of(sorted((*kept, *found), key=lambda finding: (finding.start, finding.end, finding.rule)))
+    # What could not be mended then could not be mended now.
+    beyond = {finding for finding, action in item.findings if finding.check in ASKED_CHECKS and action == "block"}
+    decided = [Decided(one.finding, "block", one.say) if one.action == "repair" and one.finding in beyond else one for one in decided]
+    # What tools' own rules found rests on who called, from what and with whose approval: it is taken as it was.
+    decided += [Decided(finding, action, "") for finding, action in item.findings if finding.check == TOOLS_CHECK]
     verdict = guard.judge(decided, failed)
     new = [one.finding.rule for one in decided if one.action != "observe"]
     blamed = next((rule for rule in new if rule not in old), None) or next((rule for rule in old if rule not in new), None)

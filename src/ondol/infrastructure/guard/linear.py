@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import json
 import math
-import threading
-import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -33,11 +31,20 @@ MODELS_MAX = 4
 """One bucket's weights for all models are one 32-bit word, so that looking it up is one step."""
 WINDOWS = ((128, 64), (512, 256))
 """Sizes of the windows and how far apart they begin, in characters. A text that is not longer than a window is one window."""
+LIMITS_KEPT_MAX = 1_024
+"""Lengths of texts for which the sums that matter are kept."""
 CONFIDENCE_STEEPNESS = 1.5
 """How fast confidence leaves one half on either side of a model's threshold, for each unit of its score (log odds)."""
 
-_KEYS = np.array([0x9E3779B1, 0x85EBCA6B, 0xC2B2AE35, 0x27D4EB2F, 0x165667B1], np.uint32)
-_SEEDS = np.array([0x2545F491, 0x6C8E9CF5, 0xB5297A4D, 0x1B56C4E9], np.uint32)
+_KEYS = np.array([0x9E3779B1, 0x85EBCA6B, 0xC2B2AE35, 0x27D4EB2F, 0x165667B1], np.uint32)[:, None]
+_SEEDS = np.array([0x2545F491, 0x6C8E9CF5, 0xB5297A4D, 0x1B56C4E9], np.uint32)[:, None]
+_SHIFT = np.uint32(32 - BUCKETS_BITS)
+_WIDTH = max(SIZES)
+_EDGE = " ".encode("utf-32-le")
+_BEYOND = bytes(4 * _WIDTH)
+
+SUMMED_CHARACTERS_MAX = 512
+"""Up to so many characters the windows' sums are one small product of matrices; those of a longer text come from a running sum."""
 
 
 class ModelUnreadable(OndolError):
@@ -67,20 +74,20 @@ def buckets(text: str) -> NDArray[np.uint32]:
     is part of what a model learns of endings.
     """
     length = len(text) + 2
-    width = max(SIZES)
-    codes = np.zeros(length + width, np.uint32)
-    codes[1 : length - 1] = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
-    np.maximum(codes[:length], 32, out=codes[:length])
-    hashes = np.empty((len(SIZES), length), np.uint32)
-    running = codes[:length] * _KEYS[0]
-    row = 0
-    for offset in range(1, width):
-        running += codes[offset : offset + length] * _KEYS[offset]
-        if offset + 1 == SIZES[row]:
-            np.add(running, _SEEDS[row], out=hashes[row])
-            row += 1
-    hashes >>= np.uint32(32 - BUCKETS_BITS)
-    return hashes
+    data = text.encode("utf-32-le", "surrogatepass")
+    codes = np.frombuffer(b"".join((_EDGE, data, _EDGE, _BEYOND)), np.uint32)
+    if not text.isprintable():  # control characters count as spaces; every one of them is not printable
+        codes = codes.copy()
+        np.maximum(codes[:length], 32, out=codes[:length])
+    products = codes * _KEYS
+    hashes = np.empty((_WIDTH, length), np.uint32)
+    running = products[0, :length]
+    for offset in range(1, _WIDTH):
+        running = np.add(running, products[offset, offset : offset + length], out=hashes[offset])
+    rows = hashes[1:]
+    rows += _SEEDS
+    rows >>= _SHIFT
+    return rows
 
 
 @lru_cache(maxsize=256)
@@ -97,6 +104,15 @@ def windows(length: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         if length <= size:
             break
     return np.array(starts, np.intp), np.array(ends, np.intp)
+
+
+@lru_cache(maxsize=SUMMED_CHARACTERS_MAX + 2)
+def _membership(length: int) -> NDArray[np.float32]:
+    """Which of a text's n-grams each window holds: [windows, sizes * length]."""
+    places = np.arange(length)
+    starts, ends = windows(length)
+    held = ((places >= starts[:, None]) & (places < ends[:, None])).astype(np.float32)
+    return np.tile(held, len(SIZES))
 
 
 class LinearModels:
@@ -124,7 +140,7 @@ class LinearModels:
         self._scales = np.array(scales, np.float64)
         self._biases = np.array(biases, np.float64)
         self._thresholds = np.array([float(model["threshold"]) for model in models])
-        self._last = threading.local()
+        self._limits: dict[int, NDArray[np.float64]] = {}
 
     @classmethod
     def load(cls, data: bytes) -> LinearModels:
@@ -147,17 +163,32 @@ class LinearModels:
 
     def scores(self, text: str) -> dict[str, Score]:
         """What each model says of a text."""
-        sums = self._running_sums(text)
-        starts, ends = windows(len(text) + 2)
+        return self._judged(len(text), self._totals(text))
+
+    def _totals(self, text: str) -> NDArray[Any]:
+        """The sum of all weights of each window: [windows, models], whole numbers."""
+        length = len(text) + 2
+        signed = self._words.take(buckets(text)).view(np.int8).reshape(len(SIZES), length, MODELS_MAX)
+        if length <= SUMMED_CHARACTERS_MAX:
+            # Whole numbers below 2 ** 24 are exact in these, in whatever order they are added.
+            summed: NDArray[Any] = _membership(length) @ signed.reshape(-1, MODELS_MAX).astype(np.float32)
+            return summed
+        starts, ends = windows(length)
+        sums = np.zeros((length + 1, MODELS_MAX), np.int32)
+        np.cumsum(signed.sum(axis=0, dtype=np.int16), axis=0, dtype=np.int32, out=sums[1:])
+        return sums[ends] - sums[starts]
+
+    def _judged(self, length: int, totals: NDArray[Any]) -> dict[str, Score]:
+        """What totals say of a text of so many characters."""
+        starts, ends = windows(length + 2)
         roots = np.sqrt((ends - starts) * float(len(SIZES)))
-        totals = sums[ends] - sums[starts]
-        values = totals[:, : len(self.names)] / roots[:, None]
+        values = totals[:, : len(self.names)].astype(np.float64) / roots[:, None]
         best = values.argmax(axis=0)
         answer: dict[str, Score] = {}
         for column, name in enumerate(self.names):
             at = int(best[column])
             value = float(values[at, column] * self._scales[column] + self._biases[column])
-            answer[name] = Score(value, self._confidence(column, value), max(int(starts[at]) - 1, 0), min(int(ends[at]) - 1, len(text)))
+            answer[name] = Score(value, self._confidence(column, value), max(int(starts[at]) - 1, 0), min(int(ends[at]) - 1, length))
         return answer
 
     def false_alarm_rates(self, name: str) -> tuple[tuple[float, float], ...]:
@@ -172,21 +203,51 @@ class LinearModels:
         return 1 / (1 + math.exp(-max(-40.0, min(40.0, margin))))
 
     def scores_of(self, text: GuardText) -> dict[str, Score]:
-        """What each model says of a text's folded view. Checks that ask for the same text one after the other share one pass."""
-        held: tuple[weakref.ref[GuardText], dict[str, Score]] | None = getattr(self._last, "scores", None)
-        if held is not None and held[0]() is text:
-            return held[1]
-        scores = self.scores(text.folded.text)
-        self._last.scores = (weakref.ref(text), scores)
-        return scores
+        """What each model says of a text's folded view. Checks that ask for the same text share one pass."""
+        scored = self._scored(text)
+        if scored.scores is None:
+            scored.scores = self._judged(len(text.folded.text), scored.totals)
+        return scored.scores
 
-    def _running_sums(self, text: str) -> NDArray[np.int32]:
-        """For each place, and the end, the sum of all weights before it: [length + 1, models]."""
-        words = self._words.take(buckets(text))
-        signed = words.view(np.int8).reshape(len(SIZES), -1, MODELS_MAX)
-        sums = np.zeros((signed.shape[1] + 1, MODELS_MAX), np.int32)
-        np.cumsum(signed.sum(axis=0, dtype=np.int16), axis=0, dtype=np.int32, out=sums[1:])
-        return sums
+    def is_silent(self, text: GuardText, *names: str) -> bool:
+        """Whether none of these models' confidence in a text's folded view reaches one half; `scores_of` says the same, at more cost."""
+        heard = self._scored(text).heard
+        return not (heard and any(heard[self.names.index(name)] for name in names))
+
+    def _scored(self, text: GuardText) -> _Scored:
+        scored = text.scored
+        if not isinstance(scored, _Scored) or scored.models is not self:
+            folded = text.folded.text
+            totals = self._totals(folded)
+            limits = self._limits.get(len(folded))
+            if limits is None:
+                limits = self._limits_of(len(folded))
+            reached = totals >= limits
+            scored = text.scored = _Scored(self, totals, reached.any(axis=0).tolist() if b"\1" in reached.tobytes() else None)
+        return scored
+
+    def _limits_of(self, length: int) -> NDArray[np.float64]:
+        """The sums from which a model may reach its threshold in each window: [windows, 4], one too low so that rounding cannot matter."""
+        starts, ends = windows(length + 2)
+        limits = np.full((len(starts), MODELS_MAX), np.inf)
+        roots = np.sqrt((ends - starts) * float(len(SIZES)))
+        for column, (threshold, bias, scale) in enumerate(zip(self._thresholds, self._biases, self._scales, strict=True)):
+            limits[:, column] = (threshold - bias) / scale * roots - 1 if scale > 0 else -np.inf
+        if len(self._limits) < LIMITS_KEPT_MAX:
+            self._limits[length] = limits
+        return limits
+
+
+class _Scored:
+    """What models said of one text: the windows' sums, whose sums may matter if anyone's do, and the scores once something asked for them."""
+
+    __slots__ = ("heard", "models", "scores", "totals")
+
+    def __init__(self, models: LinearModels, totals: NDArray[Any], heard: Sequence[bool] | None) -> None:
+        self.models = models
+        self.totals = totals
+        self.heard = heard
+        self.scores: dict[str, Score] | None = None
 
 
 @lru_cache(maxsize=1)

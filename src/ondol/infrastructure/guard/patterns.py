@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
 
 MATCHES_MAX = 20_000
 """A text with more matches is cut off here: it is refused for its shape before that matters."""
+
+
+_ANCHORS = frozenset(("^", "$", r"\b", r"\B", r"\A", r"\Z", r"\z"))
+_ANCHOR_OR_OTHER = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|[\^$]", re.DOTALL)
+"""An escape, a class of characters, or an anchor."""
 
 
 class TooManyMatches(Exception):
@@ -83,14 +89,7 @@ class PatternSet:
         Raises:
             TooManyMatches: when there are more than `MATCHES_MAX` raw ones.
         """
-        if not self.patterns or not text:
-            return []
-        if self._database is None:
-            self.compile()
-        assert self._database is not None  # noqa: S101 - compile sets it
-        data = text.encode("utf-8", "surrogatepass") if text.isascii() else _encoded(text)
-        raw: list[tuple[int, int, int]] = []
-        self._run(data, raw)
+        raw, data = self.raw(text)
         if not raw:
             return []
         longest: dict[tuple[int, int], int] = {}
@@ -101,29 +100,59 @@ class PatternSet:
         places = None if len(data) == len(text) else _characters(data)
         return _outermost(longest, places)
 
-    def _run(self, data: bytes, raw: list[tuple[int, int, int]]) -> None:
-        import hyperscan
+    def raw(self, text: str) -> tuple[list[tuple[int, int, int]], bytes]:
+        """Everything that matches as the automaton tells it: pattern, start and end in bytes of the text's UTF-8, which comes with it.
 
-        scratch = getattr(self._threads, "scratch", None)
-        if scratch is None:
-            scratch = self._threads.scratch = hyperscan.Scratch(self._database)
-        stopped = False
-
-        def keep(pattern: int, start: int, end: int, _flags: int, _context: object) -> bool | None:
-            nonlocal stopped
-            if len(raw) >= MATCHES_MAX:
-                stopped = True
-                return True
-            raw.append((pattern, start, end))
-            return None
-
-        assert self._database is not None  # noqa: S101
+        Raises:
+            TooManyMatches: when there are more than `MATCHES_MAX`.
+        """
+        raw: list[tuple[int, int, int]] = []
+        if not self.patterns or not text:
+            return raw, b""
+        database = self._database
+        if database is None:
+            self.compile()
+            database = self._database
+            assert database is not None  # noqa: S101 - compile sets it
         try:
-            self._database.scan(data, match_event_handler=keep, scratch=scratch)
-        except hyperscan.ScanTerminated:
-            stopped = True
-        if stopped:
+            data = text.encode()
+        except UnicodeEncodeError:
+            data = _encoded(text)
+        try:
+            scratch = self._threads.scratch
+        except AttributeError:
+            scratch = self._threads.scratch = _scratch(database)
+        try:
+            database.scan(data, match_event_handler=_keep, context=raw, scratch=scratch)
+        except _terminated():
+            raise TooManyMatches(f"more than {MATCHES_MAX:,} matches") from None
+        if len(raw) > MATCHES_MAX:
             raise TooManyMatches(f"more than {MATCHES_MAX:,} matches")
+        return raw, data
+
+
+def unanchored(expression: str) -> str:
+    """An expression that matches wherever this one does, and wherever it does in any part of a text: without what looks at the text's ends or at the
+    edges of words. Such a condition taken away only makes an expression match more."""
+    return _ANCHOR_OR_OTHER.sub(lambda part: "" if part[0] in _ANCHORS else part[0], expression)
+
+
+def _keep(pattern: int, start: int, end: int, _flags: int, raw: list[tuple[int, int, int]]) -> bool | None:
+    raw.append((pattern, start, end))
+    return True if len(raw) > MATCHES_MAX else None
+
+
+def _scratch(database: hyperscan.Database) -> hyperscan.Scratch:
+    import hyperscan
+
+    return hyperscan.Scratch(database)
+
+
+def _terminated() -> type[Exception]:
+    import hyperscan
+
+    terminated: type[Exception] = hyperscan.ScanTerminated
+    return terminated
 
 
 def _kept(patterns: Sequence[Pattern], folder: Path) -> hyperscan.Database:

@@ -14,19 +14,22 @@ import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import psycopg
 
 from ondol.core.errors import OndolError
-from ondol.infrastructure.guard.canaries import open_canary
+from ondol.infrastructure.guard.canaries import PROMPT_PURPOSE, ensure_canary, open_canary
+from ondol.infrastructure.guard.checks.shingles import CorpusIndex
 from ondol.infrastructure.guard.conversation import Guards, prepare_guards
 from ondol.infrastructure.guard.defaults import default_policy, refusing_guards
 from ondol.infrastructure.guard.policy import Policy, policy_from
 from ondol.infrastructure.guard.registry import KNOWN, Resources, checks_for
 from ondol.infrastructure.guard.sealing import tenant_key
 from ondol.infrastructure.guard.store import BUILT_IN, QUERIES, SCOPES, Binding
+from ondol.infrastructure.guard.texts import load_corpus
 from ondol.infrastructure.guard.types import Check
 from ondol.infrastructure.storage.blobs import KeyRing
 from ondol.infrastructure.storage.postgres import Connection, Database, one, rows
@@ -40,6 +43,8 @@ COMBINATIONS_MAX = 512
 GUARDS_MAX = 256
 """Different combinations made ready for one tenant. What comes beyond is refused, and readiness says so."""
 KEYS_MAX = 10_000
+CORPORA_BYTES_MAX = 1 << 30
+"""Memory of all tenants' registered texts together. A tenant whose texts find no room is refused, and readiness says so."""
 WARM_UP_TEXT = "준비되었나요? Are you ready? 02-123-4567"
 
 _LOG = logging.getLogger("ondol.guard")
@@ -58,11 +63,13 @@ class _Declared:
         places: the policy by scope and target.
         digests: by the policy's name; None when it is gone.
         canaries: ids and sealed values.
+        texts: ids of the registered texts.
     """
 
     places: Mapping[Place, str] = field(default_factory=dict)
     digests: Mapping[str, bytes | None] = field(default_factory=dict)
     canaries: tuple[tuple[uuid.UUID, bytes], ...] = ()
+    texts: tuple[uuid.UUID, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +108,9 @@ class PolicyDirectory:
         self._failed_checks: tuple[str, ...] = ()
         self._tenants: dict[uuid.UUID, _Tenant] = {}
         self._bodies: dict[tuple[uuid.UUID, bytes], Any] = {}
+        self._corpora: dict[uuid.UUID, tuple[tuple[uuid.UUID, ...], CorpusIndex]] = {}
+        self._prompt_canaries: OrderedDict[uuid.UUID, str] = OrderedDict()
+        self._placing = asyncio.Lock()
         self._keys: OrderedDict[uuid.UUID, bytes] = OrderedDict()
         self._revision = -1
         self._seen_at = float("-inf")
@@ -135,6 +145,25 @@ class PolicyDirectory:
             while len(self._keys) > KEYS_MAX:
                 self._keys.popitem(last=False)
         return key
+
+    async def prompt_canary(self, tenant_id: uuid.UUID, now: datetime) -> str:
+        """The canary that stands in the tenant's system prompts, made when it is first asked for, and kept in memory until the next reload.
+
+        A fresh one is looked for one reload later.
+
+        Raises:
+            RequestError: when the tenant has as many canaries as it may.
+            KeyDestroyed: when the tenant was erased.
+        """
+        value = self._prompt_canaries.get(tenant_id)
+        if value is not None:
+            return value
+        async with self._placing, self._database.tenant_tx(tenant_id) as connection:
+            canary = await ensure_canary(connection, self._keyring, tenant_id, PROMPT_PURPOSE, by=None, now=now)
+        self._prompt_canaries[tenant_id] = canary.value
+        while len(self._prompt_canaries) > KEYS_MAX:
+            self._prompt_canaries.popitem(last=False)
+        return canary.value
 
     @property
     def age_seconds(self) -> float:
@@ -197,6 +226,7 @@ class PolicyDirectory:
                 before = self._tenants.get(tenant_id)
                 if before is None or before.declared != says or before.failing:
                     self._tenants[tenant_id] = await asyncio.to_thread(self._prepare_tenant, tenant_id, says, self._default)
+            self._prompt_canaries.clear()
             self._revision = revision
             self._retry_at = read_at + RETRY_SECONDS
         self._seen_at = read_at
@@ -206,17 +236,42 @@ class PolicyDirectory:
         places: dict[uuid.UUID, dict[Place, str]] = {}
         digests: dict[uuid.UUID, dict[str, bytes | None]] = {}
         canaries: dict[uuid.UUID, list[tuple[uuid.UUID, bytes]]] = {}
+        registered: dict[uuid.UUID, list[uuid.UUID]] = {}
         for row in await rows(connection, QUERIES["every_binding"], {}):
             places.setdefault(row["tenant_id"], {})[row["scope"], row["target"]] = row["policy"]
             if row["policy"] != BUILT_IN:
                 digests.setdefault(row["tenant_id"], {})[row["policy"]] = None if row["digest"] is None else bytes(row["digest"])
         for row in await rows(connection, QUERIES["every_canary"], {}):
             canaries.setdefault(row["tenant_id"], []).append((row["id"], bytes(row["value_sealed"])))
+        for row in await rows(connection, QUERIES["every_text"], {}):
+            registered.setdefault(row["tenant_id"], []).append(row["id"])
+        texts = {tenant_id: tuple(text_ids) for tenant_id, text_ids in registered.items()}
+        await self._fetch_corpora(connection, texts)
         await self._fetch_bodies(connection, {(tenant, digest) for tenant, named in digests.items() for digest in named.values() if digest})
         return {
-            tenant_id: _Declared(places.get(tenant_id, {}), digests.get(tenant_id, {}), tuple(sorted(canaries.get(tenant_id, ()))))
-            for tenant_id in {*places, *canaries}
+            tenant_id: _Declared(
+                places.get(tenant_id, {}), digests.get(tenant_id, {}), tuple(sorted(canaries.get(tenant_id, ()))), texts.get(tenant_id, ())
+            )
+            for tenant_id in {*places, *canaries, *texts}
         }
+
+    async def _fetch_corpora(self, connection: Connection, wanted: Mapping[uuid.UUID, tuple[uuid.UUID, ...]]) -> None:
+        """Read the registered texts of the tenants whose texts changed, one tenant at a time, as far as there is room."""
+        self._corpora = {tenant_id: known for tenant_id, known in self._corpora.items() if wanted.get(tenant_id) == known[0]}
+        taken = sum(corpus.bytes for _, corpus in self._corpora.values())
+        for tenant_id, text_ids in wanted.items():
+            if tenant_id in self._corpora:
+                continue
+            try:
+                corpus = await load_corpus(connection, self._keyring, tenant_id, text_ids)
+            except (OndolError, ValueError) as error:
+                _LOG.error("registered texts cannot be opened", extra={"tenant_id": str(tenant_id), "reason": type(error).__name__})
+                continue
+            if taken + corpus.bytes > CORPORA_BYTES_MAX:
+                _LOG.error("registered texts find no room", extra={"tenant_id": str(tenant_id), "bytes": corpus.bytes})
+                continue
+            taken += corpus.bytes
+            self._corpora[tenant_id] = text_ids, corpus
 
     async def _fetch_bodies(self, connection: Connection, wanted: set[tuple[uuid.UUID, bytes]]) -> None:
         self._bodies = {key: body for key, body in self._bodies.items() if key in wanted}
@@ -234,7 +289,11 @@ class PolicyDirectory:
         floors = tuple(sorted(name for name, policy in policies.items() if policy is None or policy.floor))
         resources = Resources()
         try:
-            resources = Resources(canaries=tuple(open_canary(self._keyring, tenant_id, *canary) for canary in says.canaries))
+            canaries = tuple(open_canary(self._keyring, tenant_id, *canary) for canary in says.canaries)
+            resources = Resources(canaries=canaries, corpus=self._corpora[tenant_id][1] if says.texts else None)
+        except KeyError:
+            failing = "its registered texts cannot be opened, or find no room"
+            policies = dict.fromkeys(policies)
         except OndolError as error:
             failing = f"its canaries cannot be opened ({type(error).__name__})"
             policies = dict.fromkeys(policies)

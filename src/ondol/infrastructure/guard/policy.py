@@ -23,9 +23,11 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 import yaml
+from msgspec import UNSET, UnsetType
 
 from ondol.core.canonical import digest
 from ondol.core.errors import SettingsError
+from ondol.infrastructure.guard.declared_tools import APPROVAL_MINUTES, RUN_CHARACTERS, DeclaredApprovals, DeclaredTool, check_approvals, check_tools
 from ondol.infrastructure.guard.types import Finding, Stage
 
 STAGES: tuple[Stage, ...] = ("input", "model", "tool", "output")
@@ -34,9 +36,11 @@ RULES_MAX = 500
 """Of one stage."""
 
 Action: TypeAlias = Literal[
-    "observe", "mask", "keep_last_four", "hash", "tokenise", "drop", "strip", "escape", "restrict", "escalate", "answer", "block"
+    "observe", "mask", "keep_last_four", "hash", "tokenise", "drop", "strip", "escape", "repair", "restrict", "escalate", "answer", "block"
 ]
-"""From the mildest to the strictest: count it; change the text; answer with a warning; give it to a person; answer something fixed; refuse."""
+"""From the mildest to the strictest: count it; change the text, where `repair` refuses what it cannot mend; answer with a warning; give it to a
+person; answer something fixed; refuse.
+"""
 
 ACTIONS: tuple[Action, ...] = (
     "observe",
@@ -47,13 +51,17 @@ ACTIONS: tuple[Action, ...] = (
     "drop",
     "strip",
     "escape",
+    "repair",
     "restrict",
     "escalate",
     "answer",
     "block",
 )
-EDITS: frozenset[Action] = frozenset({"mask", "keep_last_four", "hash", "tokenise", "drop", "strip", "escape"})
+EDITS: frozenset[Action] = frozenset({"mask", "keep_last_four", "hash", "tokenise", "drop", "strip", "escape", "repair"})
 """The actions that change the text and let it pass."""
+
+REPAIRED = frozenset({"schema"})
+"""The checks of which a text that is wrong as a whole can be mended."""
 
 Mode: TypeAlias = Literal["enforce", "observe"]
 
@@ -61,6 +69,10 @@ NEVER_TOKENISED = frozenset({"KR_RESIDENT_NUMBER", "KR_FOREIGNER_NUMBER", "KR_PA
 """Korean law (Personal Information Protection Act, articles 24 and 24-2) lets these be kept only where a statute says so, so no token may lead
 back to them.
 """
+
+
+_MAY_BE_NULL = ("tools", "tools_run_characters", "approvals")
+"""Null is the same as absent, to the digest too."""
 
 
 class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -92,6 +104,11 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         texts: what is said, by name and language.
         on_error: what happens when a check fails: `block`, unless somebody decided otherwise.
         keep_traffic_days: how long masked traffic is kept for dry runs; 0 keeps none.
+        tools: the tools that may be called; absent or null where tools are not restricted, empty where none may be called.
+        tools_run_characters: an argument that shares so many letters and digits in a row with an untrusted text is tainted.
+        approvals: how approvals of calls are kept.
+
+    What stands last is left out of the digest where it is absent, so that policies from before it was known keep theirs.
     """
 
     version: Literal[1]
@@ -103,11 +120,35 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     texts: dict[str, dict[Literal["ko", "en"], str]] = {}
     on_error: Literal["block", "pass"] = "block"
     keep_traffic_days: int = 2
+    tools: list[DeclaredTool] | UnsetType | None = UNSET
+    tools_run_characters: int | UnsetType | None = UNSET
+    approvals: DeclaredApprovals | UnsetType | None = UNSET
+
+    @property
+    def restricts_tools(self) -> bool:
+        """Whether only the tools that it names may be called."""
+        return isinstance(self.tools, list)
+
+    @property
+    def declared_tools(self) -> Sequence[DeclaredTool]:
+        """The tools that it names."""
+        return self.tools if isinstance(self.tools, list) else ()
+
+    @property
+    def run_characters(self) -> int:
+        """`tools_run_characters`, or the usual value."""
+        return self.tools_run_characters if isinstance(self.tools_run_characters, int) else RUN_CHARACTERS
+
+    @property
+    def approval_minutes(self) -> int:
+        """So long an approval is waited for and holds."""
+        return self.approvals.expire_minutes if isinstance(self.approvals, DeclaredApprovals) else APPROVAL_MINUTES
 
     @property
     def digest(self) -> bytes:
         """SHA-256 over the canonical JSON of all that it says, 32 bytes."""
-        return digest(_canonical(msgspec.to_builtins(self)))
+        plain = msgspec.to_builtins(self)
+        return digest(_canonical({name: value for name, value in plain.items() if value is not None or name not in _MAY_BE_NULL}))
 
 
 def parse_policy(text: str) -> Policy:
@@ -143,6 +184,9 @@ def policy_from(tree: object, known: Mapping[str, Sequence[str]] | None = None) 
             raise SettingsError(f"Stage {stage} has more than {RULES_MAX} rules.", "Join rules that do the same.")
         for rule in rules:
             _check_rule(policy, stage, rule)
+    check_tools(policy.declared_tools, policy.run_characters)
+    if isinstance(policy.approvals, DeclaredApprovals):
+        check_approvals(policy.approvals)
     if known is not None:
         _check_names(policy, known)
     return policy
@@ -178,6 +222,8 @@ def _check_rule(policy: Policy, stage: Stage, rule: Rule) -> None:
         raise SettingsError(f"{where} accepts an impossible rate of false alarms.", "0.01 is usual.")
     if rule.say and rule.say not in policy.texts:
         raise SettingsError(f"{where} says {rule.say}, which is not among the texts.", "Add it below `texts`, in `ko` and `en`.")
+    if rule.do == "repair" and rule.find.partition(":")[0].partition(".")[0] not in REPAIRED:
+        raise SettingsError(f"{where} would repair it.", f"Only {', '.join(sorted(REPAIRED))} can be repaired; use `mask`, `drop` or `block`.")
     entity = rule.find.partition(":")[2]
     if rule.do == "tokenise" and (entity in NEVER_TOKENISED or stage == "output"):
         reason = "the law forbids to keep it" if entity in NEVER_TOKENISED else "nobody could turn the token back for the caller"

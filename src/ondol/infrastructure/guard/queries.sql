@@ -1,4 +1,4 @@
--- The queries of the guard: policies, bindings, canaries, the vault, incidents, masked traffic.
+-- The queries of the guard: policies, bindings, canaries, registered texts, the vault, incidents, masked traffic.
 
 -- name: policy_add
 -- The next version of a policy.
@@ -50,7 +50,7 @@ delete from guard_bindings where scope = %(scope)s::text and target = %(target)s
 select scope, target, policy_name as policy from guard_bindings order by scope, target limit %(limit)s::int;
 
 -- name: guard_revision
--- The counter that every change of policies, bindings and canaries moves.
+-- The counter that every change of policies, bindings, canaries and registered texts moves.
 -- door: system
 select revision from guard_revision;
 
@@ -87,6 +87,44 @@ select id, purpose, value_sealed, created_at, retired_at from guard_canaries ord
 -- name: canary_retire
 -- Retire a canary.
 update guard_canaries set retired_at = %(now)s::timestamptz where id = %(id)s::uuid and retired_at is null returning id;
+
+-- name: every_text
+-- The registered texts of all tenants that no answer may repeat, without their hashes.
+-- door: system
+select tenant_id, id from guard_texts where removed_at is null order by tenant_id, id limit 1000000;
+
+-- name: text_hashes
+-- The hashes of one registered text.
+-- door: system
+select hashes_sealed from guard_texts where tenant_id = %(tenant_id)s::uuid and id = %(id)s::uuid and removed_at is null;
+
+-- name: texts_counted
+-- How many texts a tenant has registered, and how many words they have together.
+select count(*) as counted, coalesce(sum(words), 0) as words from guard_texts where removed_at is null;
+
+-- name: text_by_digest
+-- The registered text that has a digest.
+select id from guard_texts where digest = %(digest)s::bytea and removed_at is null;
+
+-- name: text_add
+-- Register a text.
+insert into guard_texts (tenant_id, id, name, note_sealed, words, digest, hashes_sealed, created_at, created_by)
+values (%(tenant_id)s::uuid, %(id)s::uuid, %(name)s::text, %(note_sealed)s::bytea, %(words)s::int, %(digest)s::bytea, %(hashes_sealed)s::bytea,
+    %(now)s::timestamptz, %(by)s::uuid);
+
+-- name: texts_page
+-- Registered texts, the newest first, before an id.
+select id, name, note_sealed, words, created_at, created_by from guard_texts
+where id < %(before)s::uuid and removed_at is null order by id desc limit %(limit)s::int;
+
+-- name: text_remove
+-- Take a text out: its hashes and its note go, that it was there stays.
+update guard_texts set removed_at = %(now)s::timestamptz, hashes_sealed = ''::bytea, note_sealed = ''::bytea
+where id = %(id)s::uuid and removed_at is null returning id;
+
+-- name: texts_forget
+-- Forget which texts one person registered.
+update guard_texts set created_by = null where created_by = %(person_id)s::uuid;
 
 -- name: token_put
 -- Keep a token's value for a person, or keep it longer.
@@ -199,3 +237,78 @@ delete from guard_traffic where (tenant_id, id) in (
 -- name: traffic_erase
 -- Remove one person's masked texts.
 delete from guard_traffic where person_id = %(person_id)s::uuid;
+
+-- name: approval_waiting
+-- The question that one person has asked about a call already and that nobody has answered.
+select id, expires_at from guard_approvals
+where asked_by = %(person_id)s::uuid and call_hash = %(call_hash)s::bytea and role = %(role)s::text and decision is null
+    and expires_at > %(now)s::timestamptz and arguments_sealed <> ''::bytea
+order by id desc limit 1;
+
+-- name: approvals_counted
+-- How many questions wait for an answer, of one person and of all.
+select count(*) as counted, count(*) filter (where asked_by = %(person_id)s::uuid) as theirs
+from guard_approvals where decision is null and expires_at > %(now)s::timestamptz;
+
+-- name: approval_ask
+-- Ask for an approval.
+insert into guard_approvals (
+    tenant_id, id, tool, arguments_sealed, call_hash, reasons, role, policy_digest, asked_by, api_key_id, request_id, incident_id, asked_at, expires_at
+) values (
+    %(tenant_id)s::uuid, %(id)s::uuid, %(tool)s::text, %(arguments_sealed)s::bytea, %(call_hash)s::bytea, %(reasons)s::text[], %(role)s::text,
+    %(policy)s::bytea, %(person_id)s::uuid, %(api_key_id)s::uuid, %(request_id)s::uuid, %(incident_id)s::uuid, %(now)s::timestamptz,
+    %(expires_at)s::timestamptz
+);
+
+-- name: approval_by_id
+-- One approval.
+select id, tool, arguments_sealed, reasons, role, policy_digest, asked_by, api_key_id, request_id, incident_id, asked_at, expires_at, decision,
+    decided_by, decided_at, note_sealed, used_at, call_hash
+from guard_approvals where id = %(id)s::uuid;
+
+-- name: approvals_page
+-- Approvals that somebody may see, the newest first, before an id.
+select id, tool, arguments_sealed, reasons, role, policy_digest, asked_by, api_key_id, request_id, incident_id, asked_at, expires_at, decision,
+    decided_by, decided_at, note_sealed, used_at
+from guard_approvals
+where id < %(before)s::uuid
+    and (%(sees_all)s::boolean or asked_by = %(person_id)s::uuid or role = any(%(roles)s::text[]))
+    and (%(state)s::text is null or %(state)s::text = case
+        when decision = 'denied' then 'denied'
+        when used_at is not null then 'used'
+        when expires_at <= %(now)s::timestamptz then 'expired'
+        else coalesce(decision, 'pending') end)
+order by id desc limit %(limit)s::int;
+
+-- name: approval_decide
+-- Say yes or no to what waits, in the role that was asked and never to oneself.
+update guard_approvals
+set decision = %(decision)s::text, decided_by = %(by)s::uuid, decided_at = %(now)s::timestamptz, note_sealed = %(note_sealed)s::bytea
+where id = %(id)s::uuid and decision is null and expires_at > %(now)s::timestamptz and asked_by <> %(by)s::uuid
+    and role = any(%(roles)s::text[]) and arguments_sealed <> ''::bytea
+returning id, incident_id;
+
+-- name: approval_use
+-- Use up an approval: once, by whoever asked, for the very call, before it ends.
+update guard_approvals set used_at = %(now)s::timestamptz
+where id = %(id)s::uuid and decision = 'approved' and used_at is null and expires_at > %(now)s::timestamptz
+    and asked_by = %(person_id)s::uuid and role = %(role)s::text and call_hash = %(call_hash)s::bytea and arguments_sealed <> ''::bytea
+returning id, role, decided_by, expires_at;
+
+-- name: approval_unused
+-- The approval that holds for a call of one person and was not used.
+select id from guard_approvals
+where asked_by = %(person_id)s::uuid and call_hash = %(call_hash)s::bytea and role = %(role)s::text and decision = 'approved' and used_at is null
+    and expires_at > %(now)s::timestamptz
+order by expires_at limit 1;
+
+-- name: approvals_erase
+-- Empty the arguments that one person's questions held; without them nobody approves and nothing runs.
+update guard_approvals set arguments_sealed = ''::bytea where asked_by = %(person_id)s::uuid;
+
+-- name: approvals_expire
+-- Remove approvals that ended long ago, some at a time; the ledger keeps who decided.
+-- door: system
+delete from guard_approvals where (tenant_id, id) in (
+    select tenant_id, id from guard_approvals where expires_at <= %(ended_before)s::timestamptz limit %(limit)s::int
+);

@@ -12,7 +12,7 @@ from ondol.infrastructure.guard.policy import Policy
 from ondol.infrastructure.guard.types import Check
 
 if TYPE_CHECKING:
-    from ondol.infrastructure.guard.checks.shingles import ShingleIndex
+    from ondol.infrastructure.guard.checks.shingles import HasRuns, ShingleIndex
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,15 +21,16 @@ class Resources:
 
     Attributes:
         canaries: the values of the tenant's canaries in force.
-        prompt: the system prompt that an answer must not repeat, prepared by `checks.prompt_leak.prepare_prompt`.
-        corpus: the texts that an answer must not repeat.
+        prompt: the system prompt that no answer may repeat, prepared by `checks.prompt_leak.prepare_prompts`. What only one request brings
+            stands in `expects.Expects`.
+        corpus: the texts that an answer must not repeat, as `texts.py` keeps them.
         source_count: how many sources an answer may cite.
         tokens_of: how many tokens a text has.
     """
 
     canaries: tuple[str, ...] = ()
     prompt: ShingleIndex | None = None
-    corpus: ShingleIndex | None = None
+    corpus: HasRuns | None = None
     source_count: int | None = None
     tokens_of: Callable[[str], int] | None = None
 

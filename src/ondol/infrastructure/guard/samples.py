@@ -13,7 +13,7 @@ from ondol.infrastructure.guard.text import GuardText
 from ondol.infrastructure.guard.types import Finding
 
 OPEN_CHECKS = frozenset(
-    {"injection", "abuse", "topics", "active", "shape", "prompt_leak", "overlap", "links", "code", "citations", "schema", "refuse"}
+    {"injection", "abuse", "topics", "active", "shape", "prompt_leak", "overlap", "links", "code", "citations", "schema", "tools", "refuse"}
 )
 """Checks whose findings hold nothing private, so that a dry run can look for them again in the masked text. What every other check finds is taken
 out of whatever is kept, and its findings are kept instead.

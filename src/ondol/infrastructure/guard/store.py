@@ -225,6 +225,10 @@ def _checked(policy: Policy, known: Mapping[str, Sequence[str]] | None) -> Any:
     try:
         again = policy_from(plain, known)
         same = again.digest == policy.digest
+        if again.restricts_tools:
+            from ondol.infrastructure.guard.tools.policy import tool_policy_of
+
+            tool_policy_of(again.declared_tools, again.run_characters)
     except (SettingsError, TypeError, ValueError) as error:
         message = error.message if isinstance(error, SettingsError) else "A setting of a check holds what cannot be kept, such as half a character."
         raise RequestError(message, getattr(error, "hint", "") or "Use plain texts, numbers and lists.", code="bad_policy") from error

@@ -31,7 +31,7 @@ class StreamGuard:
         self.stopped = False
         self._guard = guard
         self._marks = marks
-        self._enforces = any(policy.mode == "enforce" for policy in guard.policies)
+        self._enforces = guard.enforces
         self._holds_all = guard.changes_by_whole()
         self._reach = guard.reach if self._enforces else 0
         self._pieces: list[str] = []
@@ -43,6 +43,9 @@ class StreamGuard:
         self._decided: list[Decided] = []
         self._out: list[str] = []
         self._failed: tuple[str, ...] = ()
+        self._calm = guard.calm if self._enforces else None
+        self._calm_from = 0
+        self._calm_to = -1
 
     @property
     def delay_characters(self) -> int:
@@ -68,21 +71,59 @@ class StreamGuard:
         self._length += len(piece)
         if not self._enforces:
             return piece
-        while not self.stopped and self._length >= self._next_look:
-            self._look(self._next_look)
-            self._next_look += STEP_CHARACTERS
+        if self._length >= self._next_look:
+            self._take_steps()
         return self._let_out()
 
     def finish(self) -> tuple[str, Verdict]:
         """The rest of what may go out, and the verdict on the whole."""
         if self._enforces and not self.stopped:
-            self._look(self._length, at_end=True)
+            if self._is_calm():
+                self._pass_on(self._length)
+            else:
+                self._look(self._length, at_end=True)
         text = "".join(self._pieces)
         verdict = self._final(text)
         if self._holds_all:
             self._holds_all = False
             return (verdict.text if verdict.passes else ""), verdict
         return self._let_out(), verdict
+
+    def _take_steps(self) -> None:
+        """Look at the text at each step that is there by now."""
+        is_calm = self._is_calm()
+        while not self.stopped and self._length >= self._next_look:
+            if is_calm:
+                settled = self._window_start + self._guard.settled(self._window[: self._next_look - self._window_start])
+                self._pass_on(max(settled, self._settled))
+            else:
+                self._look(self._next_look)
+            self._next_look += STEP_CHARACTERS
+
+    def _is_calm(self) -> bool:
+        """Whether it is certain that a look at the window, or at any part of it, finds nothing: `_look` then does what `_pass_on` does."""
+        if self._calm is None:
+            return False
+        if self._calm_to == self._length:
+            return True
+        if self._window_start < self._calm_from:
+            return False
+        trouble = self._calm.trouble(self._window)
+        if trouble:
+            self._calm_from = self._window_start + trouble
+            return False
+        if self._window_start == 0:
+            self._calm_to = self._length
+        return True
+
+    def _pass_on(self, settle: int) -> None:
+        """Settle a part of the window in which nothing is found."""
+        offset = self._window_start
+        self._out.append(self._window[self._settled - offset : settle - offset])
+        self._settled = settle
+        if settle > self._reach + offset:
+            self._window = self._window[settle - self._reach - offset :]
+            self._window_start = settle - self._reach
 
     def _look(self, end: int, *, at_end: bool = False) -> None:
         """Look at the text up to `end`, and settle what cannot change any more: at the text's end all of it."""
@@ -152,6 +193,8 @@ class StreamGuard:
 
     def _final(self, text: str) -> Verdict:
         """One pass over the whole: what judges texts as one, and what the steps might have missed."""
+        if self._calm_to == self._length and not (self._guard.looks_at_whole or self._decided or self._failed):
+            return Verdict("allow", "allow", "")
         findings, failed = self._guard.find(text)
         failed = tuple(dict.fromkeys((*self._failed, *failed)))
         whole_names = {check.name for check in self._guard.checks if check.reach is None}

@@ -21,9 +21,9 @@ from ondol.infrastructure.guard.samples import Sample, finding_of, findings_json
 from ondol.infrastructure.guard.sealing import open_text, seal_text
 from ondol.infrastructure.guard.store import QUERIES
 from ondol.infrastructure.guard.types import Finding, Stage
-from ondol.infrastructure.guard.write_behind import WRITE_EVERY_S, WriteBehind
 from ondol.infrastructure.storage.blobs import KeyRing
 from ondol.infrastructure.storage.postgres import Connection, Database, rows
+from ondol.infrastructure.storage.spool import ROUND_EVERY_S, WriteBehind
 
 TEXTS_WAITING_MAX = 10_000
 CHARACTERS_WAITING_MAX = 20_000_000
@@ -88,7 +88,7 @@ class GuardRecorder:
         writing: the rows on their way to Postgres, with the count of dropped ones.
     """
 
-    def __init__(self, database: Database, keyring: KeyRing, clock: Clock, *, write_every_s: float = WRITE_EVERY_S) -> None:
+    def __init__(self, database: Database, keyring: KeyRing, clock: Clock, *, write_every_s: float = ROUND_EVERY_S) -> None:
         self._keyring = keyring
         self._clock = clock
         self.writing: WriteBehind[Passed] = WriteBehind(

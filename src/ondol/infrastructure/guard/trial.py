@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ondol.core.clock import utc_now
 from ondol.core.errors import RequestError
 from ondol.infrastructure.guard.actions import Marks
 from ondol.infrastructure.guard.conversation import Guards, prepare_guards
@@ -14,7 +15,9 @@ from ondol.infrastructure.guard.engine import Verdict
 from ondol.infrastructure.guard.linear import LinearModels
 from ondol.infrastructure.guard.policy import Action, Policy
 from ondol.infrastructure.guard.registry import Resources, checks_for
+from ondol.infrastructure.guard.samples import findings_json
 from ondol.infrastructure.guard.text import GuardText
+from ondol.infrastructure.guard.tools import ToolCall, ToolContext, call_of, judge_call
 from ondol.infrastructure.guard.types import Finding, Stage
 
 
@@ -64,6 +67,37 @@ def guards_of(policy: Policy) -> Guards:
         SettingsError: when the policy sets up a check wrongly.
     """
     return prepare_guards([policy], checks_for([policy], Resources()))
+
+
+def try_call(
+    guards: Guards, name: str, arguments: str, *, tenant: str = "", own: Sequence[str] = (), untrusted: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Decide about one call of a tool, as plain data. Nothing is asked for or kept.
+
+    Args:
+        arguments: as a model writes them: the text of a JSON object.
+        tenant: as it stands in the tables that SQL reads.
+        own: what the person wrote.
+        untrusted: documents and results of tools that the model was shown.
+
+    Returns:
+        The decision, the findings, the JSON that may run, and what approval it takes; of an approval the digest shows what would be approved.
+    """
+    context = ToolContext(tenant, utc_now(), untrusted, own)
+    result = judge_call(ToolCall(name, arguments), guards.stages.get("tool"), guards.tools, context, Marks(os.urandom(32)))
+    needed = result.tools.approval_needed if result.tools is not None else None
+    runs = result.rest if result.decision == "allow" else None
+    if needed is not None and result.tools is not None and result.tools.arguments is not None:
+        runs = call_of(name, result.tools.arguments).arguments
+    return {
+        "decision": result.decision,
+        "would": result.verdict.would,
+        "restricted": bool(guards.tools),
+        "findings": findings_json(result.verdict.decided),
+        "failed": list(result.verdict.failed),
+        "arguments": runs,
+        "approval_needed": None if needed is None else {"role": needed.role, "reasons": list(needed.reasons), "digest": needed.digest.hex()},
+    }
 
 
 def try_text(guards: Guards, stage: Stage, text: str, key: bytes | None = None) -> Tried:

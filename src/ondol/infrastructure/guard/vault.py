@@ -20,9 +20,9 @@ from ondol.core.ids import new_id
 from ondol.infrastructure.guard.actions import MARK
 from ondol.infrastructure.guard.sealing import open_text, seal_text
 from ondol.infrastructure.guard.store import QUERIES
-from ondol.infrastructure.guard.write_behind import WRITE_EVERY_S, WriteBehind
 from ondol.infrastructure.storage.blobs import KeyRing
 from ondol.infrastructure.storage.postgres import Connection, Database, rows
+from ondol.infrastructure.storage.spool import ROUND_EVERY_S, WriteBehind
 
 TOKENS_KEPT = timedelta(days=30)
 TOKENS_WAITING_MAX = 20_000
@@ -57,7 +57,7 @@ class Vault:
     """
 
     def __init__(
-        self, database: Database, keyring: KeyRing, clock: Clock, *, kept: timedelta = TOKENS_KEPT, write_every_s: float = WRITE_EVERY_S
+        self, database: Database, keyring: KeyRing, clock: Clock, *, kept: timedelta = TOKENS_KEPT, write_every_s: float = ROUND_EVERY_S
     ) -> None:
         self._database = database
         self._keyring = keyring

@@ -33,6 +33,33 @@ def merkle_root(leaves: Sequence[bytes]) -> bytes:
     return level[0]
 
 
+class RootBuilder:
+    """The root of `merkle_root`, a leaf at a time, with as many hashes in memory as the tree is high: for whoever must not stop for long."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._peaks: list[bytes] = []
+
+    def add(self, data: bytes) -> None:
+        """Add the next leaf."""
+        current = hashlib.sha256(_LEAF + data).digest()
+        number = self.count
+        while number & 1:
+            current = hashlib.sha256(_NODE + self._peaks.pop() + current).digest()
+            number >>= 1
+        self._peaks.append(current)
+        self.count += 1
+
+    def root(self) -> bytes:
+        """The root over the leaves so far."""
+        if not self._peaks:
+            return hashlib.sha256().digest()
+        current = self._peaks[-1]
+        for peak in reversed(self._peaks[:-1]):
+            current = node_hash(peak, current)
+        return current
+
+
 def audit_path(leaves: Sequence[bytes], place: int) -> tuple[bytes, ...]:
     """The hashes beside a leaf's way to the root, from the bottom.
 

@@ -65,6 +65,8 @@ class Reply:
         tells_done: false leaves ``[DONE]`` out.
         line_end: what ends a line of the stream.
         retry_after_s: of ``rate_limited``.
+        raw: bytes to send instead of all that, each piece in a write of its own, with `between_s` before it; on any path. See `scripted_faults`.
+        then: what happens behind `raw`: the connection waits for the next request, is closed, or stays open in silence.
     """
 
     text: str = "Hello from the scripted model."
@@ -78,6 +80,8 @@ class Reply:
     tells_done: bool = True
     line_end: str = "\n"
     retry_after_s: int = 7
+    raw: Sequence[bytes] | None = None
+    then: Literal["keep", "close", "hold"] = "keep"
 
     def deltas(self) -> Sequence[str]:
         """The pieces of the answer in order."""
@@ -127,12 +131,14 @@ class ScriptedModel:
         requests: what came in, oldest first.
         base_url: ``http://127.0.0.1:<port>/v1``, once started.
         connections_made: connections since the beginning.
+        says_early: sent as soon as a request's head is here while its body is not.
     """
 
     def __init__(self, says: Says = Reply(), *, model: str = "scripted", port: int = 0) -> None:
         self.requests: deque[RecordedRequest] = deque(maxlen=REQUESTS_KEPT_MAX)
         self.base_url = ""
         self.connections_made = 0
+        self.says_early = b""
         self._says = says
         self._model = model
         self._port = port
@@ -201,6 +207,7 @@ class _Connection(asyncio.Protocol):
         self._writable = asyncio.Event()
         self._writable.set()
         self._work: asyncio.Task[None] | None = None
+        self._early = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 (create_server gives no other)
@@ -241,6 +248,9 @@ class _Connection(asyncio.Protocol):
         headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
         length = int(headers.get("content-length", "0"))
         if len(rest) < length:
+            if self._owner.says_early and not self._early and self._transport is not None:
+                self._early = True
+                self._transport.write(self._owner.says_early)
             return
         method, path, *_ = first.split(" ")
         try:
@@ -266,16 +276,31 @@ class _Connection(asyncio.Protocol):
         if request.method == "GET" and request.path == "/v1/models":
             card = {"id": owner._model, "object": "model", "created": 0, "owned_by": "ondol"}
             await self._send(_whole(200, {"object": "list", "data": [card]}))
-        elif request.method != "POST" or request.path != "/v1/chat/completions" or not isinstance(request.body, dict):
+        elif request.method != "POST" or not isinstance(request.body, dict):
             await self._send(_whole(404, _error("There is nothing here.", "not_found")))
         else:
             reply = owner._reply_to(request.body)
             await owner._came.add()
             try:
-                await self._chat(request, reply)
+                if reply.raw is not None:
+                    await self._raw(reply, reply.raw)
+                elif request.path == "/v1/chat/completions":
+                    await self._chat(request, reply)
+                else:
+                    await self._send(_whole(404, _error("There is nothing here.", "not_found")))
             except asyncio.CancelledError:
                 await owner._left.add()
                 raise
+
+    async def _raw(self, reply: Reply, pieces: Sequence[bytes]) -> None:
+        await asyncio.sleep(reply.before_s)
+        for piece in pieces:
+            await asyncio.sleep(reply.between_s)
+            await self._send(piece)
+        if reply.then == "close":
+            self.hang_up_after_writing()
+        elif reply.then == "hold":
+            await self.ended.wait()
 
     async def _chat(self, request: RecordedRequest, reply: Reply) -> None:
         await asyncio.sleep(reply.before_s)

@@ -1,9 +1,14 @@
-"""What passes between the gateway and whatever answers: a provider over HTTP, or an assistant inside the platform."""
+"""What passes between the gateway and whatever answers: a provider over HTTP, or an assistant inside the platform.
+
+The first half is the assistants' form of a chat. The second half is the way to providers: the rows that an administrator registers, what goes
+out to a target and what comes back.
+"""
 
 from __future__ import annotations
 
+import hmac
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -41,11 +46,22 @@ class ChatRequest:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one request. `estimated` says that the upstream did not tell and they were counted here."""
+    """Tokens of one request.
+
+    Attributes:
+        input_tokens: all of the input, whatever of it a cache held or took.
+        output_tokens: all of the output, reasoning included.
+        estimated: the upstream did not tell, and they were counted here.
+        cached_tokens, cache_write_tokens: the part of the input that the upstream's cache held or took.
+        reasoning_tokens: the part of the output that nobody reads.
+    """
 
     input_tokens: int
     output_tokens: int
     estimated: bool = False
+    cached_tokens: int = 0
+    cache_write_tokens: int = 0
+    reasoning_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,3 +97,182 @@ ChatEvent: TypeAlias = TextDelta | Progress | Finish
 
 ChatUpstream: TypeAlias = Callable[[ChatRequest], AsyncIterator[ChatEvent]]
 """Answers a request: any number of deltas, then one `Finish`. Raises `UpstreamError` or `RequestError`; closing the iterator cancels the work."""
+
+
+# ---- The way to providers ----
+
+Operation = Literal["chat", "completions", "responses", "embeddings", "images", "transcriptions", "speech", "messages", "count_tokens"]
+"""What is asked of a provider; each family has some of them."""
+
+Family = Literal["openai", "anthropic"]
+"""The shape in which a provider speaks."""
+
+Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
+"""Names in lower case, in the order in which they came or go."""
+
+END_MARK = "[DONE]"
+"""Name of the frame that ends an OpenAI stream; its data are empty."""
+
+
+class Secret:
+    """A credential that no log line, exception or `repr` shows, and that cannot be pickled. Compared in constant time."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The value itself: only where it is sent."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret(...)"
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and hmac.compare_digest(self._value.encode(), other._value.encode())
+
+    def __hash__(self) -> int:
+        return hash((Secret, self._value))
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        raise TypeError("A secret is not written down.")
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long to wait, in seconds.
+
+    Attributes:
+        connect_s: for a free connection, and again for a new one: name, TCP and TLS together.
+        first_byte_s: from the request to the first byte of the answer's body; of a stream, to its first event.
+        between_s: between two pieces of the body; of a stream, between two events. Comments do not count as events.
+        whole_s: for everything.
+    """
+
+    connect_s: float = 5.0
+    first_byte_s: float = 120.0
+    between_s: float = 60.0
+    whole_s: float = 900.0
+
+
+DEFAULT_TIMEOUTS = Timeouts()
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderRow:
+    """A provider as it is registered.
+
+    Attributes:
+        kind: a key of `serving.providers.KINDS`, such as ``openai``.
+        base_url: such as ``https://api.openai.com/v1``; empty for the kind's own.
+        headers: sent with every request beside our own, such as ``openai-organization``; they cannot replace ours, and their values are not shown.
+        private_network: its host may have a private, loopback or link-local address.
+        ca_pem: certificate authorities of its own, as PEM; empty for the system's.
+        proxy_url: ``http://[user:password@]host:port`` of an outbound proxy; empty for the installation's, if there is one.
+        speaks_responses: it knows OpenAI's responses itself; they are asked for as a chat elsewhere.
+    """
+
+    tenant_id: uuid.UUID
+    id: uuid.UUID
+    name: str
+    kind: str
+    base_url: str = ""
+    credential: Secret = field(default=Secret(""))
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    private_network: bool = False
+    ca_pem: str = field(default="", repr=False)
+    proxy_url: str = field(default="", repr=False)
+    timeouts: Timeouts = DEFAULT_TIMEOUTS
+    speaks_responses: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TargetRow:
+    """One place that can answer for an alias.
+
+    Attributes:
+        model: the provider's own name of the model.
+        priority: lower is tried first.
+        weight: its share among targets of the same priority; 0 takes it out.
+    """
+
+    id: uuid.UUID
+    provider: ProviderRow
+    model: str
+    priority: int = 0
+    weight: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRow:
+    """An alias and its targets.
+
+    Attributes:
+        alias: the name that callers use.
+        retries_max: how often a target that was already asked may be asked again for one request.
+        sticky: requests with the same key go to the same target while it is available.
+    """
+
+    tenant_id: uuid.UUID
+    id: uuid.UUID
+    alias: str
+    targets: tuple[TargetRow, ...]
+    retries_max: int = 2
+    sticky: bool = False
+
+
+@dataclass(slots=True)
+class Outgoing:
+    """What one target is asked. Targets differ in family, so the gateway makes one for each that is tried.
+
+    Attributes:
+        headers: sent beside the provider's own, such as ``anthropic-beta``; they cannot replace the provider's.
+        trace: the W3C `traceparent` to send; empty for none.
+    """
+
+    operation: Operation
+    body: bytes = field(repr=False)
+    content_type: bytes = b"application/json"
+    headers: Headers = ()
+    trace: bytes = b""
+
+
+@dataclass(slots=True)
+class Frame:
+    """One decoded event of an upstream's stream. The end mark of OpenAI's streams has no data and the name ``[DONE]``."""
+
+    data: dict[str, Any]
+    name: str = ""
+
+
+def _nothing() -> None:
+    return None
+
+
+@dataclass(slots=True)
+class UpstreamAnswer:
+    """What a target answered: a whole body, or a stream of frames.
+
+    Attributes:
+        headers: of the answer, names in lower case.
+        attempts: how many requests were sent for it, this one included.
+        first_byte_us: microseconds from the beginning of `Router.open` to the first byte of the body, or to the first frame.
+        body: the whole answer; None for a stream.
+        frames: all frames of one network read together, never an empty list. Raises `UpstreamError` with code ``upstream_cut_off``,
+            ``upstream_garbage``, ``upstream_timeout`` or ``upstream_failed``. None for a whole answer.
+        cancel: lets the upstream go at once; harmless when the answer has ended.
+    """
+
+    target: TargetRow
+    operation: Operation
+    status: int
+    headers: Headers
+    attempts: int
+    first_byte_us: int
+    body: bytes | None = field(default=None, repr=False)
+    frames: AsyncIterator[list[Frame]] | None = None
+    cancel: Callable[[], None] = _nothing

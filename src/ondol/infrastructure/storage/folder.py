@@ -65,6 +65,11 @@ class DataFolder:
         return self.root / "cache"
 
     @property
+    def spool(self) -> Path:
+        """Records on their way to Postgres. Covered by erasure: they hold ids and figures, and are gone once written."""
+        return self.root / "spool"
+
+    @property
     def lance(self) -> Path:
         """Lance tables."""
         return self.root / "lance"
@@ -195,7 +200,7 @@ def _is_fresh(root: Path) -> bool:
 
 def _make_private_folders(root: Path) -> None:
     try:
-        for private in ("keys", "keyring", "blobs", "lance"):
+        for private in ("keys", "keyring", "blobs", "lance", "spool"):
             (root / private).mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         raise as_folder_error(error, root) from error

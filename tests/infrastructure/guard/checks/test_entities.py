@@ -6,7 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ondol.infrastructure.guard.actions import Marks
 from ondol.infrastructure.guard.checks.entities import ENTITIES, REACH_CHARACTERS, EntityCheck
+from ondol.infrastructure.guard.engine import StageGuard
+from ondol.infrastructure.guard.policy import policy_from
+from ondol.infrastructure.guard.stream import STEP_CHARACTERS, StreamGuard
 from ondol.infrastructure.guard.text import GuardText
 
 CHECK = EntityCheck()
@@ -91,3 +95,55 @@ def test_a_long_text_is_read_to_its_end_and_no_finding_is_longer_than_the_reach(
     findings = CHECK.find(GuardText(text))
     assert text[findings[-1].start : findings[-1].end] == "John Smith"
     assert all(finding.end - finding.start <= REACH_CHARACTERS for finding in findings)
+
+
+MASK = policy_from({"version": 1, "name": "mask", "stages": {"output": [{"find": "entities", "do": "mask"}]}})
+GUARD = StageGuard("output", [MASK], {"entities": CHECK})
+_KOREAN = ("박선영은 ", "김도현 ", "담당자 ", "주소: 서울특별시 강남구 테헤란로 152, 12층 ", "한국전자 주식회사에서 ", "확인했습니다. ", "\n", "- ")
+_ENGLISH = ("My name is ", "John Smith ", "Mary Jones-Parker, ", "works for Acme Systems Inc ", "in Berlin. ", "the list of 12 items ")
+_WORDS = st.sampled_from(_KOREAN + _ENGLISH)
+_TEXTS = st.lists(_WORDS, max_size=25).map("".join)
+
+
+def streamed(text: str, sizes: list[int]) -> str:
+    stream = StreamGuard(GUARD, Marks(bytes(32)))
+    out, place, turn = "", 0, 0
+    while place < len(text):
+        size = sizes[turn % len(sizes)]
+        out += stream.push(text[place : place + size])
+        place, turn = place + size, turn + 1
+    return out + stream.finish()[0]
+
+
+@settings(deadline=None)
+@given(_TEXTS, st.lists(st.integers(1, 60), min_size=1, max_size=5))
+def test_any_cut_of_a_stream_gives_what_the_whole_text_gives(text: str, sizes: list[int]) -> None:
+    assert streamed(text, sizes) == streamed(text, [len(text) or 1]) == GUARD.inspect(text, Marks(bytes(32))).text
+
+
+@settings(deadline=None)
+@given(_TEXTS, _TEXTS, st.integers(0, 30))
+def test_what_ends_before_the_open_place_stays_whatever_follows(text: str, more: str, cut: int) -> None:
+    begun = text[: max(0, len(text) - cut)]
+    open_from = CHECK.open_from(begun)
+    before, after = ([item for item in CHECK.find(GuardText(one)) if item.end <= open_from] for one in (begun, begun + text[len(begun) :] + more))
+    assert [(item.rule, item.start, item.end) for item in before] == [(item.rule, item.start, item.end) for item in after]
+    assert all(not item.start < open_from < item.end for item in CHECK.find(GuardText(begun)))
+
+
+def test_what_was_looked_at_ahead_is_used_once_and_for_the_same_text_alone() -> None:
+    check = EntityCheck()
+    text = "My name is John Smith and I live here."
+    check.open_from(text)
+    assert [item.entity for item in check.find(GuardText("nobody is named here"))] == []
+    check.open_from(text)
+    assert check.find(GuardText(text)) == check.find(GuardText(text)) != []
+
+
+def test_prose_is_held_back_by_a_few_words() -> None:
+    stream = StreamGuard(GUARD, Marks(bytes(32)))
+    received = most = 0
+    for sent, char in enumerate("please sort the list of numbers and return the three largest ones. " * 10, 1):
+        received += len(stream.push(char))
+        most = max(most, sent - received)
+    assert most <= STEP_CHARACTERS + 48

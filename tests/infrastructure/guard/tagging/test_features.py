@@ -36,7 +36,7 @@ def test_rows_tell_of_two_tokens_to_each_side_and_no_more() -> None:
 
 def test_a_listed_word_changes_the_rows_of_itself_and_its_neighbours() -> None:
     listed = NOTHING_LISTED.copy()
-    place, fingerprint = listed_places(np.array([word_hash("mary")], np.uint64))
+    place, fingerprint = listed_places(np.array([word_hash("mary")], np.uint32))
     listed[place[0]] = int(fingerprint[0]) << 8 | 1
     tokens = tokenise("please call Mary Jones tomorrow")
     every = np.arange(len(tokens))

@@ -5,20 +5,18 @@ from __future__ import annotations
 import numpy as np
 
 from ondol.infrastructure.guard.tagging.features import FEATURES
-from ondol.infrastructure.guard.tagging.scores import COLUMNS, WEIGHT_MAX, packed_weights, tag_scores
-
-TAGS = 25
+from ondol.infrastructure.guard.tagging.scores import COLUMNS, WEIGHT_MAX, class_scores, packed_weights
 
 
-def test_scores_are_the_sums_of_rows() -> None:
+def test_scores_are_the_sums_of_rows_and_the_bias() -> None:
     rng = np.random.default_rng(8)
-    weights = rng.integers(-WEIGHT_MAX, WEIGHT_MAX + 1, (500, TAGS)).astype(np.int8)
+    weights = rng.integers(-WEIGHT_MAX, WEIGHT_MAX + 1, (500, COLUMNS)).astype(np.int8)
     weights[:3] = -WEIGHT_MAX
     weights[3:6] = WEIGHT_MAX
-    rows = rng.integers(0, 500, (FEATURES, 40))
+    rows = rng.integers(0, 500, (FEATURES, 40)).astype(np.uint32)
     rows[:, 0], rows[:, 1] = 0, 3
-    scores = tag_scores(packed_weights(weights), rows)
+    bias = rng.integers(-100, 100, COLUMNS).astype(np.int16)
+    scores = class_scores(packed_weights(weights), rows, bias)
     assert scores.shape == (40, COLUMNS)
-    sums = weights.astype(np.int64)[rows].sum(axis=0)
-    assert ((scores[:, :TAGS] - scores[:, :1]) == sums - sums[:, :1]).all()
-    assert (scores[:, TAGS:].max(axis=1) < scores[:, :TAGS].min(axis=1)).all()
+    sums = weights.astype(np.int64)[rows].sum(axis=0) + bias
+    assert ((scores - scores[:, :1]) == sums - sums[:, :1]).all()

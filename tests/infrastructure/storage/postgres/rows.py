@@ -6,7 +6,7 @@ import os
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import psycopg
 from psycopg import sql
@@ -32,6 +32,9 @@ class World:
 def _now() -> datetime:
     return datetime.now(UTC)
 
+
+REPLICA = uuid.UUID("01900000-0000-7000-8000-000000000001")
+"""A worker that has leases of every tenant."""
 
 TENANT_ROWS: dict[str, Callable[[World], Row]] = {
     "tenants": lambda w: {"id": w.tenant_id, "slug": f"t-{w.tenant_id.hex}", "name": "Tenant", "created_at": _now()},
@@ -83,6 +86,13 @@ TENANT_ROWS: dict[str, Callable[[World], Row]] = {
         "id": w.new("requests"), "person_id": w.ids["people"], "model": "m", "route": "r", "input_tokens": 0, "output_tokens": 0,
         "duration_us": 1, "status": 200, "outcome": "ok", "created_at": _now(),
     },
+    "request_contents": lambda w: {
+        "id": w.ids["requests"], "person_id": w.ids["people"], "mode": "masked", "prompt_sealed": b"x", "answer_sealed": b"x", "created_at": _now(),
+        "keep_until": _now(),
+    },
+    "feedback": lambda w: {
+        "id": w.new("feedback"), "request_id": w.ids["requests"], "person_id": w.ids["people"], "thumb": "up", "created_at": _now(),
+    },
     "ledger_events": lambda w: {
         "id": w.new("ledger_events"), "kind": "test", "body": Jsonb({}), "digest": os.urandom(32), "created_at": _now(),
     },
@@ -96,6 +106,10 @@ TENANT_ROWS: dict[str, Callable[[World], Row]] = {
     },
     "guard_bindings": lambda w: {"scope": "tenant", "target": "", "policy_name": "careful", "bound_at": _now()},
     "guard_canaries": lambda w: {"id": w.new("guard_canaries"), "purpose": "prompts", "value_sealed": b"x", "created_at": _now()},
+    "guard_texts": lambda w: {
+        "id": w.new("guard_texts"), "name": "a work", "note_sealed": b"x", "words": 100, "digest": os.urandom(32), "hashes_sealed": b"x",
+        "created_at": _now(),
+    },
     "guard_tokens": lambda w: {
         "id": w.new("guard_tokens"), "token": "[PHONE_Tabcdefghijkl]", "entity": "PHONE", "value_sealed": b"x", "person_id": w.ids["people"],
         "created_at": _now(), "expires_at": _now(),
@@ -108,6 +122,29 @@ TENANT_ROWS: dict[str, Callable[[World], Row]] = {
         "id": w.new("guard_traffic"), "request_id": w.ids["requests"], "stage": "input", "policy_digest": os.urandom(32), "decision": "allow",
         "findings": Jsonb([]), "text_sealed": b"x", "created_at": _now(), "keep_until": _now(),
     },
+    "guard_approvals": lambda w: {
+        "id": w.new("guard_approvals"), "tool": "orders.refund", "arguments_sealed": b"x", "call_hash": os.urandom(32), "reasons": ["destructive"],
+        "role": "admin", "policy_digest": os.urandom(32), "asked_by": w.ids["people"], "asked_at": _now(),
+        "expires_at": _now() + timedelta(hours=1),
+    },
+    "limits": lambda w: {
+        "id": w.new("limits"), "scope": "tenant", "subject": "", "requests_per_minute": 60, "created_at": _now(), "changed_at": _now(),
+    },
+    "budgets": lambda w: {
+        "id": w.new("budgets"), "name": "all", "scope": "tenant", "subject": "", "unit": "tokens", "period": "total", "amount": 100,
+        "created_at": _now(), "changed_at": _now(),
+    },
+    "budget_credits": lambda w: {"id": w.new("budget_credits"), "budget_id": w.ids["budgets"], "amount": 5, "created_at": _now()},
+    "prices": lambda w: {
+        "id": w.new("prices"), "provider": "local", "model": "tiny", "currency": "USD", "from_at": _now(), "input": 5, "created_at": _now(),
+    },
+    "limit_pools": lambda w: {
+        "id": w.new("limit_pools"), "rule_id": w.ids["budgets"], "kind": "budget_tokens", "subject": "", "starts_at": _now(), "amount": 100,
+        "filled_at": _now(),
+    },
+    "limit_leases": lambda w: {"pool_id": w.ids["limit_pools"], "replica_id": REPLICA, "amount": 5},
+    "limit_replays": lambda w: {"pool_id": w.ids["limit_pools"], "replica_id": REPLICA, "request_id": new_id(), "number": 1, "amount": 5},
+    "budget_alarms": lambda w: {"pool_id": w.ids["limit_pools"], "percent": 80, "spent": 80, "amount": 100, "reached_at": _now()},
 }  # fmt: skip
 """In the order in which they can be inserted. A table of a later migration that is not here makes the tests of row security fail."""
 
@@ -115,6 +152,8 @@ WITHOUT_TENANT = {
     "sign_in_failures": "keyed hashes only; a wrong organisation's name counts too, so there is no tenant to bind it to",
     "key_revision": "one counter of the installation",
     "guard_revision": "one counter of the installation",
+    "limit_revision": "one counter of the installation",
+    "limit_replicas": "worker processes, which serve all tenants",
     "ledger_batches": "the chain goes over all tenants and holds digests only",
 }
 """Tables without a tenant, each with its reason."""
@@ -142,6 +181,11 @@ def insert(connection: psycopg.Connection[tuple[object, ...]], table: str, row: 
 def populate(connection: psycopg.Connection[tuple[object, ...]], world: World) -> None:
     """One row in every tenant table, as the owner."""
     for table in TENANT_ROWS:
+        if table == "limit_leases":
+            connection.execute(
+                "insert into ondol.limit_replicas (id, started_at, seen_at, expires_at) values (%s, now(), now(), now()) on conflict do nothing",
+                [REPLICA],
+            )
         if table == "group_groups":
             world.ids["inner group"] = new_id()
             insert(connection, "groups", {"tenant_id": world.tenant_id, "id": world.ids["inner group"], "name": "inner", "created_at": _now()})

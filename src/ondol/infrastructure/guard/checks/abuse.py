@@ -332,11 +332,13 @@ class AbuseCheck(PatternCheck):
             findings.append(Finding(self.name, f"abuse.{expression.rule}", start, end, confidence, "expression", expression.entity))
         if self.models is not None:
             findings += self._by_model(text, self.models)
-        return sorted(findings, key=lambda item: (item.start, item.end, item.rule))
+        return sorted(findings, key=lambda item: (item.start, item.end, item.rule)) if len(findings) > 1 else findings
 
     def _by_model(self, text: GuardText, models: LinearModels) -> list[Finding]:
         folded = text.folded
         name = "abuse_ko" if _HANGUL.search(folded.text, 0, LANGUAGE_CHARACTERS) else "abuse_en"
+        if models.is_silent(text, name):
+            return []
         score = models.scores_of(text)[name]
         if score.confidence < 0.5:
             return []

@@ -30,12 +30,16 @@ class PatternCheck(Protocol):
     Attributes:
         patterns: what to look for; a `Match.pattern` is an index into it.
         view: where.
+        needs_match: without a match of a pattern it finds nothing.
+        only_context: the patterns, by index, that give no finding without a match of another.
     """
 
     name: str
     reach: int | None
     patterns: Sequence[Pattern]
     view: ViewName
+    needs_match: bool = False
+    only_context: frozenset[int] = frozenset()
 
     def confirm(self, text: GuardText, matches: Sequence[Match]) -> Sequence[Finding]:
         """The findings that the matches are, by where they begin. Looks only at bounded windows around them."""

@@ -55,6 +55,7 @@ class CodeCheck(PatternCheck):
     """Finds commands that destroy, code that runs what it is sent, and switched-off verification. A warning: honest answers show such code too."""
 
     name = "code"
+    needs_match = True
     reach: int | None = REACH_CHARACTERS
     view: ViewName = "plain"
     # The lengths of the middle parts are held to in `confirm`: bounded repeats are too large for automata that tell the start.

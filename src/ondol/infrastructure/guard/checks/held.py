@@ -11,13 +11,17 @@ LABEL_CHARACTERS_MAX = 300
 """Of a link."""
 
 _HANGUL_DIGITS = "공영일이삼사오육륙칠팔구"
-_NUMERIC = re.compile(
-    rf"\d[ \t\r\n.\-/()_]{{0,3}}(?:\d|\Z)|[{_HANGUL_DIGITS}](?:[ \-.]{{0,3}}[{_HANGUL_DIGITS}]){{2}}|@|://|[a-z0-9]\.[a-z]", re.IGNORECASE
-)
+_MAY_BE_NUMERIC = re.compile(rf"[\d@:.{_HANGUL_DIGITS}]")
+_TWO_DIGITS = re.compile(r"\d[ \t\r\n.\-/()_]{0,3}(?:\d|\Z)")
+_SPELLED = re.compile(rf"[{_HANGUL_DIGITS}](?:[ \-.]{{0,3}}[{_HANGUL_DIGITS}]){{2}}")
+_DOTTED = re.compile(r"(?<=[a-z0-9])\.[a-z]", re.IGNORECASE)
 _SPELLED_END = re.compile(rf"(?:[0-9{_HANGUL_DIGITS}][ \-.]{{0,3}})+\Z")
-_WORD_START = re.compile(r"\S+\s*\Z")
-_LONG_TOKEN = re.compile(r"[!-~]{16}|PRIVATE KEY|-----BEGIN")
+_SPELLED_DIGITS = frozenset(f"0123456789{_HANGUL_DIGITS}")
+_TOKEN_CHARACTERS = 16
+_LONG_TOKEN = re.compile(rf"[!-~]{{{_TOKEN_CHARACTERS}}}|PRIVATE KEY|-----BEGIN")
 _JOINERS = frozenset(" \t\r\n.-/()_")
+_IN_TOKEN = bytes(0x21 <= code <= 0x7E for code in range(256))
+_LONG_RUN = b"\1" * _TOKEN_CHARACTERS
 
 
 def open_number(text: str) -> int:
@@ -25,17 +29,41 @@ def open_number(text: str) -> int:
 
     Two digits and signs of addresses are open until nothing that stands behind them counts any more; of other text only the last word is.
     """
+    place = last_word(text)
     start = max(0, len(text) - RIGHT_CONTEXT_CHARACTERS)
-    found = _NUMERIC.search(text, start)
-    if found is None:
-        return last_word(text)
-    return min(_chain_start(text, found.start()), last_word(text))
+    if _MAY_BE_NUMERIC.search(text, start) is None:
+        return place
+    first = _first_numeric(text, start)
+    return place if first < 0 else min(_chain_start(text, first), place)
+
+
+def _first_numeric(text: str, start: int) -> int:
+    """Where the first two digits, three digits in Hangul or sign of an address stand from a place on, or -1. Each is looked for by itself: that is faster
+    than one expression for all."""
+    places = [text.find("@", start), text.find("://", start)]
+    for expression in (_TWO_DIGITS, _SPELLED):
+        found = expression.search(text, start)
+        if found is not None:
+            places.append(found.start())
+    if text.find(".", start) >= 0:
+        dotted = _DOTTED.search(text, start + 1)
+        if dotted is not None:
+            places.append(dotted.start() - 1)
+    return min((place for place in places if place >= 0), default=-1)
 
 
 def open_secret(text: str, reach: int) -> int:
     """From where a key, token or password may still come about, in characters: from the first long token within reach, else the last word."""
-    found = _LONG_TOKEN.search(text, max(0, len(text) - reach))
     place = last_word(text)
+    low = max(0, len(text) - reach)
+    near = text[low:]
+    if (
+        _LONG_RUN not in near.encode("utf-8", "surrogatepass").translate(_IN_TOKEN)
+        and "PRIVATE KEY" not in near
+        and "-----BEGIN" not in near
+    ):
+        return place
+    found = _LONG_TOKEN.search(text, low)
     return place if found is None else min(place, _token_start(text, found.start()))
 
 
@@ -63,9 +91,13 @@ def _link_is_open(text: str, bracket: int) -> bool:
 def last_word(text: str) -> int:
     """Where the last word begins, spaces behind it included; digits in Hangul that end the text belong together."""
     low = max(0, len(text) - CHAIN_CHARACTERS_MAX)
-    word = _WORD_START.search(text, low)
-    spelled = _SPELLED_END.search(text, low)
-    return min(word.start() if word else len(text), spelled.start() if spelled else len(text))
+    words = text[low:].rstrip()
+    place = low + len(words) - len(words.rsplit(None, 1)[-1]) if words else len(text)
+    end = text[-4:].rstrip(" -.")
+    if end and end[-1] in _SPELLED_DIGITS:
+        spelled = _SPELLED_END.search(text, low)
+        return place if spelled is None else min(place, spelled.start())
+    return place
 
 
 def _chain_start(text: str, place: int) -> int:

@@ -114,8 +114,10 @@ class PersonalCheck(PatternCheck):
     """Finds identifiers and what else of personal data has a form. Rules are named `personal.` and the entity in small letters."""
 
     name = "personal"
+    needs_match = True
     reach: int | None = PERSONAL_REACH
     patterns: Sequence[Pattern] = PERSONAL_PATTERNS
+    only_context = frozenset(range(_WORDS)) - {int(Word.BIRTH)}
     view: Literal["plain", "folded", "squeezed"] = "plain"
 
     def confirm(self, text: GuardText, matches: Sequence[Match]) -> Sequence[Finding]:

@@ -83,12 +83,24 @@ class InjectionCheck(PatternCheck):
 
     def confirm(self, text: GuardText, matches: Sequence[Match]) -> Sequence[Finding]:
         """Findings of rules, fake roles, models and of what is encoded in the text."""
-        scores = self.models.scores_of(text)
-        findings = [*self._by_rules(text, text.squeezed.text, self._rules, matches), *_markers(text)]
+        findings = self._by_rules(text, text.squeezed.text, self._rules, matches) if matches else []
+        findings += _markers(text)
         plain = _plain_sounds(text.squeezed.text)
         if plain:
             rules, patterns = _plain_rules()
             findings += self._by_rules(text, plain, rules, patterns.scan(plain))
+        if findings or not self.models.is_silent(text, "direct", "indirect"):
+            findings = self._with_models(text, findings)
+        for layer in text.layers:
+            inner = [item for item in self.find(layer.text) if item.confidence >= 0.5]
+            if inner:
+                best = max(inner, key=lambda item: item.confidence)
+                findings.append(replace(best, start=layer.start, end=layer.end, reason=f"decoded {layer.kind}"))
+        return sorted(findings, key=lambda item: (item.start, item.end, item.rule)) if len(findings) > 1 else findings
+
+    def _with_models(self, text: GuardText, findings: Sequence[Finding]) -> list[Finding]:
+        """What rules found, made surer by the models, and what the models find by themselves."""
+        scores = self.models.scores_of(text)
         findings = [_supported(item, scores["indirect" if ".indirect." in item.rule else "direct"].confidence) for item in findings]
         for family, entity in (("direct", "PROMPT_INJECTION"), ("indirect", "INDIRECT_INJECTION")):
             score = scores[family]
@@ -96,12 +108,7 @@ class InjectionCheck(PatternCheck):
                 start, end = text.folded.span(score.start, score.end)
                 confidence = score.confidence * (EXCUSED if _asked_about(text.original, start, end) else 1.0)
                 findings.append(Finding(self.name, f"injection.{family}.model", start, end, confidence, "model", entity))
-        for layer in text.layers:
-            inner = [item for item in self.find(layer.text) if item.confidence >= 0.5]
-            if inner:
-                best = max(inner, key=lambda item: item.confidence)
-                findings.append(replace(best, start=layer.start, end=layer.end, reason=f"decoded {layer.kind}"))
-        return sorted(findings, key=lambda item: (item.start, item.end, item.rule))
+        return findings
 
     def _by_rules(self, text: GuardText, letters: str, rules: Sequence[InjectionRule], matches: Sequence[Match]) -> list[Finding]:
         cells: dict[tuple[int, int], tuple[int, int]] = {}
@@ -146,8 +153,9 @@ def _sounds() -> dict[int, int]:
 
 
 @lru_cache(maxsize=1)
-def _tensed() -> NDArray[np.bool_]:
-    table = np.zeros(0x10000, np.bool_)
+def _is_tensed() -> NDArray[np.bool_]:
+    """For each code point below 0x10000, and one more for all others."""
+    table = np.zeros(0x10001, np.bool_)
     table[list(_sounds())] = True
     return table
 
@@ -172,14 +180,24 @@ def _plain_rules() -> tuple[tuple[InjectionRule, ...], PatternSet]:
 
 def _plain_sounds(letters: str) -> str:
     """The text with plain sounds, or nothing when no part of it has more tensed or doubled consonants than people write."""
-    if letters.isascii() or not letters:
+    if letters.isascii():
         return ""
     codes = np.frombuffer(letters.encode("utf-32-le", "surrogatepass"), np.uint32)
-    tensed = _tensed()[np.minimum(codes, 0xFFFF)]
-    starts = np.arange(0, len(tensed), TENSED_BLOCK_CHARACTERS)
-    lengths = np.diff(np.append(starts, len(tensed)))
-    shares = np.add.reduceat(tensed, starts, dtype=np.int32) / lengths
-    return letters.translate(_sounds()) if bool((shares >= (TENSED_SHARE_MIN if len(letters) > TENSED_BLOCK_CHARACTERS else 1e-9)).any()) else ""
+    tensed = _is_tensed().take(codes, mode="clip")
+    starts, most = _tensed_blocks(len(letters))
+    if b"\1" not in (np.add.reduceat(tensed, starts, dtype=np.int32) >= most).tobytes():
+        return ""
+    return letters.translate(_sounds())
+
+
+@lru_cache(maxsize=256)
+def _tensed_blocks(length: int) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
+    """Where the blocks of a text of so many letters begin, and how many tensed or doubled consonants are too many in each."""
+    starts = np.arange(0, length, TENSED_BLOCK_CHARACTERS)
+    sizes = np.diff(np.append(starts, length))
+    share = TENSED_SHARE_MIN if length > TENSED_BLOCK_CHARACTERS else 1e-9
+    counts = np.arange(TENSED_BLOCK_CHARACTERS + 1)
+    return starts, np.array([np.argmax(counts / size >= share) for size in sizes], np.int32)
 
 
 def _confirmed(rule: InjectionRule, text: str, first: int, last: int) -> tuple[int, int] | None:

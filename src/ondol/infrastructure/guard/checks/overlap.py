@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ondol.infrastructure.guard.checks.shingles import ShingleIndex, long_runs
+from ondol.infrastructure.guard.checks.shingles import HasRuns, long_runs
 from ondol.infrastructure.guard.text import GuardText
 from ondol.infrastructure.guard.types import WHOLE_TEXT, Finding
 
@@ -12,6 +12,7 @@ WORDS_MIN = 24
 """Fewer words in a row are quotation."""
 WORDS_MIN_LEAST = 12
 """Fewer may be shorter than what is looked for."""
+ENTITY = "PROTECTED_TEXT"
 
 
 class OverlapCheck:
@@ -24,7 +25,7 @@ class OverlapCheck:
     name = "overlap"
     reach: int | None = WHOLE_TEXT
 
-    def __init__(self, index: ShingleIndex | None = None, words_min: int = WORDS_MIN) -> None:
+    def __init__(self, index: HasRuns | None = None, words_min: int = WORDS_MIN) -> None:
         if index is not None and words_min < WORDS_MIN_LEAST:
             raise ValueError(f"words_min is at least {WORDS_MIN_LEAST}")
         self._index, self._words_min = index, words_min
@@ -34,6 +35,6 @@ class OverlapCheck:
         if self._index is None:
             return []
         return [
-            Finding(self.name, "overlap.run", start, end, 0.9, "run of words in the corpus")
+            Finding(self.name, "overlap.run", start, end, 0.9, "run of words in the corpus", ENTITY)
             for start, end in long_runs(text, self._index, self._words_min)
         ]

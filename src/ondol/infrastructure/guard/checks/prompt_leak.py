@@ -12,9 +12,9 @@ WORDS_MIN = 12
 GRAM_CHARACTERS = 12
 
 
-def prepare_prompt(prompt: str, *, key: bytes) -> ShingleIndex:
-    """A system prompt as `PromptLeakCheck` takes it; prepared once for each prompt."""
-    return ShingleIndex.build([prompt], key=key, size=GRAM_CHARACTERS)
+def prepare_prompts(prompts: Sequence[str], *, key: bytes) -> ShingleIndex:
+    """System prompts as `PromptLeakCheck` takes them; `expects.py` keeps what was prepared."""
+    return ShingleIndex.build(prompts, key=key, size=GRAM_CHARACTERS)
 
 
 class PromptLeakCheck:

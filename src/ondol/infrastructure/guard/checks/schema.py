@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from ondol.infrastructure.guard.checks.schema_bounds import check_bounds, is_too_deep
 from ondol.infrastructure.guard.text import GuardText
 from ondol.infrastructure.guard.types import WHOLE_TEXT, Finding
 
+if TYPE_CHECKING:
+    from jsonschema_rs import Validator
+
 FINDINGS_MAX = 20
 CHARACTERS_MAX = 1_000_000
+REGEX_BYTES_MAX = 1 << 18
+"""What one compiled pattern of a schema may take. Patterns are matched in linear time: look-around and back references are refused."""
+
+_FENCE = re.compile(r"```[A-Za-z0-9]*")
+_JSON_BEGINS = ("{", "[", '"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,51 +56,75 @@ class SchemaWords:
         return "/".join(str(part) if isinstance(part, int) or part in self.properties else "*" for part in path)
 
 
+def compiled_schema(schema: Mapping[str, Any]) -> Validator:
+    """A schema ready for use.
+
+    Raises:
+        ValueError: when it is none, costs too much, or refers to something outside itself.
+    """
+    import jsonschema_rs
+
+    check_bounds(schema)
+    try:
+        options = jsonschema_rs.RegexOptions(size_limit=REGEX_BYTES_MAX, dfa_size_limit=REGEX_BYTES_MAX)
+        return jsonschema_rs.validator_for(dict(schema), offline=True, pattern_options=options)
+    except (ValueError, TypeError, jsonschema_rs.ReferencingError) as error:
+        raise ValueError(f"it is not a JSON Schema ({type(error).__name__})") from error
+
+
 class SchemaCheck:
     """Finds what makes an answer invalid. Without a schema it finds nothing.
 
     Raises:
-        ValueError: when the schema is not one, or refers to something outside itself.
+        ValueError: when the schema is not one, costs too much, or refers to something outside itself.
     """
 
     name = "schema"
     reach: int | None = WHOLE_TEXT
 
     def __init__(self, schema: Mapping[str, Any] | None = None) -> None:
-        self._validator = None
+        self._validator = None if schema is None else compiled_schema(schema)
         self._words = SchemaWords.of(schema or {})
-        if schema is not None:
-            import jsonschema_rs
-
-            try:
-                self._validator = jsonschema_rs.validator_for(dict(schema), offline=True)
-            except (ValueError, TypeError, jsonschema_rs.ReferencingError) as error:
-                raise ValueError(f"not a JSON Schema: {type(error).__name__}") from error
 
     def find(self, text: GuardText) -> Sequence[Finding]:
         """At most `FINDINGS_MAX` findings over the whole text: the reason is the schema's word that does not hold, the entity where."""
-        if self._validator is None:
-            return []
         end = len(text.original)
-        try:
-            value = json.loads(text.original) if end <= CHARACTERS_MAX else None
-        except (ValueError, RecursionError):
-            return [Finding(self.name, "schema.not_json", 0, end, 1.0, "not JSON")]
+        if self._validator is None or end == 0:  # a model that calls tools says nothing
+            return []
+
+        def whole(rule: str, reason: str, entity: str = "") -> Finding:
+            return Finding(self.name, f"schema.{rule}", 0, end, 1.0, reason, entity)
+
         if end > CHARACTERS_MAX:
-            return [Finding(self.name, "schema.too_long", 0, end, 1.0, "too long")]
-        return [
-            Finding(self.name, "schema.invalid", 0, end, 1.0, str(error.schema_path[-1]), self._words.place(error.instance_path))
-            for error in islice(self._validator.iter_errors(value), FINDINGS_MAX)
-        ]
+            return [whole("too_long", "too long")]
+        try:
+            value = json.loads(text.original, parse_constant=_no_constant)
+        except (ValueError, RecursionError):
+            return [whole("not_json", "not JSON")]
+        if is_too_deep(value):
+            return [whole("too_deep", "too deep")]
+        try:
+            errors = list(islice(self._validator.iter_errors(value), FINDINGS_MAX))
+        except (ValueError, RecursionError):  # such as half a character
+            return [whole("not_json", "not readable")]
+        return [whole("invalid", str(error.schema_path[-1]), self._words.place(error.instance_path)) for error in errors]
+
+    def mended(self, text: str) -> str | None:
+        """The text as it is where it is valid, `repaired` where that is enough, else None."""
+        candidate = repaired(text)
+        return candidate if candidate is not None and not self.find(GuardText(candidate)) else None
 
 
 def repaired(text: str) -> str | None:
-    """The text as valid JSON where that takes only removing a code fence or trailing commas, or closing what is open; no value changes. Else None."""
+    """The text as JSON where that takes only removing a code fence with the words around it, or trailing commas, or closing what is open; else None.
+
+    No value changes; a string or number that may have been cut off is not closed.
+    """
     candidate = text[:CHARACTERS_MAX].strip()
     if len(text) > CHARACTERS_MAX:
         return None
-    if candidate.startswith("```"):
-        candidate = candidate.partition("\n")[2].strip().removesuffix("```").strip()
+    if candidate[:1] not in _JSON_BEGINS:
+        candidate = _within_fence(candidate)
     pieces: list[str] = []
     open_brackets: list[str] = []
     in_string = is_escaped = False
@@ -116,10 +150,20 @@ def repaired(text: str) -> str | None:
         _drop_comma(pieces)
         pieces.extend(reversed(open_brackets))
     try:
-        json.loads("".join(pieces))
+        json.loads("".join(pieces), parse_constant=_no_constant)
     except (ValueError, RecursionError):
         return None
     return "".join(pieces)
+
+
+def _within_fence(text: str) -> str:
+    """What stands in the one code fence of a text, or the text as it is."""
+    opening = _FENCE.search(text)
+    if opening is None:
+        return text
+    end = text.rfind("```", opening.end())
+    # A fence that is not closed was cut off with what it holds.
+    return text[opening.end() : end if end >= 0 else len(text)].strip()
 
 
 def _drop_comma(pieces: list[str]) -> None:
@@ -128,3 +172,7 @@ def _drop_comma(pieces: list[str]) -> None:
         at -= 1
     if at >= 0 and pieces[at] == ",":
         del pieces[at]
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")

@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,8 @@ STEP_CHARACTERS = 8
 FILTER_BITS_OF_A_HASH = 16
 """So many bits of the filter for each hash: about one gram in 16 passes it by chance, two neighbours one time in 256."""
 CORPUS_GRAM_CHARACTERS = 20
+PIECE_CHARACTERS = 100_000
+"""A long text is normalised in pieces of about so many characters."""
 WORD_LETTERS = 5
 """Words run together count as one for each so many letters."""
 WORD_LETTERS_MIN = 2
@@ -79,9 +82,17 @@ class SharedRun:
     end: int
 
 
-@dataclass(frozen=True)
+class HasRuns(Protocol):
+    """Texts that another text is compared with."""
+
+    def shared_runs(self, squeezed: str) -> list[SharedRun]:
+        """Runs of letters that stand in these texts as well, by where they begin."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
 class ShingleIndex:
-    """The grams of a corpus: 8 bytes a letter, and 2 for the filter.
+    """All grams of a short text, such as a prompt: 8 bytes a letter, and 2 to 4 for the filter.
 
     Attributes:
         hashes: ascending, each once.
@@ -99,28 +110,20 @@ class ShingleIndex:
             ValueError: when the size or the key is too short or too long.
         """
         gram = GramHash(size, key)
-        parts = [gram.of(GuardText(text).squeezed.text) for text in texts]
-        return cls(np.unique(np.concatenate(parts)) if parts else np.empty(0, np.uint64), gram)
+        return cls(_together([gram.of(squeezed_text(text)) for text in texts]), gram)
 
-    def save(self) -> bytes:
-        """The index as bytes, without its key."""
-        return np.concatenate([np.array([self.gram.size], "<u8"), self.hashes.astype("<u8")]).tobytes()
+    @property
+    def bytes(self) -> int:
+        """Of memory, the filter included."""
+        return self.hashes.nbytes + (1 << max(0, self._filter_bits - 3))
 
-    @classmethod
-    def load(cls, data: bytes, *, key: bytes) -> ShingleIndex:
-        """What `save` made; with another key than it was built with nothing is found.
-
-        Raises:
-            ValueError: when these are not such bytes.
-        """
-        values = np.frombuffer(data, "<u8").astype(np.uint64)
-        if not len(values) or bool(np.any(values[1:-1] >= values[2:])):
-            raise ValueError("not an index")
-        return cls(values[1:], GramHash(int(values[0]), key))
+    @property
+    def _filter_bits(self) -> int:
+        return max(10, (len(self.hashes) * FILTER_BITS_OF_A_HASH - 1).bit_length())
 
     @cached_property
     def _filter(self) -> tuple[NDArray[np.uint8], np.uint64]:
-        bits = max(10, (len(self.hashes) * FILTER_BITS_OF_A_HASH - 1).bit_length())
+        bits = self._filter_bits
         shift = np.uint64(64 - bits)
         marks = np.zeros(1 << bits, np.bool_)
         marks[self.hashes >> shift] = True
@@ -163,13 +166,98 @@ class ShingleIndex:
         return runs
 
 
+@dataclass(frozen=True, eq=False)
+class CorpusIndex(ShingleIndex):
+    """Every eighth gram of many texts: 1 byte a letter, and up to a half for the filter.
+
+    The text that is compared is looked at by all of its grams instead, so what is shared is found wherever it begins; a run is told up to
+    `STEP_CHARACTERS` - 1 letters shorter at each end than it is.
+    """
+
+    @classmethod
+    def build(cls, texts: Iterable[str], *, key: bytes, size: int = CORPUS_GRAM_CHARACTERS) -> CorpusIndex:
+        """Index the letters and digits of these texts.
+
+        Raises:
+            ValueError: when the size or the key is too short or too long.
+        """
+        gram = GramHash(size, key)
+        return cls(_together([gram.of(squeezed_text(text), STEP_CHARACTERS) for text in texts]), gram)
+
+    @classmethod
+    def joined(cls, saved: Iterable[bytes], *, key: bytes) -> CorpusIndex:
+        """What `save` made of several, as one; with another key than they were built with nothing is found.
+
+        Raises:
+            ValueError: when these are not such bytes, or of grams of different sizes.
+        """
+        parts = [_loaded(data) for data in saved]
+        sizes = {size for size, _ in parts}
+        if len(sizes) > 1:
+            raise ValueError("indexes of different grams")
+        return cls(_together([hashes for _, hashes in parts]), GramHash(sizes.pop() if sizes else CORPUS_GRAM_CHARACTERS, key))
+
+    def save(self) -> bytes:
+        """The index as bytes, without its key."""
+        return np.concatenate([np.array([self.gram.size], "<u8"), self.hashes.astype("<u8")]).tobytes()
+
+    def shared_runs(self, squeezed: str) -> list[SharedRun]:
+        """Runs of the text of which every eighth gram is in the index, two grams at least. Those that overlap are one."""
+        if not len(self.hashes):
+            return []
+        hashes = self.gram.of(squeezed)
+        known = self._may_hold(hashes) if len(hashes) else np.zeros(0, np.bool_)
+        if not (known[:-STEP_CHARACTERS] & known[STEP_CHARACTERS:]).any():
+            return []
+        known[known] = self.holds(hashes[known])
+        spans: list[tuple[int, int]] = []
+        for phase in range(STEP_CHARACTERS):
+            for first, end in _runs(known[phase::STEP_CHARACTERS]):
+                if end - first > 1:
+                    spans.append((phase + first * STEP_CHARACTERS, phase + (end - 1) * STEP_CHARACTERS + self.gram.size))
+        runs: list[SharedRun] = []
+        for start, stop in sorted(spans):
+            if runs and start < runs[-1].end:
+                runs[-1] = SharedRun(runs[-1].start, max(runs[-1].end, stop))
+            else:
+                runs.append(SharedRun(start, stop))
+        return runs
+
+
+def squeezed_text(text: str) -> str:
+    """The letters and digits of a text, normalised; a long one is cut at spaces and normalised piece by piece."""
+    pieces: list[str] = []
+    start = 0
+    while len(text) - start > PIECE_CHARACTERS:
+        end = text.rfind(" ", start + 1, start + PIECE_CHARACTERS)
+        end = start + PIECE_CHARACTERS if end < 0 else end
+        pieces.append(GuardText(text[start:end]).squeezed.text)
+        start = end
+    return "".join((*pieces, GuardText(text[start:]).squeezed.text))
+
+
+def _loaded(data: bytes) -> tuple[int, NDArray[np.uint64]]:
+    """The size of the grams and their hashes."""
+    if not data or len(data) % 8:
+        raise ValueError("not an index")
+    values = np.frombuffer(data, "<u8").astype(np.uint64)
+    if bool(np.any(values[1:-1] >= values[2:])):
+        raise ValueError("not an index")
+    return int(values[0]), values[1:]
+
+
+def _together(parts: list[NDArray[np.uint64]]) -> NDArray[np.uint64]:
+    """Ascending, each once."""
+    return np.unique(np.concatenate(parts)) if parts else np.empty(0, np.uint64)
+
+
 def _runs(marks: NDArray[np.bool_]) -> list[tuple[int, int]]:
     """Where runs of true marks begin and end."""
     edges = np.flatnonzero(np.diff(np.concatenate(([False], marks, [False])).astype(np.int8))).tolist()
     return list(zip(edges[::2], edges[1::2], strict=True))
 
 
-def long_runs(text: GuardText, index: ShingleIndex, words_min: int) -> list[tuple[int, int]]:
+def long_runs(text: GuardText, index: HasRuns, words_min: int) -> list[tuple[int, int]]:
     """Spans in the original of the runs that `text` shares with an index and that are as long as `words_min` words.
 
     That is so many words, or as many letters as they usually have, for words may be run together or pulled apart.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 
 import numpy as np
@@ -48,7 +48,8 @@ def _backward() -> frozenset[str]:
 
 
 @cache
-def _backward_korean() -> frozenset[str]:
+def backward_pairs() -> frozenset[str]:
+    """The last two syllables of Korean words written backwards."""
     return frozenset(word[:2][::-1] for word in KOREAN) - {word[:2] for word in KOREAN} - {"금지", "사회", "기하", "구우", "정수"}
 
 
@@ -87,30 +88,48 @@ def ciphers_in(text: str, codes: Codes, *, latin: bool, hangul: bool, jamo: bool
             yield from _runs(text, _WORD, "reversed", lambda word: word.lower() in _backward(), _is_english, _reversed)
         if not _typed().keys().isdisjoint([word[:4] for word in words]):
             yield from _keyboard(text)
-    if hangul and _may_be_backward(text, codes):
+    if hangul and may_be_backward(text, codes):
         yield from _runs(text, _HANGUL_WORD, "reversed", _ends_backward, _is_korean, _reversed)
     if jamo:
         yield from _korean_keyboard(text)
 
 
+def may_be_ciphers(words: Sequence[str]) -> bool:
+    """Whether any of these words, in lower case, is a known one in rot13 or backwards, or begins as one does on the other keyboard. When not, no run of
+    them is a cipher."""
+    begins = [word[:4] for word in words]
+    if _ciphered_beginnings().isdisjoint(begins):
+        return False
+    return not (_rotated().isdisjoint(words) and _backward().isdisjoint(words) and _typed().keys().isdisjoint(begins))
+
+
 @cache
-def _backward_ends() -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """For each syllable, and one more for all other characters, whether a word written backwards may end in it, or with it before the last."""
-    tables = np.zeros((2, _SYLLABLES + 1), np.bool_)
-    for pair in _backward_korean():
-        tables[0, ord(pair[1]) - 0xAC00] = tables[1, ord(pair[0]) - 0xAC00] = True
-    return tables[0], tables[1]
+def _ciphered_beginnings() -> frozenset[str]:
+    return frozenset(word[:4] for word in _rotated() | _backward() | _typed().keys())
 
 
-def _may_be_backward(text: str, codes: Codes) -> bool:
+@cache
+def backward_ends() -> NDArray[np.uint8]:
+    """For each syllable, and one more for all other characters: 1 when a word written backwards may end in it, 2 when it may stand before the last."""
+    table = np.zeros(_SYLLABLES + 1, np.uint8)
+    for pair in backward_pairs():
+        table[ord(pair[1]) - 0xAC00] |= 1
+        table[ord(pair[0]) - 0xAC00] |= 2
+    return table
+
+
+def may_be_backward(text: str, codes: Codes) -> bool:
     """Whether enough words end as those written backwards may."""
-    places = np.minimum(codes - np.uint32(0xAC00), _SYLLABLES)
-    last, before = _backward_ends()
-    ends = np.concatenate((places[1:] == _SYLLABLES, [True]))
-    likely = np.flatnonzero(last.take(places)[1:] & before.take(places)[:-1] & ends[1:])
+    places = codes - np.uint32(0xAC00)
+    ends = backward_ends().take(places, mode="clip")
+    likely = np.flatnonzero((ends[:-1] >> 1) & ends[1:])
+    if len(likely) < HITS_MIN:
+        return False
+    after = np.append(places, np.uint32(_SYLLABLES)).take(likely + 2)
+    likely = likely[after >= _SYLLABLES]
     if not _stand_together(likely):
         return False
-    return len({text[place : place + 2] for place in likely.tolist()} & _backward_korean()) >= HITS_MIN
+    return len({text[place : place + 2] for place in likely.tolist()} & backward_pairs()) >= HITS_MIN
 
 
 def _stand_together(places: NDArray[np.intp]) -> bool:
@@ -119,7 +138,7 @@ def _stand_together(places: NDArray[np.intp]) -> bool:
 
 
 def _ends_backward(word: str) -> bool:
-    return word[-2:] in _backward_korean()
+    return word[-2:] in backward_pairs()
 
 
 def _is_korean(word: str) -> bool:

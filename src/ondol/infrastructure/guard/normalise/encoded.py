@@ -40,7 +40,9 @@ _BINARY = re.compile(r"[01][01]{7}(?:[ ,]{0,2}+[01]{8}){3,}+")
 
 _IN_BASE64 = np.array([chr(code).isalnum() or chr(code) in "+/_-" for code in range(0x80)] + [False])
 """For each ASCII character whether base64 writes with it, and one more for all others."""
-_LONG_RUN = b"\1" * 16
+LONG_RUN_CHARACTERS = 16
+"""A shorter run is not looked at as base64."""
+_LONG_RUN = b"\1" * LONG_RUN_CHARACTERS
 BINARY_DIGITS_MIN = 32
 """Four bytes."""
 

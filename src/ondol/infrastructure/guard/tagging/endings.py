@@ -6,26 +6,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-ENDING_BITS: Final = 13
-"""The table of endings has 2**13 weights."""
-
 REMAINDER_MAX: Final = 6
 """No particle or its like is longer, in syllables."""
 
-REMAINDERS_MAX: Final = 1 << 10
+REMAINDERS_MAX: Final = 1 << 7
 """So many different ones at most are considered."""
 
+ENDINGS: Final = 1 << 14
+"""The table of endings has so many weights."""
+
 _SIZE_MAX: Final = 6
-_WORD: Final = (1 << 64) - 1
-_SHIFT: Final = 64 - ENDING_BITS
-_SALTS: Final = (
-    0xA24B_AED4_963E_E407,
-    0x9FB2_1C65_1E98_DF25,
-    0xC2B2_AE3D_27D4_EB4F,
-    0x1656_67B1_9E37_79F9,
-    0xD6E8_FEB8_6659_FD93,
-    0xFF51_AFD7_ED55_8CCD,
-)
+_ALIKE: Final = 1 << 11
+_HASHED: Final = _ALIKE + 2 * REMAINDERS_MAX
+_PLACES: Final = 14_071
+"""The largest prime that still fits into the table behind the rows that are not hashed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +28,7 @@ class Endings:
 
     Attributes:
         remainders: strings that were seen behind an entity often enough to be considered, each with its number, from 1.
-        weights: one for each hashed feature.
+        weights: one for each feature.
     """
 
     remainders: Mapping[str, int]
@@ -42,16 +36,16 @@ class Endings:
 
     def split(self, label: int, run: str, alone: bool) -> int:
         """How many syllables of the run belong to the entity of this label (by number); at least one. `alone`: the entity begins in this run."""
-        best = size = len(run)
-        best_score = None
-        remainders, weights = self.remainders, self.weights
-        for cut in range(size - 1, max(0, size - REMAINDER_MAX - 1), -1):
-            if run[cut:] in remainders:
-                if best_score is None:
-                    best_score = sum([weights[row] for row in ending_rows(label, run, size, alone, remainders)])
-                score = sum([weights[row] for row in ending_rows(label, run, cut, alone, remainders)])
-                if score > best_score:
-                    best, best_score = cut, score
+        options = candidates(run, self.remainders)
+        best = len(run)
+        if len(options) == 1:
+            return best
+        weights, best_score = self.weights, None
+        for length, rest in options:
+            one, two, three, four, five = ending_rows(label, run, length, rest, alone)
+            score = weights[one] + weights[two] + weights[three] + weights[four] + weights[five]
+            if best_score is None or score > best_score:
+                best, best_score = length, score
         return best
 
 
@@ -60,27 +54,27 @@ def numbered(remainders: Sequence[str]) -> dict[str, int]:
     return {rest: number for number, rest in enumerate(remainders[: REMAINDERS_MAX - 1], 1)}
 
 
-def candidates(run: str, remainders: Mapping[str, int]) -> list[int]:
-    """Lengths that the entity's part of a run may have, the longest first."""
+def candidates(run: str, remainders: Mapping[str, int]) -> list[tuple[int, int]]:
+    """Lengths that the entity's part of a run may have, the longest first, each with the number of what is left (0 for nothing)."""
     size = len(run)
-    return [size] + [cut for cut in range(size - 1, max(0, size - REMAINDER_MAX - 1), -1) if run[cut:] in remainders]
+    found = [(size, 0)]
+    for cut in range(size - 1, max(0, size - REMAINDER_MAX - 1), -1):
+        rest = remainders.get(run[cut:])
+        if rest:
+            found.append((cut, rest))
+    return found
 
 
-def ending_rows(label: int, run: str, length: int, alone: bool, remainders: Mapping[str, int]) -> tuple[int, ...]:
-    """The rows of the table that one way to split a run looks at."""
-    rest = remainders[run[length:]] if length < len(run) else 0
-    following = ord(run[length]) if rest else 0
+def ending_rows(label: int, run: str, length: int, rest: int, alone: bool) -> tuple[int, int, int, int, int]:
+    """The rows of the table that one way to split a run looks at; `rest` is the number of what is left."""
     last = ord(run[length - 1])
-    last_two = last << 16 | ord(run[length - 2]) if length > 1 else last << 16
-    size = min(length, _SIZE_MAX)
-    kind = label << 10 | rest
-    sized = (label << 1 | alone) << 3 | size
-    one, two, three, four, five, six = _SALTS
+    kind = label * REMAINDERS_MAX + rest
+    size = length if length < _SIZE_MAX else _SIZE_MAX
+    joined = (label << 16 | (ord(run[length]) if rest else 0)) << 32 | last << 16 | (ord(run[length - 2]) if length > 1 else 0)
     return (
-        ((kind + 1) * one & _WORD) >> _SHIFT,
-        ((kind << 16 | last) * two & _WORD) >> _SHIFT,
-        (((label << 16 | following) << 32 | last_two) * three & _WORD) >> _SHIFT,
-        ((sized + 1) * four & _WORD) >> _SHIFT,
-        (((rest << 8 | sized) + 1) * five & _WORD) >> _SHIFT,
-        ((rest << 1 | ((last - 0xAC00) % 28 > 0)) * six & _WORD) >> _SHIFT,
+        kind,
+        _ALIKE + 2 * rest + ((last - 0xAC00) % 28 > 0),
+        _HASHED + (kind << 4 | alone << 3 | size) % _PLACES,
+        _HASHED + (kind << 16 | last) * 3 % _PLACES,
+        _HASHED + joined * 5 % _PLACES,
     )

@@ -1,8 +1,7 @@
-"""The tagger: a linear-chain model over hashed features, run only where a cheaper look says that something may be.
+"""The tagger: a maximum entropy model over hashed features, run only where a cheaper look says that something may be.
 
-Three steps. A gate drops tokens that are surely nothing (`gate`); what is left is scored for every tag by a maximum entropy model (Berger 1996;
-`features`, `scores`); where something may be, the best sequence of tags is searched, in which one tag following another counts too (Viterbi 1967;
-`paths`). Trained by ``scripts/train_guard_entities.py``.
+Three steps. A gate drops tokens that are surely nothing (`gate`); what is left is scored for every class by a maximum entropy model (Berger 1996;
+`features`, `scores`); then neighbours settle on classes that go with one another (`classes`). Trained by ``scripts/train_guard_entities.py``.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -21,11 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ondol.core.errors import OndolError
-from ondol.infrastructure.guard.tagging.endings import Endings, numbered
-from ondol.infrastructure.guard.tagging.features import FEATURES, ROW_BITS, rows
+from ondol.infrastructure.guard.tagging.classes import best_classes, joined
+from ondol.infrastructure.guard.tagging.endings import ENDINGS, Endings, numbered
+from ondol.infrastructure.guard.tagging.features import FEATURES, LISTED_BITS, ROW_BITS, rows
 from ondol.infrastructure.guard.tagging.gate import GATE_BITS, GATES, REACHES, gate_scores, packed_gate
-from ondol.infrastructure.guard.tagging.paths import best_paths, options, spans
-from ondol.infrastructure.guard.tagging.scores import COLUMNS, packed_weights, tag_scores
+from ondol.infrastructure.guard.tagging.scores import COLUMNS, class_scores, packed_weights
 from ondol.infrastructure.guard.tagging.tokens import CHARACTERS_MAX, HANGUL, MARGIN, tokenise
 
 LABELS: Final = (
@@ -42,11 +41,19 @@ LABELS: Final = (
     "DATE_TIME",
     "POSTAL_CODE",
 )
-"""What is tagged. The tags are O and, for each label in this order, its beginning (odd numbers) and its inside (even numbers)."""
+"""What is tagged."""
 
-TAGS: Final = 1 + 2 * len(LABELS)
-ENTITY_CHARACTERS_MAX: Final = 200
+KOREAN: Final = ("PERSON", "LOCATION", "ORGANISATION")
+"""These have a class of their own where they hold Hangul: a Korean name is one run with its particle, an English one is several words."""
+
+CLASSES: Final = ("", *LABELS, *KOREAN)
+"""The label of each class; class 0 is "nothing". Neighbours of one class are one entity."""
+
+ENTITY_CHARACTERS_MAX: Final = 128
 """Longer spans are dropped."""
+
+OPEN_TOKENS: Final = 2 * MARGIN + 1
+"""So many of the last tokens may be classed otherwise when a text goes on: the last one may grow; those before it look at four to each side."""
 
 _BREAK_SEARCH: Final = 256
 """A long text is cut at white space at most so far before the limit of a piece."""
@@ -56,14 +63,13 @@ SURNAMES: Final = frozenset(
 )
 """A person is a single character only where that is one of Korea's common surnames (김 씨): 날씨 is the weather."""
 
+_LABEL_NUMBERS: Final = (-1, *(LABELS.index(label) for label in CLASSES[1:]))
 _PERSON: Final = LABELS.index("PERSON")
+_ADDRESS: Final = LABELS.index("ADDRESS")
 _NO_ENDS: Final = " \n\r\t,-:;/(["
 """No entity ends with one of these."""
 
-_NEVER: Final = -20_000
-"""The score of a tag that cannot stand first: lower than any sum of weights makes up for."""
-
-_ARRAYS: Final = ("weights", "gate", "transitions", "listed", "endings")
+_ARRAYS: Final = ("weights", "gate", "links", "bias", "listed", "endings")
 
 
 class TaggerUnreadable(OndolError):
@@ -89,7 +95,9 @@ class Tagger:
         Raises:
             TaggerUnreadable: when shapes and header do not fit together, or the arrays are not those that the header's digest names.
         """
-        shapes = {"weights": (1 << ROW_BITS, TAGS), "transitions": (TAGS + 1, TAGS), "gate": (GATES << GATE_BITS, len(REACHES))}
+        kinds = len(CLASSES)
+        shapes = {"weights": (1 << ROW_BITS, kinds), "links": (2, kinds, kinds), "bias": (kinds,), "listed": (1 << LISTED_BITS,)}
+        shapes |= {"gate": (GATES << GATE_BITS, len(REACHES)), "endings": (ENDINGS,)}
         if any(arrays[name].shape != shape for name, shape in shapes.items()) or header.get("features") != FEATURES:
             raise TaggerUnreadable("The entity tagger's weights do not have the shapes that this version reads: train them again.")
         if header.get("digest") != digest(arrays):
@@ -97,15 +105,12 @@ class Tagger:
         self.header = header
         self._weights = packed_weights(arrays["weights"])
         self._gate = packed_gate(arrays["gate"])
-        self._columns = tuple(tuple(column) for column in arrays["transitions"].T.tolist())
-        self._begin = np.full(COLUMNS, _NEVER, np.int16)
-        self._begin[:TAGS] = np.maximum(arrays["transitions"][TAGS], _NEVER)
+        self._links = arrays["links"]
+        self._bias = arrays["bias"]
         self._listed = arrays["listed"]
         self._endings = Endings(numbered(header["remainders"]), tuple(arrays["endings"].tolist()))
         self._gate_threshold = int(header["gate_threshold"])
-        self._sure = int(header["sure_lead"])
-        self._margin = int(header["margin"])
-        self._calibration = tuple(float(value) for value in header["calibration"])
+        self._slope, *self._biases = (float(value) for value in header["calibration"])
 
     @classmethod
     def load(cls, data: bytes) -> Tagger:
@@ -122,52 +127,64 @@ class Tagger:
 
     def entities(self, text: str, confidence_min: float = 0.0) -> list[Entity]:
         """The entities of a text that are so sure at least, by where they begin. Linear in the text's length."""
+        return self.read(text, confidence_min)[0]
+
+    def read(self, text: str, confidence_min: float = 0.0) -> tuple[list[Entity], int]:
+        """The same, and from where on, in characters, entities may still come about or change if the text goes on."""
         if len(text) <= CHARACTERS_MAX:
-            return list(self._piece(text, 0, confidence_min))
+            return self._piece(text, 0, confidence_min)
         found: list[Entity] = []
-        start = 0
+        start = open_from = 0
         while start < len(text):
             end = _piece_end(text, start)
-            found += self._piece(text[start:end], start, confidence_min)
+            entities, open_from = self._piece(text[start:end], start, confidence_min)
+            found += entities
             start = end
-        return found
+        return found, open_from
 
-    def _piece(self, text: str, offset: int, confidence_min: float) -> Iterator[Entity]:
+    def _piece(self, text: str, offset: int, confidence_min: float) -> tuple[list[Entity], int]:
         tokens = tokenise(text)
+        first_open = len(tokens) - OPEN_TOKENS
+        open_from = offset + tokens.starts.item(MARGIN + first_open) if first_open > 0 else offset
         chosen = (gate_scores(self._gate, tokens) >= self._gate_threshold).nonzero()[0]
         if not len(chosen):
-            return
-        scores = tag_scores(self._weights, rows(tokens, chosen, self._listed))
-        found: list[tuple[int, int, int, float]] = []
-        for run, tags, leads in best_paths(options(scores, chosen, self._begin, self._sure, self._margin), self._columns):
-            for begin, end, label in spans(tags):
-                own = leads[begin:end]
-                confidence = self.confidence(label, sum(own) / (end - begin), min(own))
-                if confidence >= confidence_min:
-                    found.append((run + begin, run + end - 1, label, confidence))
-        if not found:
-            return
-        found.sort()
-        starts, ends, shapes = tokens.starts.item, tokens.ends.item, tokens.shapes.item
-        for first, last, label, confidence in found:
-            start, stop = starts(MARGIN + first), ends(MARGIN + last)
-            if shapes(MARGIN + last) >> 6 == HANGUL:
-                run = starts(MARGIN + last)
-                stop = run + self._endings.split(label, text[run:stop], first == last)
-            stop = _trimmed(text, start, stop, LABELS[label])
+            return [], open_from
+        scores = class_scores(self._weights, rows(tokens, chosen, self._listed), self._bias)
+        classes = best_classes(scores, chosen, len(tokens), self._links)
+        some = classes.nonzero()[0]
+        if not len(some):
+            return [], open_from
+        kinds = classes.take(some)
+        leads = (scores.ravel().take(some * COLUMNS + kinds) - scores[:, 0].take(some)).tolist()
+        places = chosen.take(some)
+        near = places + MARGIN
+        starts, ends, last_kinds = tokens.starts.take(near).tolist(), tokens.ends.take(near).tolist(), (tokens.shapes.take(near) >> 6).tolist()
+        numbers, names = places.tolist(), kinds.tolist()
+        found: list[Entity] = []
+        for begin, end in joined(numbers, names):
+            if numbers[end - 1] >= first_open - 1:
+                open_from = min(open_from, offset + starts[begin])
+            kind = names[begin]
+            confidence = self.confidence(kind, sum(leads[begin:end]) / (end - begin))
+            if confidence < confidence_min:
+                continue
+            label = _LABEL_NUMBERS[kind]
+            start, run, stop = starts[begin], starts[end - 1], ends[end - 1]
+            if last_kinds[end - 1] == HANGUL:
+                stop = run + self._endings.split(label, text[run:stop], end - begin == 1)
+            stop = _trimmed(text, start, stop, label)
             if stop - start <= ENTITY_CHARACTERS_MAX and not (label == _PERSON and stop - start == 1 and text[start] not in SURNAMES):
-                yield Entity(LABELS[label], offset + start, offset + stop, confidence)
+                found.append(Entity(LABELS[label], offset + start, offset + stop, confidence))
+        return found, open_from
 
-    def confidence(self, label: int, mean: float, low: int) -> float:
-        """The probability that a span is right, by its tags' lead over none, on average and at least: logistic, calibrated on held-out sentences."""
-        by_mean, by_low, bias = self._calibration[:3]
-        value = by_mean * mean + by_low * low + bias + self._calibration[3 + label]
-        return 1 / (1 + math.exp(-max(-30.0, min(30.0, value))))
+    def confidence(self, kind: int, lead: float) -> float:
+        """The probability that a span is right, by its class's lead over none, averaged over its tokens: logistic, calibrated on held-out texts."""
+        return 1 / (1 + math.exp(-self._slope * lead - self._biases[kind - 1]))
 
 
-def _trimmed(text: str, start: int, stop: int, label: str) -> int:
+def _trimmed(text: str, start: int, stop: int, label: int) -> int:
     """Where a span ends that ends with no sign that nothing ends with; an address goes on to the end of its number."""
-    if label == "ADDRESS":
+    if label == _ADDRESS:
         while stop < len(text) and text[stop].isdigit() and stop - start < ENTITY_CHARACTERS_MAX:
             stop += 1
     while stop > start + 1 and text[stop - 1] in _NO_ENDS:

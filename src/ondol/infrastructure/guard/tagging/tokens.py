@@ -30,11 +30,14 @@ MARGIN: Final = 2
 OUTSIDE: Final = 511
 """The shape of those empty tokens; no real token has it."""
 
-_BASE: Final = 0x9E37_79B9_7F4A_7C15 | 1
-_MODULUS: Final = 1 << 64
+_BASE: Final = 0x9E37_79B1
+_MODULUS: Final = 1 << 32
 _PLANE: Final = 0x1_0000
-_UPPER: Final = 8
-_ALONE: Final = 16
+_KIND: Final = np.uint8(7)
+_UPPER: Final = np.uint8(8)
+_ALONE: Final = np.uint8(16)
+_SECOND: Final = np.uint8(4)
+"""Moves the flag of a capital that stands second above those of the sort of the first character."""
 _CAPITAL_I_WITH_DOT: Final = 0x130
 """The one character whose small form is two characters: it stays as it is."""
 
@@ -45,40 +48,54 @@ class Tables:
 
     Attributes:
         sorts: kind, plus 8 for a capital, plus 16 for what is always a token of its own.
+        shapes: what a token's first character, and whether a capital stands second, say of its shape: kind * 64 + case * 8.
         values: what a character adds to a hash.
-        powers, inverses: of the base, modulo 2**64.
+        powers, inverses: of the base, modulo 2**32.
     """
 
     sorts: NDArray[np.uint8]
-    values: NDArray[np.uint64]
-    powers: NDArray[np.uint64]
-    inverses: NDArray[np.uint64]
+    shapes: NDArray[np.int32]
+    values: NDArray[np.uint32]
+    powers: NDArray[np.uint32]
+    inverses: NDArray[np.uint32]
 
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """The tokens of a text, by where they begin. The first four arrays have `MARGIN` empty tokens before and behind.
+    """The tokens of a text, by where they begin. The first three arrays have `MARGIN` empty tokens before and behind.
 
     Attributes:
-        starts, ends: their spans, half-open, in characters.
+        spans: where they begin and where they end, half-open, in characters: shape (2, tokens).
         words: their hashes; 0 for the empty ones.
-        shapes: kind, case and length in one number below 512; `OUTSIDE` for the empty ones.
+        shapes: kind * 64 + case * 8 + length up to 7, below 512; case is 1 for a capital that stands first plus 2 for one that stands second.
+            `OUTSIDE` for the empty ones.
         values: what each character adds to a hash, a 0 before the first and behind the last.
         sums: for each place in the text, the hash of what stands before it; see `hashes`.
     """
 
-    starts: NDArray[np.int64]
-    ends: NDArray[np.int64]
-    words: NDArray[np.uint64]
-    shapes: NDArray[np.int64]
-    values: NDArray[np.uint64]
-    sums: NDArray[np.uint64]
+    spans: NDArray[np.int64]
+    words: NDArray[np.uint32]
+    shapes: NDArray[np.int32]
+    values: NDArray[np.uint32]
+    sums: NDArray[np.uint32]
 
     def __len__(self) -> int:
-        return len(self.starts) - 2 * MARGIN
+        return len(self.words) - 2 * MARGIN
 
     @property
-    def kinds(self) -> NDArray[np.int64]:
+    def starts(self) -> NDArray[np.int64]:
+        """Where they begin."""
+        starts: NDArray[np.int64] = self.spans[0]
+        return starts
+
+    @property
+    def ends(self) -> NDArray[np.int64]:
+        """Where they end."""
+        ends: NDArray[np.int64] = self.spans[1]
+        return ends
+
+    @property
+    def kinds(self) -> NDArray[np.int32]:
         """`WORD`, `DIGITS`, `HANGUL`, `HAN`, `SIGN` or `NEWLINE`, for each real token."""
         return self.shapes[MARGIN:-MARGIN] >> 6
 
@@ -91,12 +108,14 @@ def tables() -> Tables:
     every = codes.tobytes().decode("utf-32-le", "surrogatepass")
     dotted = _CAPITAL_I_WITH_DOT
     small = every[:dotted].lower() + every[dotted] + every[dotted + 1 :].lower()
-    folded = np.frombuffer(small.encode("utf-32-le", "surrogatepass"), np.uint32).astype(np.uint64)
+    folded = np.frombuffer(small.encode("utf-32-le", "surrogatepass"), np.uint32).copy()
     kinds = _kinds(codes, chars, every)
     folded[kinds == DIGITS] = ord("0")
-    sorts = kinds + _UPPER * np.strings.isupper(chars) + _ALONE * ((kinds == SIGN) | (kinds == NEWLINE))
-    values = (folded + np.uint64(1)) * np.uint64(0xD6E8_FEB8_6659_FD93)
-    return Tables(sorts.astype(np.uint8), values, _powers(_BASE), _powers(pow(_BASE, -1, _MODULUS)))
+    sorts = kinds + _UPPER * np.strings.isupper(chars).astype(np.uint8) + _ALONE * ((kinds == SIGN) | (kinds == NEWLINE)).astype(np.uint8)
+    values = (folded + np.uint32(1)) * np.uint32(0xD6E8_FEB9)
+    first = np.arange(64, dtype=np.int32)
+    shapes = (first & 7) * 64 + (first >> 3 & 1) * 8 + (first >> 5) * 16
+    return Tables(sorts.astype(np.uint8), shapes, values, _powers(_BASE), _powers(pow(_BASE, -1, _MODULUS)))
 
 
 def _kinds(codes: NDArray[np.uint32], chars: NDArray[np.str_], every: str) -> NDArray[np.uint8]:
@@ -115,58 +134,45 @@ def _kinds(codes: NDArray[np.uint32], chars: NDArray[np.str_], every: str) -> ND
     return kinds
 
 
-def _powers(base: int) -> NDArray[np.uint64]:
-    factors = np.full(CHARACTERS_MAX + 1, base, np.uint64)
+def _powers(base: int) -> NDArray[np.uint32]:
+    factors = np.full(CHARACTERS_MAX + 1, base, np.uint32)
     factors[0] = 1
-    return np.cumprod(factors)
+    return np.cumprod(factors, dtype=np.uint32)
 
 
 def tokenise(text: str) -> Tokens:
     """The tokens of a text of at most `CHARACTERS_MAX` characters."""
     known = tables()
-    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32).astype(np.intp)
     count = len(codes)
-    sorts = known.sorts.take(codes, mode="clip")
-    kinds: NDArray[np.uint8] = sorts & np.uint8(7)
+    sorts = np.zeros(count + 1, np.uint8)
+    known.sorts.take(codes, mode="clip", out=sorts[:count])
+    kinds: NDArray[np.uint8] = sorts[:count] & _KIND
     breaks = np.empty(count + 1, np.bool_)
     breaks[0] = breaks[count] = True
     np.not_equal(kinds[1:], kinds[:-1], out=breaks[1:count])
-    breaks[:count] |= sorts >= _ALONE
+    breaks[:count] |= sorts[:count] >= _ALONE
     edges = breaks.nonzero()[0]
-    token_kinds: NDArray[np.uint8] = kinds.take(edges[:-1])
-    kept = token_kinds.nonzero()[0]
-    size = len(kept) + 2 * MARGIN
-    starts, ends, shapes = np.empty((3, size), np.int64)
-    starts[:MARGIN] = ends[:MARGIN] = 0
-    starts[-MARGIN:] = ends[-MARGIN:] = count
+    kept = kinds.take(edges[:-1]).nonzero()[0]
+    spans = np.empty((2, len(kept) + 2 * MARGIN), np.int64)
+    spans[:, :MARGIN] = 0
+    spans[:, -MARGIN:] = count
+    edges.take(kept, out=spans[0, MARGIN:-MARGIN], mode="clip")
+    edges.take(kept + 1, out=spans[1, MARGIN:-MARGIN], mode="clip")
+    starts, ends = spans
+    seconds = sorts.take(starts + 1, mode="clip") & _UPPER
+    shapes = known.shapes.take(sorts.take(starts) + _SECOND * seconds)
+    shapes += np.minimum(ends - starts, 7).astype(np.int32)
     shapes[:MARGIN] = shapes[-MARGIN:] = OUTSIDE
-    inner = slice(MARGIN, size - MARGIN)
-    edges.take(kept, out=starts[inner], mode="clip")
-    edges.take(kept + 1, out=ends[inner], mode="clip")
-    shapes[inner] = _shapes(starts[inner], ends[inner], token_kinds.take(kept), sorts)
-    values = np.zeros(count + 2, np.uint64)
+    values = np.zeros(count + 2, np.uint32)
     known.values.take(codes, mode="clip", out=values[1:-1])
-    sums = np.zeros(count + 1, np.uint64)
-    np.cumsum(values[1:-1] * known.powers[:count], out=sums[1:])
-    return Tokens(starts, ends, hashes(sums, starts, ends), shapes, values, sums)
+    sums = np.zeros(count + 1, np.uint32)
+    np.add.accumulate(values[1:-1] * known.powers[:count], out=sums[1:])
+    return Tokens(spans, hashes(sums, starts, ends), shapes, values, sums)
 
 
-def _shapes(starts: NDArray[np.int64], ends: NDArray[np.int64], kinds: NDArray[np.uint8], sorts: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Kind * 64 + case * 8 + length up to 7; case is 0 without capitals, 1 capitalised, 2 in capitals, 3 mixed."""
-    lengths = ends - starts
-    shapes: NDArray[np.int64] = np.minimum(lengths, 7)
-    shapes += kinds * np.int64(64)
-    places = (sorts & _UPPER).nonzero()[0]
-    if len(places):
-        capitals = np.bincount(starts.searchsorted(places, "right") - 1, minlength=len(starts))
-        some = capitals.nonzero()[0]
-        own, first = capitals.take(some), sorts.take(starts.take(some)) & _UPPER > 0
-        shapes[some] += np.where(first & (own == 1), 8, np.where(own == lengths.take(some), 16, 24))
-    return shapes
-
-
-def hashes(sums: NDArray[np.uint64], starts: NDArray[np.int64], ends: NDArray[np.int64]) -> NDArray[np.uint64]:
-    """The hash of each substring, wherever it stands: the polynomial of its characters, case folded and digits as one, modulo 2**64.
+def hashes(sums: NDArray[np.uint32], starts: NDArray[np.int64], ends: NDArray[np.int64]) -> NDArray[np.uint32]:
+    """The hash of each substring, wherever it stands: the polynomial of its characters, case folded and digits as one, modulo 2**32.
 
     A polynomial rolling hash (Karp and Rabin 1987) read off prefix sums; an empty substring has hash 0.
     """

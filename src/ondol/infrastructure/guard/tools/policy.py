@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -29,57 +29,24 @@ import msgspec
 from ondol.core.canonical import digest
 from ondol.core.errors import SettingsError
 from ondol.infrastructure.guard.checks.schema import SchemaWords
+from ondol.infrastructure.guard.declared_tools import RUN_CHARACTERS, DeclaredRule, DeclaredSql, DeclaredTool, check_tools
 from ondol.infrastructure.guard.tools.places import is_host_rule
-from ondol.infrastructure.guard.tools.sql import SqlRule
-from ondol.infrastructure.guard.tools.taint import RUN_CHARACTERS
+from ondol.infrastructure.guard.tools.sql import SqlRule, judge_sql
 from ondol.infrastructure.guard.tools.types import ArgumentRule, ToolPolicy, ToolRule
 
-TOOLS_MAX = 500
-RULES_MAX = 100
-"""Of one tool."""
 LIST_MAX = 1_000
 """Values, hosts or tables of one rule."""
 SCHEMA_DEPTH_MAX = 20
 PATTERN_BYTES_MAX = 1024 * 1024
 """Compiled, for each expression of a schema."""
 
-_TOOL_NAME = re.compile(r"[A-Za-z0-9_.:/-]{1,128}\*?")
 _TABLE = re.compile(r"[A-Za-z0-9_]+(?:\.[A-Za-z0-9_]+)?")
 _SHORTHAND = "Each tool has `name` and `arguments` (a JSON Schema), and may have `rules`, `privileged`, `destructive` and `approval_role`."
 
 
-class _Sql(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    dialect: Literal["postgres", "mysql"]
-    tables: list[str]
-    tenant_tables: list[str]
-    tenant_column: str = "tenant_id"
-
-
-class _Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    argument: str
-    one_of: list[str | int | bool] | None = None
-    prefix: str | None = None
-    characters_max: int | None = None
-    at_least: float | None = None
-    at_most: float | None = None
-    hosts: list[str] | None = None
-    schemes: list[Literal["https", "http"]] | None = None
-    root: str | None = None
-    sql: _Sql | None = None
-
-
-class _Tool(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    name: str
-    arguments: dict[str, Any]
-    rules: list[_Rule] = []
-    privileged: bool = False
-    destructive: bool = False
-    approval_role: str = ""
-
-
 class _Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     version: Literal[1]
-    tools: list[_Tool]
+    tools: list[DeclaredTool]
     run_characters: int = RUN_CHARACTERS
 
 
@@ -93,33 +60,28 @@ def tool_policy_from(tree: object) -> ToolPolicy:
         declared = msgspec.convert(tree, _Policy)
     except msgspec.ValidationError as error:
         raise SettingsError(f"The tool policy says something unknown: {error}.", _SHORTHAND) from error
-    if len(declared.tools) > TOOLS_MAX:
-        raise SettingsError(f"The tool policy names more than {TOOLS_MAX} tools.", "Join tools of one beginning under `name: beginning*`.")
-    if not 8 <= declared.run_characters <= 64:
-        raise SettingsError("`run_characters` is not between 8 and 64.", f"{RUN_CHARACTERS} is usual.")
-    names = [tool.name for tool in declared.tools]
-    for name in names:
-        if names.count(name) > 1:
-            raise SettingsError(f"The tool {name} is named twice.", "Keep one of the two.")
-    # Canonical JSON has no fractions, so the policy goes in as one text.
-    says = json.dumps(msgspec.to_builtins(declared), ensure_ascii=False, separators=(",", ":"), sort_keys=True)
-    return ToolPolicy(tuple(_tool(tool) for tool in declared.tools), declared.run_characters, digest({"tool_policy": says}))
+    return tool_policy_of(declared.tools, declared.run_characters)
 
 
-def _tool(tool: _Tool) -> ToolRule:
-    if not _TOOL_NAME.fullmatch(tool.name):
-        raise SettingsError(
-            f"{tool.name!r} cannot be the name of a tool.", "Letters, digits and `_.:/-`, and one `*` at the end if it is a beginning."
-        )
-    if tool.destructive and not tool.approval_role:
-        raise SettingsError(f"The tool {tool.name} is destructive, and nobody may approve it.", "Name a role as `approval_role`.")
-    if len(tool.rules) > RULES_MAX:
-        raise SettingsError(f"The tool {tool.name} has more than {RULES_MAX} rules.", "Say more in its schema.")
+def tool_policy_of(tools: Sequence[DeclaredTool], run_characters: int = RUN_CHARACTERS) -> ToolPolicy:
+    """The tools of a policy, checked, their schemas compiled.
+
+    Raises:
+        SettingsError: when they say something impossible or without effect.
+    """
+    check_tools(tools, run_characters)
+    # Canonical JSON has no fractions, so the tools go in as one text.
+    plain = {"run_characters": run_characters, "tools": msgspec.to_builtins(list(tools)), "version": 1}
+    says = json.dumps(plain, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    return ToolPolicy(tuple(_tool(tool) for tool in tools), run_characters, digest({"tool_policy": says}))
+
+
+def _tool(tool: DeclaredTool) -> ToolRule:
     rules = tuple(_rule(tool.name, rule) for rule in tool.rules)
     return ToolRule(tool.name, _validator(tool), SchemaWords.of(tool.arguments), rules, tool.privileged, tool.destructive, tool.approval_role)
 
 
-def _validator(tool: _Tool) -> Any:
+def _validator(tool: DeclaredTool) -> Any:
     import jsonschema_rs
 
     where = f"The arguments of {tool.name}"
@@ -153,7 +115,7 @@ def _closed(schema: Any, depth: int) -> Any:
     return closed
 
 
-def _rule(tool: str, rule: _Rule) -> ArgumentRule:
+def _rule(tool: str, rule: DeclaredRule) -> ArgumentRule:
     where = f"The rule on {rule.argument} of {tool}"
     path = tuple(rule.argument.split("."))
     if not all(path):
@@ -193,7 +155,7 @@ def _rule(tool: str, rule: _Rule) -> ArgumentRule:
 _SAYS = ("one_of", "prefix", "characters_max", "at_least", "at_most", "hosts", "root", "sql")
 
 
-def _sql(where: str, sql: _Sql) -> SqlRule:
+def _sql(where: str, sql: DeclaredSql) -> SqlRule:
     tables, tenant_tables = frozenset(sql.tables), frozenset(sql.tenant_tables)
     if not 1 <= len(tables) <= LIST_MAX or not all(_TABLE.fullmatch(table) for table in tables):
         raise SettingsError(f"{where} has no tables, too many or one without a plain name.", "Write `orders` or `sales.orders`.")
@@ -202,4 +164,7 @@ def _sql(where: str, sql: _Sql) -> SqlRule:
         raise SettingsError(f"{where} has the tenants' table {missing} that may not be read.", "Name it below `tables` too.")
     if not re.fullmatch(r"[A-Za-z0-9_]+", sql.tenant_column):
         raise SettingsError(f"{where} has a `tenant_column` without a plain name.", "`tenant_id` is usual.")
-    return SqlRule(sql.dialect, tables, tenant_tables, sql.tenant_column)
+    rule = SqlRule(sql.dialect, tables, tenant_tables, sql.tenant_column)
+    # The parser is imported by its first statement, which takes a quarter of a second: better now than in somebody's request.
+    judge_sql("SELECT 1", rule, "")
+    return rule

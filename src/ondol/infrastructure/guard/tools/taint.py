@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ondol.infrastructure.guard.checks.shingles import GramHash
+from ondol.infrastructure.guard.declared_tools import RUN_CHARACTERS
 from ondol.infrastructure.guard.text import GuardText
 from ondol.infrastructure.guard.tools.arguments import every_value
 from ondol.infrastructure.guard.tools.types import Value
 
-RUN_CHARACTERS = 20
 WHOLE_CHARACTERS_MIN = 4
 """A shorter value stands in some text by chance."""
 UNTRUSTED_CHARACTERS_MAX = 2_000_000

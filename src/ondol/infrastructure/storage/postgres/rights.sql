@@ -31,14 +31,32 @@ grant select on ondol.key_revision to {system};
 grant select, update (batch, place) on ondol.ledger_events to {system};
 grant select, insert on ondol.ledger_batches to {system};
 grant select on ondol.tombstones to {system};
+-- Records come from the spool in batches over all tenants, each batch with its event; that is all that the system role does with them.
+grant select (tenant_id, id), insert on ondol.requests to {system};
+grant insert (tenant_id, id, kind, actor_id, body, digest, created_at) on ondol.ledger_events to {system};
+grant select (tenant_id, id, keep_until), delete on ondol.request_contents to {system};
 -- Which policy holds where is kept in memory for all tenants; of alarms the system role sees which are due.
 grant select on ondol.guard_policies to {system};
 grant select on ondol.guard_bindings to {system};
 grant select on ondol.guard_canaries to {system};
+grant select on ondol.guard_texts to {system};
 grant select on ondol.guard_revision to {system};
 grant select on ondol.guard_incidents to {system};
 grant select (tenant_id, id, expires_at), delete on ondol.guard_tokens to {system};
 grant select (tenant_id, id, keep_until), delete on ondol.guard_traffic to {system};
+grant select (tenant_id, id, expires_at), delete on ondol.guard_approvals to {system};
+
+-- What answers a tenant's models is kept in memory for all tenants.
+grant select on ondol.providers, ondol.models, ondol.model_targets, ondol.gateway_settings, ondol.serving_revision, ondol.assistants, ondol.bases
+    to {system};
+grant select on ondol.group_people, ondol.group_groups to {system};
+-- Limits and budgets hold over all tenants' callers: workers borrow from the pools, whoever writes the records settles what they left behind.
+grant select on ondol.limits, ondol.prices, ondol.limit_revision to {system};
+-- The row of a rule is held while its pool is opened: a lock for which Postgres wants the right to change something.
+grant select, update (changed_at) on ondol.budgets to {system};
+grant update (changed_at) on ondol.limits to {system};
+grant select, insert, update, delete on ondol.limit_pools, ondol.limit_leases, ondol.limit_replays, ondol.limit_replicas, ondol.budget_alarms
+    to {system};
 
 -- ---------------------------------------------------------------- within a tenant
 
@@ -64,7 +82,9 @@ grant select, insert, update, delete on ondol.segment_documents to {app};
 grant select, insert, update, delete on ondol.assistants to {app};
 grant select, insert, update on ondol.releases to {app};
 grant select, insert on ondol.answers to {app};
-grant select, insert on ondol.requests to {app};
+grant select on ondol.requests to {app};
+grant select, insert, delete on ondol.request_contents to {app};
+grant select, insert, update, delete on ondol.feedback to {app};
 grant select, insert (tenant_id, id, kind, actor_id, body, digest, created_at) on ondol.ledger_events to {app};
 grant select on ondol.ledger_batches to {app};
 grant select, insert on ondol.artefacts to {app};
@@ -73,9 +93,22 @@ grant select, insert on ondol.tombstones to {app};
 grant select, insert on ondol.guard_policies to {app};
 grant select, insert, update, delete on ondol.guard_bindings to {app};
 grant select, insert, update on ondol.guard_canaries to {app};
+grant select, insert, update on ondol.guard_texts to {app};
 grant select, insert, update, delete on ondol.guard_tokens to {app};
 grant select, insert, update on ondol.guard_incidents to {app};
 grant select, insert, delete on ondol.guard_traffic to {app};
+grant select, insert, update on ondol.guard_approvals to {app};
+grant select, insert, update, delete on ondol.providers to {app};
+grant select, insert, update, delete on ondol.models to {app};
+grant select, insert, update, delete on ondol.model_targets to {app};
+grant select, insert, update, delete on ondol.gateway_settings to {app};
+grant select on ondol.serving_revision to {app};
+grant select, insert, update, delete on ondol.limits to {app};
+grant select, insert, update, delete on ondol.budgets to {app};
+grant select, insert on ondol.budget_credits to {app};
+grant select, insert, delete on ondol.prices to {app};
+grant select, update on ondol.limit_pools to {app};
+grant select on ondol.limit_leases, ondol.limit_replays, ondol.budget_alarms, ondol.limit_revision to {app};
 
 -- ---------------------------------------------------------------- policies
 

@@ -1,0 +1,67 @@
+"""Assistants of ours as upstreams: their events as the frames and answers of a chat."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Any, cast
+
+from ondol.core.errors import UpstreamError
+from ondol.infrastructure.gateway.shapes.base import Json, ProgressFrame
+from ondol.infrastructure.serving.types import ChatEvent, Finish, Frame, Progress, TextDelta, Usage
+
+
+async def assistant_frames(events: AsyncIterator[ChatEvent]) -> AsyncIterator[list[Frame]]:
+    """Each event as a frame of a chat."""
+    is_first = True
+    async with aclosing(cast(Any, events)) as closing:
+        async for event in closing:
+            match event:
+                case TextDelta(text):
+                    delta: Json = {"role": "assistant", "content": text} if is_first else {"content": text}
+                    is_first = False
+                    yield [Frame(_chunk(delta, None))]
+                case Progress(stage):
+                    yield [ProgressFrame(stage)]
+                case Finish():
+                    yield [Frame(_last(event))]
+
+
+async def assistant_whole(events: AsyncIterator[ChatEvent]) -> Json:
+    """The whole answer of a chat.
+
+    Raises:
+        UpstreamError: when it broke off.
+    """
+    texts: list[str] = []
+    async with aclosing(cast(Any, events)) as closing:
+        async for event in closing:
+            if isinstance(event, TextDelta):
+                texts.append(event.text)
+            elif isinstance(event, Finish):
+                message = {"role": "assistant", "content": "".join(texts), "refusal": None, "annotations": list(event.annotations)}
+                choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": event.reason}
+                answer = {"id": "", "object": "chat.completion", "created": 0, "model": "", "choices": [choice], "usage": _told(event.usage)}
+                return {**answer, "ondol": dict(event.extension)} if event.extension else answer
+    raise UpstreamError("The answer broke off.", "Try again.", code="upstream_cut_off")
+
+
+def _chunk(delta: Json, reason: str | None) -> Json:
+    choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason}
+    return {"id": "", "object": "chat.completion.chunk", "created": 0, "model": "", "choices": [choice]}
+
+
+def _last(event: Finish) -> Json:
+    chunk = _chunk({"annotations": list(event.annotations)} if event.annotations else {}, event.reason)
+    if event.extension:
+        chunk["ondol"] = dict(event.extension)
+    return {**chunk, "usage": _told(event.usage)}
+
+
+def _told(usage: Usage) -> Json:
+    return {
+        "prompt_tokens": usage.input_tokens,
+        "completion_tokens": usage.output_tokens,
+        "total_tokens": usage.input_tokens + usage.output_tokens,
+        "estimated": usage.estimated,
+    }

@@ -1,0 +1,51 @@
+"""What a request's own parameters may be: bounded by the model's settings, and always with an end to the answer."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ondol.core.errors import RequestError
+from ondol.infrastructure.access.limits.types import Bounds
+from ondol.infrastructure.gateway.shapes.base import Asked
+from ondol.infrastructure.serving.settings import OUTPUT_TOKENS_DEFAULT, Bound, ModelSettings
+
+_WITHOUT_OUTPUT = frozenset({"embeddings", "images", "transcriptions", "speech", "count_tokens"})
+
+
+def apply_bounds(asked: Asked, settings: ModelSettings) -> None:
+    """Move the parameters of a request to where the model's settings let them be, in place.
+
+    Raises:
+        RequestError: for a parameter that is forbidden, or is no number where a number is bounded.
+    """
+    body = asked.body
+    for name, bound in settings.parameters.items():
+        if bound.fixed is not msgspec.UNSET:
+            body[name] = bound.fixed
+        elif name in body and body[name] is not None:
+            body[name] = _bounded(name, body[name], bound)
+
+
+def output_bound(asked: Asked, settings: ModelSettings | None, bounds: Bounds) -> int:
+    """The most tokens that one choice of the answer may take: the caller's own bound, or the default, within the model's and the caller's limits."""
+    if asked.operation in _WITHOUT_OUTPUT:
+        return 0
+    wanted = asked.output_tokens_max or (settings.output_tokens_default if settings else OUTPUT_TOKENS_DEFAULT)
+    for most in (settings.output_tokens_max if settings else None, bounds.output_tokens_max):
+        if most is not None and most < wanted:
+            wanted = most
+    return wanted
+
+
+def _bounded(name: str, value: object, bound: Bound) -> object:
+    if bound.forbidden:
+        raise RequestError(f"`{name}` may not be set for this model.", f"Leave `{name}` out.", param=name, code="parameter_not_allowed")
+    if bound.least is None and bound.most is None:
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise RequestError(f"`{name}` is no number.", param=name, code="invalid_value")
+    if bound.least is not None and value < bound.least:
+        return bound.least
+    if bound.most is not None and value > bound.most:
+        return bound.most
+    return value

@@ -1,0 +1,355 @@
+"""One governed request: key, body, limits, guard, route, guard, settlement, record, last byte. No call to a store stands on this way."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+from ondol.core.errors import Forbidden, RequestError, Unauthenticated, UpstreamError
+from ondol.infrastructure.access.limits.types import Need
+from ondol.infrastructure.gateway.assistants import assistant_frames, assistant_whole
+from ondol.infrastructure.gateway.door import Caller, Door
+from ondol.infrastructure.gateway.errors import CallerLeft, RecordsUnavailable, verdict_of
+from ondol.infrastructure.gateway.exchange import Exchange
+from ondol.infrastructure.gateway.parameters import apply_bounds, output_bound
+from ondol.infrastructure.gateway.shapes.base import Asked, Json, Shape, StreamWriter, Told
+from ondol.infrastructure.gateway.shapes.body import json_object
+from ondol.infrastructure.gateway.shapes.letting import Letting
+from ondol.infrastructure.gateway.shapes.sse import KEEP_ALIVE, json_bytes
+from ondol.infrastructure.gateway.tally import Tally
+from ondol.infrastructure.gateway.translate import FROM_CHAT, Translation, plan
+from ondol.infrastructure.guard.conversation import Conversation, ReadTurns
+from ondol.infrastructure.guard.expects import NOTHING, Expects
+from ondol.infrastructure.serving.directory import AssistantCard, ModelCard, TenantCard
+from ondol.infrastructure.serving.tokens import TokenEstimate
+from ondol.infrastructure.serving.types import Frame, Outgoing, TargetRow, UpstreamAnswer, Usage
+
+LONG_CHARACTERS = 20_000
+"""A longer text is looked at in a thread: other requests must not wait the milliseconds that it takes."""
+TOKENS_PER_MESSAGE = 8
+"""The most that the markers around one message take in any template known to us."""
+ANSWER_BYTES_MAX = 64 << 20
+
+
+class Pipeline:
+    """Serves requests in every shape.
+
+    Attributes:
+        running: what is being served, by the key that asked: a key that is revoked ends it.
+    """
+
+    def __init__(self, door: Door) -> None:
+        self.running: dict[object, set[asyncio.Task[Any]]] = {}
+        self._door = door
+        self._revoked: set[asyncio.Task[Any]] = set()
+
+    async def serve(self, exchange: Exchange, shape: Shape) -> None:
+        """Answer one request. What fails is raised, but for what is told to the caller here."""
+        door = self._door
+        exchange.error_shape = shape.error
+        caller = door.known_caller(exchange) or await door.authenticate(exchange)
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - the server runs each handler as a task
+        running = self.running.setdefault(caller.api_key_id, set())
+        running.add(task)
+        try:
+            await self._serve(exchange, shape, caller)
+        except asyncio.CancelledError:
+            if task not in self._revoked:
+                raise
+            task.uncancel()
+            raise Unauthenticated("The API key was revoked while this was answered.", "Use another key.", code="revoked_api_key") from None
+        finally:
+            self._revoked.discard(task)
+            running.discard(task)
+            if not running:
+                self.running.pop(caller.api_key_id, None)
+
+    def end_key(self, api_key_id: object) -> int:
+        """End what a revoked key asked for; how many requests that were."""
+        tasks = list(self.running.get(api_key_id, ()))
+        for task in tasks:
+            self._revoked.add(task)
+            task.cancel()
+        return len(tasks)
+
+    async def _serve(self, exchange: Exchange, shape: Shape, caller: Caller) -> None:
+        door = self._door
+        if door.records_full():
+            raise RecordsUnavailable
+        tenant = door.directory.tenant(caller.tenant_id)
+        limits = door.governor.bounds(caller.who, "")
+        bytes_max = door.body_bytes_max if limits.body_bytes_max is None else min(door.body_bytes_max, limits.body_bytes_max)
+        body = await exchange.body(bytes_max)
+        asked = shape.read(json_object(body))
+        card = self._card(caller, tenant, asked.model)
+        tally = Tally(door, exchange, caller, tenant, asked, card)
+        try:
+            tally.need = _need(door, caller, tenant, asked, card, len(body), tally)
+            admission = door.governor.admit(caller.who, asked.model, tally.need)
+            tally.admission = admission or await door.governor.admit_waiting(caller.who, asked.model, tally.need)
+            tally.queued_ns = time.perf_counter_ns()
+            await self._answer(exchange, shape, caller, tenant, asked, card, tally)
+        except CallerLeft:
+            tally.close(499, "caller_left")
+            raise
+        except asyncio.CancelledError:
+            tally.close(499, "caller_left") if exchange.left else tally.close(503, "stopped")
+            raise
+        except Exception as error:
+            tally.close(*verdict_of(error))
+            raise
+
+    def _card(self, caller: Caller, tenant: TenantCard, model: str) -> ModelCard | AssistantCard:
+        if caller.models is not None and model not in caller.models:
+            raise Forbidden(f"This key may not call {model[:100]}.", "GET /v1/models lists what it may call.", code="model_not_allowed")
+        return self._door.directory.model(tenant, model)
+
+    async def _answer(
+        self, exchange: Exchange, shape: Shape, caller: Caller, tenant: TenantCard, asked: Asked, card: ModelCard | AssistantCard, tally: Tally
+    ) -> None:
+        door = self._door
+        is_assistant = isinstance(card, AssistantCard)
+        conversation = await door.guard(caller, exchange.id, [spot.text for spot in asked.spots], asked.model, card if is_assistant else None)
+        tally.conversation = conversation
+        if asked.tools:
+            conversation.offered(asked.tools)
+        read = await _read(conversation, asked)
+        tally.guarded_ns = time.perf_counter_ns()
+        told = Told(shape.answer_id(exchange.id), asked.model, int(door.now().timestamp()))
+        told.instructions = asked.body.get("instructions")
+        if not read.passes:
+            await self._refuse(exchange, shape, asked, told, read, tally)
+            return
+        asked.rewrite(read.texts)
+        prompts = tuple(filter(None, (tenant.prompt, "" if is_assistant else card.prompt)))
+        expects = Expects(prompts, asked.schema, None) if prompts or asked.schema is not None else NOTHING
+        letting = Letting(conversation, expects, read.reply if read.decision == "restrict" else "")
+        if tally.keeps:
+            letting.pieces = []
+        if isinstance(card, AssistantCard):
+            tally.asked_upstream = True
+            events = door.answer(caller, card, shape.chat_request(asked, exchange.id))
+            back = FROM_CHAT.get(asked.operation)
+            if asked.stream:
+                frames = assistant_frames(events)
+                await self._stream(exchange, shape, asked, told, letting, back.frames(frames) if back else frames, tally)
+            else:
+                answer = await assistant_whole(events)
+                await self._whole(exchange, shape, asked, told, letting, back.whole(answer) if back else answer, tally)
+            return
+        answer, way = await self._open(exchange, asked, card, prompts, tally)
+        try:
+            if answer.frames is not None:
+                await self._stream(exchange, shape, asked, told, letting, way.frames(answer.frames), tally)
+            else:
+                await self._whole(exchange, shape, asked, told, letting, way.whole(json_of(answer.body or b"")), tally)
+        finally:
+            answer.cancel()
+
+    async def _open(
+        self, exchange: Exchange, asked: Asked, card: ModelCard, prompts: tuple[str, ...], tally: Tally
+    ) -> tuple[UpstreamAnswer, Translation]:
+        """Ask a target; the way back from its shape to the caller's."""
+        ways: dict[object, Translation] = {}
+
+        def make(target: TargetRow) -> Outgoing:
+            way = ways[target.id] = plan(asked, target)
+            tally.asked_upstream = True
+            return Outgoing(way.operation, way.request(asked, target, prompts, tally.output_tokens), trace=tally.trace_header(exchange))
+
+        settings = card.settings
+        if settings.operations is not None and asked.operation not in settings.operations:
+            raise Forbidden(f"{asked.model} is not open for {asked.operation}.", "Ask for another model.", code="operation_not_allowed")
+        sticky = hashlib.blake2b(f"{asked.conversation}\x00{tally.caller.person_id}".encode(), digest_size=16).digest() if settings.sticky else b""
+        deadline_s = min(settings.deadline_s, tally.bounds.deadline_s or settings.deadline_s)
+        pulse = self._pulse(exchange) if asked.stream else None
+        try:
+            answer = await self._door.router.open(card.row, make, stream=asked.stream, sticky_key=sticky, deadline_s=deadline_s)
+        finally:
+            if pulse is not None:
+                pulse.cancel()
+        tally.answered_by(answer)
+        return answer, ways[answer.target.id]
+
+    def _pulse(self, exchange: Exchange) -> asyncio.TimerHandle:
+        """Opens a stream when its first event is long in coming: what stands between must not take it for dead."""
+
+        def beat() -> None:
+            if not exchange.left and not exchange.streaming:
+                exchange.open_stream()
+                exchange.put(KEEP_ALIVE)
+
+        return asyncio.get_running_loop().call_later(self._door.keep_alive_s, beat)
+
+    async def _whole(self, exchange: Exchange, shape: Shape, asked: Asked, told: Told, letting: Letting, answer: Json, tally: Tally) -> None:
+        tally.first_token()
+        if asked.operation in _WRITTEN:
+            if _characters(answer) > LONG_CHARACTERS:
+                await asyncio.to_thread(shape.let, answer, told, letting)
+            else:
+                shape.let(answer, told, letting)
+        tally.usage = shape.usage(answer)
+        usage = tally.settled(letting.estimate)
+        shape.put_usage(answer, usage)
+        extension = {**answer.pop("ondol", {}), **tally.extension(usage)}
+        if extension:
+            answer["ondol"] = extension
+        tally.close(200, "answered", usage)
+        if tally.keeps:
+            tally.keep(shape.text_of(answer))
+        exchange.answer(200, json_bytes(answer), tally.headers(usage))
+
+    async def _stream(
+        self, exchange: Exchange, shape: Shape, asked: Asked, told: Told, letting: Letting, frames: AsyncIterator[list[Frame]], tally: Tally
+    ) -> None:
+        writer = shape.stream(asked, told, letting)
+        beat = Beat(exchange, self._door.keep_alive_s)
+        try:
+            async for batch in frames:
+                out = writer.take(batch)
+                if not exchange.streaming:
+                    tally.first_token()
+                    exchange.open_stream(tally.headers(None))
+                if out:
+                    beat.written = True
+                    await exchange.write(out)
+                if writer.stopped:
+                    break
+                if tally.overdrawn(letting.estimate):
+                    raise RequestError("The answer used up what was reserved for it.", "Ask for a shorter one.", code="budget_exceeded")
+        finally:
+            beat.stop()
+            await _close(frames)
+        if not writer.stopped and not writer.finished:
+            raise UpstreamError("The answer broke off.", "Try again.", code="upstream_cut_off")
+        if not exchange.streaming:
+            tally.first_token()
+            exchange.open_stream(tally.headers(None))
+        await self._end(exchange, writer, letting, tally)
+
+    async def _end(self, exchange: Exchange, writer: StreamWriter, letting: Letting, tally: Tally) -> None:
+        tally.usage = None if writer.stopped else writer.usage
+        usage = tally.settled(letting.estimate)
+        last = writer.finish(usage, tally.extension(usage))
+        tally.close(200, "answered", usage)
+        if tally.keeps:
+            tally.keep(letting.text)
+        await exchange.write(last)
+        exchange.end()
+
+    async def _refuse(self, exchange: Exchange, shape: Shape, asked: Asked, told: Told, read: ReadTurns, tally: Tally) -> None:
+        """Tell what the policy says in the place of an answer. No upstream was asked, so nothing is charged but the request itself."""
+        estimate = TokenEstimate()
+        estimate.add(read.reply)
+        usage = Usage(tally.input_tokens, estimate.tokens(), estimated=True)
+        extension = tally.extension(usage)
+        tally.close(200, "refused", Usage(0, 0))
+        if asked.stream:
+            exchange.open_stream(tally.headers(None))
+            await exchange.write(shape.refusal_stream(asked, told, read.reply, usage, extension))
+            exchange.end()
+        else:
+            exchange.answer(200, json_bytes(shape.refusal(told, read.reply, usage, extension)), tally.headers(Usage(0, 0)))
+
+
+_WRITTEN = frozenset({"chat", "completions", "responses", "messages"})
+"""Operations whose answers hold text."""
+
+
+class Beat:
+    """Sends a comment into a stream that was silent for long."""
+
+    __slots__ = ("_every_s", "_exchange", "_handle", "written")
+
+    def __init__(self, exchange: Exchange, every_s: float) -> None:
+        self.written = False
+        self._exchange = exchange
+        self._every_s = every_s
+        self._handle = asyncio.get_running_loop().call_later(every_s, self._beat)
+
+    def stop(self) -> None:
+        """No more comments."""
+        self._handle.cancel()
+
+    def _beat(self) -> None:
+        exchange = self._exchange
+        if exchange.left or exchange.ended:
+            return
+        if not self.written:
+            if not exchange.streaming:
+                exchange.open_stream()
+            exchange.put(KEEP_ALIVE)
+        self.written = False
+        self._handle = asyncio.get_running_loop().call_later(self._every_s, self._beat)
+
+
+def json_of(body: bytes) -> Json:
+    """The object that an upstream answered.
+
+    Raises:
+        UpstreamError: when it is none.
+    """
+    try:
+        return json_object(body)
+    except RequestError:
+        raise UpstreamError("The model provider's answer cannot be understood: it is no JSON object.", code="upstream_garbage") from None
+
+
+def _need(door: Door, caller: Caller, tenant: TenantCard, asked: Asked, card: ModelCard | AssistantCard, body_bytes: int, tally: Tally) -> Need:
+    """The worst that the request may use: more input tokens than bytes there cannot be, and the output is bounded."""
+    estimate = TokenEstimate()
+    for spot in asked.spots:
+        estimate.add(spot.text)
+    pinned = len(tenant.prompt.encode()) if tenant.prompt else 0
+    tally.bounds = bounds = door.governor.bounds(caller.who, asked.model)
+    tally.input_tokens = tokens = estimate.tokens() + asked.media_tokens + TOKENS_PER_MESSAGE * len(asked.spots)
+    if isinstance(card, AssistantCard):
+        output = output_bound(asked, None, bounds)
+        most, tally.output_tokens = 0, output
+    else:
+        apply_bounds(asked, card.settings)
+        output = output_bound(asked, card.settings, bounds)
+        tally.output_tokens = output
+        if card.prompt:
+            pinned += len(card.prompt.encode())
+        most = (body_bytes if not asked.media_tokens else estimate.narrow + 3 * estimate.wide) + asked.media_tokens + pinned
+        if card.settings.context_tokens is not None and tokens + pinned // 4 > card.settings.context_tokens:
+            raise _too_long(card.settings.context_tokens)
+    if bounds.prompt_tokens_max is not None and tokens > bounds.prompt_tokens_max:
+        raise _too_long(bounds.prompt_tokens_max)
+    cost = tally.worst_cost(most + TOKENS_PER_MESSAGE * len(asked.spots), output * asked.choices)
+    return Need(tokens + pinned // 4 + output * asked.choices, cost)
+
+
+def _too_long(tokens: int) -> RequestError:
+    return RequestError(f"The prompt is longer than {tokens} tokens.", "Send less text.", code="prompt_too_long", param="messages")
+
+
+async def _read(conversation: Conversation, asked: Asked) -> ReadTurns:
+    turns = asked.turns()
+    if sum(len(turn.text) for turn in turns) > LONG_CHARACTERS:
+        return await asyncio.to_thread(conversation.read, turns)
+    return conversation.read(turns)
+
+
+def _characters(answer: Json) -> int:
+    """About how much text an answer holds."""
+    choices = answer.get("choices")
+    if not isinstance(choices, list):
+        return LONG_CHARACTERS + 1  # other shapes are walked in a thread only when long; what cannot be told counts as long
+    total = 0
+    for choice in choices:
+        message = choice.get("message") if isinstance(choice, dict) else None
+        content = message.get("content") if isinstance(message, dict) else None
+        total += len(content) if isinstance(content, str) else 0
+    return total
+
+
+async def _close(frames: AsyncIterator[list[Frame]]) -> None:
+    close = getattr(frames, "aclose", None)
+    if close is not None:
+        await close()

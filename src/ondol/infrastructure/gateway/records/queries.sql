@@ -1,0 +1,138 @@
+-- The queries of the records: what is kept already, the batches and their rows, contents, feedback, usage.
+
+-- name: settled_requests
+-- Which of some requests need not be kept: they are, or their tenant is gone.
+-- door: system
+select given.tenant_id, given.id, tenant.id is null as is_gone
+from unnest(%(tenant_ids)s::uuid[], %(ids)s::uuid[]) as given (tenant_id, id)
+left join tenants tenant on tenant.id = given.tenant_id
+where tenant.id is null or exists (select from requests kept where kept.tenant_id = given.tenant_id and kept.id = given.id);
+
+-- name: make_month
+-- Make the partition of one month.
+-- door: system
+select make_partitions('requests', %(day)s::date, 1);
+
+-- name: recorded_batches
+-- The tenant's events that speak of requests, by id, after one.
+select tenant_id, id, kind, actor_id, body::text as body, digest,
+    trunc(extract(epoch from created_at) * 1000000)::text as created_us
+from ledger_events
+where tenant_id = %(tenant_id)s::uuid and kind = 'requests.recorded' and id > %(after)s::uuid
+order by id limit %(limit)s::int;
+
+-- name: batch_rows
+-- The records of one batch, by id, after one.
+select tenant_id, id, person_id, api_key_id, group_ids, model, route, provider, upstream_model, outcome, guard_decision, currency, trace_id,
+    stream, release_id, input_tokens, cached_tokens, cache_write_tokens, output_tokens, reasoning_tokens, usage_estimated, cost_nano,
+    price_id, queue_us, guard_us, upstream_us, first_token_us, duration_us, attempts, status, guard_policy, guard_rules, replica_id,
+    replica_number, pool_ids, pool_amounts, created_at, batch_id, batch_place
+from requests
+where tenant_id = %(tenant_id)s::uuid and id > %(after)s::uuid and id <= %(last)s::uuid and batch_id = %(batch_id)s::uuid
+order by id limit %(limit)s::int;
+
+-- name: stray_record
+-- A record that claims a batch of which no event speaks, or an id outside of the batch's, if there is one.
+select r.id, r.batch_id from requests r
+left join ledger_events e on e.tenant_id = r.tenant_id and e.id = r.batch_id and e.kind = 'requests.recorded'
+where r.tenant_id = %(tenant_id)s::uuid and r.batch_id is not null
+    and (e.id is null or r.id::text < (e.body ->> 'first') or r.id::text > (e.body ->> 'last'))
+limit 1;
+
+-- name: unbatched_records
+-- How many records came without a batch.
+select count(*) as counted from requests where tenant_id = %(tenant_id)s::uuid and batch_id is null;
+
+-- name: request_by_id
+-- One record.
+select tenant_id, id, person_id, api_key_id, group_ids, model, route, provider, upstream_model, outcome, guard_decision, currency, trace_id,
+    stream, release_id, input_tokens, cached_tokens, cache_write_tokens, output_tokens, reasoning_tokens, usage_estimated, cost_nano,
+    price_id, queue_us, guard_us, upstream_us, first_token_us, duration_us, attempts, status, guard_policy, guard_rules, replica_id,
+    replica_number, pool_ids, pool_amounts, created_at, batch_id, batch_place
+from requests where id = %(id)s::uuid;
+
+-- name: requests_page
+-- Records, the newest first, before an id, by person, key, model and outcome.
+select tenant_id, id, person_id, api_key_id, group_ids, model, route, provider, upstream_model, outcome, guard_decision, currency, trace_id,
+    stream, release_id, input_tokens, cached_tokens, cache_write_tokens, output_tokens, reasoning_tokens, usage_estimated, cost_nano,
+    price_id, queue_us, guard_us, upstream_us, first_token_us, duration_us, attempts, status, guard_policy, guard_rules, replica_id,
+    replica_number, pool_ids, pool_amounts, created_at
+from requests
+where id < %(before)s::uuid and id >= %(since)s::uuid
+    and (%(person_id)s::uuid is null or person_id = %(person_id)s::uuid) and (%(api_key_id)s::uuid is null or api_key_id = %(api_key_id)s::uuid)
+    and (%(model)s::text is null or model = %(model)s::text) and (%(outcome)s::text is null or outcome = %(outcome)s::text)
+order by id desc limit %(limit)s::int;
+
+-- name: usage
+-- What was used between two moments, in the groups that are asked for; days are the tenant's own.
+select
+    case when %(by_day)s::boolean then (created_at at time zone %(time_zone)s::text)::date end as day,
+    case when %(by_person)s::boolean then person_id end as person_id,
+    case when %(by_key)s::boolean then api_key_id end as api_key_id,
+    case when %(by_model)s::boolean then model end as model,
+    currency,
+    count(*) as requests,
+    count(*) filter (where outcome <> 'answered') as failed,
+    count(*) filter (where usage_estimated) as estimated,
+    sum(input_tokens)::bigint as input_tokens,
+    sum(cached_tokens)::bigint as cached_tokens,
+    sum(cache_write_tokens)::bigint as cache_write_tokens,
+    sum(output_tokens)::bigint as output_tokens,
+    sum(reasoning_tokens)::bigint as reasoning_tokens,
+    coalesce(sum(cost_nano), 0)::bigint as cost_nano
+from requests
+where id >= %(first_id)s::uuid and id < %(end_id)s::uuid
+    and created_at >= %(since)s::timestamptz and created_at < %(until)s::timestamptz
+    and (%(person_id)s::uuid is null or person_id = %(person_id)s::uuid) and (%(api_key_id)s::uuid is null or api_key_id = %(api_key_id)s::uuid)
+    and (%(only_model)s::text is null or model = %(only_model)s::text)
+group by 1, 2, 3, 4, 5
+order by 1, 2, 3, 4, 5
+limit %(limit)s::int;
+
+-- name: living_people
+-- Those of some people who are there and were not erased.
+select p.id from people p
+where p.id = any(%(ids)s::uuid[]) and not exists (select from tombstones t where t.tenant_id = p.tenant_id and t.id = p.id and t.kind = 'subject');
+
+-- name: content_add
+-- Keep what was said in one request; a batch that is written again after a broken connection changes nothing.
+insert into request_contents (tenant_id, id, person_id, mode, prompt_sealed, answer_sealed, created_at, keep_until)
+values (%(tenant_id)s::uuid, %(id)s::uuid, %(person_id)s::uuid, %(mode)s::text, %(prompt_sealed)s::bytea, %(answer_sealed)s::bytea,
+    %(created_at)s::timestamptz, %(keep_until)s::timestamptz)
+on conflict (tenant_id, id) do nothing;
+
+-- name: content_by_id
+-- What was said in one request.
+select id, person_id, mode, prompt_sealed, answer_sealed, created_at, keep_until
+from request_contents where id = %(id)s::uuid and keep_until > %(now)s::timestamptz;
+
+-- name: contents_expire
+-- Remove contents whose time is over, some at a time.
+-- door: system
+delete from request_contents where (tenant_id, id) in (
+    select tenant_id, id from request_contents where keep_until <= %(now)s::timestamptz limit %(limit)s::int
+);
+
+-- name: contents_erase
+-- Remove what one person asked and was answered.
+delete from request_contents where person_id = %(person_id)s::uuid;
+
+-- name: feedback_put
+-- Keep what a person thinks of an answer, in the place of what they thought before.
+insert into feedback (tenant_id, id, request_id, person_id, api_key_id, thumb, score, reasons, corrected_sealed, created_at)
+values (%(tenant_id)s::uuid, %(id)s::uuid, %(request_id)s::uuid, %(person_id)s::uuid, %(api_key_id)s::uuid, %(thumb)s::text, %(score)s::smallint,
+    %(reasons)s::text[], %(corrected_sealed)s::bytea, %(created_at)s::timestamptz)
+on conflict (tenant_id, request_id, person_id) do update
+set id = excluded.id, api_key_id = excluded.api_key_id, thumb = excluded.thumb, score = excluded.score, reasons = excluded.reasons,
+    corrected_sealed = excluded.corrected_sealed, created_at = excluded.created_at;
+
+-- name: feedback_page
+-- Feedback, the newest first, before an id.
+select id, request_id, person_id, api_key_id, thumb, score, reasons, corrected_sealed, created_at
+from feedback
+where id < %(before)s::uuid and (%(request_id)s::uuid is null or request_id = %(request_id)s::uuid)
+order by id desc limit %(limit)s::int;
+
+-- name: feedback_erase
+-- Remove what one person thought of answers.
+delete from feedback where person_id = %(person_id)s::uuid;

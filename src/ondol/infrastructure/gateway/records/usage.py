@@ -1,0 +1,132 @@
+"""What was used, and by whom: sums over records, and the records themselves."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Literal
+
+from ondol.core.errors import RequestError
+from ondol.core.ids import first_id_at
+from ondol.infrastructure.gateway.records.lines import record_of
+from ondol.infrastructure.gateway.records.types import RequestRecord
+from ondol.infrastructure.storage.postgres import Connection, load_queries, rows
+
+GROUPS_MAX = 10_000
+PAGE_MAX = 1_000
+PERIOD_DAYS_MAX = 400
+LONGEST_REQUEST = timedelta(days=1)
+"""A record's id carries the moment at which its request came, its time the one that the clock then showed: they differ by no more than this."""
+
+Group = Literal["day", "person", "key", "model"]
+GROUPS: frozenset[Group] = frozenset({"day", "person", "key", "model"})
+
+_SQL = load_queries("ondol.infrastructure.gateway.records")
+_LAST = uuid.UUID(int=2**128 - 1)
+_NIL = uuid.UUID(int=0)
+
+
+@dataclass(frozen=True, slots=True)
+class UsageRow:
+    """What one group used. A field of the group that was not asked for is None.
+
+    Attributes:
+        day: in the time zone that was asked for.
+        failed: requests whose outcome was another than ``answered``; they are among `requests`.
+        estimated: requests whose upstream told no usage.
+        cost_nano: nano-units of `currency`; 0 and None where no price was known.
+    """
+
+    day: date | None
+    person_id: uuid.UUID | None
+    api_key_id: uuid.UUID | None
+    model: str | None
+    currency: Literal["USD", "KRW"] | None
+    requests: int
+    failed: int
+    estimated: int
+    input_tokens: int
+    cached_tokens: int
+    cache_write_tokens: int
+    output_tokens: int
+    reasoning_tokens: int
+    cost_nano: int
+
+
+async def usage_by(
+    connection: Connection,
+    by: Collection[Group],
+    *,
+    since: datetime,
+    until: datetime,
+    time_zone: str,
+    person_id: uuid.UUID | None = None,
+    api_key_id: uuid.UUID | None = None,
+    model: str | None = None,
+) -> list[UsageRow]:
+    """What the transaction's tenant used from `since` until before `until`, one row for each group and currency, in their order.
+
+    Args:
+        by: what makes a group; everything is one group for none.
+        time_zone: IANA name, whose days count.
+        person_id, api_key_id, model: only theirs.
+
+    Raises:
+        RequestError: when the period is no period or too long, there are too many groups, or a group is unknown.
+    """
+    if not timedelta(0) < until - since <= timedelta(days=PERIOD_DAYS_MAX):
+        raise RequestError(f"A period has up to {PERIOD_DAYS_MAX} days.", "Ask for a shorter one.", code="bad_period", param="until")
+    if not GROUPS.issuperset(by):
+        raise RequestError("That is no group.", f"Groups are {', '.join(sorted(GROUPS))}.", code="bad_group", param="by")
+    values: dict[str, object] = {
+        **{f"by_{group}": group in by for group in GROUPS},
+        "first_id": _id_at(since - LONGEST_REQUEST),
+        "end_id": _id_at(until + LONGEST_REQUEST),
+        "since": since,
+        "until": until,
+        "time_zone": time_zone,
+        "person_id": person_id,
+        "api_key_id": api_key_id,
+        "only_model": model,
+        "limit": GROUPS_MAX + 1,
+    }
+    found = [UsageRow(**row) for row in await rows(connection, _SQL["usage"], values)]
+    if len(found) > GROUPS_MAX:
+        raise RequestError(f"There are more than {GROUPS_MAX} groups.", "Ask for a shorter period or fewer groups.", code="too_many_groups")
+    return found
+
+
+async def list_requests(
+    connection: Connection,
+    *,
+    since: datetime | None = None,
+    before: uuid.UUID | None = None,
+    person_id: uuid.UUID | None = None,
+    api_key_id: uuid.UUID | None = None,
+    model: str | None = None,
+    outcome: str | None = None,
+    limit: int = 100,
+) -> list[RequestRecord]:
+    """Records of the transaction's tenant, the newest first. The next page begins before the last one's id.
+
+    Raises:
+        RequestError: when the limit is not between 1 and `PAGE_MAX`.
+    """
+    if not 1 <= limit <= PAGE_MAX:
+        raise RequestError(f"A page has 1 to {PAGE_MAX} records.", "Ask for the next page with `before`.", code="bad_limit", param="limit")
+    values: dict[str, object] = {
+        "since": _id_at(since) if since else _NIL,
+        "before": before or _LAST,
+        "person_id": person_id,
+        "api_key_id": api_key_id,
+        "model": model,
+        "outcome": outcome,
+        "limit": limit,
+    }
+    return [record_of(row) for row in await rows(connection, _SQL["requests_page"], values)]
+
+
+def _id_at(moment: datetime) -> uuid.UUID:
+    return first_id_at(max(0, int(moment.timestamp() * 1000)))

@@ -1,0 +1,220 @@
+"""What every shape of the API has in common: a request as the gateway understands it, and the writer of its answer."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+from ondol.infrastructure.gateway.errors import ErrorAnswer
+from ondol.infrastructure.gateway.shapes.letting import Letting
+from ondol.infrastructure.guard.conversation import Role, Turn
+from ondol.infrastructure.serving.types import ChatRequest, Frame, Operation, Usage
+
+Json: TypeAlias = dict[str, Any]
+
+
+class Spot:
+    """A text in a request, and where it stands.
+
+    Attributes:
+        role: who speaks there.
+        text: all of it.
+    """
+
+    __slots__ = ("key", "owner", "role", "text")
+
+    def __init__(self, role: Role, text: str, owner: Any, key: str | int) -> None:
+        self.role = role
+        self.text = text
+        self.owner = owner
+        self.key = key
+
+    def put(self, text: str) -> None:
+        """Write another text in its place."""
+        self.text = text
+        self.owner[self.key] = text
+
+
+class PartsSpot(Spot):
+    """A text that is told in several parts, looked at as one: what is split must not hide. Written again it is one part; parts of other kinds stay.
+
+    Args:
+        parts: the list that holds them.
+        texts: those of them that are text, in order: objects with a ``text``.
+    """
+
+    __slots__ = ("texts",)
+
+    def __init__(self, role: Role, parts: list[Any], texts: Sequence[Json]) -> None:
+        super().__init__(role, "".join(part["text"] for part in texts), parts, "")
+        self.texts = texts
+
+    def put(self, text: str) -> None:
+        """Write another text in the place of all parts."""
+        self.text = text
+        self.texts[0]["text"] = text
+        emptied = {id(part) for part in self.texts[1:]}
+        self.owner[:] = [part for part in self.owner if id(part) not in emptied]
+
+
+class Asked:
+    """A request as the gateway understands it.
+
+    Attributes:
+        operation: what is asked for.
+        model: as the caller wrote it.
+        body: the request's own fields, decoded; edited in place before it goes on.
+        spots: every text that the guard reads, in the order of the conversation.
+        stream: whether the answer is wanted in pieces.
+        include_usage: the stream ends with the usage.
+        output_tokens_max: the caller's bound on the output of one choice; None when there is none.
+        choices: how many answers are wanted.
+        tools: definitions of tools as OpenAI's chat writes them.
+        schema: the JSON Schema that the answer must fit; empty for any JSON; None when it need not be JSON.
+        progress: the caller wants to be told what an assistant is doing.
+        conversation: what keeps a conversation on one target, such as the first message; empty when nothing does.
+        media_tokens: what pictures, sounds and files count for, in tokens.
+    """
+
+    __slots__ = (
+        "body",
+        "choices",
+        "conversation",
+        "include_usage",
+        "media_tokens",
+        "model",
+        "operation",
+        "output_tokens_max",
+        "progress",
+        "schema",
+        "spots",
+        "stream",
+        "tools",
+    )
+
+    def __init__(self, operation: Operation, model: str, body: Json, spots: list[Spot]) -> None:
+        self.operation = operation
+        self.model = model
+        self.body = body
+        self.spots = spots
+        self.stream = False
+        self.include_usage = False
+        self.output_tokens_max: int | None = None
+        self.choices = 1
+        self.tools: list[Mapping[str, Any]] = []
+        self.schema: Mapping[str, Any] | None = None
+        self.progress = False
+        self.conversation = ""
+        self.media_tokens = 0
+
+    def turns(self) -> list[Turn]:
+        """The texts for the guard."""
+        return [Turn(spot.role, spot.text) for spot in self.spots]
+
+    def rewrite(self, texts: Sequence[str]) -> bool:
+        """Write what goes on in the place of what was said.
+
+        Returns:
+            Whether anything changed.
+        """
+        changed = False
+        for spot, text in zip(self.spots, texts, strict=True):
+            if spot.text != text:
+                spot.put(text)
+                changed = True
+        return changed
+
+
+class Told:
+    """What the gateway adds to an answer.
+
+    Attributes:
+        id: the answer's id in the shape's own dress.
+        model: the name by which the caller asked.
+        created_unix_s: when the request came.
+        instructions: the caller's own system prompt, for shapes that repeat it.
+    """
+
+    __slots__ = ("created_unix_s", "id", "instructions", "model")
+
+    def __init__(self, answer_id: str, model: str, created_unix_s: int) -> None:
+        self.id = answer_id
+        self.model = model
+        self.created_unix_s = created_unix_s
+        self.instructions: Any = None
+
+
+class ProgressFrame(Frame):
+    """Where an assistant of ours stands. A type of its own, so that no provider can send one."""
+
+    def __init__(self, stage: str) -> None:
+        super().__init__({})
+        self.stage = stage
+
+
+class StreamWriter(Protocol):
+    """Lets one streamed answer out through the guard, in the caller's shape.
+
+    Attributes:
+        usage: what the upstream told so far; None when it did not.
+        stopped: the guard ended every choice: nothing more of the answer is wanted.
+        finished: the upstream told the end of every choice.
+    """
+
+    usage: Usage | None
+
+    @property
+    def stopped(self) -> bool:
+        """See above."""
+        ...
+
+    @property
+    def finished(self) -> bool:
+        """See above."""
+        ...
+
+    def take(self, frames: Sequence[Frame]) -> bytes:
+        """What of these frames goes out now, as the bytes of events; may be empty.
+
+        Raises:
+            UpstreamError: when a frame is not of the shape.
+        """
+        ...
+
+    def finish(self, usage: Usage, extension: Json) -> bytes:
+        """The rest and the end mark, once `finished` or `stopped`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """One way in which applications speak to the gateway.
+
+    Attributes:
+        read: understands a request's body; raises `RequestError` with `param`.
+        answer_id: the answer's id, in the shape's own dress.
+        let: lets a whole answer out through the guard, in place, under its new name.
+        stream: writes a streamed answer.
+        usage: what a whole answer says of its usage; None when it says nothing that can be believed.
+        put_usage: writes the usage that is counted into a whole answer.
+        text_of: all text of a whole answer, for those who keep content.
+        refusal: a whole answer that says why there is none.
+        refusal_stream: the same as events.
+        error: how an error is told.
+        chat_request: the request as assistants take it.
+    """
+
+    operation: Operation
+    read: Callable[[Json], Asked]
+    answer_id: Callable[[uuid.UUID], str]
+    let: Callable[[Json, Told, Letting], None]
+    stream: Callable[[Asked, Told, Letting], StreamWriter]
+    usage: Callable[[Json], Usage | None]
+    put_usage: Callable[[Json, Usage], None]
+    text_of: Callable[[Json], str]
+    refusal: Callable[[Told, str, Usage, Json], Json]
+    refusal_stream: Callable[[Asked, Told, str, Usage, Json], bytes]
+    error: Callable[[Exception, uuid.UUID], ErrorAnswer]
+    chat_request: Callable[[Asked, uuid.UUID], ChatRequest]

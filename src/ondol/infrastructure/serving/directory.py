@@ -1,0 +1,263 @@
+"""What answers each tenant's models, and how the gateway treats the tenant: kept in memory, so that no request waits for Postgres.
+
+A change is told by NOTIFY and seen at once; a lost notice is found by a counter that is read every `POLL_SECONDS`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg
+from psycopg.conninfo import make_conninfo
+from psycopg.rows import dict_row
+
+from ondol.core.errors import KeyDestroyed, NotFound, OndolError, SealBroken
+from ondol.infrastructure.serving.settings import ModelSettings, ProviderSettings, TenantSettings, settings_from
+from ondol.infrastructure.serving.store import QUERIES, open_credential, open_prompt
+from ondol.infrastructure.serving.types import ModelRow, ProviderRow, Secret, TargetRow, Timeouts
+from ondol.infrastructure.storage.blobs import KeyRing
+from ondol.infrastructure.storage.postgres import Connection, Database, one, rows
+
+POLL_SECONDS = 1.0
+READ_SECONDS_MAX = 20.0
+ASSISTANT_PREFIX = "assistant/"
+
+_LOG = logging.getLogger("ondol.serving")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """A model that a tenant may call.
+
+    Attributes:
+        prompt: pinned by whoever owns the model; empty for none.
+        owner: the tenant that registered it: whose provider is asked, and who pays it.
+    """
+
+    row: ModelRow
+    settings: ModelSettings
+    prompt: str
+    owner: uuid.UUID
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AssistantCard:
+    """An assistant that a tenant may call, by its name without ``assistant/``."""
+
+    id: uuid.UUID
+    name: str
+    base: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TenantCard:
+    """A tenant as the gateway knows it.
+
+    Attributes:
+        prompt: a system prompt pinned to every request; empty for none.
+        models: its own by alias; those that are shared stand in `Directory.shared`.
+    """
+
+    id: uuid.UUID
+    settings: TenantSettings = field(default_factory=TenantSettings)
+    prompt: str = ""
+    time_zone: str = "UTC"
+    currency: str = "USD"
+    models: Mapping[str, ModelCard] = field(default_factory=dict)
+    assistants: Mapping[str, AssistantCard] = field(default_factory=dict)
+
+
+class ServingDirectory:
+    """Every tenant's models and settings, in memory.
+
+    Args:
+        monotonic: seconds, for `age_seconds`.
+
+    Attributes:
+        failing: what is wrong, for readiness; empty when all is well.
+    """
+
+    def __init__(self, database: Database, keyring: KeyRing, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self.failing: dict[str, str] = {"models": "are being read"}
+        self._database = database
+        self._keyring = keyring
+        self._monotonic = monotonic
+        self._tenants: Mapping[uuid.UUID, TenantCard] = {}
+        self._shared: Mapping[str, ModelCard] = {}
+        self._revision = -1
+        self._seen_at = float("-inf")
+
+    @property
+    def age_seconds(self) -> float:
+        """How long ago the directory last agreed with Postgres; infinite before the first time."""
+        return self._monotonic() - self._seen_at
+
+    def tenant(self, tenant_id: uuid.UUID) -> TenantCard:
+        """A tenant's card; one with everything at its default where nothing is known."""
+        return self._tenants.get(tenant_id) or TenantCard(tenant_id)
+
+    def model(self, tenant: TenantCard, name: str) -> ModelCard | AssistantCard:
+        """What a name stands for: the tenant's own model before a shared one.
+
+        Raises:
+            NotFound: when the tenant may call nothing of that name.
+        """
+        if name.startswith(ASSISTANT_PREFIX):
+            assistant = tenant.assistants.get(name[len(ASSISTANT_PREFIX) :])
+            if assistant is not None:
+                return assistant
+        else:
+            card = tenant.models.get(name) or self._shared.get(name)
+            if card is not None:
+                return card
+        raise NotFound(f"There is no model called {name[:100]}.", "GET /v1/models lists what you may call.", code="model_not_found", param="model")
+
+    def models(self, tenant: TenantCard) -> list[tuple[str, ModelCard | AssistantCard]]:
+        """All that a tenant may call, by name: its assistants, its own models, the shared ones."""
+        found: dict[str, ModelCard | AssistantCard] = {ASSISTANT_PREFIX + name: card for name, card in tenant.assistants.items()}
+        return list((found | dict(self._shared) | dict(tenant.models)).items())
+
+    async def refresh(self) -> None:
+        """Read the counter, and everything when it moved."""
+        async with self._database.system_tx() as connection:
+            await self._read(connection)
+
+    async def run(self) -> None:
+        """Keep the directory fresh until cancelled, over one connection of its own: woken by notices, and by the clock where one was lost."""
+        while True:
+            try:
+                async with await self._connect() as connection:
+                    await connection.execute("listen ondol_serving")
+                    while True:
+                        async with asyncio.timeout(READ_SECONDS_MAX):
+                            await self._read(connection)
+                        async for _ in connection.notifies(timeout=POLL_SECONDS, stop_after=1):
+                            pass
+            except (OndolError, psycopg.Error, TimeoutError) as error:
+                _LOG.warning("models not refreshed", extra={"reason": type(error).__name__})
+                await asyncio.sleep(POLL_SECONDS)
+            except Exception:
+                # The boundary of this task: without it, everything that changes later would never be in force, and nobody would know.
+                _LOG.exception("models not refreshed")
+                await asyncio.sleep(POLL_SECONDS)
+
+    async def _connect(self) -> Connection:
+        return await Connection.connect(
+            make_conninfo(
+                self._database.addresses.system, options="-c search_path=ondol,pg_temp", application_name="ondol models", connect_timeout=10
+            ),
+            autocommit=True,
+            row_factory=dict_row,
+        )
+
+    async def _read(self, connection: Connection) -> None:
+        began_at = self._monotonic()
+        found = await one(connection, QUERIES["serving_revision"], {})
+        revision = found["revision"] if found else 0
+        if revision != self._revision or self.failing:
+            said = {
+                name: await rows(connection, QUERIES[f"serving_{name}"], {}) for name in ("providers", "models", "targets", "tenants", "assistants")
+            }
+            built = await asyncio.to_thread(_Builder(self._keyring).build, said)
+            self._tenants, self._shared, self.failing = built
+            self._revision = revision
+        self._seen_at = began_at
+
+
+class _Builder:
+    """Makes cards of rows. What cannot be read is left out and told: one tenant's broken row stops nobody else's requests."""
+
+    def __init__(self, keyring: KeyRing) -> None:
+        self._keyring = keyring
+        self._broken = 0
+
+    def build(self, said: Mapping[str, list[dict[str, Any]]]) -> tuple[dict[uuid.UUID, TenantCard], dict[str, ModelCard], dict[str, str]]:
+        providers = {(row["tenant_id"], row["id"]): made for row in said["providers"] if (made := self._provider(row)) is not None}
+        targets: dict[tuple[uuid.UUID, uuid.UUID], list[TargetRow]] = {}
+        for row in said["targets"]:
+            provider = providers.get((row["tenant_id"], row["provider_id"]))
+            if provider is not None:
+                target = TargetRow(row["id"], provider, row["name"], row["priority"], row["weight"])
+                targets.setdefault((row["tenant_id"], row["model_id"]), []).append(target)
+        models: dict[uuid.UUID, dict[str, ModelCard]] = {}
+        shared: dict[str, ModelCard] = {}
+        for row in said["models"]:
+            card = self._model(row, targets.get((row["tenant_id"], row["id"]), []))
+            if card is not None:
+                models.setdefault(row["tenant_id"], {})[row["alias"]] = card
+                if row["shared"]:
+                    shared[row["alias"]] = card
+        assistants: dict[uuid.UUID, dict[str, AssistantCard]] = {}
+        for row in said["assistants"]:
+            assistants.setdefault(row["tenant_id"], {})[row["name"]] = AssistantCard(row["id"], row["name"], row["base"], row["created_at"])
+        tenants = {}
+        for row in said["tenants"]:
+            tenant_id = row["tenant_id"]
+            tenants[tenant_id] = self._tenant(row, models.get(tenant_id, {}), assistants.get(tenant_id, {}))
+        failing = {"models": f"{self._broken} rows cannot be read"} if self._broken else {}
+        return tenants, shared, failing
+
+    def _provider(self, row: Mapping[str, Any]) -> ProviderRow | None:
+        if row["is_disabled"]:
+            return None
+        try:
+            settings = settings_from(ProviderSettings, row["settings"])
+            sealed = row["credential_sealed"]
+            credential = open_credential(self._keyring, row["tenant_id"], row["id"], bytes(sealed)) if sealed else ""
+        except (OndolError, SealBroken, KeyDestroyed) as error:
+            self._tell("provider", row, error)
+            return None
+        return ProviderRow(
+            tenant_id=row["tenant_id"],
+            id=row["id"],
+            name=row["name"],
+            kind=row["kind"],
+            base_url=row["base_url"],
+            credential=Secret(credential),
+            headers=tuple(settings.headers.items()),
+            private_network=settings.private_network,
+            ca_pem=settings.ca_pem,
+            proxy_url=settings.proxy_url,
+            timeouts=Timeouts(settings.connect_s, settings.first_byte_s, settings.between_s, settings.whole_s),
+            speaks_responses=_is_openai(row["base_url"]) if settings.speaks_responses is None else settings.speaks_responses,
+        )
+
+    def _model(self, row: Mapping[str, Any], targets: list[TargetRow]) -> ModelCard | None:
+        try:
+            settings = settings_from(ModelSettings, row["settings"])
+            prompt = open_prompt(self._keyring, row["tenant_id"], row["id"], bytes(row["prompt_sealed"])) if row["prompt_sealed"] else ""
+        except (OndolError, SealBroken, KeyDestroyed) as error:
+            self._tell("model", row, error)
+            return None
+        made = ModelRow(row["tenant_id"], row["id"], row["alias"], tuple(targets), settings.retries_max, settings.sticky)
+        return ModelCard(made, settings, prompt, row["tenant_id"], row["created_at"])
+
+    def _tenant(self, row: Mapping[str, Any], models: Mapping[str, ModelCard], assistants: Mapping[str, AssistantCard]) -> TenantCard:
+        tenant_id = row["tenant_id"]
+        try:
+            settings = settings_from(TenantSettings, row["settings"] or {})
+            prompt = open_prompt(self._keyring, tenant_id, tenant_id, bytes(row["prompt_sealed"])) if row["prompt_sealed"] else ""
+        except (OndolError, SealBroken, KeyDestroyed) as error:
+            self._tell("settings", row, error)
+            # A pinned prompt that cannot be opened must not be left out in silence: the tenant's models are closed.
+            return TenantCard(tenant_id, TenantSettings(content="off"), time_zone=row["time_zone"], currency=row["currency"])
+        return TenantCard(tenant_id, settings, prompt, row["time_zone"], row["currency"], models, assistants)
+
+    def _tell(self, what: str, row: Mapping[str, Any], error: Exception) -> None:
+        self._broken += 1
+        _LOG.error("row cannot be read", extra={"what": what, "tenant": str(row["tenant_id"]), "reason": type(error).__name__})
+
+
+def _is_openai(base_url: str) -> bool:
+    host = urlsplit(base_url).hostname or ""
+    return host == "api.openai.com" or host.endswith(".openai.azure.com")

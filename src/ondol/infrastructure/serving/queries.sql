@@ -1,0 +1,118 @@
+-- name: serving_revision
+-- The counter that every change moves.
+-- door: system
+select revision from serving_revision;
+
+-- name: serving_providers
+-- Every provider of every tenant, for the memory of a worker.
+-- door: system
+select tenant_id, id, name, kind, base_url, credential_sealed, settings, disabled_at is not null as is_disabled from providers limit 1000000;
+
+-- name: serving_models
+-- Every model in use, of every tenant.
+-- door: system
+select tenant_id, id, alias, settings, prompt_sealed, shared, created_at from models where disabled_at is null;
+
+-- name: serving_targets
+-- What answers each model, of every tenant.
+-- door: system
+select tenant_id, id, model_id, provider_id, name, priority, weight from model_targets order by tenant_id, model_id, priority, id;
+
+-- name: serving_tenants
+-- Every tenant with the gateway's settings.
+-- door: system
+select t.id as tenant_id, t.operates, t.time_zone, t.currency, g.settings, g.prompt_sealed
+from tenants t left join gateway_settings g on g.tenant_id = t.id;
+
+-- name: serving_assistants
+-- Every assistant of every tenant.
+-- door: system
+select a.tenant_id, a.id, a.name, a.created_at, b.name as base from assistants a join bases b on b.tenant_id = a.tenant_id and b.id = a.base_id;
+
+-- name: provider_put
+-- A provider; a credential that is not given stays as it is.
+insert into providers (tenant_id, id, name, kind, base_url, credential_sealed, credential_hint, settings, created_at)
+values (%(tenant_id)s, %(id)s, %(name)s, %(kind)s, %(base_url)s, %(credential_sealed)s, %(credential_hint)s, %(settings)s, %(now)s)
+on conflict (tenant_id, name) do update set
+    kind = excluded.kind, base_url = excluded.base_url, settings = excluded.settings,
+    credential_sealed = case when %(has_credential)s then excluded.credential_sealed else providers.credential_sealed end,
+    credential_hint = case when %(has_credential)s then excluded.credential_hint else providers.credential_hint end
+returning id;
+
+-- name: provider_credential
+-- A credential sealed for its row.
+update providers set credential_sealed = %(credential_sealed)s, credential_hint = %(credential_hint)s where id = %(id)s returning id;
+
+-- name: provider_disable
+-- Take a provider out of use, or back into it.
+update providers set disabled_at = %(disabled_at)s where name = %(name)s returning id;
+
+-- name: provider_delete
+-- Delete a provider that no model uses.
+delete from providers p where p.name = %(name)s and not exists (select from model_targets t where t.provider_id = p.id) returning p.id;
+
+-- name: provider_by_name
+-- One provider.
+select tenant_id, id, name, kind, base_url, credential_hint, settings, disabled_at, created_at from providers where name = %(name)s;
+
+-- name: providers_page
+-- The tenant's providers, oldest first, after an id.
+select tenant_id, id, name, kind, base_url, credential_hint, settings, disabled_at, created_at from providers
+where id > %(after)s order by id limit %(limit)s;
+
+-- name: model_put
+-- A model; a prompt that is not given stays as it is.
+insert into models (tenant_id, id, alias, settings, prompt_sealed, shared, disabled_at, created_at)
+values (%(tenant_id)s, %(id)s, %(alias)s, %(settings)s, %(prompt_sealed)s, %(shared)s, %(disabled_at)s, %(now)s)
+on conflict (tenant_id, alias) do update set
+    settings = excluded.settings, shared = excluded.shared, disabled_at = excluded.disabled_at,
+    prompt_sealed = case when %(has_prompt)s then excluded.prompt_sealed else models.prompt_sealed end
+returning id;
+
+-- name: model_prompt
+-- A pinned prompt sealed for its row.
+update models set prompt_sealed = %(prompt_sealed)s where id = %(id)s returning id;
+
+-- name: model_delete
+-- Delete a model and its targets.
+delete from models where alias = %(alias)s returning id;
+
+-- name: model_by_alias
+-- One model.
+select tenant_id, id, alias, settings, prompt_sealed is not null as has_prompt, shared, disabled_at, created_at from models where alias = %(alias)s;
+
+-- name: models_page
+-- The tenant's models, oldest first, after an id.
+select tenant_id, id, alias, settings, prompt_sealed is not null as has_prompt, shared, disabled_at, created_at from models
+where id > %(after)s order by id limit %(limit)s;
+
+-- name: targets_of_model
+-- What answers a model.
+select t.id, p.name as provider, t.name, t.priority, t.weight
+from model_targets t join providers p on p.tenant_id = t.tenant_id and p.id = t.provider_id
+where t.model_id = %(model_id)s order by t.priority, t.id;
+
+-- name: targets_clear
+-- A model's targets are written anew.
+delete from model_targets where model_id = %(model_id)s;
+
+-- name: target_add
+-- One target of a model.
+insert into model_targets (tenant_id, id, model_id, provider_id, name, priority, weight)
+values (%(tenant_id)s, %(id)s, %(model_id)s, %(provider_id)s, %(name)s, %(priority)s, %(weight)s);
+
+-- name: gateway_settings_get
+-- The tenant's settings.
+select settings, prompt_sealed is not null as has_prompt, changed_at from gateway_settings;
+
+-- name: gateway_settings_put
+-- The tenant's settings; a prompt that is not given stays as it is.
+insert into gateway_settings (tenant_id, settings, prompt_sealed, changed_at)
+values (%(tenant_id)s, %(settings)s, %(prompt_sealed)s, %(now)s)
+on conflict (tenant_id) do update set
+    settings = excluded.settings, changed_at = excluded.changed_at,
+    prompt_sealed = case when %(has_prompt)s then excluded.prompt_sealed else gateway_settings.prompt_sealed end;
+
+-- name: operator_tenant
+-- The tenant that runs this installation; it shows itself to itself only.
+select id from tenants where operates;

@@ -1,0 +1,113 @@
+"""What is said of a provider, a model and a tenant beyond their names: as it is declared, kept and read back."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+
+from ondol.core.errors import RequestError
+
+SETTINGS_BYTES_MAX = 256 * 1024
+OUTPUT_TOKENS_DEFAULT = 4_096
+"""A request that sets no bound on its answer gets this one, so that what it may cost is known before it begins."""
+
+_Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
+_Text = Annotated[str, msgspec.Meta(max_length=20_000)]
+
+
+class ProviderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a provider is reached.
+
+    Attributes:
+        headers: sent with each request; nothing secret belongs here.
+        private_network: the provider's address may be private or on this machine.
+        ca_pem: certificates of the authority that signed the provider's; empty for the system's.
+        proxy_url: an outbound proxy, such as ``http://proxy.example:3128``; empty for none.
+        speaks_responses: it knows OpenAI's responses itself; when absent only OpenAI's own service is taken to. Elsewhere they are asked for as a chat.
+        connect_s, first_byte_s, between_s, whole_s: how long connecting, the first byte, the next piece and the whole answer may take, in seconds.
+    """
+
+    headers: Annotated[dict[str, str], msgspec.Meta(max_length=32)] = {}
+    private_network: bool = False
+    ca_pem: _Text = ""
+    proxy_url: Annotated[str, msgspec.Meta(max_length=2_000)] = ""
+    speaks_responses: bool | None = None
+    connect_s: _Seconds = 5.0
+    first_byte_s: _Seconds = 120.0
+    between_s: _Seconds = 60.0
+    whole_s: _Seconds = 900.0
+
+
+class Bound(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a parameter may be.
+
+    Attributes:
+        least, most: a number outside is moved to the nearer end.
+        fixed: takes the place of whatever the caller says.
+        forbidden: a request that has it is refused.
+    """
+
+    least: float | None = None
+    most: float | None = None
+    fixed: Any = msgspec.UNSET
+    forbidden: bool = False
+
+
+class ModelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a model is called.
+
+    Attributes:
+        operations: what it may be asked for; all that its providers have, when absent.
+        retries_max: further tries before the first byte of an answer.
+        sticky: a conversation stays with one target where it can.
+        deadline_s: the longest whole request, in seconds.
+        context_tokens: what prompt and answer may take together; not looked at when absent.
+        output_tokens_max: the most that an answer may take; a caller who asks for more gets this.
+        output_tokens_default: the bound of a request that sets none.
+        parameters: bounds of the request's own parameters, by name.
+        release: which release answers; stands in records and headers.
+    """
+
+    operations: list[str] | None = None
+    retries_max: Annotated[int, msgspec.Meta(ge=0, le=10)] = 2
+    sticky: bool = True
+    deadline_s: _Seconds = 900.0
+    context_tokens: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)] | None = None
+    output_tokens_max: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)] | None = None
+    output_tokens_default: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)] = OUTPUT_TOKENS_DEFAULT
+    parameters: Annotated[dict[str, Bound], msgspec.Meta(max_length=100)] = {}
+    release: Annotated[str, msgspec.Meta(max_length=200)] = ""
+
+
+class TenantSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How the gateway treats a tenant.
+
+    Attributes:
+        content: what is kept of requests and answers: nothing, masked by the guard, or all; sealed in either case.
+        content_days: for how long.
+        mark: answers carry a machine-readable mark that a machine wrote them, and the notice.
+        notice: what people are told before, by language; a sentence is built in.
+        when_away: with Postgres away and its leases used up, requests are refused (``closed``) or go on (``open``) with an alarm.
+    """
+
+    content: Literal["off", "masked", "full"] = "masked"
+    content_days: Annotated[int, msgspec.Meta(ge=1, le=3_650)] = 30
+    mark: bool = False
+    notice: dict[Literal["ko", "en"], Annotated[str, msgspec.Meta(max_length=1_000)]] = {}
+    when_away: Literal["closed", "open"] = "closed"
+
+
+S = TypeVar("S", ProviderSettings, ModelSettings, TenantSettings)
+
+
+def settings_from(kind: type[S], tree: object) -> S:
+    """Settings from plain data.
+
+    Raises:
+        RequestError: when they say something unknown or out of range.
+    """
+    try:
+        return msgspec.convert(tree, kind)
+    except msgspec.ValidationError as error:
+        raise RequestError(f"The settings are not valid: {error}.", f"There are {', '.join(kind.__struct_fields__)}.", code="bad_settings") from None
