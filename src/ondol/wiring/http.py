@@ -9,30 +9,25 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 
-from ondol.application.assistant.answer import AssistantRoom, answer
-from ondol.application.assistant.store import find_assistant, list_assistants
-from ondol.application.assistant.types import MODEL_PREFIX
+from ondol.application.assistant.answer import AssistantRoom
+from ondol.application.assistant.store import list_assistants
 from ondol.application.console import create_console
 from ondol.application.console.services import AssistantCard, ConsoleServices, OriginalFile, Profile
 from ondol.application.knowledge.originals import open_original
-from ondol.core.errors import NotFound
 from ondol.infrastructure.access import sign_in as signing
-from ondol.infrastructure.access.callers import caller_of
 from ondol.infrastructure.access.keys import KeyDirectory
 from ondol.infrastructure.access.people import get_person, list_tenants
 from ondol.infrastructure.access.secrets import PASSWORD_CHARACTERS_MIN
 from ondol.infrastructure.access.types import Principal
-from ondol.infrastructure.gateway import Caller, Door, ModelCard, RequestRecorder, create_gateway
 from ondol.infrastructure.gateway.exchange import Exchange
-from ondol.infrastructure.gateway.guarding import GuardedUpstream
+from ondol.infrastructure.gateway.records.content import ContentLog
 from ondol.infrastructure.gateway.records.drain import RecordDrain
 from ondol.infrastructure.gateway.records.lines import FORM
+from ondol.infrastructure.gateway.records.recorder import RequestRecorder
 from ondol.infrastructure.gateway.server import AsgiBridge, Handler
-from ondol.infrastructure.guard.traffic import Asker
-from ondol.infrastructure.serving import ChatUpstream
-from ondol.infrastructure.serving.types import ChatEvent, ChatRequest
 from ondol.infrastructure.storage.spool import Spool
 from ondol.wiring.admin import ADMIN_PATHS, admin_application
+from ondol.wiring.gateway import GatewayRoom, gateway_of, open_gateway_room
 from ondol.wiring.guard import GuardRoom, open_guard
 from ondol.wiring.platform import Platform, assistant_room
 from ondol.wiring.stores import base_url
@@ -52,12 +47,26 @@ class Worker:
     recorder: RequestRecorder
     drain: RecordDrain
     guard: GuardRoom
+    gateway: GatewayRoom
+    contents: ContentLog
     organisations: dict[uuid.UUID, str] = field(default_factory=dict)
     warm: bool = False
 
     def assistants(self) -> AssistantRoom:
         """The assistants' room."""
-        return assistant_room(self.platform, self.organisations)
+        policies, clock = self.guard.policies, self.platform.clock
+        return assistant_room(self.platform, self.organisations, lambda tenant_id: policies.prompt_canary(tenant_id, clock()))
+
+    def failing(self) -> dict[str, str]:
+        """What is not ready, part by part."""
+        failing: dict[str, str] = {}
+        if self.keys.age_seconds > POSTGRES_SILENT_S:
+            failing["postgres"] = "does not answer"
+        if not self.warm:
+            failing["index"] = "is being opened"
+        if self.recorder.full:
+            failing["records"] = "the disk takes none"
+        return failing | self.guard.policies.failing | self.gateway.directory.failing
 
 
 @contextlib.asynccontextmanager
@@ -70,14 +79,15 @@ async def open_worker(platform: Platform, on_warm: Callable[[], None] = lambda: 
     keys = KeyDirectory(platform.database, platform.clock)
     await keys.refresh()
     organisations = await _organisations(platform)
-    async with open_guard(platform) as guard:
+    async with open_guard(platform) as guard, open_gateway_room(platform) as room:
         recorder = RequestRecorder(Spool(platform.folder.spool / FORM))
         drain = RecordDrain(platform.database, platform.folder.spool / FORM, platform.clock, held=recorder)
-        worker = Worker(platform, keys, recorder, drain, guard, organisations)
+        contents = ContentLog(platform.database, platform.keyring, platform.clock, guard.masked)
+        worker = Worker(platform, keys, recorder, drain, guard, room, contents, organisations)
         fresh = asyncio.create_task(worker.keys.run())
         warming = asyncio.create_task(_warm_up(worker, on_warm))
         try:
-            async with worker.drain, worker.recorder:
+            async with worker.drain, worker.recorder, contents.writing:
                 yield _application(worker)
         finally:
             for task in (fresh, warming):
@@ -87,7 +97,17 @@ async def open_worker(platform: Platform, on_warm: Callable[[], None] = lambda: 
 
 
 def _application(worker: Worker) -> Handler:
-    gateway = create_gateway(_door(worker))
+    gateway = gateway_of(
+        worker.platform,
+        worker.keys,
+        worker.gateway,
+        worker.guard,
+        worker.assistants(),
+        record=worker.recorder.record,
+        records_full=lambda: worker.recorder.full,
+        contents=worker.contents,
+        ready=worker.failing,
+    )
     console = AsgiBridge(create_console(_console_services(worker)))
     admin = admin_application(worker.platform, worker.keys, worker.guard.policies)
 
@@ -101,56 +121,6 @@ def _application(worker: Worker) -> Handler:
             await console(exchange)
 
     return handle
-
-
-def _door(worker: Worker) -> Door:
-    platform = worker.platform
-    room = platform.sign_in
-    assistants = worker.assistants()
-
-    async def authenticate(headers: Mapping[str, str], _client: str) -> Caller:
-        principal = await caller_of(worker.keys, room, headers)
-        return Caller(principal.tenant_id, principal.person_id, principal.api_key_id)
-
-    async def list_models(caller: Caller) -> list[ModelCard]:
-        async with platform.database.tenant_tx(caller.tenant_id) as connection:
-            found = await list_assistants(connection)
-        return [ModelCard(item.model, int(item.created_at.timestamp()), "ondol") for item in found]
-
-    async def upstream(caller: Caller, asked: ChatRequest) -> ChatUpstream:
-        model = asked.model
-        if not model.startswith(MODEL_PREFIX):
-            raise NotFound(
-                f"There is no model called {model[:100]}.", "GET /v1/models lists what you may call.", code="model_not_found", param="model"
-            )
-        async with platform.database.tenant_tx(caller.tenant_id) as connection:
-            assistant = await find_assistant(connection, model.removeprefix(MODEL_PREFIX))
-
-        def stream(request: ChatRequest) -> AsyncIterator[ChatEvent]:
-            return answer(assistants, caller.tenant_id, caller.person_id, assistant, request)
-
-        asker = Asker(caller.tenant_id, caller.person_id, caller.api_key_id, asked.id)
-        texts = [message.content for message in asked.messages]
-        conversation = await worker.guard.conversation(asker, texts, model=model, assistant=assistant.name, base=assistant.base)
-        return GuardedUpstream(stream, conversation)
-
-    async def ready() -> dict[str, str]:
-        failing: dict[str, str] = {}
-        if worker.keys.age_seconds > POSTGRES_SILENT_S:
-            failing["postgres"] = "does not answer"
-        if not worker.warm:
-            failing["index"] = "is being opened"
-        return failing | worker.guard.policies.failing
-
-    return Door(
-        authenticate=authenticate,
-        list_models=list_models,
-        upstream=upstream,
-        record=worker.recorder.record,
-        ready=ready,
-        now=platform.clock,
-        body_bytes_max=platform.settings.http.body_bytes_max,
-    )
 
 
 def _console_services(worker: Worker) -> ConsoleServices:

@@ -184,6 +184,11 @@ async def set_roles(connection: Connection, tenant_id: uuid.UUID, person_id: uui
     await connection.execute(_QUERIES["roles_add"], values)
 
 
+async def groups_of_person(connection: Connection, person_id: uuid.UUID) -> tuple[uuid.UUID, ...]:
+    """The ids of the groups that a person belongs to, nested ones included."""
+    return tuple(row["group_id"] for row in await rows(connection, _QUERIES["groups_of_person"], {"person_id": person_id}))
+
+
 async def set_groups(connection: Connection, tenant_id: uuid.UUID, person_id: uuid.UUID, names: Iterable[str]) -> None:
     """Put a person into exactly these groups."""
     found = await group_ids(connection, names)

@@ -96,6 +96,15 @@ on conflict (tenant_id, name) do nothing;
 -- The ids of groups by their names.
 select id, name from groups where name = any(%(names)s::text[]);
 
+-- name: groups_of_person
+-- The groups that a person belongs to, nested ones included.
+with recursive belongs (group_id) as (
+    select group_id from group_people where person_id = %(person_id)s::uuid
+    union
+    select g.group_id from belongs b join group_groups g on g.member_group_id = b.group_id
+)
+select group_id from belongs order by group_id limit 10000;
+
 -- name: groups_all
 -- Every group of the tenant with its member groups.
 select g.id, g.name,

@@ -11,7 +11,7 @@ from ondol.core.clock import Clock, utc_now
 from ondol.infrastructure.access.limits.types import Who
 from ondol.infrastructure.guard.conversation import Conversation
 from ondol.infrastructure.serving.directory import AssistantCard, ServingDirectory
-from ondol.infrastructure.serving.prices import PriceBook
+from ondol.infrastructure.serving.prices import PriceDirectory
 from ondol.infrastructure.serving.types import ChatEvent, ChatRequest
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class Door:
     directory: ServingDirectory
     governor: Governor
     router: Router
-    prices: PriceBook
+    prices: PriceDirectory
     guard: GuardConversation
     answer: Answerer
     record: Callable[[RequestRecord], None]

@@ -112,12 +112,13 @@ class Pipeline:
         self, exchange: Exchange, shape: Shape, caller: Caller, tenant: TenantCard, asked: Asked, card: ModelCard | AssistantCard, tally: Tally
     ) -> None:
         door = self._door
-        is_assistant = isinstance(card, AssistantCard)
-        conversation = await door.guard(caller, exchange.id, [spot.text for spot in asked.spots], asked.model, card if is_assistant else None)
+        assistant = card if isinstance(card, AssistantCard) else None
+        conversation = await door.guard(caller, exchange.id, [spot.text for spot in asked.spots], asked.model, assistant)
         tally.conversation = conversation
         if asked.tools:
             conversation.offered(asked.tools)
         read = await _read(conversation, asked)
+        tally.read = read.decision
         tally.guarded_ns = time.perf_counter_ns()
         told = Told(shape.answer_id(exchange.id), asked.model, int(door.now().timestamp()))
         told.instructions = asked.body.get("instructions")
@@ -125,22 +126,32 @@ class Pipeline:
             await self._refuse(exchange, shape, asked, told, read, tally)
             return
         asked.rewrite(read.texts)
-        prompts = tuple(filter(None, (tenant.prompt, "" if is_assistant else card.prompt)))
+        prompts = tuple(filter(None, (tenant.prompt, card.prompt))) if isinstance(card, ModelCard) else ()
         expects = Expects(prompts, asked.schema, None) if prompts or asked.schema is not None else NOTHING
         letting = Letting(conversation, expects, read.reply if read.decision == "restrict" else "")
         if tally.keeps:
             letting.pieces = []
-        if isinstance(card, AssistantCard):
-            tally.asked_upstream = True
-            events = door.answer(caller, card, shape.chat_request(asked, exchange.id))
-            back = FROM_CHAT.get(asked.operation)
-            if asked.stream:
-                frames = assistant_frames(events)
-                await self._stream(exchange, shape, asked, told, letting, back.frames(frames) if back else frames, tally)
-            else:
-                answer = await assistant_whole(events)
-                await self._whole(exchange, shape, asked, told, letting, back.whole(answer) if back else answer, tally)
-            return
+        if isinstance(card, ModelCard):
+            await self._ask(exchange, shape, asked, told, letting, card, prompts, tally)
+        else:
+            await self._ask_assistant(exchange, shape, asked, told, letting, card, tally)
+
+    async def _ask_assistant(
+        self, exchange: Exchange, shape: Shape, asked: Asked, told: Told, letting: Letting, card: AssistantCard, tally: Tally
+    ) -> None:
+        tally.asked_upstream = True
+        events = self._door.answer(tally.caller, card, shape.chat_request(asked, exchange.id))
+        back = FROM_CHAT.get(asked.operation)
+        if asked.stream:
+            frames = assistant_frames(events)
+            await self._stream(exchange, shape, asked, told, letting, back.frames(frames) if back else frames, tally)
+        else:
+            answer = await assistant_whole(events)
+            await self._whole(exchange, shape, asked, told, letting, back.whole(answer) if back else answer, tally)
+
+    async def _ask(
+        self, exchange: Exchange, shape: Shape, asked: Asked, told: Told, letting: Letting, card: ModelCard, prompts: tuple[str, ...], tally: Tally
+    ) -> None:
         answer, way = await self._open(exchange, asked, card, prompts, tally)
         try:
             if answer.frames is not None:

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import os
 import time
+import uuid
 from typing import TYPE_CHECKING, Any
 
 from ondol.core.money import NANO_PER_UNIT, Money
 from ondol.infrastructure.access.limits.types import Bounds, Need
 from ondol.infrastructure.gateway.records import RequestRecord
 from ondol.infrastructure.gateway.shapes.base import Asked, Json
-from ondol.infrastructure.guard.conversation import Conversation
+from ondol.infrastructure.guard.conversation import Conversation, GuardTrace
+from ondol.infrastructure.guard.engine import Decision
 from ondol.infrastructure.serving.directory import AssistantCard, ModelCard, TenantCard
-from ondol.infrastructure.serving.prices import cost
+from ondol.infrastructure.serving.prices import cost, dearest, worst_cost
 from ondol.infrastructure.serving.tokens import TokenEstimate
 from ondol.infrastructure.serving.types import TargetRow, UpstreamAnswer, Usage
 
 if TYPE_CHECKING:
-    from ondol.infrastructure.access.limits.governor import Admission
+    from ondol.infrastructure.access.limits.purse import Admission
     from ondol.infrastructure.gateway.door import Caller, Door
     from ondol.infrastructure.gateway.exchange import Exchange
 
@@ -44,33 +46,13 @@ class Tally:
         input_tokens: of the request, estimated.
         output_tokens: the most that one choice may take.
         keeps: its content is kept.
+        read: what the guard decided about the request.
     """
 
     __slots__ = (
-        "_answer",
-        "_closed",
-        "_cost",
-        "_first_ns",
-        "_trace",
-        "admission",
-        "asked",
-        "asked_upstream",
-        "bounds",
-        "caller",
-        "card",
-        "conversation",
-        "door",
-        "exchange",
-        "guarded_ns",
-        "input_tokens",
-        "keeps",
-        "need",
-        "output_tokens",
-        "queued_ns",
-        "target",
-        "tenant",
-        "upstream_ns",
-        "usage",
+        "_answer", "_closed", "_cost", "_first_ns", "_guarded", "_price_id", "_trace", "admission", "asked", "asked_upstream", "bounds", "caller", "card",
+        "conversation", "door", "exchange", "guarded_ns", "input_tokens", "keeps", "need", "output_tokens", "queued_ns", "read", "target", "tenant",
+        "upstream_ns", "usage",
     )  # fmt: skip
 
     def __init__(self, door: Door, exchange: Exchange, caller: Caller, tenant: TenantCard, asked: Asked, card: ModelCard | AssistantCard) -> None:
@@ -97,23 +79,23 @@ class Tally:
         self._answer: UpstreamAnswer | None = None
         self._closed = False
         self._cost: Money | None = None
+        self._guarded: GuardTrace | None = None
+        self.read: Decision = "allow"
+        self._price_id: uuid.UUID | None = None
         self._trace = b""
 
     def worst_cost(self, input_tokens: int, output_tokens: int) -> Money | None:
         """What the request may cost at the dearest target that may answer; None when a price is not known."""
         if isinstance(self.card, AssistantCard):
             return Money(0, "KRW" if self.tenant.currency == "KRW" else "USD")
-        worst: Money | None = None
-        usage = Usage(input_tokens, output_tokens)
         now = self.door.now()
-        for target in self.card.row.targets:
-            price = self.door.prices.price(target.provider.id, target.model, now)
-            if price is None:
-                return None
-            dear = price.worst(usage)
-            if worst is None or dear.nano > worst.nano:
-                worst = dear
-        return worst
+        find = self.door.prices.find
+        targets = self.card.row.targets
+        if len(targets) == 1:
+            price = find(targets[0].provider.tenant_id, targets[0].provider.name, targets[0].model, now)
+            return None if price is None else worst_cost(price, input_tokens, output_tokens)
+        prices = [find(target.provider.tenant_id, target.provider.name, target.model, now) for target in targets]
+        return dearest(prices, input_tokens, output_tokens)
 
     def answered_by(self, answer: UpstreamAnswer) -> None:
         """Keep who answered."""
@@ -130,10 +112,7 @@ class Tally:
         usage = self.usage
         if usage is None:
             usage = self.usage = Usage(self.input_tokens, estimate.tokens(), estimated=True)
-        if self.target is not None:
-            price = self.door.prices.price(self.target.provider.id, self.target.model, self.door.now())
-            if price is not None:
-                self._cost = Money(cost(usage, price), price.currency)
+        self._reckon(usage)
         return usage
 
     def overdrawn(self, estimate: TokenEstimate) -> bool:
@@ -147,7 +126,7 @@ class Tally:
         if usage.estimated:
             told["usage_estimated"] = True
         if self.conversation is not None:
-            trace = self.conversation.trace()
+            trace = self._guard_trace()
             if trace.rules or trace.failed:
                 told["guard"] = {
                     "policy": trace.policy.hex(), "decisions": dict(trace.decisions), "rules": list(trace.rules), "failed": list(trace.failed),
@@ -179,7 +158,7 @@ class Tally:
         if isinstance(self.card, ModelCard) and self.card.settings.release:
             headers.append((b"x-ondol-release", _header(self.card.settings.release)))
         if self.conversation is not None:
-            headers.append((b"x-ondol-guard", self.conversation.decision.encode()))
+            headers.append((b"x-ondol-guard", (self._guard_trace().decision if usage is not None else self.read).encode()))
         headers.append((b"x-ondol-cache", b"none"))
         if self.tenant.settings.mark:
             headers.append((b"x-ai-generated", b"true"))
@@ -202,7 +181,7 @@ class Tally:
         settlement: Any = None
         if admission is not None:
             if usage.input_tokens or usage.output_tokens or (self.asked_upstream and outcome in _MAY_HAVE_WORKED):
-                admission.settle(usage.input_tokens + usage.output_tokens, self._cost_of(usage), is_known=not usage.estimated)
+                admission.settle(usage.input_tokens + usage.output_tokens, self._reckon(usage))
             else:
                 admission.release()
             settlement = admission.settlement
@@ -213,22 +192,32 @@ class Tally:
         prompt = "\n\n".join(f"[{spot.role}] {spot.text}" for spot in self.asked.spots)
         self.door.keep_content(self.caller, self.exchange.id, prompt, answer)
 
+    def _guard_trace(self) -> GuardTrace:
+        """What the guard did in all; asked for once nothing more comes."""
+        trace = self._guarded
+        if trace is None:
+            assert self.conversation is not None  # noqa: S101 - asked for only where there is one
+            trace = self._guarded = self.conversation.trace()
+        return trace
+
     def _guessed(self, outcome: str) -> Usage:
         """What a request that did not come to its end used: nothing that is known, unless somebody may have worked for it."""
         worked = self.asked_upstream and outcome in _MAY_HAVE_WORKED
         return Usage(self.input_tokens if worked else 0, 0, estimated=True)
 
-    def _cost_of(self, usage: Usage) -> Money | None:
-        if self._cost is not None or self.target is None:
-            return self._cost
-        price = self.door.prices.price(self.target.provider.id, self.target.model, self.door.now())
-        if price is not None:
-            self._cost = Money(cost(usage, price), price.currency)
+    def _reckon(self, usage: Usage) -> Money | None:
+        """What the usage costs where it was answered; None where that is not known."""
+        target = self.target
+        if target is not None and self._cost is None:
+            price = self.door.prices.find(target.provider.tenant_id, target.provider.name, target.model, self.door.now())
+            if price is not None:
+                self._price_id = price.id
+                self._cost = cost(usage, price)
         return self._cost
 
     def _record(self, status: int, outcome: str, usage: Usage, settlement: Any) -> RequestRecord:
         exchange, caller, answer, target = self.exchange, self.caller, self._answer, self.target
-        trace = self.conversation.trace() if self.conversation is not None else None
+        trace = self._guard_trace() if self.conversation is not None else None
         amount = self._cost
         now = time.perf_counter_ns()
         return RequestRecord(
@@ -250,6 +239,7 @@ class Tally:
             usage_estimated=usage.estimated,
             cost_nano=amount.nano if amount is not None else None,
             currency=amount.currency if amount is not None else None,
+            price_id=self._price_id,
             queue_us=(self.queued_ns - exchange.started_ns) // 1_000 if self.queued_ns else 0,
             guard_us=(self.guarded_ns - self.queued_ns) // 1_000 if self.guarded_ns else 0,
             upstream_us=(self.upstream_ns or now - self.guarded_ns) // 1_000 if self.asked_upstream and self.guarded_ns else 0,

@@ -280,7 +280,7 @@ class Conversation:
         result = list(turns)
         guard = self.guards.stages.get("input")
         places = [place for place, turn in enumerate(turns) if turn.role == "user"]
-        if guard is None:
+        if guard is None or len(places) < 2:
             return result
         for before, after in itertools.pairwise(places):
             tail = result[before].text[-JUNCTION_CHARACTERS:]

@@ -12,7 +12,7 @@ import json
 import os
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
@@ -28,6 +28,8 @@ MATCHES_MAX = 20_000
 """A text with more matches is cut off here: it is refused for its shape before that matters."""
 
 
+COUNTED_MAX = 16
+"""The places of so many matches are counted out one by one; for more, those of all characters are made at once."""
 _ANCHORS = frozenset(("^", "$", r"\b", r"\B", r"\A", r"\Z", r"\z"))
 _ANCHOR_OR_OTHER = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|[\^$]", re.DOTALL)
 """An escape, a class of characters, or an anchor."""
@@ -97,7 +99,7 @@ class PatternSet:
             begin = start if self.patterns[pattern].finds_start else end
             if end > longest.get((pattern, begin), -1):
                 longest[pattern, begin] = end
-        places = None if len(data) == len(text) else _characters(data)
+        places = None if len(data) == len(text) else _characters(data, longest)
         return _outermost(longest, places)
 
     def raw(self, text: str) -> tuple[list[tuple[int, int, int]], bytes]:
@@ -198,13 +200,21 @@ def _encoded(text: str) -> bytes:
         return "".join("�" if "\ud800" <= char <= "\udfff" else char for char in text).encode()
 
 
-def _characters(data: bytes) -> NDArray[np.int64]:
-    """For each byte, and the end, how many characters begin before it."""
+def _characters(data: bytes, longest: Mapping[tuple[int, int], int]) -> Mapping[int, int] | NDArray[np.int64]:
+    """For each byte where one of these begins or ends, how many characters begin before it."""
+    if len(longest) <= COUNTED_MAX:
+        places: dict[int, int] = {}
+        before = count = 0
+        for place in sorted({place for (_, start), end in longest.items() for place in (start, end)}):
+            count += len(data[before:place].decode())
+            before = place
+            places[place] = count
+        return places
     starts = (np.frombuffer(data, np.uint8) & 0xC0) != 0x80
     return np.concatenate(([0], np.cumsum(starts)))
 
 
-def _outermost(longest: dict[tuple[int, int], int], places: NDArray[np.int64] | None) -> list[Match]:
+def _outermost(longest: dict[tuple[int, int], int], places: Mapping[int, int] | NDArray[np.int64] | None) -> list[Match]:
     matches: list[Match] = []
     reached: dict[int, int] = {}
     for (pattern, start), end in sorted(longest.items(), key=lambda item: (item[0][1], -item[1])):

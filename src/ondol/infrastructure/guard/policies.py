@@ -99,7 +99,7 @@ class PolicyDirectory:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database = database
-        self._keyring = keyring
+        self.keyring = keyring
         self._checks = checks
         self._cache = cache
         self._monotonic = monotonic
@@ -141,7 +141,7 @@ class PolicyDirectory:
         """
         key = self._keys.get(tenant_id)
         if key is None:
-            key = self._keys[tenant_id] = await asyncio.to_thread(tenant_key, self._keyring, tenant_id)
+            key = self._keys[tenant_id] = await asyncio.to_thread(tenant_key, self.keyring, tenant_id)
             while len(self._keys) > KEYS_MAX:
                 self._keys.popitem(last=False)
         return key
@@ -159,7 +159,7 @@ class PolicyDirectory:
         if value is not None:
             return value
         async with self._placing, self._database.tenant_tx(tenant_id) as connection:
-            canary = await ensure_canary(connection, self._keyring, tenant_id, PROMPT_PURPOSE, by=None, now=now)
+            canary = await ensure_canary(connection, self.keyring, tenant_id, PROMPT_PURPOSE, by=None, now=now)
         self._prompt_canaries[tenant_id] = canary.value
         while len(self._prompt_canaries) > KEYS_MAX:
             self._prompt_canaries.popitem(last=False)
@@ -263,7 +263,7 @@ class PolicyDirectory:
             if tenant_id in self._corpora:
                 continue
             try:
-                corpus = await load_corpus(connection, self._keyring, tenant_id, text_ids)
+                corpus = await load_corpus(connection, self.keyring, tenant_id, text_ids)
             except (OndolError, ValueError) as error:
                 _LOG.error("registered texts cannot be opened", extra={"tenant_id": str(tenant_id), "reason": type(error).__name__})
                 continue
@@ -289,7 +289,7 @@ class PolicyDirectory:
         floors = tuple(sorted(name for name, policy in policies.items() if policy is None or policy.floor))
         resources = Resources()
         try:
-            canaries = tuple(open_canary(self._keyring, tenant_id, *canary) for canary in says.canaries)
+            canaries = tuple(open_canary(self.keyring, tenant_id, *canary) for canary in says.canaries)
             resources = Resources(canaries=canaries, corpus=self._corpora[tenant_id][1] if says.texts else None)
         except KeyError:
             failing = "its registered texts cannot be opened, or find no room"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ondol.infrastructure.guard.actions import Edit, Marks, apply_edits, mark_spans
-from ondol.infrastructure.guard.engine import Decided, edits_of
+from ondol.infrastructure.guard.engine import Decided, StageGuard, edits_of
 from ondol.infrastructure.guard.policy import ACTIONS, Action
 from ondol.infrastructure.guard.text import GuardText
 from ondol.infrastructure.guard.types import Finding
@@ -20,6 +20,8 @@ out of whatever is kept, and its findings are kept instead.
 """
 SAMPLE_CHARACTERS_MAX = 20_000
 FINDINGS_KEPT_MAX = 200
+MASKED_MORE_CHARACTERS = 4_000
+"""How much longer marks may make a piece of `masked_text` before its end would be cut."""
 NAMES = frozenset({"PERSON", "ADDRESS"})
 NAME_CONFIDENCE_MIN = 0.4
 
@@ -69,6 +71,22 @@ def names_masked(sample: Sample) -> Sample:
     kept = [replace(item, finding=_moved(item.finding, edits)) for item in sample.decided]
     together = sorted((*kept, *masked.decided), key=lambda item: (item.finding.start, item.finding.end))
     return Sample(masked.text, tuple(item for item in together if item.finding.end <= len(masked.text))[:FINDINGS_KEPT_MAX])
+
+
+def masked_text(text: str, guard: StageGuard, key: bytes) -> str:
+    """A whole text with everything private masked, names and addresses too: `SAMPLE_CHARACTERS_MAX` at a time.
+
+    Raises:
+        ValueError: when a check failed, so that what is private cannot be told.
+    """
+    pieces = []
+    for start in range(0, len(text), SAMPLE_CHARACTERS_MAX - MASKED_MORE_CHARACTERS):
+        piece = text[start : start + SAMPLE_CHARACTERS_MAX - MASKED_MORE_CHARACTERS]
+        findings, failed = guard.find(piece)
+        if failed:
+            raise ValueError(f"checks failed: {', '.join(failed)}")
+        pieces.append(names_masked(masked_sample(piece, [Decided(finding, "mask", "") for finding in findings], key)).text)
+    return "".join(pieces)
 
 
 def is_private(finding: Finding) -> bool:

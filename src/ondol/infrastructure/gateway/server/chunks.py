@@ -20,28 +20,28 @@ class ChunkReader:
 
     Attributes:
         whole: the body has ended.
-        rest: what came after it.
     """
 
-    __slots__ = ("_kept", "_remaining", "_small", "_stage", "rest", "whole")
+    __slots__ = ("_kept", "_remaining", "_small", "_stage", "whole")
 
     def __init__(self) -> None:
         self.whole = False
-        self.rest = b""
         self._kept = b""
         self._remaining = 0
         self._small = 0
         self._stage = _SIZE
 
-    def feed(self, data: bytes) -> bytes:
-        """The content in what has come.
+    def feed(self, data: bytes, place: int = 0) -> tuple[bytes, int]:
+        """The content in what has come from `place` on, and the place behind what was read.
 
         Raises:
             Refused: 400, when it is not framed as it must be.
         """
-        data, self._kept = self._kept + data, b""
+        before = 0
+        if self._kept:
+            before, data, self._kept = place - len(self._kept), self._kept + data[place:], b""
+            place = 0
         content: list[bytes] = []
-        place = 0
         while not self.whole and place < len(data):
             if self._stage == _DATA:
                 piece = data[place : place + self._remaining]
@@ -54,14 +54,13 @@ class ChunkReader:
             end = data.find(b"\r\n", place, place + CHUNK_LINE_BYTES_MAX + 2) if self._stage == _SIZE else place
             if end < 0 or len(data) - end < 2:
                 self._keep(data[place:])
+                place = len(data)
                 break
             if data[end : end + 2] != b"\r\n":
                 raise malformed("A chunk does not end where its size says, or trailers follow the last one.")
             self._next_stage(data[place:end])
             place = end + 2
-        if self.whole:
-            self.rest = data[place:]
-        return content[0] if len(content) == 1 else b"".join(content)
+        return (content[0] if len(content) == 1 else b"".join(content)), before + place
 
     def _keep(self, line: bytes) -> None:
         """The beginning of a line; what cannot become one is refused before its end comes."""

@@ -39,6 +39,7 @@ CONNECTIONS_REFUSED_MAX = 64
 _NEVER = float("inf")
 _HEAD, _BODY, _ANSWER, _BROKEN, _DISCARD, _CLOSED = range(6)
 _TLS_HANDSHAKE = 0x16
+_CR = 0x0D
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _REQUEST_LINE_BYTES_MAX = METHOD_BYTES_MAX + URI_BYTES_MAX + len(" ") + len(" HTTP/1.1")
 
@@ -56,7 +57,7 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_asked_at", "_buffer", "_chunks", "_deadline", "_discarded", "_drainers", "_exchange", "_left_in_buffer", "_line_skipped", "_loop",
-        "_patience_s", "_paused", "_peer", "_refusing", "_remaining", "_running", "_scanned", "_scheme", "_send_deadline", "_stage",
+        "_patience_s", "_paused", "_peer", "_place", "_refusing", "_remaining", "_running", "_scanned", "_scheme", "_send_deadline", "_stage",
         "_started_ns", "_state", "_transport", "_trusted", "_waits_for_handlers", "congested", "keep_alive",
     )  # fmt: skip
 
@@ -67,6 +68,7 @@ class Connection(asyncio.Protocol):
         self._loop = state.loop
         self._stage = _HEAD
         self._buffer = b""
+        self._place = 0
         self._scanned = 0
         self._started_ns = 0
         self._exchange: Exchange | None = None
@@ -104,11 +106,12 @@ class Connection(asyncio.Protocol):
         """Bytes have come."""
         stage = self._stage
         if stage == _HEAD:
-            self._read_head(self._buffer + data if self._buffer else data)
+            self._read_head(self._buffer[self._place :] + data if self._buffer else data, 0)
         elif stage == _BODY:
-            self._read_body(data)
+            self._read_body(data, 0)
         elif stage == _ANSWER:
-            self._buffer += data
+            self._buffer = self._buffer[self._place :] + data
+            self._place = 0
             if len(self._buffer) > PIPELINE_BYTES_MAX:
                 self._pause()
         else:
@@ -252,35 +255,42 @@ class Connection(asyncio.Protocol):
     def _go_on(self) -> None:
         """With the request whose bytes have come already."""
         self._resume()
-        data, self._buffer = self._buffer, b""
-        if data:
-            self._read_head(data)
+        if self._buffer:
+            self._read_head(self._buffer, self._place)
 
-    def _read_head(self, data: bytes) -> None:
-        """Take a request if its head is whole."""
+    def _read_head(self, data: bytes, place: int) -> None:
+        """Take a request if its head is whole.
+
+        Args:
+            data: what has come; pipelined requests are read where they stand, for copying the rest each time would cost the square of their number.
+            place: where the request begins.
+        """
         if self._started_ns == 0:
-            if data.startswith(b"\r\n") and not self._line_skipped:
-                data = data[2:]  # some clients end a body with an empty line that is not part of it
+            if not self._line_skipped and data.startswith(b"\r\n", place):
+                place += 2  # some clients end a body with an empty line that is not part of it
                 self._line_skipped = True
-            if data in (b"", b"\r"):
-                self._buffer = data
+            if place == len(data) or (data[place] == _CR and len(data) - place == 1):
+                self._keep(data, place)
                 return
             self._started_ns = time.perf_counter_ns()
             self._scanned = 0
         try:
             if self._refusing:
                 raise Refused(503, "connections_limit", "This server has as many connections as it can serve.", "Try again shortly.")
-            end = data.find(b"\r\n\r\n", self._scanned)
-            if end < 0 or end > HEAD_BYTES_MAX:
-                self._wait_for_head(data)
+            end = data.find(b"\r\n\r\n", place + self._scanned)
+            if end < 0 or end - place > HEAD_BYTES_MAX:
+                self._wait_for_head(data[place:] if place else data)
                 return
-            head = read_head(data[:end])
+            head = read_head(data[place:end])
         except Refused as error:
             self._refuse(error)
             return
-        self._buffer = b""
         self._line_skipped = False
-        self._begin(head, data[end + 4 :])
+        self._begin(head, data, end + 4)
+
+    def _keep(self, data: bytes, place: int) -> None:
+        """What has come behind a request, for when its turn comes."""
+        self._buffer, self._place = (b"", 0) if place == len(data) else (data, place)
 
     def _wait_for_head(self, data: bytes) -> None:
         """For the rest of a head; what cannot become one is refused at once.
@@ -298,12 +308,12 @@ class Connection(asyncio.Protocol):
             raise headers_too_large()
         if data.count(b"\n", self._scanned) != data.count(b"\r\n", max(0, self._scanned - 1)):
             raise malformed("A line of the request's head does not end in CR LF.")
-        if not self._buffer:
+        if self._scanned == 0:
             self._deadline = self._loop.time() + self._state.limits.header_timeout_s
-        self._scanned = max(0, len(data) - 3)
-        self._buffer = data
+        self._scanned = max(1, len(data) - 3)
+        self._buffer, self._place = data, 0
 
-    def _begin(self, head: RequestHead, rest: bytes) -> None:
+    def _begin(self, head: RequestHead, data: bytes, place: int) -> None:
         """Start the handler of a request."""
         state = self._state
         client, scheme = self._peer, self._scheme
@@ -315,42 +325,44 @@ class Connection(asyncio.Protocol):
         self._deadline = _NEVER
         if head.length == 0:
             self._stage = _ANSWER
-            self._buffer = rest
+            self._keep(data, place)
         else:
             self._stage = _BODY
             self._remaining = head.length
             self._chunks = ChunkReader() if head.length == CHUNKED else None
             self._patience_s = state.limits.body_timeout_s
-            exchange.awaits_continue = head.expects_continue and not rest
-            if rest:
-                self._read_body(rest)
+            self._buffer, self._place = b"", 0
+            exchange.awaits_continue = head.expects_continue and place == len(data)
+            if place < len(data):
+                self._read_body(data, place)
         state.counters.requests += 1
         state.counters.in_flight += 1
         self._running += 1
         state.running.add(exchange)
         exchange.task = self._loop.create_task(self._run(exchange))
 
-    def _read_body(self, data: bytes) -> None:
+    def _read_body(self, data: bytes, place: int) -> None:
         exchange = self._exchange
         if exchange is None:
             return
         if self._chunks is not None:
             try:
-                content = self._chunks.feed(data)
+                content, place = self._chunks.feed(data, place)
             except Refused as error:
                 self._break(error)
                 return
-            whole, rest = self._chunks.whole, self._chunks.rest
+            whole = self._chunks.whole
         else:
-            content = data[: self._remaining]
+            content = data if place == 0 and len(data) <= self._remaining else data[place : place + self._remaining]
             self._remaining -= len(content)
-            whole, rest = self._remaining == 0, data[len(content) :]
+            place += len(content)
+            whole = self._remaining == 0
         if content:
             exchange.feed(content)
         if whole:
             self._stage = _ANSWER
             self._deadline = _NEVER
-            self._buffer = rest
+            self._keep(data, place)
             self._chunks = None
             exchange.feed_end()
         else:

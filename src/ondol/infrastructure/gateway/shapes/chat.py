@@ -217,7 +217,7 @@ def text_of_chat(answer: Json) -> str:
 
 def chat_refusal(told: Told, text: str, usage: Usage, extension: Json) -> Json:
     """A whole answer that says why there is none."""
-    message = {"role": "assistant", "content": text, "refusal": None, "annotations": []}
+    message: Json = {"role": "assistant", "content": text, "refusal": None, "annotations": []}
     answer = {
         "id": told.id,
         "object": "chat.completion",

@@ -388,8 +388,8 @@ def chat_usage_as_responses(usage: Any) -> Json | None:
 def flat_annotation(annotation: Any) -> Any:
     """A chat's annotation as this shape writes it: what stands in an object of its own there stands beside its type here."""
     match annotation:
-        case {"type": str(kind), **rest} if isinstance(rest.get(kind), dict):
-            return {"type": kind, **rest[kind]}
+        case {"type": str(kind), **rest} if isinstance(inner := rest.get(kind), dict):
+            return {"type": kind, **inner}
     return annotation
 
 

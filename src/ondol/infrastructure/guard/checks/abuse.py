@@ -336,7 +336,8 @@ class AbuseCheck(PatternCheck):
 
     def _by_model(self, text: GuardText, models: LinearModels) -> list[Finding]:
         folded = text.folded
-        name = "abuse_ko" if _HANGUL.search(folded.text, 0, LANGUAGE_CHARACTERS) else "abuse_en"
+        is_korean = not folded.text.isascii() and _HANGUL.search(folded.text, 0, LANGUAGE_CHARACTERS) is not None
+        name = "abuse_ko" if is_korean else "abuse_en"
         if models.is_silent(text, name):
             return []
         score = models.scores_of(text)[name]

@@ -25,6 +25,7 @@ KEYED_WORD_MAX = 60
 RUN_CHARACTERS_MAX = 1_000_000
 
 _SYLLABLES = 11_172
+_PAIR_FACTOR = np.uint32(31)
 TOGETHER_CHARACTERS = 2 * HITS_MIN * WORDS_TO_HIT_MAX * 12
 """The hits that begin a run stand within this: so many words of a generous length, and as much again."""
 _WORD = re.compile(r"[A-Za-z][A-Za-z]{2,}+")
@@ -116,6 +117,22 @@ def backward_ends() -> NDArray[np.uint8]:
         table[ord(pair[1]) - 0xAC00] |= 1
         table[ord(pair[0]) - 0xAC00] |= 2
     return table
+
+
+@cache
+def _backward_hashes() -> NDArray[np.bool_]:
+    """Which hashes of two characters are those of the end of a Korean word written backwards."""
+    table = np.zeros(1 << 16, np.bool_)
+    table[[(ord(pair[0]) * int(_PAIR_FACTOR) + ord(pair[1])) & 0xFFFF for pair in backward_pairs()]] = True
+    return table
+
+
+def has_backward_pair(codes: Codes) -> bool:
+    """Whether the end of a Korean word written backwards may stand anywhere. When not, no such word does."""
+    hashes = codes[:-1] * _PAIR_FACTOR
+    hashes += codes[1:]
+    hashes &= np.uint32(0xFFFF)
+    return b"\1" in _backward_hashes().take(hashes).tobytes()
 
 
 def may_be_backward(text: str, codes: Codes) -> bool:

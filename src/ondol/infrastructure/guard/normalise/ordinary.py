@@ -11,9 +11,9 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from ondol.infrastructure.guard.normalise.ciphers import backward_ends, backward_pairs, may_be_backward, may_be_ciphers
+from ondol.infrastructure.guard.normalise.ciphers import has_backward_pair, may_be_backward, may_be_ciphers
 from ondol.infrastructure.guard.normalise.encoded import DIGITS_MIN, LONG_RUN_CHARACTERS
-from ondol.infrastructure.guard.normalise.kinds import ACCENTED, JAMO, LETTER_OR_DIGIT, SIGN, TRICKY, kinds
+from ondol.infrastructure.guard.normalise.kinds import ACCENTED, HANGUL, JAMO, LETTER_OR_DIGIT, SIGN, TRICKY, kinds
 from ondol.infrastructure.guard.normalise.leet import TOKEN_CHARACTERS_MAX, undone
 from ondol.infrastructure.guard.normalise.tracked import Codes, codes_of, text_of
 
@@ -22,22 +22,21 @@ _ODD = 0
 """May have to be undone: what is tricky, accented, a single jamo, or a letter of a script that knows upper case or look-alikes."""
 _OTHER, _SIGN, _PLUS, _BASE64 = b".!+/"
 _LETTER_MIN = 0x60
-_LATIN, _DIGIT, _LETTER = b"ado"
-_HANGUL = b"hijk"
-"""A syllable; with 1 more one that may end a Korean word written backwards, with 2 more one that may stand before the last."""
+_LATIN, _DIGIT, _HANGUL, _LETTER = b"adho"
 
 _UNCASED = ((0x3041, 0x3097), (0x30A1, 0x30FB), (0x4E00, 0xA000))
 """Blocks of letters, other than Hangul, that have no upper case and resemble none of ours: kana and Han."""
 _ODD_BYTE = bytes((_ODD,))
-_LEET = (b"ad", b"da", b"!a", b"+a")
+_LEET_DIGITS, _LEET_SIGNS = (b"ad", b"da"), (b"!a", b"+a")
 _IN_LEET = b"ad!+"
 LEET_TOKENS_MAX = 64
 """A text with more words that may be leetspeak is not asked about them one by one."""
 _REPEATED = b"\1\1\1"
 """Four of the same in a row."""
 _THREE_LETTERS = b"aaa"
+_TWO_APART = re.compile(rb"\.A\.{1,3}A\.")
+"""Inside every word that is spelt out, the inner two of its first four letters stand like this."""
 _FOUR_APART = re.compile(rb"(?<!A)A\.{1,3}A\.{1,3}A\.{1,3}A(?!A)")
-_BACKWARD_END = re.compile(rb"[jk][ik](?![hijk])")
 _LONG_RUN = b"\1" * LONG_RUN_CHARACTERS
 
 _HEX_RUN = b"\1" * 16
@@ -60,7 +59,7 @@ def _sorts() -> NDArray[np.uint8]:
     table = np.where(bits & LETTER_OR_DIGIT != 0, np.uint8(_ODD), np.uint8(_OTHER)).astype(np.uint8)
     for first, end in _UNCASED:
         table[first:end][bits[first:end] & LETTER_OR_DIGIT != 0] = _LETTER
-    table[0xAC00:0xD7A4] = np.frombuffer(_HANGUL, np.uint8)[backward_ends()[:-1]]
+    table[bits & HANGUL != 0] = _HANGUL
     table[bits & SIGN != 0] = _SIGN
     table[bits & (TRICKY | ACCENTED | JAMO) != 0] = _ODD
     table[0xD800:0xE000] = _ODD
@@ -111,8 +110,8 @@ class Ordinary:
             return True
         if text.isascii():
             return False
-        pairs = {text[match.start() : match.end()] for match in _BACKWARD_END.finditer(sorts)}
-        return len(pairs & backward_pairs()) > 1 and may_be_backward(text, codes_of(text))
+        codes = codes_of(text)
+        return has_backward_pair(codes) and may_be_backward(text, codes)
 
     def _words(self) -> list[str]:
         """Its runs of Latin letters, in lower case."""
@@ -155,7 +154,7 @@ def _may_hold_numbers(lower: str) -> bool:
 def _is_leet(lower: str, sorts: bytes) -> bool:
     """Whether any word is written in leetspeak. None is that has no digit beside a Latin letter and no sign before one."""
     looked_at = 0
-    for pair in _LEET:
+    for pair in (*(_LEET_DIGITS if _DIGIT in sorts else ()), *(_LEET_SIGNS if _SIGN in sorts or _PLUS in sorts else ())):
         place = sorts.find(pair)
         while place >= 0:
             begin, end = place, place + 2
@@ -182,8 +181,7 @@ def _is_odd(lower: str, sorts: bytes, codes: NDArray[np.uint8] | Codes) -> bool:
         if _REPEATED in (same & (follows >= _LETTER_MIN) & (follows != _DIGIT)).tobytes():
             return True
     letters = sorts.translate(_AS_LETTERS)
-    # Inside every word that is spelt out, the inner two of its first four letters stand like this.
-    return (b".A.A." in letters or b".A..A." in letters or b".A...A." in letters) and _FOUR_APART.search(letters) is not None
+    return _TWO_APART.search(letters) is not None and _FOUR_APART.search(letters) is not None
 
 
 def is_plain(text: str) -> bool:

@@ -1,0 +1,157 @@
+"""The data plane of one HTTP worker: what it keeps in memory of keys, models, limits and prices, and how it reaches providers and assistants."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ondol.application.assistant.answer import AssistantRoom, answer
+from ondol.application.assistant.store import find_assistant
+from ondol.infrastructure.access.callers import caller_of
+from ondol.infrastructure.access.keys import KeyDirectory
+from ondol.infrastructure.access.limits.governor import Governor
+from ondol.infrastructure.access.people import groups_of_person
+from ondol.infrastructure.access.types import Principal
+from ondol.infrastructure.gateway.application import Gateway
+from ondol.infrastructure.gateway.door import Caller, Door
+from ondol.infrastructure.gateway.exchange import Exchange
+from ondol.infrastructure.gateway.records import RequestRecord
+from ondol.infrastructure.gateway.records.content import ContentLog
+from ondol.infrastructure.guard.conversation import Conversation
+from ondol.infrastructure.guard.traffic import Asker
+from ondol.infrastructure.serving.directory import AssistantCard, ServingDirectory
+from ondol.infrastructure.serving.http import HttpClient
+from ondol.infrastructure.serving.prices import PriceDirectory
+from ondol.infrastructure.serving.providers import new_providers
+from ondol.infrastructure.serving.routing import Router
+from ondol.infrastructure.serving.types import ChatEvent, ChatRequest
+from ondol.wiring.guard import GuardRoom
+from ondol.wiring.platform import Platform
+
+CALLERS_MAX = 100_000
+"""Callers kept ready; each is a few hundred bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayRoom:
+    """What the data plane keeps fresh.
+
+    Attributes:
+        directory: models and settings of all tenants.
+        governor: limits and budgets.
+        prices: what answers cost.
+        client: connections to providers.
+        router: the way to them.
+    """
+
+    directory: ServingDirectory
+    governor: Governor
+    prices: PriceDirectory
+    client: HttpClient
+    router: Router
+
+
+@contextlib.asynccontextmanager
+async def open_gateway_room(platform: Platform) -> AsyncIterator[GatewayRoom]:
+    """Keep what the data plane needs in memory fresh for as long as this lasts."""
+    directory = ServingDirectory(platform.database, platform.keyring)
+    prices = PriceDirectory()
+    governor = Governor(
+        platform.database,
+        is_open=lambda tenant_id: directory.tenant(tenant_id).settings.when_away == "open",
+        followers=(prices.read,),
+    )
+    client = HttpClient()
+    router = Router(client, new_providers())
+    await directory.refresh()
+    tasks = [asyncio.create_task(directory.run(), name="models"), asyncio.create_task(governor.run(), name="limits")]
+    try:
+        yield GatewayRoom(directory, governor, prices, client, router)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await client.close()
+
+
+def gateway_of(
+    platform: Platform,
+    keys: KeyDirectory,
+    room: GatewayRoom,
+    guard: GuardRoom,
+    assistants: AssistantRoom,
+    *,
+    record: Callable[[RequestRecord], None],
+    records_full: Callable[[], bool],
+    contents: ContentLog,
+    ready: Callable[[], Mapping[str, str]],
+) -> Gateway:
+    """The data plane, joined with the stores."""
+    callers: dict[Principal, Caller] = {}
+
+    def caller_for(principal: Principal) -> Caller:
+        known = callers.get(principal)
+        if known is None:
+            if len(callers) >= CALLERS_MAX:
+                callers.clear()
+            models = None if principal.models is None else frozenset(principal.models)
+            known = callers[principal] = Caller(principal.tenant_id, principal.person_id, principal.api_key_id, models, principal.group_ids)
+        return known
+
+    def known_caller(exchange: Exchange) -> Caller | None:
+        told = exchange.header(b"authorization")
+        if told[:7].lower() == b"bearer ":
+            return caller_for(keys.check(told[7:].strip().decode("latin-1")))
+        own = exchange.header(b"x-api-key")
+        if own and not told:
+            return caller_for(keys.check(own.decode("latin-1")))
+        return None
+
+    async def authenticate(exchange: Exchange) -> Caller:
+        principal = await caller_of(keys, platform.sign_in, exchange.headers())
+        async with platform.database.tenant_tx(principal.tenant_id) as connection:
+            groups = await groups_of_person(connection, principal.person_id)
+        return Caller(principal.tenant_id, principal.person_id, principal.api_key_id, None, groups)
+
+    async def guarded(caller: Caller, request_id: uuid.UUID, texts: Sequence[str], model: str, assistant: AssistantCard | None) -> Conversation:
+        asker = Asker(caller.tenant_id, caller.person_id, caller.api_key_id, request_id)
+        name, base = (assistant.name, assistant.base) if assistant is not None else ("", "")
+        return await guard.conversation(asker, texts, model=model, assistant=name, base=base)
+
+    async def answered(caller: Caller, card: AssistantCard, request: ChatRequest) -> AsyncIterator[ChatEvent]:
+        async with platform.database.tenant_tx(caller.tenant_id) as connection:
+            assistant = await find_assistant(connection, card.name)
+        async for event in answer(assistants, caller.tenant_id, caller.person_id, assistant, request):
+            yield event
+
+    def keep_content(caller: Caller, request_id: uuid.UUID, prompt: str, said: str) -> None:
+        settings = room.directory.tenant(caller.tenant_id).settings
+        if settings.content != "off":
+            contents.keep(caller.tenant_id, caller.person_id, request_id, prompt, said, mode=settings.content, days=settings.content_days)
+
+    async def failing() -> Mapping[str, str]:
+        return ready()
+
+    gateway = Gateway(
+        Door(
+            known_caller=known_caller,
+            authenticate=authenticate,
+            directory=room.directory,
+            governor=room.governor,
+            router=room.router,
+            prices=room.prices,
+            guard=guarded,
+            answer=answered,
+            record=record,
+            keep_content=keep_content,
+            records_full=records_full,
+            ready=failing,
+            now=platform.clock,
+            body_bytes_max=platform.settings.http.body_bytes_max,
+        )
+    )
+    keys.on_gone = gateway.pipeline.end_key
+    return gateway
