@@ -10,10 +10,12 @@ from dataclasses import dataclass
 
 from ondol.application.assistant.answer import AssistantRoom, answer
 from ondol.application.assistant.store import find_assistant
+from ondol.core.money import NANO_PER_UNIT
 from ondol.infrastructure.access.callers import caller_of
 from ondol.infrastructure.access.keys import KeyDirectory
 from ondol.infrastructure.access.limits.governor import Governor
-from ondol.infrastructure.access.people import groups_of_person
+from ondol.infrastructure.access.limits.types import Alarm, GiveAlarm
+from ondol.infrastructure.access.people import groups_of_person, list_tenants
 from ondol.infrastructure.access.types import Principal
 from ondol.infrastructure.gateway.application import Gateway
 from ondol.infrastructure.gateway.door import Caller, Door
@@ -28,6 +30,7 @@ from ondol.infrastructure.serving.prices import PriceDirectory
 from ondol.infrastructure.serving.providers import new_providers
 from ondol.infrastructure.serving.routing import Router
 from ondol.infrastructure.serving.types import ChatEvent, ChatRequest
+from ondol.infrastructure.telemetry.notices import Notice, tell
 from ondol.wiring.guard import GuardRoom
 from ondol.wiring.platform import Platform
 
@@ -61,6 +64,7 @@ async def open_gateway_room(platform: Platform) -> AsyncIterator[GatewayRoom]:
     prices = PriceDirectory()
     governor = Governor(
         platform.database,
+        give_alarm=_budget_alarms(platform),
         is_open=lambda tenant_id: directory.tenant(tenant_id).settings.when_away == "open",
         followers=(prices.read,),
     )
@@ -75,6 +79,32 @@ async def open_gateway_room(platform: Platform) -> AsyncIterator[GatewayRoom]:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await client.close()
+
+
+def _budget_alarms(platform: Platform) -> GiveAlarm:
+    """Tells people of a budget's share that was reached, by the ways that incidents are told. Where none is set up the console shows it."""
+    settings = platform.settings.guard.alarms
+
+    async def give(alarm: Alarm) -> None:
+        slug = next((tenant.slug for tenant in await list_tenants(platform.database) if tenant.id == alarm.tenant_id), str(alarm.tenant_id))
+        unit = alarm.currency or "tokens"
+        scale = NANO_PER_UNIT if alarm.currency else 1
+        spent, amount = alarm.spent / scale, alarm.amount / scale
+        lines = (
+            f"테넌트 / Tenant: {slug}",
+            f"예산 / Budget: {alarm.budget_name} {alarm.subject}",
+            f"사용 / Used: {spent:,.2f} / {amount:,.2f} {unit} ({alarm.percent} %)",
+            f"시각 / At: {alarm.reached_at.isoformat(timespec='seconds')}",
+        )
+        body = {
+            "event": "budget.alarm", "tenant": slug, "budget": alarm.budget_name, "subject": alarm.subject, "percent": alarm.percent,
+            "spent": alarm.spent, "amount": alarm.amount, "unit": "nano" if alarm.currency else "tokens", "currency": alarm.currency,
+            "reached_at": alarm.reached_at.isoformat(),
+        }  # fmt: skip
+        subject = f"[Ondol] {slug}: budget {alarm.budget_name} at {alarm.percent} %"
+        await tell(settings, Notice(f"{alarm.pool_id}-{alarm.percent}", subject, lines, body), platform.clock())
+
+    return give
 
 
 def gateway_of(

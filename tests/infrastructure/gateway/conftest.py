@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import socket
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import openai
 import pytest
@@ -15,8 +12,8 @@ import pytest
 from ondol.core.errors import NotFound, Unauthenticated
 from ondol.core.ids import new_id
 from ondol.infrastructure.gateway import Caller, Door, ModelCard, RequestRecord, create_gateway
-from ondol.infrastructure.gateway.server import Handler, Limits, Server
 from ondol.infrastructure.serving import ChatRequest, ChatUpstream
+from tests.infrastructure.gateway.server.wire import running
 
 KEY = "sk-ondol-test"
 
@@ -72,17 +69,6 @@ class Gateway:
             return self.failing
 
         return Door(authenticate, list_models, upstream, record, ready, **settings)  # type: ignore[arg-type]
-
-
-@contextlib.asynccontextmanager
-async def running(handler: Handler, limits: Limits | None = None, **settings: Any) -> AsyncIterator[Server]:
-    """A server in this event loop on a free port of the loopback; its time-outs are looked at often."""
-    server = Server(handler, [socket.create_server(("127.0.0.1", 0))], limits or Limits(tick_s=0.01), **settings)
-    await server.start()
-    try:
-        yield server
-    finally:
-        await server.drain(0)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from ondol.core.errors import TooManyRequests
 from ondol.infrastructure.gateway import create_gateway
 from ondol.infrastructure.gateway.server import Limits
 from ondol.infrastructure.serving import ChatEvent, ChatRequest, Finish, TextDelta, Usage
-from tests.infrastructure.gateway.conftest import running
+from tests.infrastructure.gateway.server.wire import running
 
 pytestmark = pytest.mark.anyio
 

@@ -25,7 +25,8 @@ from ondol.core.config import AlarmSettings
 from ondol.core.ids import new_id
 from ondol.infrastructure.access.types import Tenant
 from ondol.infrastructure.guard import alarms as module
-from ondol.infrastructure.guard.alarms import ATTEMPTS_MAX, Alarm, AlarmFailed, call_webhook, give_alarms, send_email, signature
+from ondol.infrastructure.guard.alarms import ATTEMPTS_MAX, Alarm, give_alarms, notice_of
+from ondol.infrastructure.telemetry.notices import AlarmFailed, call_webhook, send_email, signature
 from ondol.infrastructure.guard.incidents import Case, open_incident
 from ondol.infrastructure.storage.blobs import KeyRing
 from ondol.infrastructure.storage.postgres import Database, rows
@@ -80,7 +81,7 @@ def settings_for(receiver: Receiver, **changes: object) -> AlarmSettings:
 
 
 async def test_a_webhook_gets_a_signed_body_without_text(receiver: Receiver, alarm: Alarm) -> None:
-    await call_webhook(settings_for(receiver), alarm, NOW)
+    await call_webhook(settings_for(receiver), notice_of(alarm), NOW)
     [(line, headers, body)] = receiver.requests
     assert line == "POST /hook?a=1 HTTP/1.1"
     assert json.loads(body) == {
@@ -98,7 +99,7 @@ async def test_a_webhook_gets_a_signed_body_without_text(receiver: Receiver, ala
 async def test_only_a_success_counts_and_redirects_are_not_followed(receiver: Receiver, alarm: Alarm, status: int) -> None:
     receiver.status = status
     with pytest.raises(AlarmFailed, match=str(status)):
-        await call_webhook(settings_for(receiver), alarm, NOW)
+        await call_webhook(settings_for(receiver), notice_of(alarm), NOW)
     assert len(receiver.requests) == 1
 
 
@@ -112,7 +113,7 @@ async def test_only_a_success_counts_and_redirects_are_not_followed(receiver: Re
 )  # fmt: skip
 async def test_private_and_odd_addresses_are_refused(alarm: Alarm, url: str) -> None:
     with pytest.raises(AlarmFailed):
-        await call_webhook(AlarmSettings(webhook_url=url, timeout_s=1), alarm, NOW)
+        await call_webhook(AlarmSettings(webhook_url=url, timeout_s=1), notice_of(alarm), NOW)
 
 
 async def test_a_silent_webhook_is_given_up(alarm: Alarm) -> None:
@@ -124,7 +125,7 @@ async def test_a_silent_webhook_is_given_up(alarm: Alarm) -> None:
     async with server:
         settings = AlarmSettings(webhook_url=f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/", webhook_private=True, timeout_s=1)
         with pytest.raises(AlarmFailed, match="cannot be reached"):
-            await call_webhook(settings, alarm, NOW)
+            await call_webhook(settings, notice_of(alarm), NOW)
 
 
 async def incident_at(database: Database, keyring: KeyRing, tenant: Tenant, at: datetime) -> uuid.UUID:
@@ -270,7 +271,7 @@ def mail_settings(mail: MailServer, authority: str) -> AlarmSettings:
 
 
 async def test_an_email_goes_out_encrypted_to_everybody(mail: MailServer, certificate: tuple[Path, Path], alarm: Alarm) -> None:
-    await asyncio.to_thread(send_email, mail_settings(mail, str(certificate[0])), alarm)
+    await asyncio.to_thread(send_email, mail_settings(mail, str(certificate[0])), notice_of(alarm))
     assert mail.encrypted
     assert [line.split("<")[1].split(">")[0] for line in mail.recipients] == ["kim@example.com", "lee@example.com"]
     [message] = mail.messages
@@ -279,10 +280,10 @@ async def test_an_email_goes_out_encrypted_to_everybody(mail: MailServer, certif
 
 async def test_an_email_is_not_sent_in_the_clear_or_to_an_unknown_server(mail: MailServer, certificate: tuple[Path, Path], alarm: Alarm) -> None:
     with pytest.raises(AlarmFailed):
-        await asyncio.to_thread(send_email, mail_settings(mail, ""), alarm)
+        await asyncio.to_thread(send_email, mail_settings(mail, ""), notice_of(alarm))
     mail.offers_tls = False
     with pytest.raises(AlarmFailed):
-        await asyncio.to_thread(send_email, mail_settings(mail, str(certificate[0])), alarm)
+        await asyncio.to_thread(send_email, mail_settings(mail, str(certificate[0])), notice_of(alarm))
     assert mail.messages == []
 
 
@@ -292,7 +293,7 @@ async def test_a_webhook_that_fails_does_not_keep_the_email_back(
     receiver.status = 500
     both = replace(mail_settings(mail, str(certificate[0])), webhook_url=receiver.url, webhook_private=True)
     with pytest.raises(AlarmFailed, match="500"):
-        await module.tell(both, alarm, NOW)
+        await module.tell(both, notice_of(alarm), NOW)
     assert (len(receiver.requests), len(mail.messages)) == (1, 1)
 
 

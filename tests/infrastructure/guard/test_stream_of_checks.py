@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import random
+import re
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from benchmarks.guard.variants import variants
 from ondol.infrastructure.guard.actions import Marks
 from ondol.infrastructure.guard.checks.canary import CanaryCheck
-from ondol.infrastructure.guard.checks.held import last_word, open_number, open_secret
+from ondol.infrastructure.guard.checks.held import _first_numeric, last_word, open_number, open_secret
 from ondol.infrastructure.guard.checks.identifiers import PersonalCheck
 from ondol.infrastructure.guard.checks.links import LinksCheck
 from ondol.infrastructure.guard.checks.secrets import SecretsCheck
@@ -153,3 +154,27 @@ def test_answers_without_links_are_hardly_held_back_by_the_output_checks() -> No
         received += len(stream.push(char))
         most = max(most, sent - received)
     assert most <= 48
+
+
+_DIGITS = "공영일이삼사오육륙칠팔구"
+_NUMERIC = re.compile(rf"\d[ \t\r\n.\-/()_]{{0,3}}(?:\d|\Z)|[{_DIGITS}](?:[ \-.]{{0,3}}[{_DIGITS}]){{2}}|@|://|[a-z0-9]\.[a-z]", re.IGNORECASE)
+_LAST = (re.compile(r"\S+\s*\Z"), re.compile(rf"(?:[0-9{_DIGITS}][ \-.]{{0,3}})+\Z"))
+_LONG_TOKEN = re.compile(r"[!-~]{16}|PRIVATE KEY|-----BEGIN")
+
+
+@given(st.text(st.sampled_from("ab1 이삼.-@:/\n\u3000\x1c٣ſK"), max_size=140))
+def test_what_is_open_is_what_one_expression_for_all_finds(text: str) -> None:
+    low = max(0, len(text) - 64)
+    assert last_word(text) == min(found.start() if (found := end.search(text, low)) else len(text) for end in _LAST)
+    start = max(0, len(text) - 104)
+    numeric = _NUMERIC.search(text, start)
+    assert _first_numeric(text, start) == (numeric.start() if numeric else -1)
+    assert (open_number(text) == last_word(text)) or numeric is not None
+
+
+@given(st.lists(st.sampled_from(["a" * 15, "b", " ", "가", "PRIVATE KEY", "-----BEGIN", "\ud800"]), max_size=20).map("".join), st.integers(1, 80))
+def test_a_long_token_is_found_wherever_it_stands(text: str, reach: int) -> None:
+    if _LONG_TOKEN.search(text, max(0, len(text) - reach)) is None:
+        assert open_secret(text, reach) == last_word(text)
+    else:
+        assert open_secret(text, reach) <= max(0, len(text) - reach) or not text[open_secret(text, reach) - 1 : open_secret(text, reach)].strip()

@@ -79,6 +79,20 @@ class RecordsUnavailable(RequestError):
         super().__init__("This installation cannot record requests now.", "Try again shortly; an administrator is needed if it lasts.")
 
 
+class ContentRefused(RequestError):
+    """A policy refuses a request, and its answer has no place to say so in words.
+
+    Args:
+        told: what people are told.
+        param: where the text stands.
+    """
+
+    code = "content_filter"
+
+    def __init__(self, told: str, param: str | None = None) -> None:
+        super().__init__(told or "The request is not allowed by the content policy.", "Change the text.", param=param)
+
+
 class CallerLeft(Exception):
     """The caller hung up before the answer was whole."""
 

@@ -9,7 +9,9 @@ from ondol.infrastructure.access.limits.types import Bounds
 from ondol.infrastructure.gateway.shapes.base import Asked
 from ondol.infrastructure.serving.settings import OUTPUT_TOKENS_DEFAULT, Bound, ModelSettings
 
-_WITHOUT_OUTPUT = frozenset({"embeddings", "images", "transcriptions", "speech", "count_tokens"})
+_WITHOUT_OUTPUT = frozenset({"embeddings", "transcriptions", "speech", "count_tokens", "moderations"})
+PICTURE_OUTPUT_TOKENS = 6_240
+"""The most that OpenAI's gpt-image-1 takes for a picture: 1024 x 1536 in high quality."""
 
 
 def apply_bounds(asked: Asked, settings: ModelSettings) -> None:
@@ -30,6 +32,8 @@ def output_bound(asked: Asked, settings: ModelSettings | None, bounds: Bounds) -
     """The most tokens that one choice of the answer may take: the caller's own bound, or the default, within the model's and the caller's limits."""
     if asked.operation in _WITHOUT_OUTPUT:
         return 0
+    if asked.operation == "images":
+        return PICTURE_OUTPUT_TOKENS
     wanted = asked.output_tokens_max or (settings.output_tokens_default if settings else OUTPUT_TOKENS_DEFAULT)
     for most in (settings.output_tokens_max if settings else None, bounds.output_tokens_max):
         if most is not None and most < wanted:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import AsyncIterator
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any
 
 from ondol.core.errors import Forbidden, RequestError, Unauthenticated, UpstreamError
 from ondol.infrastructure.access.limits.types import Need
 from ondol.infrastructure.gateway.assistants import assistant_frames, assistant_whole
 from ondol.infrastructure.gateway.door import Caller, Door
-from ondol.infrastructure.gateway.errors import CallerLeft, RecordsUnavailable, verdict_of
+from ondol.infrastructure.gateway.errors import CallerLeft, ContentRefused, ErrorAnswer, RecordsUnavailable, verdict_of
 from ondol.infrastructure.gateway.exchange import Exchange
 from ondol.infrastructure.gateway.parameters import apply_bounds, output_bound
 from ondol.infrastructure.gateway.shapes.base import Asked, Json, Shape, StreamWriter, Told
@@ -21,7 +23,7 @@ from ondol.infrastructure.gateway.shapes.letting import Letting
 from ondol.infrastructure.gateway.shapes.sse import KEEP_ALIVE, json_bytes
 from ondol.infrastructure.gateway.tally import Tally
 from ondol.infrastructure.gateway.translate import FROM_CHAT, Translation, plan
-from ondol.infrastructure.guard.conversation import Conversation, ReadTurns
+from ondol.infrastructure.guard.conversation import Conversation, ReadTurns, Turn
 from ondol.infrastructure.guard.expects import NOTHING, Expects
 from ondol.infrastructure.serving.directory import AssistantCard, ModelCard, TenantCard
 from ondol.infrastructure.serving.tokens import TokenEstimate
@@ -29,6 +31,8 @@ from ondol.infrastructure.serving.types import Frame, Outgoing, TargetRow, Upstr
 
 LONG_CHARACTERS = 20_000
 """A longer text is looked at in a thread: other requests must not wait the milliseconds that it takes."""
+INDEPENDENT_MAX = 64
+"""More texts that are looked at one by one take as long as one long text."""
 TOKENS_PER_MESSAGE = 8
 """The most that the markers around one message take in any template known to us."""
 ANSWER_BYTES_MAX = 64 << 20
@@ -48,15 +52,25 @@ class Pipeline:
 
     async def serve(self, exchange: Exchange, shape: Shape) -> None:
         """Answer one request. What fails is raised, but for what is told to the caller here."""
+        await self.attend(exchange, shape.error, partial(self._serve, exchange, shape))
+
+    async def attend(
+        self, exchange: Exchange, error_shape: Callable[[Exception, uuid.UUID], ErrorAnswer], work: Callable[[Caller], Awaitable[None]]
+    ) -> None:
+        """Do something for whoever asks, until it is done or the key is revoked.
+
+        Raises:
+            Unauthenticated: no key, or one that was revoked meanwhile.
+        """
         door = self._door
-        exchange.error_shape = shape.error
+        exchange.error_shape = error_shape
         caller = door.known_caller(exchange) or await door.authenticate(exchange)
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - the server runs each handler as a task
         running = self.running.setdefault(caller.api_key_id, set())
         running.add(task)
         try:
-            await self._serve(exchange, shape, caller)
+            await work(caller)
         except asyncio.CancelledError:
             if task not in self._revoked:
                 raise
@@ -77,22 +91,35 @@ class Pipeline:
         return len(tasks)
 
     async def _serve(self, exchange: Exchange, shape: Shape, caller: Caller) -> None:
+        body = await self.body(exchange, caller)
+        asked = shape.read(json_object(body))
+        await self.govern(exchange, caller, asked, len(body), partial(self._answer, exchange, shape))
+
+    async def body(self, exchange: Exchange, caller: Caller, bytes_max: int = 0) -> bytes:
+        """The request's body, if what comes of it can be recorded.
+
+        Args:
+            bytes_max: of the installation; `Door.body_bytes_max` when 0. The caller's own limit holds beside it.
+        """
         door = self._door
         if door.records_full():
             raise RecordsUnavailable
-        tenant = door.directory.tenant(caller.tenant_id)
+        most = bytes_max or door.body_bytes_max
         limits = door.governor.bounds(caller.who, "")
-        bytes_max = door.body_bytes_max if limits.body_bytes_max is None else min(door.body_bytes_max, limits.body_bytes_max)
-        body = await exchange.body(bytes_max)
-        asked = shape.read(json_object(body))
-        card = self._card(caller, tenant, asked.model)
+        return await exchange.body(most if limits.body_bytes_max is None else min(most, limits.body_bytes_max))
+
+    async def govern(self, exchange: Exchange, caller: Caller, asked: Asked, body_bytes: int, answer: Callable[[Tally], Awaitable[None]]) -> None:
+        """Reserve what a request may need, let it be answered, and close its account, however it ends."""
+        door = self._door
+        tenant = door.directory.tenant(caller.tenant_id)
+        card = self._card(caller, tenant, asked.model) if asked.operation != "moderations" else None
         tally = Tally(door, exchange, caller, tenant, asked, card)
         try:
-            tally.need = _need(door, caller, tenant, asked, card, len(body), tally)
+            tally.need = _need(door, caller, tenant, asked, card, body_bytes, tally)
             admission = door.governor.admit(caller.who, asked.model, tally.need)
             tally.admission = admission or await door.governor.admit_waiting(caller.who, asked.model, tally.need)
             tally.queued_ns = time.perf_counter_ns()
-            await self._answer(exchange, shape, caller, tenant, asked, card, tally)
+            await answer(tally)
         except CallerLeft:
             tally.close(499, "caller_left")
             raise
@@ -108,18 +135,25 @@ class Pipeline:
             raise Forbidden(f"This key may not call {model[:100]}.", "GET /v1/models lists what it may call.", code="model_not_allowed")
         return self._door.directory.model(tenant, model)
 
-    async def _answer(
-        self, exchange: Exchange, shape: Shape, caller: Caller, tenant: TenantCard, asked: Asked, card: ModelCard | AssistantCard, tally: Tally
-    ) -> None:
-        door = self._door
+    async def read(self, exchange: Exchange, tally: Tally) -> ReadTurns:
+        """Let the guard look at what is asked."""
+        card, asked = tally.card, tally.asked
         assistant = card if isinstance(card, AssistantCard) else None
-        conversation = await door.guard(caller, exchange.id, [spot.text for spot in asked.spots], asked.model, assistant)
+        conversation = await self._door.guard(tally.caller, exchange.id, [spot.text for spot in asked.spots], asked.model, assistant)
         tally.conversation = conversation
         if asked.tools:
             conversation.offered(asked.tools)
         read = await _read(conversation, asked)
         tally.read = read.decision
         tally.guarded_ns = time.perf_counter_ns()
+        return read
+
+    async def _answer(self, exchange: Exchange, shape: Shape, tally: Tally) -> None:
+        door, tenant, asked, card = self._door, tally.tenant, tally.asked, tally.card
+        assert card is not None  # noqa: S101 - shapes are answered by somebody
+        read = await self.read(exchange, tally)
+        conversation = tally.conversation
+        assert conversation is not None  # noqa: S101 - `read` sets it
         told = Told(shape.answer_id(exchange.id), asked.model, int(door.now().timestamp()))
         told.instructions = asked.body.get("instructions")
         if not read.passes:
@@ -152,16 +186,16 @@ class Pipeline:
     async def _ask(
         self, exchange: Exchange, shape: Shape, asked: Asked, told: Told, letting: Letting, card: ModelCard, prompts: tuple[str, ...], tally: Tally
     ) -> None:
-        answer, way = await self._open(exchange, asked, card, prompts, tally)
+        answer, way = await self.open(exchange, asked, card, prompts, tally)
         try:
             if answer.frames is not None:
                 await self._stream(exchange, shape, asked, told, letting, way.frames(answer.frames), tally)
             else:
-                await self._whole(exchange, shape, asked, told, letting, way.whole(json_of(answer.body or b"")), tally)
+                await self._whole(exchange, shape, asked, told, letting, way.whole(shape.decode(answer.body or b"")), tally)
         finally:
             answer.cancel()
 
-    async def _open(
+    async def open(
         self, exchange: Exchange, asked: Asked, card: ModelCard, prompts: tuple[str, ...], tally: Tally
     ) -> tuple[UpstreamAnswer, Translation]:
         """Ask a target; the way back from its shape to the caller's."""
@@ -170,7 +204,9 @@ class Pipeline:
         def make(target: TargetRow) -> Outgoing:
             way = ways[target.id] = plan(asked, target)
             tally.asked_upstream = True
-            return Outgoing(way.operation, way.request(asked, target, prompts, tally.output_tokens), trace=tally.trace_header(exchange))
+            return Outgoing(
+                way.operation, way.request(asked, target, prompts, tally.output_tokens), asked.content_type, trace=tally.trace_header(exchange)
+            )
 
         settings = card.settings
         if settings.operations is not None and asked.operation not in settings.operations:
@@ -198,11 +234,10 @@ class Pipeline:
 
     async def _whole(self, exchange: Exchange, shape: Shape, asked: Asked, told: Told, letting: Letting, answer: Json, tally: Tally) -> None:
         tally.first_token()
-        if asked.operation in _WRITTEN:
-            if _characters(answer) > LONG_CHARACTERS:
-                await asyncio.to_thread(shape.let, answer, told, letting)
-            else:
-                shape.let(answer, told, letting)
+        if shape.is_written and _characters(answer) > LONG_CHARACTERS:
+            await asyncio.to_thread(shape.let, answer, told, letting)
+        else:
+            shape.let(answer, told, letting)
         tally.usage = shape.usage(answer)
         usage = tally.settled(letting.estimate)
         shape.put_usage(answer, usage)
@@ -254,6 +289,9 @@ class Pipeline:
 
     async def _refuse(self, exchange: Exchange, shape: Shape, asked: Asked, told: Told, read: ReadTurns, tally: Tally) -> None:
         """Tell what the policy says in the place of an answer. No upstream was asked, so nothing is charged but the request itself."""
+        if shape.refusal is None:
+            tally.close(400, "refused", Usage(0, 0))
+            raise ContentRefused(read.reply)
         estimate = TokenEstimate()
         estimate.add(read.reply)
         usage = Usage(tally.input_tokens, estimate.tokens(), estimated=True)
@@ -265,10 +303,6 @@ class Pipeline:
             exchange.end()
         else:
             exchange.answer(200, json_bytes(shape.refusal(told, read.reply, usage, extension)), tally.headers(Usage(0, 0)))
-
-
-_WRITTEN = frozenset({"chat", "completions", "responses", "messages"})
-"""Operations whose answers hold text."""
 
 
 class Beat:
@@ -298,19 +332,9 @@ class Beat:
         self._handle = asyncio.get_running_loop().call_later(self._every_s, self._beat)
 
 
-def json_of(body: bytes) -> Json:
-    """The object that an upstream answered.
-
-    Raises:
-        UpstreamError: when it is none.
-    """
-    try:
-        return json_object(body)
-    except RequestError:
-        raise UpstreamError("The model provider's answer cannot be understood: it is no JSON object.", code="upstream_garbage") from None
-
-
-def _need(door: Door, caller: Caller, tenant: TenantCard, asked: Asked, card: ModelCard | AssistantCard, body_bytes: int, tally: Tally) -> Need:
+def _need(
+    door: Door, caller: Caller, tenant: TenantCard, asked: Asked, card: ModelCard | AssistantCard | None, body_bytes: int, tally: Tally
+) -> Need:
     """The worst that the request may use: more input tokens than bytes there cannot be, and the output is bounded."""
     estimate = TokenEstimate()
     for spot in asked.spots:
@@ -318,7 +342,7 @@ def _need(door: Door, caller: Caller, tenant: TenantCard, asked: Asked, card: Mo
     pinned = len(tenant.prompt.encode()) if tenant.prompt else 0
     tally.bounds = bounds = door.governor.bounds(caller.who, asked.model)
     tally.input_tokens = tokens = estimate.tokens() + asked.media_tokens + TOKENS_PER_MESSAGE * len(asked.spots)
-    if isinstance(card, AssistantCard):
+    if not isinstance(card, ModelCard):
         output = output_bound(asked, None, bounds)
         most, tally.output_tokens = 0, output
     else:
@@ -342,9 +366,18 @@ def _too_long(tokens: int) -> RequestError:
 
 async def _read(conversation: Conversation, asked: Asked) -> ReadTurns:
     turns = asked.turns()
-    if sum(len(turn.text) for turn in turns) > LONG_CHARACTERS:
-        return await asyncio.to_thread(conversation.read, turns)
-    return conversation.read(turns)
+    look = conversation.read if not asked.independent else partial(_read_each, conversation)
+    if sum(len(turn.text) for turn in turns) > LONG_CHARACTERS or (asked.independent and len(turns) > INDEPENDENT_MAX):
+        return await asyncio.to_thread(look, turns)
+    return look(turns)
+
+
+def _read_each(conversation: Conversation, turns: Sequence[Turn]) -> ReadTurns:
+    """Each turn as if it were the only one: the strictest decision holds for all."""
+    found = [conversation.read([turn]) for turn in turns]
+    worst = next((read for read in found if not read.passes), None) or next((read for read in found if read.reply), None)
+    decision = worst.decision if worst is not None else "mask" if any(read.decision != "allow" for read in found) else "allow"
+    return ReadTurns(decision, tuple(read.texts[0] for read in found), worst.reply if worst is not None else "")
 
 
 def _characters(answer: Json) -> int:
@@ -355,7 +388,7 @@ def _characters(answer: Json) -> int:
     total = 0
     for choice in choices:
         message = choice.get("message") if isinstance(choice, dict) else None
-        content = message.get("content") if isinstance(message, dict) else None
+        content = message.get("content") if isinstance(message, dict) else choice.get("text") if isinstance(choice, dict) else None
         total += len(content) if isinstance(content, str) else 0
     return total
 

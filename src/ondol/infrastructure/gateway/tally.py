@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 import time
 import uuid
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ondol.core.money import NANO_PER_UNIT, Money
 from ondol.infrastructure.access.limits.types import Bounds, Need
 from ondol.infrastructure.gateway.records import RequestRecord
-from ondol.infrastructure.gateway.shapes.base import Asked, Json
+from ondol.infrastructure.gateway.shapes.base import NO_QUANTITIES, Asked, Json
 from ondol.infrastructure.guard.conversation import Conversation, GuardTrace
 from ondol.infrastructure.guard.engine import Decision
 from ondol.infrastructure.serving.directory import AssistantCard, ModelCard, TenantCard
-from ondol.infrastructure.serving.prices import cost, dearest, worst_cost
+from ondol.infrastructure.serving.prices import Price, Quantities, cost, dearest, worst_cost
 from ondol.infrastructure.serving.tokens import TokenEstimate
 from ondol.infrastructure.serving.types import TargetRow, UpstreamAnswer, Usage
 
@@ -55,7 +56,9 @@ class Tally:
         "upstream_ns", "usage",
     )  # fmt: skip
 
-    def __init__(self, door: Door, exchange: Exchange, caller: Caller, tenant: TenantCard, asked: Asked, card: ModelCard | AssistantCard) -> None:
+    def __init__(
+        self, door: Door, exchange: Exchange, caller: Caller, tenant: TenantCard, asked: Asked, card: ModelCard | AssistantCard | None
+    ) -> None:
         self.door = door
         self.exchange = exchange
         self.caller = caller
@@ -86,16 +89,35 @@ class Tally:
 
     def worst_cost(self, input_tokens: int, output_tokens: int) -> Money | None:
         """What the request may cost at the dearest target that may answer; None when a price is not known."""
-        if isinstance(self.card, AssistantCard):
+        if not isinstance(self.card, ModelCard):
             return Money(0, "KRW" if self.tenant.currency == "KRW" else "USD")
         now = self.door.now()
         find = self.door.prices.find
         targets = self.card.row.targets
+        if self.asked.quantities is not NO_QUANTITIES:
+            return self._worst_by_units(input_tokens, output_tokens)
         if len(targets) == 1:
             price = find(targets[0].provider.tenant_id, targets[0].provider.name, targets[0].model, now)
             return None if price is None else worst_cost(price, input_tokens, output_tokens)
         prices = [find(target.provider.tenant_id, target.provider.name, target.model, now) for target in targets]
         return dearest(prices, input_tokens, output_tokens)
+
+    def _worst_by_units(self, input_tokens: int, output_tokens: int) -> Money | None:
+        """The same where some price lists count tokens and others pictures, seconds or characters."""
+        assert isinstance(self.card, ModelCard)  # noqa: S101 - asked before
+        worst: Money | None = None
+        now = self.door.now()
+        for target in self.card.row.targets:
+            price = self.door.prices.find(target.provider.tenant_id, target.provider.name, target.model, now)
+            if price is None:
+                return None
+            tokens, units = priced(price, Usage(input_tokens, output_tokens), self.asked.quantities)
+            one = worst_cost(price, tokens.input_tokens, tokens.output_tokens, units)
+            if one is None or (worst is not None and one.currency != worst.currency):
+                return None
+            if worst is None or one.nano > worst.nano:
+                worst = one
+        return worst
 
     def answered_by(self, answer: UpstreamAnswer) -> None:
         """Keep who answered."""
@@ -212,7 +234,9 @@ class Tally:
             price = self.door.prices.find(target.provider.tenant_id, target.provider.name, target.model, self.door.now())
             if price is not None:
                 self._price_id = price.id
-                self._cost = cost(usage, price)
+                quantities = self.asked.quantities
+                tokens, units = (usage, quantities) if quantities is NO_QUANTITIES else priced(price, usage, quantities)
+                self._cost = cost(tokens, price, units)
         return self._cost
 
     def _record(self, status: int, outcome: str, usage: Usage, settlement: Any) -> RequestRecord:
@@ -255,6 +279,20 @@ class Tally:
             trace_id=self._trace.decode(),
             settlement=settlement,
         )
+
+
+def priced(price: Price, usage: Usage, quantities: Quantities) -> tuple[Usage, Quantities]:
+    """What of a request a price list counts: pictures, seconds or characters where it has a price for them, else tokens."""
+    units = Quantities(
+        quantities.images if price.image is not None else 0,
+        quantities.milliseconds if price.second is not None else 0,
+        quantities.characters if price.character is not None else 0,
+    )
+    if units == NO_QUANTITIES:
+        return usage, units
+    return replace(
+        usage, input_tokens=usage.input_tokens if price.input is not None else 0, output_tokens=usage.output_tokens if price.output is not None else 0
+    ), units
 
 
 def is_traceparent(told: bytes) -> bool:

@@ -173,12 +173,14 @@ class Conversation:
 
     def read(self, turns: Sequence[Turn]) -> ReadTurns:
         """Look at what is asked. Turns of people are input, those of tools are what goes on to a model; of earlier answers only the edits count."""
-        last = max((place for place, turn in enumerate(turns) if turn.role == "user"), default=-1)
+        people = [place for place, turn in enumerate(turns) if turn.role == "user"]
+        last = people[-1] if people else -1
         if last >= 0:
             self.language = detect_language(turns[last].text)
-        self._own += [turn.text for turn in turns if turn.role == "user"]
+        self._own += [turns[place].text for place in people]
         self._untrusted += [turn.text for turn in turns if turn.role == "tool"]
-        turns = self._joined_edits(turns)
+        if len(people) > 1:
+            turns = self._joined_edits(turns)
         texts: list[str] = []
         decision: Decision = "allow"
         say = ""
@@ -191,7 +193,7 @@ class Conversation:
                 texts.append(turn.text if verdict.decision == "answer" else WITHHELD)
                 continue
             texts.append(verdict.text)
-            if _ORDER.index(verdict.decision) > _ORDER.index(decision):
+            if verdict.decision != "allow" and _ORDER.index(verdict.decision) > _ORDER.index(decision):
                 decision, say = verdict.decision, verdict.say
         return ReadTurns(decision, tuple(texts), self.guards.text(say, self.language) if say else "")
 
@@ -280,7 +282,7 @@ class Conversation:
         result = list(turns)
         guard = self.guards.stages.get("input")
         places = [place for place, turn in enumerate(turns) if turn.role == "user"]
-        if guard is None or len(places) < 2:
+        if guard is None:
             return result
         for before, after in itertools.pairwise(places):
             tail = result[before].text[-JUNCTION_CHARACTERS:]

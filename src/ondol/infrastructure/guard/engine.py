@@ -160,7 +160,7 @@ class Calm:
         except TooManyMatches:
             return len(text)
         if anchored:
-            last = max(last, max(match[2] for match in anchored))
+            last = max(last, *(match[2] for match in anchored))
         return last if not last or len(data) == len(text) else len(data[:last].decode("utf-8", "ignore"))
 
 

@@ -37,11 +37,13 @@ CONFIDENCE_STEEPNESS = 1.5
 """How fast confidence leaves one half on either side of a model's threshold, for each unit of its score (log odds)."""
 
 _KEYS = np.array([0x9E3779B1, 0x85EBCA6B, 0xC2B2AE35, 0x27D4EB2F, 0x165667B1], np.uint32)[:, None]
-_SEEDS = np.array([0x2545F491, 0x6C8E9CF5, 0xB5297A4D, 0x1B56C4E9], np.uint32)[:, None]
+_SEEDS = np.array([0x2545F491, 0x6C8E9CF5, 0xB5297A4D, 0x1B56C4E9], np.uint32)
+_STEPS = np.diff(_SEEDS, prepend=np.zeros(2, np.uint32))[:, None]
+"""From one length's seed to the next; a hash adds up one of them for each of its characters. The first has none."""
 _SHIFT = np.uint32(32 - BUCKETS_BITS)
 _WIDTH = max(SIZES)
 _EDGE = " ".encode("utf-32-le")
-_BEYOND = bytes(4 * _WIDTH)
+_BEYOND = b"\x80" * _WIDTH
 
 SUMMED_CHARACTERS_MAX = 512
 """Up to so many characters the windows' sums are one small product of matrices; those of a longer text come from a running sum."""
@@ -74,20 +76,33 @@ def buckets(text: str) -> NDArray[np.uint32]:
     is part of what a model learns of endings.
     """
     length = len(text) + 2
-    data = text.encode("utf-32-le", "surrogatepass")
-    codes = np.frombuffer(b"".join((_EDGE, data, _EDGE, _BEYOND)), np.uint32)
-    if not text.isprintable():  # control characters count as spaces; every one of them is not printable
-        codes = codes.copy()
-        np.maximum(codes[:length], 32, out=codes[:length])
-    products = codes * _KEYS
+    products = _ascii_products().take(np.frombuffer(b" %b %b" % (text.encode(), _BEYOND), np.uint8), axis=1) if text.isascii() else _products(text)
     hashes = np.empty((_WIDTH, length), np.uint32)
     running = products[0, :length]
     for offset in range(1, _WIDTH):
         running = np.add(running, products[offset, offset : offset + length], out=hashes[offset])
     rows = hashes[1:]
-    rows += _SEEDS
     rows >>= _SHIFT
     return rows
+
+
+def _products(text: str) -> NDArray[np.uint32]:
+    """What each character adds to the hash at each place of an n-gram, the seeds added in: [places, characters with edges and what is beyond]."""
+    codes = np.frombuffer(b"".join((_EDGE, text.encode("utf-32-le", "surrogatepass"), _EDGE, bytes(4 * _WIDTH))), np.uint32)
+    if not text.isprintable():  # control characters count as spaces; every one of them is not printable
+        codes = codes.copy()
+        np.maximum(codes[:-_WIDTH], 32, out=codes[:-_WIDTH])
+    products = codes * _KEYS
+    products += _STEPS
+    return products
+
+
+@lru_cache(maxsize=1)
+def _ascii_products() -> NDArray[np.uint32]:
+    """The same for each ASCII character, and one more for what is beyond."""
+    codes = np.maximum(np.arange(0x81, dtype=np.uint32), 32)
+    codes[-1] = 0
+    return codes * _KEYS + _STEPS
 
 
 @lru_cache(maxsize=256)
@@ -140,7 +155,7 @@ class LinearModels:
         self._scales = np.array(scales, np.float64)
         self._biases = np.array(biases, np.float64)
         self._thresholds = np.array([float(model["threshold"]) for model in models])
-        self._limits: dict[int, NDArray[np.float64]] = {}
+        self._limits: dict[int, NDArray[np.float32]] = {}
 
     @classmethod
     def load(cls, data: bytes) -> LinearModels:
@@ -223,16 +238,17 @@ class LinearModels:
             if limits is None:
                 limits = self._limits_of(len(folded))
             reached = totals >= limits
-            scored = text.scored = _Scored(self, totals, reached.any(axis=0).tolist() if b"\1" in reached.tobytes() else None)
+            heard: list[bool] | None = reached.max(axis=0).tolist() if b"\1" in reached.tobytes() else None
+            scored = text.scored = _Scored(self, totals, heard)
         return scored
 
-    def _limits_of(self, length: int) -> NDArray[np.float64]:
-        """The sums from which a model may reach its threshold in each window: [windows, 4], one too low so that rounding cannot matter."""
+    def _limits_of(self, length: int) -> NDArray[np.float32]:
+        """The sums from which a model may reach its threshold in each window: [windows, 4], whole numbers, too low so that rounding cannot matter."""
         starts, ends = windows(length + 2)
-        limits = np.full((len(starts), MODELS_MAX), np.inf)
+        limits = np.full((len(starts), MODELS_MAX), np.inf, np.float32)
         roots = np.sqrt((ends - starts) * float(len(SIZES)))
         for column, (threshold, bias, scale) in enumerate(zip(self._thresholds, self._biases, self._scales, strict=True)):
-            limits[:, column] = (threshold - bias) / scale * roots - 1 if scale > 0 else -np.inf
+            limits[:, column] = np.floor((threshold - bias) / scale * roots) - 1 if scale > 0 else -np.inf
         if len(self._limits) < LIMITS_KEPT_MAX:
             self._limits[length] = limits
         return limits

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -139,7 +139,7 @@ def unanchored(expression: str) -> str:
     return _ANCHOR_OR_OTHER.sub(lambda part: "" if part[0] in _ANCHORS else part[0], expression)
 
 
-def _keep(pattern: int, start: int, end: int, _flags: int, raw: list[tuple[int, int, int]]) -> bool | None:
+def _keep(pattern: int, start: int, end: int, _flags: int, raw: Any) -> bool | None:
     raw.append((pattern, start, end))
     return True if len(raw) > MATCHES_MAX else None
 

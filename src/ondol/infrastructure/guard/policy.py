@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
 import msgspec
@@ -93,7 +94,7 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     say: str = ""
 
 
-class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
     """A policy as it is declared.
 
     Attributes:
@@ -144,7 +145,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """So long an approval is waited for and holds."""
         return self.approvals.expire_minutes if isinstance(self.approvals, DeclaredApprovals) else APPROVAL_MINUTES
 
-    @property
+    @cached_property
     def digest(self) -> bytes:
         """SHA-256 over the canonical JSON of all that it says, 32 bytes."""
         plain = msgspec.to_builtins(self)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -25,6 +26,8 @@ from ondol.infrastructure.storage.blobs import KeyRing
 from ondol.infrastructure.storage.postgres import Connection, Database, rows
 from ondol.infrastructure.storage.spool import ROUND_EVERY_S, WriteBehind
 
+TEXTS_PER_SECOND = 20
+"""Texts that one worker keeps for dry runs each second; those that opened an incident are always kept."""
 TEXTS_WAITING_MAX = 10_000
 CHARACTERS_WAITING_MAX = 20_000_000
 PAGE_ROWS = 200
@@ -91,6 +94,8 @@ class GuardRecorder:
     def __init__(self, database: Database, keyring: KeyRing, clock: Clock, *, write_every_s: float = ROUND_EVERY_S) -> None:
         self._keyring = keyring
         self._clock = clock
+        self._second = 0
+        self._kept_in_second = 0
         self.writing: WriteBehind[Passed] = WriteBehind(
             database,
             "traffic",
@@ -113,10 +118,20 @@ class GuardRecorder:
         incident = kind_of(stage, verdict)
         if days <= 0 and incident is None:
             return
+        if incident is None and not self._takes_more():
+            return
         now = self._clock()
         keep_until = now + timedelta(days=days) if days > 0 else None
         sample = masked_sample(text, verdict.decided, key)
         self.writing.add(Passed(asker, new_id(), stage, policies[0].digest, verdict.decision, sample, rules_of(verdict), now, keep_until, incident))
+
+    def _takes_more(self) -> bool:
+        """Whether another text is kept in this second: a dry run needs a sample, and all of a flood would cost more than looking at it."""
+        second = int(time.monotonic())
+        if second != self._second:
+            self._second, self._kept_in_second = second, 0
+        self._kept_in_second += 1
+        return self._kept_in_second <= TEXTS_PER_SECOND
 
     def watcher(self, asker: Asker, policies: Sequence[Policy], key: bytes) -> Callable[[Stage, str, Verdict], None]:
         """What a conversation tells of each text that it looked at: the stage, the text, the verdict. It never blocks."""

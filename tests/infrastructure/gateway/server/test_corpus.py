@@ -6,6 +6,7 @@ Rules out the request smuggling and header injection that gateways have had (fie
 from __future__ import annotations
 
 import asyncio
+import itertools
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -40,7 +41,7 @@ async def feed(pieces: Sequence[bytes]) -> tuple[list[Answer], Seen]:
         assert len(good) == len(seen.requests)
         assert answers[: len(good)] == good
         assert len(answers) - len(good) <= 1
-        assert counters.in_flight == 0
+        assert counters.in_flight <= 1  # it waits for a body that is not whole
         assert counters.cut == 0
         if len(answers) > len(good):
             assert wire.closed
@@ -90,7 +91,7 @@ def changed(draw: st.DrawFn) -> bytes:
 @given(raw=changed(), cuts=st.lists(st.integers(1, 400), max_size=4))
 def test_whatever_is_sent_is_answered_once_or_closed_and_read_as_others_read_it(raw: bytes, cuts: list[int]) -> None:
     places = sorted({0, len(raw), *(cut for cut in cuts if cut < len(raw))})
-    pieces = [raw[start:end] for start, end in zip(places, places[1:], strict=False)]
+    pieces = [raw[start:end] for start, end in itertools.pairwise(places)]
     answers, seen = asyncio.run(feed(pieces))
     whole, seen_whole = asyncio.run(feed([raw]))
     assert [answer.status for answer in answers] == [answer.status for answer in whole]

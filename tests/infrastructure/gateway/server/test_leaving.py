@@ -9,13 +9,13 @@ import asyncio
 import os
 import socket
 import struct
+from collections.abc import Callable
 
 import pytest
 
 from ondol.infrastructure.gateway.errors import CallerLeft
 from ondol.infrastructure.gateway.exchange import Exchange
-from tests.infrastructure.gateway.conftest import running
-from tests.infrastructure.gateway.server.wire import wired
+from tests.infrastructure.gateway.server.wire import eventually, running, wired
 
 pytestmark = pytest.mark.anyio
 
@@ -75,9 +75,7 @@ async def test_a_caller_that_goes_after_any_byte_lets_everything_go(way: str) ->
                     while not over.empty():
                         assert over.get_nowait()
             caller.close()
-        while server.connections_open:
-            await asyncio.sleep(0)
-        await asyncio.sleep(0)
+        await eventually(lambda: not server.connections_open and not server.counters.in_flight)
         assert len(told) >= length
         assert server.counters.in_flight == 0
         assert server.counters.left >= length
@@ -104,7 +102,8 @@ async def test_leaving_cancels_within_a_turn_of_the_loop_and_tells_once() -> Non
             await asyncio.Event().wait()
         finally:
             exchange.when_left(lambda: told.append("late"))
-            for send in (lambda: exchange.answer(200, b""), exchange.open_stream, exchange.end, lambda: exchange.put(b"x")):
+            attempts: list[Callable[[], None]] = [lambda: exchange.answer(200, b""), exchange.open_stream, exchange.end, lambda: exchange.put(b"x")]
+            for send in attempts:
                 with pytest.raises(CallerLeft):
                     send()
             with pytest.raises(CallerLeft):

@@ -18,8 +18,7 @@ from ondol.infrastructure.gateway.request_head import HEAD_BYTES_MAX, HEADERS_MA
 from ondol.infrastructure.gateway.server import Limits
 from ondol.infrastructure.gateway.server.chunks import SMALL_CHUNKS_MAX
 from ondol.infrastructure.gateway.server.protocol import CONNECTIONS_REFUSED_MAX
-from tests.infrastructure.gateway.conftest import running
-from tests.infrastructure.gateway.server.wire import Answer, Seen, read_answers, wired
+from tests.infrastructure.gateway.server.wire import Answer, Seen, eventually, read_answers, running, wired
 
 pytestmark = pytest.mark.anyio
 
@@ -167,24 +166,16 @@ async def test_a_whole_answer_that_nobody_takes_does_not_keep_the_connection() -
     async with running(large, short(send_timeout_s=0.05)) as server:
         with socket.create_connection(("127.0.0.1", server.port)) as deaf:
             deaf.sendall(HEAD + b"Connection: close\r\n\r\n")
-            async with asyncio.timeout(5):
-                while not server.counters.answered[2]:
-                    await asyncio.sleep(0.005)
-                while server.connections_open:
-                    await asyncio.sleep(0.005)
+            await eventually(lambda: server.counters.answered[2] == 1)
+            await eventually(lambda: not server.connections_open)
 
 
 @contextlib.asynccontextmanager
 async def full(limit: int) -> AsyncIterator[int]:
     """A server with all its connections taken; its port."""
-    async with running(Seen(), short(linger_s=0.05)) as probe:
-        probe_port = probe.port
-    assert probe_port
     async with running(Seen(), Limits(tick_s=0.005, connections_max=limit, linger_s=0.05)) as server:
         holders = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(limit)]
-        async with asyncio.timeout(5):
-            while server.connections_open < limit:
-                await asyncio.sleep(0)
+        await eventually(lambda: server.connections_open == limit)
         yield server.port
         for _, writer in holders:
             writer.close()

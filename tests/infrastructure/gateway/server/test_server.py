@@ -10,8 +10,7 @@ import pytest
 
 from ondol.infrastructure.gateway.exchange import Exchange
 from ondol.infrastructure.gateway.server import Limits, Server
-from tests.infrastructure.gateway.conftest import running
-from tests.infrastructure.gateway.server.wire import Seen, read_answers
+from tests.infrastructure.gateway.server.wire import Seen, eventually, read_answers, running
 
 pytestmark = pytest.mark.anyio
 
@@ -76,8 +75,7 @@ async def open_and_drain(slow: Slow, raw: bytes, seconds: float) -> tuple[bytes,
     idle_reader, idle_writer = await asyncio.open_connection("127.0.0.1", server.port)
     writer.write(raw)
     await slow.began.wait()
-    while server.connections_open < 2:
-        await asyncio.sleep(0)
+    await eventually(lambda: server.connections_open == 2)
     draining = asyncio.create_task(server.drain(seconds))
     async with asyncio.timeout(5):
         assert await idle_reader.read() == b""

@@ -7,15 +7,17 @@ import contextlib
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import h11
 
 from ondol.infrastructure.gateway.exchange import Exchange
-from ondol.infrastructure.gateway.server import Handler, Limits, TrustedProxies
+from ondol.infrastructure.gateway.server import Handler, Limits, Server, TrustedProxies
 from ondol.infrastructure.gateway.server.protocol import Connection
 from ondol.infrastructure.gateway.server.types import ServerState
 
 TURNS_MAX = 20_000
+TURN_S = 0.002
 
 
 @dataclass(frozen=True)
@@ -106,11 +108,11 @@ class Wire:
         raise AssertionError("it never came to that")
 
     async def quiet(self) -> None:
-        """Read until no handler runs and nothing more comes."""
-        before = -1
-        while self.state.running or before != len(self.received):
-            before = len(self.received)
-            await self.turn(6)
+        """Read until nothing happens any more: a handler may still wait for a body that never comes."""
+        before: tuple[int, int] | None = None
+        while before != (now := (len(self.received), self.state.counters.in_flight)):
+            before = now
+            await self.turn(8)
             self.read()
 
     def read(self) -> None:
@@ -126,6 +128,26 @@ class Wire:
 
     def answers(self, *methods: bytes) -> list[Answer]:
         return read_answers(self.received, methods, closed=self.closed)
+
+
+async def eventually(done: Callable[[], bool], seconds: float = 5.0) -> None:
+    """Wait until it is so, for what no event tells."""
+    for _ in range(int(seconds / TURN_S)):
+        if done():
+            return
+        await asyncio.sleep(TURN_S)
+    raise AssertionError("it never came to that")
+
+
+@contextlib.asynccontextmanager
+async def running(handler: Handler, limits: Limits | None = None, **settings: Any) -> AsyncIterator[Server]:
+    """A server in this event loop on a free port of the loopback; its time-outs are looked at often."""
+    server = Server(handler, [socket.create_server(("127.0.0.1", 0))], limits or Limits(tick_s=0.01), **settings)
+    await server.start()
+    try:
+        yield server
+    finally:
+        await server.drain(0)
 
 
 @contextlib.asynccontextmanager

@@ -53,11 +53,13 @@ class Connection(asyncio.Protocol):
     Attributes:
         keep_alive: whether another request may follow the present one.
         congested: the peer takes less than we send.
+        deadline: when what is waited for must have come, on the loop's clock.
+        send_deadline: when the peer must have taken something.
     """
 
     __slots__ = (
-        "_asked_at", "_buffer", "_chunks", "_deadline", "_discarded", "_drainers", "_exchange", "_left_in_buffer", "_line_skipped", "_loop",
-        "_patience_s", "_paused", "_peer", "_place", "_refusing", "_remaining", "_running", "_scanned", "_scheme", "_send_deadline", "_stage",
+        "_asked_at", "_buffer", "_chunks", "deadline", "_discarded", "_drainers", "_exchange", "_left_in_buffer", "_line_skipped", "_loop",
+        "_patience_s", "_paused", "_peer", "_place", "_refusing", "_remaining", "_running", "_scanned", "_scheme", "send_deadline", "_stage",
         "_started_ns", "_state", "_transport", "_trusted", "_waits_for_handlers", "congested", "keep_alive",
     )  # fmt: skip
 
@@ -78,7 +80,7 @@ class Connection(asyncio.Protocol):
         self._running = 0
         self._discarded = 0
         self._patience_s = self._asked_at = 0.0
-        self._deadline = self._send_deadline = _NEVER
+        self.deadline = self.send_deadline = _NEVER
         self._left_in_buffer = 0
         self._drainers: list[asyncio.Future[None]] = []
 
@@ -100,7 +102,7 @@ class Connection(asyncio.Protocol):
             self._refusing = True
         if above > CONNECTIONS_REFUSED_MAX or state.draining:
             self._transport.abort()
-        self._deadline = self._loop.time() + (state.limits.linger_s if self._refusing else state.limits.header_timeout_s)
+        self.deadline = self._loop.time() + (state.limits.linger_s if self._refusing else state.limits.header_timeout_s)
 
     def data_received(self, data: bytes) -> None:
         """Bytes have come."""
@@ -129,7 +131,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         """The connection is gone."""
         self._stage = _CLOSED
-        self._deadline = self._send_deadline = _NEVER
+        self.deadline = self.send_deadline = _NEVER
         self._state.open.discard(self)
         if self._state.draining and not self._state.open:
             self._state.closed.set()
@@ -143,26 +145,26 @@ class Connection(asyncio.Protocol):
         """The peer takes less than we send."""
         self.congested = True
         self._left_in_buffer = self._transport.get_write_buffer_size()
-        self._send_deadline = self._loop.time() + self._state.limits.send_timeout_s
+        self.send_deadline = self._loop.time() + self._state.limits.send_timeout_s
 
     def resume_writing(self) -> None:
         """It has taken most of it."""
         self.congested = False
-        self._send_deadline = _NEVER
+        self.send_deadline = _NEVER
         self._release(None)
 
     # What the server calls
 
     def check_deadline(self, now: float) -> None:
         """Do what is due when a time-out has passed."""
-        if now >= self._send_deadline:
+        if now >= self.send_deadline:
             left = self._transport.get_write_buffer_size()
             if left >= self._left_in_buffer:
                 self._give_up()
                 return
             self._left_in_buffer = left
-            self._send_deadline = now + self._state.limits.send_timeout_s
-        if now < self._deadline:
+            self.send_deadline = now + self._state.limits.send_timeout_s
+        if now < self.deadline:
             return
         if self._stage == _HEAD and self._started_ns:
             self._state.counters.timed_out += 1
@@ -210,14 +212,14 @@ class Connection(asyncio.Protocol):
             exchange.awaits_continue = False
             self._transport.write(_CONTINUE)
         self._asked_at = self._loop.time()
-        self._deadline = self._asked_at + self._patience_s
+        self.deadline = self._asked_at + self._patience_s
         self._resume()
 
     def got_body(self) -> None:
         """Nobody waits for it any more: the time of the handler is not the caller's."""
         if self._stage == _BODY:
-            self._patience_s = max(0.0, self._deadline - self._loop.time())
-            self._deadline = _NEVER
+            self._patience_s = max(0.0, self.deadline - self._loop.time())
+            self.deadline = _NEVER
 
     async def drained(self) -> None:
         """Wait until the peer has taken most of what was sent.
@@ -238,9 +240,9 @@ class Connection(asyncio.Protocol):
         if self._stage == _ANSWER and self.keep_alive:
             self._stage = _HEAD
             self._started_ns = 0
-            self._deadline = self._loop.time() + state.limits.idle_timeout_s
+            self.deadline = self._loop.time() + state.limits.idle_timeout_s
             if self._running > HANDLERS_BEHIND_MAX:
-                self._stage, self._deadline = _ANSWER, _NEVER
+                self._stage, self.deadline = _ANSWER, _NEVER
                 self._waits_for_handlers = True
             elif self._buffer or self._paused:
                 self._go_on()
@@ -309,7 +311,7 @@ class Connection(asyncio.Protocol):
         if data.count(b"\n", self._scanned) != data.count(b"\r\n", max(0, self._scanned - 1)):
             raise malformed("A line of the request's head does not end in CR LF.")
         if self._scanned == 0:
-            self._deadline = self._loop.time() + self._state.limits.header_timeout_s
+            self.deadline = self._loop.time() + self._state.limits.header_timeout_s
         self._scanned = max(1, len(data) - 3)
         self._buffer, self._place = data, 0
 
@@ -322,7 +324,7 @@ class Connection(asyncio.Protocol):
             scheme = forwarded_scheme(head.index.get(b"x-forwarded-proto", b""), scheme)
         exchange = self._exchange = Exchange(self, head, client, scheme, self._started_ns)
         self.keep_alive = head.keep_alive and not state.draining
-        self._deadline = _NEVER
+        self.deadline = _NEVER
         if head.length == 0:
             self._stage = _ANSWER
             self._keep(data, place)
@@ -361,19 +363,19 @@ class Connection(asyncio.Protocol):
             exchange.feed(content)
         if whole:
             self._stage = _ANSWER
-            self._deadline = _NEVER
+            self.deadline = _NEVER
             self._keep(data, place)
             self._chunks = None
             exchange.feed_end()
         else:
-            self._deadline += len(content) / self._state.limits.body_bytes_per_s_min
+            self.deadline += len(content) / self._state.limits.body_bytes_per_s_min
             if exchange.body_waiting > BODY_AHEAD_BYTES_MAX:
                 self._pause()
 
     def _break(self, error: Exception) -> None:
         """No more of this body can be read: whoever waits for it is told."""
         self._stage = _BROKEN
-        self._deadline = _NEVER
+        self.deadline = _NEVER
         self._discarded = 0
         self.keep_alive = False
         if self._exchange is not None:
@@ -383,7 +385,7 @@ class Connection(asyncio.Protocol):
         """Answer what is no request that a handler could see, and end the connection."""
         self._state.counters.refused += 1
         self._stage = _BROKEN
-        self._deadline = _NEVER
+        self.deadline = _NEVER
         self._buffer = b""
         self.keep_alive = False
         exchange = self._exchange = Exchange(self, RequestHead("GET", False, [], {}), self._peer, self._scheme, self._started_ns)
@@ -419,7 +421,7 @@ class Connection(asyncio.Protocol):
                 self._waits_for_handlers = False
                 if self._stage == _ANSWER:
                     self._stage = _HEAD
-                    self._deadline = self._loop.time() + state.limits.idle_timeout_s
+                    self.deadline = self._loop.time() + state.limits.idle_timeout_s
                     self._go_on()
 
     def _failed(self, exchange: Exchange, error: Exception) -> None:
@@ -450,7 +452,7 @@ class Connection(asyncio.Protocol):
         self._stage = _DISCARD
         self._buffer = b""
         self._discarded = 0
-        self._deadline = self._loop.time() + self._state.limits.linger_s
+        self.deadline = self._loop.time() + self._state.limits.linger_s
         if not self._transport.is_closing():
             self._resume()
             if self._transport.can_write_eof():
@@ -458,7 +460,7 @@ class Connection(asyncio.Protocol):
 
     def _close(self) -> None:
         """Close when everything has been sent; cut it when that takes too long."""
-        self._deadline = self._loop.time() + self._state.limits.send_timeout_s
+        self.deadline = self._loop.time() + self._state.limits.send_timeout_s
         self._transport.close()
 
     def _give_up(self) -> None:

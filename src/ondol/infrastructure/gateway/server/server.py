@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 from collections.abc import Sequence
 
@@ -15,6 +16,8 @@ from ondol.infrastructure.gateway.server.tls import Certificates
 from ondol.infrastructure.gateway.server.types import Counters, Handler, Limits, ServerState
 
 BACKLOG = 1_024
+
+_logger = logging.getLogger(__name__)
 
 
 class Server:
@@ -120,11 +123,17 @@ class Server:
         state = self._started()
         state.tell_date()
         now = state.loop.time()
+        self._ticking = state.loop.call_later(self._limits.tick_s, self._tick)
         for connection in tuple(state.open):
-            connection.check_deadline(now)
+            if now < connection.deadline and now < connection.send_deadline:
+                continue
+            try:
+                connection.check_deadline(now)
+            except Exception:
+                _logger.exception("connection cannot be ended")
+                connection.abort()
         if self._tls is not None:
             self._tls.refresh()
-        self._ticking = state.loop.call_later(self._limits.tick_s, self._tick)
 
     def _started(self) -> ServerState:
         if self._state is None:

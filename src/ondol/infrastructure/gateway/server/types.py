@@ -15,6 +15,9 @@ from ondol.infrastructure.gateway.server.forwarded import TrustedProxies
 class Open(Protocol):
     """An open connection, as the server sees it."""
 
+    deadline: float
+    send_deadline: float
+
     def check_deadline(self, now: float) -> None:
         """Do what is due when its time has passed."""
 

@@ -5,14 +5,22 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
+from ondol.core.errors import RequestError
 from ondol.infrastructure.gateway.errors import ErrorAnswer
+from ondol.infrastructure.gateway.shapes.body import answer_object
 from ondol.infrastructure.gateway.shapes.letting import Letting
 from ondol.infrastructure.guard.conversation import Role, Turn
+from ondol.infrastructure.serving.prices import Quantities
 from ondol.infrastructure.serving.types import ChatRequest, Frame, Operation, Usage
 
 Json: TypeAlias = dict[str, Any]
+
+Service: TypeAlias = Operation | Literal["moderations"]
+"""What a caller may ask for: what providers do, and what is done here alone."""
+
+NO_QUANTITIES = Quantities()
 
 
 class Spot:
@@ -76,25 +84,31 @@ class Asked:
         progress: the caller wants to be told what an assistant is doing.
         conversation: what keeps a conversation on one target, such as the first message; empty when nothing does.
         media_tokens: what pictures, sounds and files count for, in tokens.
+        independent: the texts have nothing to do with each other, so each is decided about alone and one that may not pass ends the request.
+        quantities: the most that is paid for beside tokens, such as pictures.
+        content_type: of the body as it goes on.
     """
 
     __slots__ = (
         "body",
         "choices",
+        "content_type",
         "conversation",
         "include_usage",
+        "independent",
         "media_tokens",
         "model",
         "operation",
         "output_tokens_max",
         "progress",
+        "quantities",
         "schema",
         "spots",
         "stream",
         "tools",
     )
 
-    def __init__(self, operation: Operation, model: str, body: Json, spots: list[Spot]) -> None:
+    def __init__(self, operation: Service, model: str, body: Json, spots: list[Spot]) -> None:
         self.operation = operation
         self.model = model
         self.body = body
@@ -108,6 +122,9 @@ class Asked:
         self.progress = False
         self.conversation = ""
         self.media_tokens = 0
+        self.independent = False
+        self.quantities = NO_QUANTITIES
+        self.content_type = b"application/json"
 
     def turns(self) -> list[Turn]:
         """The texts for the guard."""
@@ -188,6 +205,25 @@ class StreamWriter(Protocol):
         ...
 
 
+def no_stream(asked: Asked, *_: object) -> Any:
+    """For shapes whose answers come whole: a request for a stream was refused when it was read."""
+    raise RuntimeError(f"{asked.operation} is not streamed")
+
+
+def no_assistant(asked: Asked, _request_id: uuid.UUID) -> ChatRequest:
+    """For shapes that no assistant answers.
+
+    Raises:
+        RequestError: always.
+    """
+    raise RequestError(f"Assistants do not answer {asked.operation}.", "Ask for a model.", code="unsupported_operation", param="model")
+
+
+def no_text(_answer: Json) -> str:
+    """For answers that hold nothing to read."""
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class Shape:
     """One way in which applications speak to the gateway.
@@ -196,25 +232,29 @@ class Shape:
         read: understands a request's body; raises `RequestError` with `param`.
         answer_id: the answer's id, in the shape's own dress.
         let: lets a whole answer out through the guard, in place, under its new name.
-        stream: writes a streamed answer.
         usage: what a whole answer says of its usage; None when it says nothing that can be believed.
         put_usage: writes the usage that is counted into a whole answer.
-        text_of: all text of a whole answer, for those who keep content.
-        refusal: a whole answer that says why there is none.
-        refusal_stream: the same as events.
         error: how an error is told.
+        stream: writes a streamed answer.
+        text_of: all text of a whole answer, for those who keep content.
+        refusal: a whole answer that says why there is none; None where an answer has no place for words: then a refusal is an error.
+        refusal_stream: the same as events.
         chat_request: the request as assistants take it.
+        decode: an upstream's whole answer; raises `UpstreamError`.
+        is_written: answers hold text.
     """
 
     operation: Operation
     read: Callable[[Json], Asked]
     answer_id: Callable[[uuid.UUID], str]
     let: Callable[[Json, Told, Letting], None]
-    stream: Callable[[Asked, Told, Letting], StreamWriter]
     usage: Callable[[Json], Usage | None]
     put_usage: Callable[[Json, Usage], None]
-    text_of: Callable[[Json], str]
-    refusal: Callable[[Told, str, Usage, Json], Json]
-    refusal_stream: Callable[[Asked, Told, str, Usage, Json], bytes]
     error: Callable[[Exception, uuid.UUID], ErrorAnswer]
-    chat_request: Callable[[Asked, uuid.UUID], ChatRequest]
+    stream: Callable[[Asked, Told, Letting], StreamWriter] = no_stream
+    text_of: Callable[[Json], str] = no_text
+    refusal: Callable[[Told, str, Usage, Json], Json] | None = None
+    refusal_stream: Callable[[Asked, Told, str, Usage, Json], bytes] = no_stream
+    chat_request: Callable[[Asked, uuid.UUID], ChatRequest] = no_assistant
+    decode: Callable[[bytes], Json] = answer_object
+    is_written: bool = True

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from ondol.core.errors import RequestError
+from ondol.core.errors import RequestError, UpstreamError
 
 DEPTH_MAX = 64
 EXPLANATION_CHARACTERS_MAX = 300
@@ -40,6 +40,18 @@ def json_object(body: bytes) -> dict[str, Any]:
     if body.count(b"[") + body.count(b"{") > DEPTH_MAX and _is_deeper(value, DEPTH_MAX):
         raise _too_deep()
     return value
+
+
+def answer_object(body: bytes) -> dict[str, Any]:
+    """The object that an upstream answered.
+
+    Raises:
+        UpstreamError: when it is none.
+    """
+    try:
+        return json_object(body)
+    except RequestError:
+        raise UpstreamError("The model provider's answer cannot be understood: it is no JSON object.", code="upstream_garbage") from None
 
 
 def check_model(model: str) -> str:

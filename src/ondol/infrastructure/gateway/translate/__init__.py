@@ -8,8 +8,10 @@ from typing import Protocol
 from ondol.core.errors import RequestError
 from ondol.infrastructure.gateway.shapes.base import Asked, Json
 from ondol.infrastructure.gateway.translate.chat_over_messages import ChatOverMessages
+from ondol.infrastructure.gateway.translate.completions_over_chat import CompletionsOverChat, CompletionsOverMessages
 from ondol.infrastructure.gateway.translate.direct import DIRECT
 from ondol.infrastructure.gateway.translate.messages_over_chat import MessagesOverChat
+from ondol.infrastructure.gateway.translate.multipart import TRANSCRIPTIONS
 from ondol.infrastructure.gateway.translate.responses_over_chat import ResponsesOverChat, ResponsesOverMessages
 from ondol.infrastructure.serving.types import Frame, Operation, TargetRow
 
@@ -51,17 +53,22 @@ class Translation(Protocol):
         ...
 
 
-_OVER: Mapping[tuple[Operation, str], Translation] = {
+_OVER: Mapping[tuple[str, str], Translation] = {
     ("chat", "anthropic"): ChatOverMessages(),
     ("messages", "openai"): MessagesOverChat(),
     ("responses", "anthropic"): ResponsesOverMessages(),
+    ("completions", "anthropic"): CompletionsOverMessages(),
 }
 
 
 _RESPONSES_OVER_CHAT: Translation = ResponsesOverChat()
 
 
-FROM_CHAT: Mapping[Operation, Translation] = {"messages": MessagesOverChat(), "responses": _RESPONSES_OVER_CHAT}
+FROM_CHAT: Mapping[str, Translation] = {
+    "messages": MessagesOverChat(),
+    "responses": _RESPONSES_OVER_CHAT,
+    "completions": CompletionsOverChat(),
+}
 """How an assistant's answer, which is a chat's, comes back in the caller's shape; what is not here is a chat itself."""
 
 
@@ -74,7 +81,7 @@ def plan(asked: Asked, target: TargetRow) -> Translation:
     key = (asked.operation, target.provider.kind)
     if asked.operation == "responses" and not target.provider.speaks_responses:
         return _RESPONSES_OVER_CHAT
-    way = DIRECT.get(key) or _OVER.get(key)
+    way = DIRECT.get(key) or _OVER.get(key) or (TRANSCRIPTIONS if key == ("transcriptions", "openai") else None)
     if way is None:
         raise RequestError(f"{asked.model} cannot answer {asked.operation}.", "Ask another model.", code="unsupported_operation", param="model")
     return way

@@ -109,7 +109,37 @@ def prepare_responses(body: Json, asked: Asked, _target: TargetRow, prompts: tup
         body.pop("stream", None)
 
 
-DIRECT: Mapping[tuple[Operation, str], Direct] = {
+def prepare_completions(body: Json, asked: Asked, _target: TargetRow, prompts: tuple[str, ...], output_tokens: int) -> None:
+    """What the gateway decides of a completion: its bound, and pinned prompts, which have no place here but before the caller's own.
+
+    Raises:
+        RequestError: when the answer would repeat what is pinned.
+    """
+    if prompts:
+        if body.get("echo"):
+            raise RequestError("`echo` is not allowed for this model.", "Leave `echo` out.", param="echo", code="parameter_not_allowed")
+        pinned = "\n\n".join(prompts) + "\n\n"
+        own = body["prompt"]
+        body["prompt"] = pinned + own if isinstance(own, str) else [pinned + each for each in own]
+    if body.get("max_tokens") != 0:  # 0 asks for the log probabilities of the prompt alone
+        body["max_tokens"] = output_tokens
+    prepare_stream(body, asked)
+
+
+def prepare_whole(body: Json, _asked: Asked, _target: TargetRow, _prompts: tuple[str, ...], _output_tokens: int) -> None:
+    """What the gateway decides of an answer that comes whole and that no system prompt could change: that it is no stream."""
+    body.pop("stream", None)
+
+
+def prepare_nothing(_body: Json, _asked: Asked, _target: TargetRow, _prompts: tuple[str, ...], _output_tokens: int) -> None:
+    """Nothing is decided here beside the model's name."""
+
+
+DIRECT: Mapping[tuple[str, str], Direct] = {
+    ("completions", "openai"): Direct("completions", prepare_completions),
+    ("embeddings", "openai"): Direct("embeddings", prepare_whole),
+    ("images", "openai"): Direct("images", prepare_whole),
+    ("speech", "openai"): Direct("speech", prepare_nothing),
     ("chat", "openai"): Direct("chat", prepare_chat),
     ("responses", "openai"): Direct("responses", prepare_responses),
     ("messages", "anthropic"): Direct("messages", prepare_messages),

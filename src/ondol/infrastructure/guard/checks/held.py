@@ -38,8 +38,10 @@ def open_number(text: str) -> int:
 
 
 def _first_numeric(text: str, start: int) -> int:
-    """Where the first two digits, three digits in Hangul or sign of an address stand from a place on, or -1. Each is looked for by itself: that is faster
-    than one expression for all."""
+    """Where the first two digits, three digits in Hangul or sign of an address stand from a place on, or -1.
+
+    Each is looked for by itself: that is faster than one expression for all.
+    """
     places = [text.find("@", start), text.find("://", start)]
     for expression in (_TWO_DIGITS, _SPELLED):
         found = expression.search(text, start)
@@ -57,11 +59,7 @@ def open_secret(text: str, reach: int) -> int:
     place = last_word(text)
     low = max(0, len(text) - reach)
     near = text[low:]
-    if (
-        _LONG_RUN not in near.encode("utf-8", "surrogatepass").translate(_IN_TOKEN)
-        and "PRIVATE KEY" not in near
-        and "-----BEGIN" not in near
-    ):
+    if _LONG_RUN not in near.encode("utf-8", "surrogatepass").translate(_IN_TOKEN) and "PRIVATE KEY" not in near and "-----BEGIN" not in near:
         return place
     found = _LONG_TOKEN.search(text, low)
     return place if found is None else min(place, _token_start(text, found.start()))

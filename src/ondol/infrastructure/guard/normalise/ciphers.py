@@ -96,8 +96,10 @@ def ciphers_in(text: str, codes: Codes, *, latin: bool, hangul: bool, jamo: bool
 
 
 def may_be_ciphers(words: Sequence[str]) -> bool:
-    """Whether any of these words, in lower case, is a known one in rot13 or backwards, or begins as one does on the other keyboard. When not, no run of
-    them is a cipher."""
+    """Whether any of these words, in lower case, is a known one in rot13 or backwards, or begins as one does on the other keyboard.
+
+    When not, no run of them is a cipher.
+    """
     begins = [word[:4] for word in words]
     if _ciphered_beginnings().isdisjoint(begins):
         return False
@@ -110,8 +112,8 @@ def _ciphered_beginnings() -> frozenset[str]:
 
 
 @cache
-def backward_ends() -> NDArray[np.uint8]:
-    """For each syllable, and one more for all other characters: 1 when a word written backwards may end in it, 2 when it may stand before the last."""
+def _backward_ends() -> NDArray[np.uint8]:
+    """For each syllable, and one more for all else: 1 when a word written backwards may end in it, 2 when it may stand before the last."""
     table = np.zeros(_SYLLABLES + 1, np.uint8)
     for pair in backward_pairs():
         table[ord(pair[1]) - 0xAC00] |= 1
@@ -138,7 +140,7 @@ def has_backward_pair(codes: Codes) -> bool:
 def may_be_backward(text: str, codes: Codes) -> bool:
     """Whether enough words end as those written backwards may."""
     places = codes - np.uint32(0xAC00)
-    ends = backward_ends().take(places, mode="clip")
+    ends = _backward_ends().take(places, mode="clip")
     likely = np.flatnonzero((ends[:-1] >> 1) & ends[1:])
     if len(likely) < HITS_MIN:
         return False

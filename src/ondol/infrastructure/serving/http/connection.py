@@ -177,7 +177,6 @@ class Connection(asyncio.Protocol):
 
     def drain(self) -> None:
         """See `answer.Link`."""
-        self._waiter = None
         self._unwanted = 0
         self.resume()
         self._whole_at = min(self._whole_at, self._owner.watch.now() + DRAIN_S)
@@ -188,7 +187,9 @@ class Connection(asyncio.Protocol):
         answer, self._answer = self._answer, None
         if answer is not None:
             answer.end(cut_off())
-        self._waiter = None
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_exception(cut_off())
         self.deadline = NEVER
         if self._transport is not None:
             self._transport.abort()
