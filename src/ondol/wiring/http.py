@@ -8,6 +8,7 @@ import ctypes
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from ondol.application.assistant.answer import AssistantRoom
 from ondol.application.assistant.store import list_assistants
@@ -25,6 +26,7 @@ from ondol.infrastructure.gateway.records.drain import RecordDrain
 from ondol.infrastructure.gateway.records.lines import FORM
 from ondol.infrastructure.gateway.records.recorder import RequestRecorder
 from ondol.infrastructure.gateway.server import AsgiBridge, Handler
+from ondol.infrastructure.serving.settings import notice_for
 from ondol.infrastructure.storage.spool import Spool
 from ondol.wiring.admin import ADMIN_PATHS, admin_application
 from ondol.wiring.gateway import GatewayRoom, gateway_of, open_gateway_room
@@ -154,6 +156,9 @@ def _console_services(worker: Worker) -> ConsoleServices:
         async with database.tenant_tx(who.tenant_id) as connection:
             return [AssistantCard(item.name, item.model, _title(item.settings, item.name)) for item in await list_assistants(connection)]
 
+    def notice(who: Principal, language: Literal["ko", "en"]) -> str:
+        return notice_for(worker.gateway.directory.tenant(who.tenant_id).settings, language)
+
     async def organisations() -> list[str]:
         return [tenant.slug for tenant in await list_tenants(database)]
 
@@ -169,6 +174,7 @@ def _console_services(worker: Worker) -> ConsoleServices:
         one_time_valid=one_time_valid,
         redeem_one_time=redeem_one_time,
         assistants=assistants,
+        notice=notice,
         organisations=organisations,
         original=original,
         public_https=base_url(platform.settings).startswith("https://"),

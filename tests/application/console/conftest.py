@@ -33,6 +33,7 @@ class FakeServices:
     organisation: str = "두루빛나루"
     slugs: list[str] = field(default_factory=lambda: ["durubitnaru"])
     cards: list[AssistantCard] = field(default_factory=lambda: [AssistantCard("help", "assistant/help", "고객 지원 도우미")])
+    notices: dict[str, str] = field(default_factory=dict)
     files: dict[uuid.UUID, OriginalFile] = field(default_factory=dict)
     tokens: set[str] = field(default_factory=set)
     codes: set[str] = field(default_factory=lambda: {CODE})
@@ -86,6 +87,7 @@ class FakeServices:
     def services(self, *, public_https: bool = False) -> ConsoleServices:
         """As the console takes them."""
         return ConsoleServices(
+            notice=lambda _who, language: self.notices.get(language, ""),
             sign_in=self.sign_in,
             sign_out=self.sign_out,
             principal=self.principal,

@@ -407,3 +407,14 @@ class _Tags(HTMLParser):
 
 def _addresses(text: str) -> list[str]:
     return _Tags(text).addresses
+
+
+async def test_people_are_told_before_they_ask_that_a_machine_answers(fakes: Any) -> None:
+    async with visit(fakes) as browser:
+        await sign_in(browser)
+        assert "ai-generated" not in (await browser.get("/")).text
+        fakes.notices = {"ko": "이 답변은 <b>인공지능</b>이 생성합니다.", "en": "A machine answers."}
+        korean, english = (await browser.get("/?lang=ko")).text, (await browser.get("/?lang=en")).text
+        assert '<meta name="ai-generated" content="true">' in korean
+        assert "이 답변은 &lt;b&gt;인공지능&lt;/b&gt;이 생성합니다." in korean
+        assert "A machine answers." in english and "인공지능" not in english

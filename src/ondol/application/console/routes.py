@@ -55,6 +55,7 @@ def _add_chat(router: APIRouter, site: Site) -> None:
             "profile": await site.services.profile(principal),
             "assistants": await site.services.assistants(principal),
             "form_token": form_token("leave", token),
+            "notice": site.services.notice(principal, choose_language(request)),
         }
         return page(site, request, "chat.html", values)
 

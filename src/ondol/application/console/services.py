@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from ondol.infrastructure.access.types import Principal, Role
 
+from .language import Language
+
 
 @dataclass(frozen=True, slots=True)
 class Profile:
@@ -51,6 +53,7 @@ class ConsoleServices:
             when the password is too short or too long, `Unauthenticated` or `NotFound` when the code is no good.
         assistants: those the person may ask, the first is the default.
         organisations: slugs; the sign-in form is prefilled when there is exactly one.
+        notice: what the person is told before asking, in a language of the page: that a machine answers; empty where the tenant does not want it.
         original: the file of a document version. Raises `NotFound`, also for what the person may not know of.
         public_https: browsers reach the console over HTTPS, so cookies are ``Secure`` and carry the ``__Host-`` prefix.
         session_hours: how long a session cookie lives.
@@ -64,6 +67,7 @@ class ConsoleServices:
     one_time_valid: Callable[[str], Awaitable[bool]]
     redeem_one_time: Callable[[str, str, str], Awaitable[str]]
     assistants: Callable[[Principal], Awaitable[list[AssistantCard]]]
+    notice: Callable[[Principal, Language], str]
     organisations: Callable[[], Awaitable[list[str]]]
     original: Callable[[Principal, uuid.UUID], Awaitable[OriginalFile]]
     public_https: bool

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -26,6 +27,8 @@ _CLOSE = b"connection: close\r\n"
 _KEEP_ALIVE = b"connection: keep-alive\r\n"
 _NO_BODY = frozenset((204, 304))
 _UNTIL_CLOSE = -2
+
+_logger = logging.getLogger(__name__)
 
 
 class Link(Protocol):
@@ -379,7 +382,10 @@ class Exchange:
         self.left = True
         callbacks, self._callbacks = self._callbacks, None
         for callback in callbacks or ():
-            callback()
+            try:
+                callback()
+            except Exception:
+                _logger.exception("word of the caller's leaving failed", extra={"request_id": str(self.id)})
         if self.stays_when_left:
             self.feed_error(CallerLeft())
         elif self.task is not None:

@@ -31,8 +31,8 @@ MODELS_MAX = 4
 """One bucket's weights for all models are one 32-bit word, so that looking it up is one step."""
 WINDOWS = ((128, 64), (512, 256))
 """Sizes of the windows and how far apart they begin, in characters. A text that is not longer than a window is one window."""
-LIMITS_KEPT_MAX = 1_024
-"""Lengths of texts for which the sums that matter are kept."""
+LIMITS_KEPT_MAX, LIMITS_CHARACTERS_MAX = 1_024, 4_096
+"""For so many lengths of texts, each up to so many characters, the sums that matter are kept: about a megabyte."""
 CONFIDENCE_STEEPNESS = 1.5
 """How fast confidence leaves one half on either side of a model's threshold, for each unit of its score (log odds)."""
 
@@ -45,7 +45,7 @@ _WIDTH = max(SIZES)
 _EDGE = " ".encode("utf-32-le")
 _BEYOND = b"\x80" * _WIDTH
 
-SUMMED_CHARACTERS_MAX = 512
+SUMMED_CHARACTERS_MAX = 256
 """Up to so many characters the windows' sums are one small product of matrices; those of a longer text come from a running sum."""
 
 
@@ -249,7 +249,7 @@ class LinearModels:
         roots = np.sqrt((ends - starts) * float(len(SIZES)))
         for column, (threshold, bias, scale) in enumerate(zip(self._thresholds, self._biases, self._scales, strict=True)):
             limits[:, column] = np.floor((threshold - bias) / scale * roots) - 1 if scale > 0 else -np.inf
-        if len(self._limits) < LIMITS_KEPT_MAX:
+        if length <= LIMITS_CHARACTERS_MAX and len(self._limits) < LIMITS_KEPT_MAX:
             self._limits[length] = limits
         return limits
 

@@ -12,7 +12,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from ondol.infrastructure.telemetry import catalogue as told
 from ondol.infrastructure.telemetry.exposition import exposition
@@ -31,6 +31,9 @@ _OVERHEAD = told.OVERHEAD.bounds
 _OVERHEAD_SUM = len(_OVERHEAD) + 1
 _FIRST_TOKEN = told.FIRST_TOKEN.bounds
 _FIRST_TOKEN_SUM = len(_FIRST_TOKEN) + 1
+_QUEUE, _GUARD, _UPSTREAM = 0, 1, 2
+"""The first series of a worker's registry."""
+_Key = TypeVar("_Key", str, tuple[str, str])
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _logger = logging.getLogger(__name__)
 
@@ -40,6 +43,22 @@ class Export(Protocol):
 
     def offer(self, record: Observed, overhead_us: int, context: TraceContext | None) -> None:
         """Take one, or drop it and count that."""
+
+
+class _Places(dict[_Key, int]):
+    """Places by what is counted there, found when they are first asked for."""
+
+    __slots__ = ("_find",)
+
+    def __init__(self, find: Callable[[_Key], int]) -> None:
+        super().__init__()
+        self._find = find
+
+    def __missing__(self, key: _Key) -> int:
+        if len(self) >= PLACES_MAX:
+            self.clear()
+        place = self[key] = self._find(key)
+        return place
 
 
 class Observer:
@@ -74,10 +93,11 @@ class Observer:
         self._complained: set[str] = set()
         self._ticking: asyncio.Task[None] | None = None
         self._places: dict[tuple[object, ...], tuple[int, ...]] = {}
-        self._first_tokens: dict[str, int] = {}
-        self._verdicts: dict[tuple[str, str], int] = {}
         cell = self.registry.cell
-        self._queue, self._guard, self._upstream = (cell(told.STAGES.name, (stage,)) for stage in ("queue", "guard", "upstream"))
+        self._first_tokens: _Places[str] = _Places(lambda model: cell(told.FIRST_TOKEN.name, (model,)))
+        self._verdicts: _Places[tuple[str, str]] = _Places(lambda verdict: cell(told.VERDICTS.name, verdict))
+        if [cell(told.STAGES.name, (stage,)) for stage in ("queue", "guard", "upstream")] != [_QUEUE, _GUARD, _UPSTREAM]:
+            raise ValueError("The registry counts something else already.")
         self._exports = export is not None
 
     def observe(self, record: Observed, *, overhead_us: int, decisions: Decisions = _NO_DECISIONS, context: TraceContext | None = None) -> None:
@@ -169,38 +189,35 @@ class Observer:
     def _count(self, record: Observed, overhead_us: int, decisions: Decisions) -> None:
         # Each microsecond here is one of every request: places are looked up once for a combination, and counting is adding to a list.
         values = self._values
-        key: tuple[object, ...] = (record.route, record.model, record.outcome)
+        key: tuple[object, ...] = (record.route, record.model, record.outcome, record.currency)
         if self._tenant_name is not None:
             key = (*key, record.tenant_id)
-        places = self._places.get(key) or self._find_places(record, key)
-        requests, duration, overhead, written_in, written_out = places
+        try:
+            requests, duration, overhead, written_in, written_out, cost = self._places[key]
+        except KeyError:
+            requests, duration, overhead, written_in, written_out, cost = self._find_places(record, key)
         values[requests] += 1
         duration_us = record.duration_us
         values[duration + bisect_left(_DURATION, duration_us)] += 1
         values[duration + _DURATION_SUM] += duration_us
         values[overhead + bisect_left(_OVERHEAD, overhead_us)] += 1
         values[overhead + _OVERHEAD_SUM] += overhead_us
-        first_token_us = record.first_token_us
-        if first_token_us is not None:
-            first_token = self._first_tokens.get(record.model) or self._find_first_token(record.model)
-            values[first_token + bisect_left(_FIRST_TOKEN, first_token_us)] += 1
-            values[first_token + _FIRST_TOKEN_SUM] += first_token_us
         values[written_in] += record.input_tokens
         values[written_out] += record.output_tokens
-        values[self._queue] += record.queue_us
-        values[self._guard] += record.guard_us
-        values[self._upstream] += record.upstream_us
-        if record.cost_nano:
-            values[self._place(told.COST.name, record, key, record.currency or "")] += record.cost_nano
+        values[_QUEUE] += record.queue_us
+        values[_GUARD] += record.guard_us
+        values[_UPSTREAM] += record.upstream_us
+        if cost >= 0:
+            values[cost] += record.cost_nano or 0
+        first_token_us = record.first_token_us
+        if first_token_us is not None:
+            first_token = self._first_tokens[record.model]
+            values[first_token + bisect_left(_FIRST_TOKEN, first_token_us)] += 1
+            values[first_token + _FIRST_TOKEN_SUM] += first_token_us
         if record.cached_tokens or record.cache_write_tokens or record.reasoning_tokens or record.usage_estimated:
             self._count_rare(record, key)
-        if decisions:
-            verdicts = self._verdicts
-            for verdict in decisions.items():
-                place = verdicts.get(verdict)
-                if place is None:
-                    place = verdicts[verdict] = self.registry.cell(told.VERDICTS.name, verdict)
-                values[place] += 1
+        for verdict in decisions.items():
+            values[self._verdicts[verdict]] += 1
 
     def _count_rare(self, record: Observed, key: tuple[object, ...]) -> None:
         values = self._values
@@ -225,14 +242,9 @@ class Observer:
             cell(told.OVERHEAD.name, (route,)),
             cell(told.TOKENS.name, (model, "input", *tenant)),
             cell(told.TOKENS.name, (model, "output", *tenant)),
+            cell(told.COST.name, (model, record.currency, *tenant)) if record.currency is not None else -1,
         )
         return found
-
-    def _find_first_token(self, model: str) -> int:
-        if len(self._first_tokens) >= PLACES_MAX:
-            self._first_tokens.clear()
-        place = self._first_tokens[model] = self.registry.cell(told.FIRST_TOKEN.name, (model,))
-        return place
 
     def _place(self, name: str, record: Observed, key: tuple[object, ...], word: str) -> int:
         """A series that not every request counts in, by the model and a word."""

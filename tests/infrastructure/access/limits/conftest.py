@@ -43,7 +43,7 @@ class Bench:
     database: Database
     addresses: DatabaseAddresses
     tenant: Tenant
-    ticks: Ticks = field(default_factory=Ticks)
+    ticks: Any = field(default_factory=Ticks)
 
     @property
     def who(self) -> Who:

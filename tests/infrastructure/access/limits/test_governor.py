@@ -1,25 +1,569 @@
+"""What a worker admits and refuses. Each defect of the field that is ruled out is named by its number."""
+
 from __future__ import annotations
 
 import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from ondol.infrastructure.access.limits.types import Need
-from tests.infrastructure.access.limits.conftest import MODEL, Bench, usd
+from ondol.core.errors import TooManyRequests
+from ondol.core.ids import new_id
+from ondol.core.money import Money
+from ondol.infrastructure.access.limits import governor as module
+from ondol.infrastructure.access.limits.bank import close_replica, settle_records
+from ondol.infrastructure.access.limits.governor import LEASE_S, RECALL_WAIT_S, Governor
+from ondol.infrastructure.access.limits.purse import Admission
+from ondol.infrastructure.access.limits.store import add_credit, change_budget, change_limit, remove_budget, remove_limit
+from ondol.infrastructure.access.limits.types import (
+    EACH,
+    Alarm,
+    Bounds,
+    BudgetExceeded,
+    LimitReached,
+    LimitsUnavailable,
+    Need,
+    PriceUnknown,
+    Rates,
+    Who,
+)
+from ondol.infrastructure.storage.postgres import Connection, Database
+from ondol.infrastructure.storage.postgres.database import DatabaseAway
+from tests.infrastructure.access.limits.conftest import MODEL, NOW, Bench, usd
 
 pytestmark = pytest.mark.anyio
 
+DAY_S = 86_400.0
 
-async def test_a_request_is_reserved_in_memory_and_settled(bench: Bench) -> None:
+
+async def ask(bench: Bench, worker: Governor, need: Need, who: Who | None = None, others: tuple[Governor, ...] = ()) -> Admission:
+    """Admit, with the beats that `run` would give, and no real waiting."""
+    asking = asyncio.ensure_future(worker.admit_waiting(who or bench.who, MODEL, need))
+    for _ in range(50):
+        await asyncio.sleep(0)
+        if asking.done():
+            return asking.result()
+        for one in (worker, *others):
+            await one.beat()
+        bench.ticks.seconds += RECALL_WAIT_S / 3
+    raise AssertionError("it waits without end")
+
+
+async def refused(bench: Bench, worker: Governor, need: Need, who: Who | None = None, others: tuple[Governor, ...] = ()) -> TooManyRequests:
+    try:
+        await ask(bench, worker, need, who, others)
+    except TooManyRequests as error:
+        return error
+    raise AssertionError("it was admitted")
+
+
+@asynccontextmanager
+async def running(*workers: Governor) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(worker.run()) for worker in workers]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_a_request_is_reserved_in_memory_and_settled_once(bench: Bench) -> None:
     await bench.budget(usd(10))
     worker = await bench.worker()
     need = Need(100, usd(0.5))
-    assert worker.admit(bench.who, MODEL, need) is None
-    running = asyncio.create_task(worker.run())
-    admission = await worker.admit_waiting(bench.who, MODEL, need)
+    assert worker.admit(bench.who, MODEL, need) is None, "a lease must be fetched first"
+    admission = await ask(bench, worker, need)
+    assert admission.settlement is None
     admission.settle(40, usd(0.2))
+    admission.settle(90, usd(0.5))
+    admission.release()
+    settlement = admission.settlement
+    assert settlement is not None
+    assert [charge.amount for charge in settlement.charges] == [usd(0.2).nano]
+    assert worker.admit(bench.who, MODEL, need) is not None, "the rest of the lease is spent from memory"
     await worker.beat()
     assert bench.pool()["spent"] == usd(0.2).nano
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
-    assert bench.pool()["leased"] == 0
+
+
+async def test_nobody_without_a_rule_is_held_back_nor_needs_the_database(bench: Bench) -> None:
+    worker = await bench.worker()
+    bench.ticks.seconds += 10 * LEASE_S
+    admission = worker.admit(bench.who, MODEL, Need(10**9))
+    assert admission is not None
+    admission.settle(5, None)
+    assert (admission.settlement, admission.headers()) == (None, [])
+
+
+async def test_nothing_is_admitted_before_the_rules_are_known(bench: Bench) -> None:
+    with pytest.raises(LimitsUnavailable):
+        Governor(bench.database, monotonic=bench.ticks).admit(bench.who, MODEL, Need(1))
+
+
+async def test_a_budget_too_small_says_what_is_left_and_is_not_to_be_tried_again(bench: Bench) -> None:
+    await bench.budget(usd(1), "day", name="team")
+    worker = await bench.worker()
+    (await ask(bench, worker, Need(1, usd(0.9)))).settle(1, usd(0.9))
+    error = await refused(bench, worker, Need(1, usd(0.2)))
+    assert isinstance(error, BudgetExceeded)
+    assert (error.status, error.code, error.budget, error.remaining, error.should_retry) == (429, "budget_exceeded", "team", usd(0.1).nano, False)
+    assert error.resets_at is not None
+    assert 0 < error.retry_after_s <= DAY_S
+    assert (b"x-should-retry", b"false") in error.headers()
+    assert "0.1 USD left" in error.message
+    exchanged = bench.sql("select sum(exchange) as n from limit_replicas")
+    for _ in range(20):
+        with pytest.raises(BudgetExceeded):
+            worker.admit(bench.who, MODEL, Need(1, usd(0.2)))
+    assert bench.sql("select sum(exchange) as n from limit_replicas") == exchanged, "what is known is refused in memory"
+    (await ask(bench, worker, Need(1, usd(0.1)))).release()
+
+
+async def test_what_requests_in_flight_hold_may_come_back(bench: Bench) -> None:
+    """litellm #27735: blocked on spend that was no longer true."""
+    await bench.budget(usd(1))
+    worker, other = await bench.worker(), await bench.worker()
+    admission = await ask(bench, worker, Need(1, usd(0.8)))
+    error = await refused(bench, other, Need(1, usd(0.5)), others=(worker,))
+    assert isinstance(error, BudgetExceeded)
+    assert (error.should_retry, error.retry_after_s) == (True, 1)
+    admission.settle(1, usd(0.1))
+    bench.ticks.seconds += 1
+    assert await ask(bench, other, Need(1, usd(0.85)), others=(worker,))
+
+
+async def test_a_starving_worker_is_given_what_others_have_free(bench: Bench) -> None:
+    """Over real notices, with the workers' own loops."""
+    bench.ticks = time.monotonic
+    await bench.budget(usd(1))
+    rich, poor = await bench.worker(), await bench.worker()
+    async with running(rich, poor):
+        (await rich.admit_waiting(bench.who, MODEL, Need(1, usd(0.1)))).settle(1, usd(0))
+        admission = await poor.admit_waiting(bench.who, MODEL, Need(1, usd(0.99)))
+        admission.settle(1, usd(0.5))
+        (await rich.admit_waiting(bench.who, MODEL, Need(1, usd(0.5)))).settle(1, usd(0.5))
+    row = bench.pool()
+    assert (row["spent"], row["leased"]) == (usd(1).nano, 0)
+
+
+async def test_a_request_larger_than_the_limit_is_refused(bench: Bench) -> None:
+    """litellm #18730: 663 tokens on a limit of 100 by the minute."""
+    await bench.limit(tokens_per_minute=100)
+    worker = await bench.worker()
+    error = await refused(bench, worker, Need(663))
+    assert isinstance(error, LimitReached)
+    assert (error.code, error.should_retry) == ("tokens_limit", False)
+    first = await ask(bench, worker, Need(60))
+    again = await refused(bench, worker, Need(60))
+    assert isinstance(again, LimitReached)
+    assert again.should_retry
+    assert 1 <= again.retry_after_s <= 20
+    first.settle(10, None)
+    assert await ask(bench, worker, Need(60)), "what was not used is free again"
+
+
+async def test_streams_count_and_a_hold_that_is_used_up_is_seen(bench: Bench) -> None:
+    """litellm #41610: tokens of streams were never counted."""
+    await bench.limit(tokens_per_minute=100)
+    worker = await bench.worker()
+    admission = await ask(bench, worker, Need(50))
+    admission.used = 50
+    assert admission.exhausted
+    await worker.beat()
+    assert not admission.extend(60)
+    bench.sql("update limit_pools set level = 0")
+    admission.settle(80, None)
+    await worker.beat()
+    assert bench.pool()["spent"] == 80
+    await refused(bench, worker, Need(60))
+
+
+async def test_a_refused_request_leaves_every_counter_as_it_was(bench: Bench) -> None:
+    """litellm #39309: rejected requests used up the requests by the minute."""
+    await bench.limit(requests_per_minute=10, concurrent_max=3)
+    await bench.budget(100, "day")
+    worker = await bench.worker()
+    (await ask(bench, worker, Need(90))).settle(90, None)
+    for _ in range(30):
+        assert isinstance(await refused(bench, worker, Need(50)), BudgetExceeded)
+    await worker.beat()
+    counted = {row["kind"]: row["spent"] for row in bench.sql("select kind, spent from limit_pools")}
+    assert counted == {"requests": 1, "concurrent": 0, "budget_tokens": 90}
+    assert all(pool.held == 0 for pool in worker._purse.pools.values())
+    released = await ask(bench, worker, Need(10))
+    released.release()
+    await worker.beat()
+    assert {row["kind"]: row["spent"] for row in bench.sql("select kind, spent from limit_pools")} == counted
+
+
+async def test_replicas_share_one_limit(bench: Bench) -> None:
+    """litellm #35533 and #32232: each replica let the whole limit through."""
+    await bench.limit(requests_per_minute=20)
+    workers = [await bench.worker() for _ in range(3)]
+    admitted = 0
+    for number in range(60):
+        with suppress(LimitReached):
+            await ask(bench, workers[number % 3], Need(1), others=tuple(workers))
+            admitted += 1
+    assert admitted in (20, 21), "one more where a test takes three seconds"
+
+
+async def test_slots_come_back_however_a_request_ends(bench: Bench) -> None:
+    """litellm #20256: a slot that leaked was lost until the store was reset."""
+    await bench.limit(concurrent_max=2)
+    worker, crashed = await bench.worker(), await bench.worker()
+    ends: tuple[Callable[[Admission], None], ...] = (lambda one: one.settle(1, None), lambda one: one.release(), lambda one: one.settle(None, None))
+    for end in ends:
+        one, two = await ask(bench, worker, Need(1)), await ask(bench, worker, Need(1))
+        error = await refused(bench, worker, Need(1))
+        assert error.code == "concurrency_limit"
+        end(one)
+        end(two)
+    await ask(bench, crashed, Need(1), others=(worker,))
+    await ask(bench, crashed, Need(1), others=(worker,))
+    await refused(bench, worker, Need(1), others=(crashed,))
+    bench.lose(crashed)
+    bench.ticks.seconds += 2
+    await worker.beat()
+    assert await ask(bench, worker, Need(1))
+    assert await ask(bench, worker, Need(1))
+    assert not await crashed.beat() or crashed.admit(bench.who, MODEL, Need(1)) is None, "its slots have been given away"
+
+
+async def test_somebody_new_is_limited_from_the_first_request(bench: Bench) -> None:
+    """litellm #40095: the first requests of an unknown end user passed every budget."""
+    special = uuid.uuid4()
+    await bench.budget(100, scope="person", subject=EACH, name="each")
+    await bench.budget(1000, scope="person", subject=str(special), name="special")
+    worker = await bench.worker()
+    for _ in range(3):
+        newcomer = Who(bench.tenant.id, (), uuid.uuid4())
+        await refused(bench, worker, Need(101), newcomer)
+        assert await ask(bench, worker, Need(100), newcomer)
+        await refused(bench, worker, Need(1), newcomer)
+    assert await ask(bench, worker, Need(1000), Who(bench.tenant.id, (), special))
+
+
+async def test_every_scope_counts_and_the_strictest_bound_holds(bench: Bench) -> None:
+    group, person, key = uuid.uuid4(), uuid.uuid4(), uuid.uuid4()
+    await bench.limit(bounds=Bounds(output_tokens_max=100, deadline_s=60), requests_per_minute=1000)
+    await bench.limit("group", str(group), requests_per_minute=500)
+    await bench.limit("person", str(person), Bounds(output_tokens_max=500, body_bytes_max=10))
+    await bench.limit("key", str(key), Bounds(output_tokens_max=50))
+    await bench.limit("model", MODEL, requests_per_minute=3)
+    worker = await bench.worker()
+    who = Who(bench.tenant.id, (group,), person, key)
+    assert worker.bounds(who, MODEL) == Bounds(10, None, 50, 60)
+    assert worker.bounds(bench.who, "other") == Bounds(None, None, 100, 60)
+    admission = await ask(bench, worker, Need(1), who)
+    headers = dict(admission.headers())
+    assert headers[b"x-ratelimit-limit-requests"] == b"3", "the tightest of three"
+    assert headers[b"x-ratelimit-remaining-requests"] == b"2"
+    assert headers[b"x-ratelimit-reset-requests"].endswith(b"s")
+    await ask(bench, worker, Need(1), who)
+    await ask(bench, worker, Need(1))
+    error = await refused(bench, worker, Need(1), who)
+    assert isinstance(error, LimitReached)
+    assert (error.code, error.scope) == ("requests_limit", "model")
+
+
+async def test_without_a_price_nothing_is_bought_from_a_budget_in_money(bench: Bench) -> None:
+    await bench.budget(usd(1))
+    worker = await bench.worker()
+    with pytest.raises(PriceUnknown) as unknown:
+        worker.admit(bench.who, MODEL, Need(1))
+    with pytest.raises(PriceUnknown) as other:
+        worker.admit(bench.who, MODEL, Need(1, Money(1, "KRW")))
+    assert (unknown.value.code, other.value.code) == ("price_unknown", "currency_mismatch")
+    admission = await ask(bench, worker, Need(1, usd(0.1)))
+    with pytest.raises(ValueError, match="KRW"):
+        admission.settle(1, Money(1, "KRW"))
+    admission.settle(1, None)
+    await worker.beat()
+    assert bench.pool()["spent"] == usd(0.1).nano, "what nobody knows is charged as it was reserved"
+
+
+async def test_a_prepaid_balance_has_no_reset_and_takes_credit(bench: Bench) -> None:
+    """bifrost #2683: no balance that does not come back by itself."""
+    budget = await bench.budget(usd(1))
+    worker = await bench.worker()
+    (await ask(bench, worker, Need(1, usd(1)))).settle(1, usd(1))
+    error = await refused(bench, worker, Need(1, usd(0.1)))
+    assert isinstance(error, BudgetExceeded)
+    assert error.resets_at is None
+    bench.set_clock(400 * DAY_S)
+    await worker.beat()
+    await refused(bench, worker, Need(1, usd(0.1)))
+    credit = new_id()
+    for _ in range(2):
+        async with bench.database.tenant_tx(bench.tenant.id) as connection:
+            await add_credit(connection, bench.tenant.id, budget.id, usd(2).nano, NOW, credit_id=credit)
+    await worker.beat()
+    assert await ask(bench, worker, Need(1, usd(2)))
+    await refused(bench, worker, Need(1, usd(0.1)))
+
+
+async def test_requests_in_flight_count_to_the_window_in_which_they_were_reserved(bench: Bench) -> None:
+    await bench.budget(usd(1), "day")
+    worker = await bench.worker()
+    late = await ask(bench, worker, Need(1, usd(0.9)))
+    bench.set_clock(DAY_S)
+    await worker.beat()
+    assert await ask(bench, worker, Need(1, usd(0.8))), "a new day has begun"
+    late.settle(1, usd(0.7))
+    await worker.beat()
+    await worker.beat()
+    windows = bench.sql("select spent, leased, ends_at - starts_at = interval '1 day' as whole from limit_pools order by starts_at")
+    assert [row["spent"] for row in windows] == [usd(0.7).nano, 0]
+    assert windows[0]["leased"] == 0
+    assert all(row["whole"] for row in windows)
+    bench.set_clock(0)
+    await worker.beat()
+    assert len(bench.sql("select 1 from limit_pools")) == 2, "a clock that is set back opens no third window"
+
+
+async def test_another_amount_holds_with_the_next_beat(bench: Bench) -> None:
+    budget = await bench.budget(usd(10))
+    limit = await bench.limit(requests_per_minute=1000)
+    worker, other = await bench.worker(), await bench.worker()
+    (await ask(bench, worker, Need(1, usd(2)))).settle(1, usd(2))
+    await ask(bench, other, Need(1, usd(0.1)))
+
+    async def change(amount: Money, requests: int) -> None:
+        async with bench.database.tenant_tx(bench.tenant.id) as connection:
+            await change_budget(connection, budget.id, NOW, amount=amount.nano)
+            await change_limit(connection, limit.id, Rates(requests_per_minute=requests), Bounds(), NOW)
+        for one in (worker, other):
+            await one.beat()
+            await one.beat()
+
+    await change(usd(1), 1000)
+    for one in (worker, other):
+        assert isinstance(await refused(bench, one, Need(1, usd(0.001))), BudgetExceeded)
+    await change(usd(5), 1)
+    assert isinstance(await refused(bench, worker, Need(1, usd(0.1))), LimitReached)
+    await change(usd(5), 1000)
+    bench.ticks.seconds += 60
+    bench.set_clock(60)
+    assert await ask(bench, worker, Need(1, usd(2)))
+    async with bench.database.tenant_tx(bench.tenant.id) as connection:
+        await remove_budget(connection, bench.tenant.id, budget.id, NOW)
+        await remove_limit(connection, bench.tenant.id, limit.id, NOW)
+    await worker.beat()
+    assert worker.admit(bench.who, MODEL, Need(10**9)) is not None
+
+
+async def test_a_worker_that_stood_still_spends_nothing_until_it_was_heard_again(bench: Bench) -> None:
+    await bench.budget(usd(10))
+    worker, other = await bench.worker(), await bench.worker()
+    flight = await ask(bench, worker, Need(1, usd(1)))
+    bench.ticks.seconds += LEASE_S + 1
+    assert worker.admit(bench.who, MODEL, Need(1, usd(0.001))) is None
+    bench.lose(worker)
+    await other.beat()
+    assert bench.sql("select state from limit_replicas where id = %s", worker.replica_id) == [{"state": "lost"}]
+    await refused(bench, other, Need(1, usd(10)))
+    flight.settle(1, usd(0.5))
+    assert await worker.beat()
+    assert bench.sql("select state from limit_replicas where id = %s", worker.replica_id) == [{"state": "live"}]
+    assert bench.pool()["spent"] == usd(0.5).nano
+
+
+async def test_a_worker_that_was_closed_as_gone_comes_back_with_nothing(bench: Bench) -> None:
+    await bench.budget(usd(1))
+    worker, other = await bench.worker(), await bench.worker()
+    flight = await ask(bench, worker, Need(1, usd(0.5)))
+    name = worker.replica_id
+    bench.lose(worker)
+    bench.ticks.seconds += 2
+    await other.beat()
+    async with bench.database.system_tx() as connection:
+        assert await close_replica(connection, name)
+    assert await ask(bench, other, Need(1, usd(1))), "what it had is free again"
+    assert await worker.beat()
+    assert worker.replica_id != name
+    flight.settle(1, usd(0.5))
+    await worker.beat()
+    assert bench.pool()["spent"] == usd(0.5).nano, "beyond the amount by what was in flight, and counted"
+    await refused(bench, worker, Need(1, usd(0.1)), others=(other,))
+
+
+async def test_settlements_of_a_dead_worker_are_charged_once_however_often_they_come(bench: Bench) -> None:
+    await bench.budget(usd(10), alarm_percents=(5,))
+    worker, other = await bench.worker(), await bench.worker()
+    told, untold = await ask(bench, worker, Need(1, usd(1))), await ask(bench, worker, Need(1, usd(1)))
+    told.settle(1, usd(0.25))
+    await worker.beat()
+    untold.settle(1, usd(0.5))
+    assert told.settlement is not None
+    assert untold.settlement is not None
+    records = [(new_id(), told.settlement), (new_id(), untold.settlement)]
+    bench.lose(worker)
+    bench.ticks.seconds += 2
+    await other.beat()
+    for _ in range(3):
+        async with bench.database.system_tx() as connection:
+            await settle_records(connection, worker.replica_id, records)
+    assert bench.pool()["spent"] == usd(0.25).nano
+    assert bench.pool()["leased"] > 0, "until it is closed its lease counts as spent"
+    async with bench.database.system_tx() as connection:
+        assert await close_replica(connection, worker.replica_id)
+        assert await settle_records(connection, worker.replica_id, records) == 0
+    row = bench.pool()
+    assert (row["spent"], row["leased"]) == (usd(0.75).nano, 0)
+    assert bench.sql("select percent from budget_alarms") == [{"percent": 5}]
+
+
+async def test_records_of_a_living_worker_change_nothing(bench: Bench) -> None:
+    await bench.budget(usd(10))
+    worker = await bench.worker()
+    admission = await ask(bench, worker, Need(1, usd(1)))
+    admission.settle(1, usd(0.5))
+    assert admission.settlement is not None
+    async with bench.database.system_tx() as connection:
+        assert await settle_records(connection, worker.replica_id, [(new_id(), admission.settlement)]) == 1
+        assert not await close_replica(connection, worker.replica_id), "it lives"
+    await worker.beat()
+    assert bench.pool()["spent"] == usd(0.5).nano
+    assert bench.sql("select 1 from limit_replays") == []
+
+
+async def test_each_share_is_told_once_by_whoever_reaches_it(bench: Bench) -> None:
+    await bench.budget(usd(10), alarm_percents=(50, 80, 100))
+    heard: list[Alarm] = []
+    broken = True
+
+    async def give(alarm: Alarm) -> None:
+        if broken:
+            raise RuntimeError("the webhook is down")
+        heard.append(alarm)
+
+    workers = [await bench.worker(give_alarm=give) for _ in range(2)]
+
+    async def look() -> None:
+        for _ in range(3):
+            bench.ticks.seconds += 1.5
+            for worker in workers:
+                await worker.beat()
+                if worker._telling is not None:
+                    await worker._telling
+
+    (await ask(bench, workers[0], Need(1, usd(4)), others=tuple(workers))).settle(1, usd(4))
+    (await ask(bench, workers[1], Need(1, usd(5)), others=tuple(workers))).settle(1, usd(4.5))
+    await look()
+    assert heard == []
+    broken = False
+    bench.set_clock(61)
+    await look()
+    await look()
+    assert sorted(alarm.percent for alarm in heard) == [50, 80]
+    assert {(alarm.budget_name, alarm.currency, alarm.amount) for alarm in heard} == {("total money tenant", "USD", usd(10).nano)}
+    (await ask(bench, workers[1], Need(1, usd(1.5)), others=tuple(workers))).settle(1, usd(1.5))
+    await look()
+    assert sorted(alarm.percent for alarm in heard) == [50, 80, 100]
+
+
+class DeadDatabase(Database):
+    """Postgres, until it is gone."""
+
+    is_dead = False
+
+    @asynccontextmanager
+    async def system_tx(self) -> AsyncIterator[Connection]:
+        if self.is_dead:
+            raise DatabaseAway("gone")
+        async with super().system_tx() as connection:
+            yield connection
+
+
+@pytest.fixture
+async def mortal(bench: Bench) -> AsyncIterator[DeadDatabase]:
+    database = DeadDatabase(bench.addresses, pool_max=2)
+    yield database
+    await database.close()
+
+
+async def test_while_postgres_is_away_leases_are_spent_and_then_nothing(bench: Bench, mortal: DeadDatabase) -> None:
+    await bench.budget(usd(10))
+    worker = Governor(mortal, monotonic=bench.ticks)
+    await worker.beat()
+    (await ask(bench, worker, Need(1, usd(0.1)))).settle(1, usd(0.1))
+    mortal.is_dead = True
+    assert not await worker.beat()
+    lease = worker._purse.pools[next(iter(worker._purse.pools))].free
+    admitted = 0
+    with pytest.raises(LimitsUnavailable) as caught:
+        while True:
+            (await worker.admit_waiting(bench.who, MODEL, Need(1, usd(0.1)))).settle(1, usd(0.1))
+            admitted += 1
+    assert (caught.value.status, caught.value.code) == (503, "limits_unavailable")
+    assert admitted == lease // usd(0.1).nano > 0
+    mortal.is_dead = False
+    await worker.beat()
+    assert bench.pool()["spent"] == usd(0.1).nano * (admitted + 1)
+    assert await ask(bench, worker, Need(1, usd(0.1)))
+    bench.ticks.seconds += LEASE_S + 1
+    mortal.is_dead = True
+    await worker.beat()
+    with pytest.raises(LimitsUnavailable):
+        await worker.admit_waiting(bench.who, MODEL, Need(1, usd(0.0001)))
+
+
+async def test_a_tenant_that_is_set_open_goes_on_with_an_alarm_and_is_charged_later(bench: Bench, mortal: DeadDatabase) -> None:
+    await bench.budget(usd(1))
+    told: list[uuid.UUID] = []
+    worker = Governor(mortal, monotonic=bench.ticks, is_open=lambda tenant_id: tenant_id == bench.tenant.id, tell_open=told.append)
+    other = await bench.worker()
+    await worker.beat()
+    (await ask(bench, worker, Need(1, usd(0.1)))).settle(1, usd(0.1))
+    (await ask(bench, other, Need(1, usd(0.3)), others=(worker,))).settle(1, usd(0.3))
+    mortal.is_dead = True
+    await worker.beat()
+    admitted = 0
+    with pytest.raises(BudgetExceeded):
+        while True:
+            (await worker.admit_waiting(bench.who, MODEL, Need(1, usd(0.1)))).settle(1, usd(0.1))
+            admitted += 1
+    assert told == [bench.tenant.id]
+    assert admitted == 9, "by what this worker last heard"
+    mortal.is_dead = False
+    await worker.beat()
+    await other.beat()
+    assert bench.pool()["spent"] == usd(1.3).nano
+    await refused(bench, worker, Need(1, usd(0.1)), others=(other,))
+
+
+async def test_a_restart_of_postgres_is_survived(bench: Bench, administer: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BEAT_S", 0.05)
+    bench.ticks = time.monotonic
+    await bench.budget(usd(10))
+    worker = await bench.worker()
+    spent = 0
+    async with running(worker):
+        for number in range(60):
+            if number % 20 == 10:
+                administer("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'ondol_system'")
+            with suppress(LimitsUnavailable):
+                (await worker.admit_waiting(bench.who, MODEL, Need(1, usd(0.1)))).settle(1, usd(0.05))
+                spent += usd(0.05).nano
+            await asyncio.sleep(0.01)
+    row = bench.pool()
+    assert (row["spent"], row["leased"]) == (spent, 0)
+    assert spent > usd(0.05).nano * 30
+
+
+async def test_a_worker_that_ends_gives_everything_back(bench: Bench) -> None:
+    await bench.budget(usd(10))
+    await bench.limit(requests_per_minute=100, concurrent_max=10)
+    worker = await bench.worker()
+    done, running_still = await ask(bench, worker, Need(1, usd(1))), await ask(bench, worker, Need(1, usd(1)))
+    done.settle(1, usd(0.5))
+    await worker.close()
+    assert bench.sql("select * from limit_leases") == []
+    found = {row["kind"]: (row["spent"], row["leased"]) for row in bench.sql("select kind, spent, leased from limit_pools")}
+    assert found == {"money": (usd(1.5).nano, 0), "requests": (2, 0), "concurrent": (0, 0)}
+    assert worker.admit(bench.who, MODEL, Need(1, usd(0.1))) is None
+    assert running_still.settlement is None

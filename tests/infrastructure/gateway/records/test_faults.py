@@ -48,7 +48,7 @@ class Client:
         self._socket = socket
 
     async def ask(self) -> None:
-        reader, writer = await asyncio.open_unix_connection(self._socket)
+        reader, writer = await self._connected()
         with contextlib.suppress(ConnectionError):
             while True:
                 writer.write(b"".join(new_id().hex.encode() + b"\n" for _ in range(AHEAD)))
@@ -58,6 +58,14 @@ class Client:
                         writer.close()
                         return
                     self.answered.append(uuid.UUID(line.decode().strip()))
+
+    async def _connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        async with asyncio.timeout(60):
+            while True:
+                try:
+                    return await asyncio.open_unix_connection(self._socket)
+                except (FileNotFoundError, ConnectionRefusedError):  # the worker has not begun to listen
+                    await asyncio.sleep(0.005)
 
 
 async def events_of(database: Database, tenant_id: uuid.UUID) -> Counter[uuid.UUID]:
@@ -92,9 +100,6 @@ async def test_killed_workers_lose_nothing_of_what_was_answered_and_write_nothin
             socket = f"{sockets}/{number}"
             process = context.Process(target=serve, args=(socket, str(folder), addresses, tenant.id), daemon=True)
             process.start()
-            async with asyncio.timeout(60):
-                while not Path(socket).exists():  # noqa: ASYNC110 - another process makes it
-                    await asyncio.sleep(0.005)
             asking = [Client(socket) for _ in range(CLIENTS)]
             clients.extend(asking)
             return process, asyncio.ensure_future(_all(asking)), asking

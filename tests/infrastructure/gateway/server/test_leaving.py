@@ -95,8 +95,12 @@ async def test_leaving_cancels_within_a_turn_of_the_loop_and_tells_once() -> Non
     told: list[str] = []
     over = asyncio.Event()
 
+    def broken() -> None:
+        raise ZeroDivisionError
+
     async def handler(exchange: Exchange) -> None:
         exchange.when_left(lambda: told.append("a"))
+        exchange.when_left(broken)
         exchange.when_left(lambda: told.append("b"))
         try:
             await asyncio.Event().wait()

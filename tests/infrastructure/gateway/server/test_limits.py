@@ -170,6 +170,25 @@ async def test_a_whole_answer_that_nobody_takes_does_not_keep_the_connection() -
             await eventually(lambda: not server.connections_open)
 
 
+@pytest.mark.parametrize("connection", [b"close", b"keep-alive"])
+async def test_a_long_answer_that_is_taken_slowly_is_taken_whole(connection: bytes) -> None:
+    async def large(exchange: Exchange) -> None:
+        exchange.answer(200, b"x" * 30_000_000)
+
+    loop = asyncio.get_running_loop()
+    async with running(large, short(send_timeout_s=0.1, idle_timeout_s=0.05)) as server:
+        with socket.create_connection(("127.0.0.1", server.port)) as slow:
+            slow.setblocking(False)
+            await loop.sock_sendall(slow, HEAD + b"Connection: %b\r\n\r\n" % connection)
+            received = 0
+            began = loop.time()
+            while piece := await loop.sock_recv(slow, 1_500_000):
+                received += len(piece)
+                await asyncio.sleep(0.02)
+            assert loop.time() - began > 0.2
+    assert received > 30_000_000
+
+
 @contextlib.asynccontextmanager
 async def full(limit: int) -> AsyncIterator[int]:
     """A server with all its connections taken; its port."""

@@ -161,3 +161,39 @@ async def test_old_versions_of_tls_are_refused(secure: tuple[Server, Certificate
         context.maximum_version = ssl.TLSVersion.TLSv1_1
     with pytest.raises((ssl.SSLError, ConnectionError)):
         await asyncio.open_connection("127.0.0.1", secure[0].port, ssl=context)
+
+
+async def test_over_tls_too_a_stream_waits_for_its_reader_and_ends_when_the_reader_goes(tmp_path: Path) -> None:
+    written = 0
+    left = asyncio.Event()
+
+    async def endless(exchange: Exchange) -> None:
+        nonlocal written
+        exchange.when_left(left.set)
+        exchange.open_stream()
+        while True:
+            await exchange.write(b"x" * 65_536)
+            written += 1
+
+    tls = Certificates(*write_pair(tmp_path, "first"))
+    async with running(endless, Limits(tick_s=0.005, linger_s=0.1), tls=tls) as server:
+        _, writer = await asyncio.open_connection("127.0.0.1", server.port, ssl=trusting(), limit=1_024)
+        writer.write(GET)
+        before = -1
+        while before != written or not written:
+            before = written
+            for _ in range(2_000):
+                await asyncio.sleep(0)
+        assert written < 1_000
+        writer.transport.abort()
+        async with asyncio.timeout(5):
+            await left.wait()
+        await eventually(lambda: not server.connections_open)
+
+
+async def test_a_refusal_over_tls_reaches_who_still_sends(secure: tuple[Server, Certificates]) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", secure[0].port, ssl=trusting())
+    writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n" + b"x" * 200_000)
+    async with asyncio.timeout(5):
+        assert (await reader.read()).startswith(b"HTTP/1.1 400")
+    writer.close()

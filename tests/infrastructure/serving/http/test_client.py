@@ -76,9 +76,10 @@ async def test_bytes_that_nobody_asked_for_close_the_connection() -> None:
     client = HttpClient()
     async with ScriptedModel(Reply(raw=[whole(), whole(b'{"answer":"of somebody else"}')], between_s=0.01)) as upstream:
         assert await fetch(client, upstream.base_url) == BODY
-        async with asyncio.timeout(5):
-            while client.connections:
-                await asyncio.sleep(0.001)
+        for _ in range(5000):  # Nothing tells a client's user that an idle connection closed.
+            if not client.connections:
+                break
+            await asyncio.sleep(0.001)
         upstream.say(Reply(raw=[whole()]))
         assert await fetch(client, upstream.base_url) == BODY
         assert upstream.connections_made == 2

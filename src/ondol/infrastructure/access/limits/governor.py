@@ -11,7 +11,8 @@ The contract, for each window of a budget with amount A:
   counts as spent.
 - A worker that is closed as gone and yet comes back adds at most what it had in flight.
 - At least A less the larger of 2 % and one reservation can be used: a worker that finds too little free has the others give back theirs.
-- While a tenant is set open and Postgres is away nothing bounds its spending but the limits' memory; it is charged when Postgres is back.
+- While a tenant is set open and Postgres is away, each worker goes on until what it last heard to be left is used up: so the sum passes A by at most
+  the number of workers less one times what was left. It is charged when Postgres is back.
 
 Requests and tokens by the minute are buckets that hold one minute's worth: within t minutes at most (1 + t) times the limit passes.
 """
@@ -275,7 +276,8 @@ class Governor:
             if pool is None or pool.free >= amount:
                 continue
             spent = pool.spent if account.kind in BUDGET_KINDS else 0
-            if amount > account.left - spent or (now < account.refused_until and amount >= account.refused_from):
+            may_fit = pool.free + account.rest >= amount or now >= account.refused_until or amount < account.refused_from
+            if amount > account.left - spent or not may_fit:
                 raise refusal(account, amount, now)
 
     def _starving(self, plan: Plan, need: Need, since: float) -> Account | None:

@@ -432,6 +432,7 @@ class Purse:
             pool.granted -= report.less
             pool.spent -= report.spent
             pool.told += report.spent
+            pool.account.rest += report.returned
             # What was spent beyond the lease has been counted: it is owed no more.
             pool.free += report.spent - (report.less - report.returned)
             self._forget(pool)

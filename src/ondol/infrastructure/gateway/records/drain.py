@@ -167,9 +167,11 @@ class RecordDrain:
             while begin < len(data):
                 end = data.find(b"\n", begin + READ_BYTES) + 1 or len(data)
                 found, broken = read_records(data[begin:end])
-                lines += [line for line in found if _IDS.match(line)]
                 damaged += broken
-                damaged += [line for line in found if not _IDS.match(line)]
+                if not all(map(_IDS.match, found)):
+                    damaged += [line for line in found if not _IDS.match(line)]
+                    found = [line for line in found if _IDS.match(line)]
+                lines += found
                 begin = end
                 await asyncio.sleep(0)
         if damaged:

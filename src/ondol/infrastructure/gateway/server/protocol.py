@@ -58,9 +58,34 @@ class Connection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_asked_at", "_buffer", "_chunks", "deadline", "_discarded", "_drainers", "_exchange", "_left_in_buffer", "_line_skipped", "_loop",
-        "_patience_s", "_paused", "_peer", "_place", "_refusing", "_remaining", "_running", "_scanned", "_scheme", "send_deadline", "_stage",
-        "_started_ns", "_state", "_transport", "_trusted", "_waits_for_handlers", "congested", "keep_alive",
+        "_asked_at",
+        "_buffer",
+        "_chunks",
+        "_discarded",
+        "_drainers",
+        "_exchange",
+        "_left_in_buffer",
+        "_line_skipped",
+        "_loop",
+        "_patience_s",
+        "_paused",
+        "_peer",
+        "_place",
+        "_refusing",
+        "_remaining",
+        "_running",
+        "_scanned",
+        "_scheme",
+        "_stage",
+        "_started_ns",
+        "_state",
+        "_transport",
+        "_trusted",
+        "_waits_for_handlers",
+        "congested",
+        "deadline",
+        "keep_alive",
+        "send_deadline",
     )  # fmt: skip
 
     def __init__(self, state: ServerState) -> None:
@@ -125,7 +150,6 @@ class Connection(asyncio.Protocol):
         """The peer sends no more. It may only have closed its half, but nobody can tell that from leaving: so it counts as leaving, as with nginx."""
         if self._exchange is not None:
             self._exchange.lose()
-        self._stage = _CLOSED
         self._close()
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -166,17 +190,20 @@ class Connection(asyncio.Protocol):
             self.send_deadline = now + self._state.limits.send_timeout_s
         if now < self.deadline:
             return
-        if self._stage == _HEAD and self._started_ns:
-            self._state.counters.timed_out += 1
-            self._refuse(Refused(408, "request_timeout", "The request did not arrive in time."))
-        elif self._stage == _BODY and self._exchange is not None:
+        if self._stage == _BODY and self._exchange is not None:
             self._state.counters.timed_out += 1
             self._break(BodyTooSlow(f"The request's body did not arrive within {self._state.limits.body_timeout_s:.0f} seconds."))
-        elif self._stage == _HEAD:
+        elif self._stage == _HEAD and self._started_ns:
             self._state.counters.timed_out += 1
-            self._close()
-        else:
+            self._refuse(Refused(408, "request_timeout", "The request did not arrive in time."))
+        elif self.congested:
+            # A long answer is still being taken: how long that may last, the other deadline says.
+            self.deadline = self.send_deadline
+        elif self._stage == _CLOSED:
             self._transport.abort()
+        else:
+            self._state.counters.timed_out += self._stage == _HEAD
+            self._close()
 
     def drain(self) -> None:
         """Take no further request; a request whose bytes are arriving is still answered."""
@@ -247,7 +274,6 @@ class Connection(asyncio.Protocol):
             elif self._buffer or self._paused:
                 self._go_on()
         elif self._stage == _ANSWER and not self._buffer:
-            self._stage = _DISCARD
             self._close()
         elif self._stage != _CLOSED:
             self._linger()
@@ -460,6 +486,7 @@ class Connection(asyncio.Protocol):
 
     def _close(self) -> None:
         """Close when everything has been sent; cut it when that takes too long."""
+        self._stage = _CLOSED
         self.deadline = self._loop.time() + self._state.limits.send_timeout_s
         self._transport.close()
 

@@ -36,8 +36,10 @@ _METADATA = "169.254.169.254 169.254.170.2 169.254.170.23 168.63.129.16 100.100.
 METADATA_ADDRESSES = frozenset(map(ipaddress.ip_address, _METADATA.split()))
 """Where clouds tell their machines' credentials (AWS and others, ECS, EKS, Azure, Alibaba, Oracle, AWS and Google over IPv6): never an upstream."""
 
-_EMBEDS_IPV4 = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("64:ff9b:1::/48"), ipaddress.IPv6Network("::/96"))
-"""NAT64 (RFC 6052, RFC 8215) and the old IPv4-compatible form: the last four bytes are an IPv4 address."""
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+"""RFC 6052: the last four bytes are an IPv4 address of the public network, and nothing else."""
+_EMBEDS_IPV4 = (ipaddress.IPv6Network("64:ff9b:1::/48"), ipaddress.IPv6Network("::/96"))
+"""NAT64 of a local network (RFC 8215) and the old IPv4-compatible form: never public, and the last four bytes are an IPv4 address too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +172,8 @@ def _inside(address: Address) -> list[Address]:
     if isinstance(address, ipaddress.IPv6Address):
         if address.ipv4_mapped is not None:
             return [address.ipv4_mapped]
+        if address in _NAT64:
+            return [ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)]
         if address.sixtofour is not None:
             inner.append(address.sixtofour)
         if address.teredo is not None:

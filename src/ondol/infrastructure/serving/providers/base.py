@@ -6,7 +6,7 @@ import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import Protocol
 
 from ondol.core.clock import Clock, utc_now
 from ondol.core.errors import SettingsError, UpstreamError
@@ -115,7 +115,7 @@ class JsonProvider:
     """
 
     family: Family
-    facts: ClassVar[Facts]
+    facts: Facts
 
     def __init__(self, proxy_url: str = "", clock: Clock = utc_now) -> None:
         self._proxy: Proxy | None = parse_proxy(proxy_url, trusted=True) if proxy_url else None

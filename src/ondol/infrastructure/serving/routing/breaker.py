@@ -35,7 +35,7 @@ DEFAULT_BREAKER = BreakerSettings()
 class Breaker:
     """One target's. All times are monotonic seconds that the caller gives; nothing here waits.
 
-    Each `admit` that says yes is followed by exactly one of `succeeded`, `failed` and `abandoned`.
+    Each `admit` that says yes is followed by `succeeded`, `failed`, `limited` or `abandoned`.
     """
 
     __slots__ = ("_consecutive", "_failures", "_openings", "_probing", "_requests", "_rests_until", "_settings", "_state", "_window_ends")

@@ -137,14 +137,14 @@ class Spool:
         now = time.monotonic()
         if self._elsewhere + needed > self._bytes_max or self._number == 0:
             if now - self._counted_at < COUNT_EVERY_S:
-                raise SpoolFull("The spool is full.", "Postgres must come back, or storage.spool_mb be raised.")
+                raise SpoolFull("The spool is full.", "It empties as soon as Postgres answers again.")
             self._counted_at = now
             self._elsewhere = spool_bytes(self.folder)
         room = min(self._segment_bytes_max, self._bytes_max - self._elsewhere)
         if room < needed <= self._bytes_max - self._elsewhere:
             room = needed
         if room < needed:
-            raise SpoolFull("The spool is full.", "Postgres must come back, or storage.spool_mb be raised.")
+            raise SpoolFull("The spool is full.", "It empties as soon as Postgres answers again.")
         self._descriptor, self._size, self._room = self._open_segment(), 0, room
         if self._thread is None:
             self._thread = threading.Thread(target=self._keep_syncing, name="spool-sync", daemon=True)
