@@ -146,6 +146,34 @@ class LogSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MetricsSettings:
+    """The page for Prometheus."""
+
+    open_to: str = _setting(
+        "127.0.0.0/8,::1", "Networks, by commas, that may read /metrics without a key. Everybody else needs a key of an admin or auditor."
+    )
+    tenants: bool = _setting(False, "Whether requests, tokens and cost are told for each tenant, by its short name.")
+    label_values_max: int = _setting(100, "Different values of one label, such as model; further ones are counted as `other`.", low=1, high=10_000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TelemetrySettings:
+    """OpenTelemetry: spans and metrics of requests, without their content."""
+
+    otlp_endpoint: str = _setting(
+        "", "Base address of a collector for OTLP over HTTP (http://127.0.0.1:4318). Empty: none.", env="OTEL_EXPORTER_OTLP_ENDPOINT"
+    )
+    otlp_headers: str = _setting("", "Headers for it, by commas: name=value.", env="OTEL_EXPORTER_OTLP_HEADERS", secret=True)
+    otlp_authority: str = _setting("", "PEM file of the authority that signed its certificate. Empty: the system's.")
+    traces_per_million: int = _setting(1_000_000, "Of a million traces, so many are sent. Metrics count all requests.", low=0, high=1_000_000)
+    token_metrics: Literal["histogram", "counters", "both"] = _setting(
+        "histogram", "Tokens as gen_ai.client.token.usage, as the counters that are to follow it, or as both."
+    )
+    identities: bool = _setting(False, "Whether spans tell the ids of tenant, person and key.")
+    service_name: str = _setting("ondol", "What the installation is called there.", pattern=r"[\x20-\x7e]{1,100}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AlarmSettings:
     """Who is told of a new incident of the guard: rules and counts, never a text."""
 
@@ -191,6 +219,8 @@ class Settings:
     sign_in: SignInSettings = field(default_factory=SignInSettings)
     guard: GuardSettings = field(default_factory=GuardSettings)
     log: LogSettings = field(default_factory=LogSettings)
+    metrics: MetricsSettings = field(default_factory=MetricsSettings)
+    telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
     backup: BackupSettings = field(default_factory=BackupSettings)
 
 

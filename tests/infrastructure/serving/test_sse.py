@@ -98,11 +98,11 @@ def slowly(written: bytes) -> tuple[list[Frame], bool]:
     return found, False
 
 
-PARTS = st.sampled_from(
-    [b'data: {"a":1}\n\n', b'data: {"a":"\xea\xb0\x80"}\n\n', b'event: delta\ndata: {"b":2}\n\n', b"data: [DONE]\n\n", b": ping\n\n"]
-    + [b'data:{"c":3}\n\n', b'data: {"d":\ndata: 4}\n\n', b'data: {"e":5}\r\n\r\n', b'data: {"f":6}\r\r', b"\n", b"\n\n"]
-    + [b'id: 1\nevent: x\ndata: {"g":7}\n\n', b"event: y\n\n", b"data\n\n", b"data: nonsense\n\n", b'data: {"h":8}\n', b"\xef\xbb\xbf"]
-    + [b"event: z\n", b"data: [1]\n\n", b"\r"]
+PARTS = st.one_of(
+    st.sampled_from([b'data: {"a":1}\n\n', b'data: {"a":"\xea\xb0\x80"}\n\n', b'event: delta\ndata: {"b":2}\n\n', b"data: [DONE]\n\n"]),
+    st.sampled_from([b": ping\n\n", b'data:{"c":3}\n\n', b'data: {"d":\ndata: 4}\n\n', b'data: {"e":5}\r\n\r\n', b'data: {"f":6}\r\r']),
+    st.sampled_from([b'id: 1\nevent: x\ndata: {"g":7}\n\n', b"event: y\n\n", b"data\n\n", b"data: nonsense\n\n", b'data: {"h":8}\n']),
+    st.sampled_from([b"\n", b"\n\n", b"\r", b"\xef\xbb\xbf", b"event: z\n", b"data: [1]\n\n"]),
 )
 
 

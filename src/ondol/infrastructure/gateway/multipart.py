@@ -16,7 +16,9 @@ PARTS_MAX = 64
 HEADER_BYTES_MAX = 4_096
 FIELD_BYTES_MAX = 256 << 10
 
-_BOUNDARY = re.compile(rb"""multipart/form-data\s*;\s*(?:charset=[\w-]+\s*;\s*)?boundary=(?:"([\w'()+,./:=? -]{1,70})"|([\w'()+,./:=?-]{1,70}))\s*""", re.I)
+_BOUNDARY = re.compile(
+    rb"""multipart/form-data\s*;\s*(?:charset=[\w-]+\s*;\s*)?boundary=(?:"([\w'()+,./:=? -]{1,70})"|([\w'()+,./:=?-]{1,70}))\s*""", re.I
+)
 _DISPOSITION = re.compile(rb'form-data((?:;\s*[a-z*]+=(?:"(?:[^"\\\r\n]|\\.)*"|[^;"\s]+)\s*)*)', re.I)
 _PARAMETER = re.compile(rb';\s*([a-z*]+)=(?:"((?:[^"\\\r\n]|\\.)*)"|([^;"\s]+))', re.I)
 _NAME = re.compile(r"[A-Za-z0-9_.\[\]-]{1,64}")

@@ -135,15 +135,20 @@ class Pipeline:
             raise Forbidden(f"This key may not call {model[:100]}.", "GET /v1/models lists what it may call.", code="model_not_allowed")
         return self._door.directory.model(tenant, model)
 
-    async def read(self, exchange: Exchange, tally: Tally) -> ReadTurns:
-        """Let the guard look at what is asked."""
+    async def conversation(self, exchange: Exchange, tally: Tally) -> Conversation:
+        """What guards this request."""
         card, asked = tally.card, tally.asked
         assistant = card if isinstance(card, AssistantCard) else None
         conversation = await self._door.guard(tally.caller, exchange.id, [spot.text for spot in asked.spots], asked.model, assistant)
         tally.conversation = conversation
-        if asked.tools:
-            conversation.offered(asked.tools)
-        read = await _read(conversation, asked)
+        return conversation
+
+    async def read(self, exchange: Exchange, tally: Tally) -> ReadTurns:
+        """Let the guard look at what is asked."""
+        conversation = await self.conversation(exchange, tally)
+        if tally.asked.tools:
+            conversation.offered(tally.asked.tools)
+        read = await _read(conversation, tally.asked)
         tally.read = read.decision
         tally.guarded_ns = time.perf_counter_ns()
         return read
@@ -178,10 +183,10 @@ class Pipeline:
         back = FROM_CHAT.get(asked.operation)
         if asked.stream:
             frames = assistant_frames(events)
-            await self._stream(exchange, shape, asked, told, letting, back.frames(frames) if back else frames, tally)
+            await self.stream(exchange, shape, asked, told, letting, back.frames(frames) if back else frames, tally)
         else:
             answer = await assistant_whole(events)
-            await self._whole(exchange, shape, asked, told, letting, back.whole(answer) if back else answer, tally)
+            await self.whole(exchange, shape, asked, told, letting, back.whole(answer) if back else answer, tally)
 
     async def _ask(
         self, exchange: Exchange, shape: Shape, asked: Asked, told: Told, letting: Letting, card: ModelCard, prompts: tuple[str, ...], tally: Tally
@@ -189,9 +194,9 @@ class Pipeline:
         answer, way = await self.open(exchange, asked, card, prompts, tally)
         try:
             if answer.frames is not None:
-                await self._stream(exchange, shape, asked, told, letting, way.frames(answer.frames), tally)
+                await self.stream(exchange, shape, asked, told, letting, way.frames(answer.frames), tally)
             else:
-                await self._whole(exchange, shape, asked, told, letting, way.whole(shape.decode(answer.body or b"")), tally)
+                await self.whole(exchange, shape, asked, told, letting, way.whole(shape.decode(answer.body or b"")), tally)
         finally:
             answer.cancel()
 
@@ -232,7 +237,7 @@ class Pipeline:
 
         return asyncio.get_running_loop().call_later(self._door.keep_alive_s, beat)
 
-    async def _whole(self, exchange: Exchange, shape: Shape, asked: Asked, told: Told, letting: Letting, answer: Json, tally: Tally) -> None:
+    async def whole(self, exchange: Exchange, shape: Shape, asked: Asked, told: Told, letting: Letting, answer: Json, tally: Tally) -> None:
         tally.first_token()
         if shape.is_written and _characters(answer) > LONG_CHARACTERS:
             await asyncio.to_thread(shape.let, answer, told, letting)
@@ -249,7 +254,7 @@ class Pipeline:
             tally.keep(shape.text_of(answer))
         exchange.answer(200, json_bytes(answer), tally.headers(usage))
 
-    async def _stream(
+    async def stream(
         self, exchange: Exchange, shape: Shape, asked: Asked, told: Told, letting: Letting, frames: AsyncIterator[list[Frame]], tally: Tally
     ) -> None:
         writer = shape.stream(asked, told, letting)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import threading
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -21,7 +23,7 @@ from ondol.infrastructure.guard.tools.calling import Calling
 from ondol.infrastructure.guard.tools.joint import ToolsInForce
 from ondol.infrastructure.guard.tools.policy import tool_policy_of
 from ondol.infrastructure.guard.tools.types import ToolContext
-from ondol.infrastructure.guard.types import Check, Stage
+from ondol.infrastructure.guard.types import Check, Finding, Stage
 
 WITHHELD = "[WITHHELD]"
 """Stands for an earlier turn that was refused: it must not reach a model later either."""
@@ -33,7 +35,36 @@ TOOL_NAME_SHOWN = 128
 KeepToken: TypeAlias = Callable[[str, str, str], None]
 Watch: TypeAlias = Callable[[Stage, str, Verdict], None]
 Role: TypeAlias = Literal["system", "developer", "user", "assistant", "tool"]
+INSTRUCTIONS_KEPT_MAX = 64
+INSTRUCTION_CHARACTERS_MAX = 20_000
+"""System prompts that are remembered, of one policy; together at most about five megabytes."""
+
+_INSTRUCTING = frozenset({"system", "developer"})
+_NEVER_SENT = frozenset({"personal", "secrets", "private_keys"})
 _ORDER: tuple[Decision, ...] = ("allow", "mask", "restrict", "escalate", "answer", "block")
+
+
+class Instructions:
+    """What was found in applications' instructions, which are the same in request after request: looked at once, and forgotten when others come."""
+
+    def __init__(self) -> None:
+        self._found: OrderedDict[str, tuple[list[Finding], tuple[str, ...]]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def find(self, guard: StageGuard, text: str) -> tuple[list[Finding], tuple[str, ...]]:
+        """All findings, and the checks that failed."""
+        with self._lock:
+            known = self._found.get(text)
+            if known is not None:
+                self._found.move_to_end(text)
+                return known
+        found = guard.find(text)
+        if not found[1] and len(text) <= INSTRUCTION_CHARACTERS_MAX:
+            with self._lock:
+                self._found[text] = found
+                while len(self._found) > INSTRUCTIONS_KEPT_MAX:
+                    self._found.popitem(last=False)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +73,13 @@ class Guards:
 
     Attributes:
         tools: of each of the policies that restricts tools, the chosen one first.
+        instructions: what is known of system prompts.
     """
 
     policies: tuple[Policy, ...]
     stages: Mapping[Stage, StageGuard]
     tools: tuple[ToolsInForce, ...] = ()
+    instructions: Instructions = field(default_factory=Instructions, compare=False)
 
     @property
     def digest(self) -> bytes:
@@ -172,7 +205,9 @@ class Conversation:
         self._untrusted: list[str] = []
 
     def read(self, turns: Sequence[Turn]) -> ReadTurns:
-        """Look at what is asked. Turns of people are input, those of tools are what goes on to a model; of earlier answers only the edits count."""
+        """Look at what is asked. Turns of people are input, those of tools are what goes on to a model; of earlier answers only the edits count,
+        and of an application's instructions only what nobody may send.
+        """
         people = [place for place, turn in enumerate(turns) if turn.role == "user"]
         last = people[-1] if people else -1
         if last >= 0:
@@ -189,7 +224,7 @@ class Conversation:
             if verdict is None or turn.role == "assistant":
                 texts.append(turn.text if verdict is None or not verdict.passes else verdict.text)
                 continue
-            if place < last and not verdict.passes:
+            if place < last and not verdict.passes and turn.role not in _INSTRUCTING:
                 texts.append(turn.text if verdict.decision == "answer" else WITHHELD)
                 continue
             texts.append(verdict.text)
@@ -262,8 +297,10 @@ class Conversation:
             self._watch(stage, text, verdict)
 
     def _read_turn(self, turn: Turn, *, is_new: bool) -> Verdict | None:
-        if turn.role in ("system", "developer") or not turn.text:
+        if not turn.text:
             return None
+        if turn.role in _INSTRUCTING:
+            return self._read_instructions(turn.text)
         stage: Stage = "model" if turn.role == "tool" else "input"
         guard = self.guards.stages.get(stage)
         if guard is None:
@@ -275,6 +312,19 @@ class Conversation:
         verdict = guard.inspect(turn.text, self.marks)
         if is_new or verdict.passes:  # what was refused before is no part of what is decided now
             self.note(stage, turn.text, verdict, watched=is_new)
+        return verdict
+
+    def _read_instructions(self, text: str) -> Verdict | None:
+        """What an application tells a model is its own, orders and telephone numbers too. What nobody may send, it may not send here either."""
+        guard = self.guards.stages.get("input")
+        if guard is None:
+            return None
+        findings, failed = self.guards.instructions.find(guard, text)
+        kept = [item.finding for item in guard.decided_of(findings) if item.action == "block" and item.finding.check in _NEVER_SENT]
+        if not kept and not failed:
+            return None
+        verdict = guard.decide(text, kept, failed, self.marks)
+        self.note("input", text, verdict)
         return verdict
 
     def _joined_edits(self, turns: Sequence[Turn]) -> list[Turn]:

@@ -7,9 +7,39 @@ from typing import Literal
 
 MICRO = 1_000_000
 
-_REQUEST_US = (5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000, 5_000_000, 10_000_000, 30_000_000, 60_000_000, 300_000_000)
+_REQUEST_US = (
+    5_000,
+    10_000,
+    25_000,
+    50_000,
+    100_000,
+    250_000,
+    500_000,
+    1_000_000,
+    2_500_000,
+    5_000_000,
+    10_000_000,
+    30_000_000,
+    60_000_000,
+    300_000_000,
+)
 _OVERHEAD_US = (100, 200, 300, 400, 500, 750, 1_000, 1_500, 2_000, 3_000, 5_000, 10_000, 25_000, 100_000, 1_000_000)
-_FIRST_TOKEN_US = (5_000, 10_000, 25_000, 50_000, 100_000, 200_000, 300_000, 500_000, 750_000, 1_000_000, 2_000_000, 5_000_000, 10_000_000, 30_000_000)
+_FIRST_TOKEN_US = (
+    5_000,
+    10_000,
+    25_000,
+    50_000,
+    100_000,
+    200_000,
+    300_000,
+    500_000,
+    750_000,
+    1_000_000,
+    2_000_000,
+    5_000_000,
+    10_000_000,
+    30_000_000,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +90,9 @@ LIMITED = Metric("ondol_limit_rejections_total", "counter", "Requests that a lim
 REFUSED = Metric("ondol_refused_requests_total", "counter", "Requests refused before they could be accounted for: no key, no such model.", ("code",))
 VERDICTS = Metric("ondol_guard_verdicts_total", "counter", "The guard's decisions: the strictest of each request and stage.", ("stage", "decision"))
 UPSTREAM = Metric("ondol_upstream_requests_total", "counter", "Requests to providers, each attempt.", ("provider", "outcome"))
-BREAKER = Metric("ondol_breaker_state", "gauge", "Circuit breaker: 0 closed, 1 half open, 2 open; the worst worker's.", ("provider", "model"), join="max")
+BREAKER = Metric(
+    "ondol_breaker_state", "gauge", "Circuit breaker: 0 closed, 1 half open, 2 open; the worst worker's.", ("provider", "model"), join="max"
+)
 IN_FLIGHT = Metric("ondol_in_flight", "gauge", "Requests that are being answered now.")
 CONNECTIONS = Metric("ondol_connections", "gauge", "Open connections of callers.")
 CONNECTIONS_OPENED = Metric("ondol_connections_opened_total", "counter", "Connections that callers opened.")
@@ -81,7 +113,9 @@ CPU = Metric("ondol_process_cpu_seconds_total", "counter", "CPU time of the HTTP
 MEMORY = Metric("ondol_process_resident_memory_bytes", "gauge", "Resident memory of the HTTP workers.")
 OTLP_EXPORTED = Metric("ondol_otlp_exported_total", "counter", "What a collector took: spans, and metric reports.", ("signal",))
 OTLP_DROPPED = Metric("ondol_otlp_dropped_total", "counter", "What no collector took: queue_full, refused, gave_up, closing.", ("signal", "reason"))
-SERIES_OTHER = Metric("ondol_metric_series_other_total", "counter", "Times that a new label set came after the bound was reached; it counts as `other`.", ("metric",))
+SERIES_OTHER = Metric(
+    "ondol_metric_series_other_total", "counter", "Times that a new label set came after the bound was reached; it counts as `other`.", ("metric",)
+)
 
 METRICS: tuple[Metric, ...] = (
     REQUESTS, TOKENS, COST, DURATION, OVERHEAD, FIRST_TOKEN, STAGES, LIMITED, REFUSED, VERDICTS, UPSTREAM, BREAKER, IN_FLIGHT, CONNECTIONS,

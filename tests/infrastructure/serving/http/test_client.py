@@ -16,6 +16,11 @@ from tests.infrastructure.serving.grounds import StillClock, post
 pytestmark = pytest.mark.anyio
 
 
+@pytest.fixture(params=[False, True], ids=["asyncio", "uvloop"])
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]:
+    return "asyncio", {"use_uvloop": request.param}
+
+
 async def fetch(client: HttpClient, base_url: str, body: bytes = b"{}") -> bytes:
     request, egress = post(base_url, body)
     answer = await client.send(request, DEFAULT_TIMEOUTS, egress)

@@ -21,6 +21,14 @@ from ondol.infrastructure.serving.types import DEFAULT_TIMEOUTS
 from tests.infrastructure.serving.grounds import CREDENTIAL, HASTY, model, outgoing, row, target, text_of, words_of
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, bool]]:
+    """The loop that workers run on."""
+    return "asyncio", {"use_uvloop": True}
+
+
 FAULTS = [pytest.param(fault, id=f"whole: {name}") for name, fault in WHOLE_FAULTS.items()]
 FAULTS += [pytest.param(fault, id=f"stream: {name}") for name, fault in STREAM_FAULTS.items()]
 

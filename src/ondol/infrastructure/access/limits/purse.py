@@ -432,7 +432,9 @@ class Purse:
             pool.granted -= report.less
             pool.spent -= report.spent
             pool.told += report.spent
-            pool.account.rest += report.returned
+            if pool.account.pool is pool:
+                pool.account.rest += report.returned
+                pool.account.left -= report.spent if pool.account.kind in BUDGET_KINDS else 0
             # What was spent beyond the lease has been counted: it is owed no more.
             pool.free += report.spent - (report.less - report.returned)
             self._forget(pool)

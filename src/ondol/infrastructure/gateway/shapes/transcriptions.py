@@ -146,7 +146,9 @@ def _let_segments(segments: list[Any], texts: TextOut) -> list[Json]:
     written = [item["text"] for item in segments]
     let = let_pieces(written, texts, "")
     if let == written:
-        return [{**{name: item[name] for name in _SEGMENT_FIELDS if name in item and _is_plain(item[name])}, "text": item["text"]} for item in segments]
+        return [
+            {**{name: item[name] for name in _SEGMENT_FIELDS if name in item and _is_plain(item[name])}, "text": item["text"]} for item in segments
+        ]
     if len(let) == len(segments):
         return [{**_times(item), "text": text} for item, text in zip(segments, let, strict=True)]
     return [{**_times(segments[0]), "end": _times(segments[-1]).get("end"), "text": let[0]}]
@@ -157,8 +159,11 @@ def _times(item: Json) -> Json:
 
 
 def _is_plain(value: Any) -> bool:
-    return isinstance(value, int | float) or (isinstance(value, list) and all(type(each) is int for each in value)) or value is None or (
-        isinstance(value, str) and len(value) <= 32
+    return (
+        isinstance(value, int | float)
+        or (isinstance(value, list) and all(type(each) is int for each in value))
+        or value is None
+        or (isinstance(value, str) and len(value) <= 32)
     )
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import aclosing
-from typing import Any, cast
 
 from ondol.core.errors import RequestError, UpstreamError
 from ondol.infrastructure.gateway.shapes.base import Asked, Json, ProgressFrame
 from ondol.infrastructure.gateway.translate.chat_over_messages import messages_as_chat, messages_body, messages_frames_as_chat
+from ondol.infrastructure.gateway.translate.closing import Closing
 from ondol.infrastructure.gateway.translate.direct import encode_body, prepare_messages
 from ondol.infrastructure.serving.types import Frame, Operation, TargetRow
 
@@ -116,7 +115,7 @@ async def chat_frames_as_completions(frames: AsyncIterator[list[Frame]]) -> Asyn
     Raises:
         UpstreamError: when they are not of the shape.
     """
-    async with aclosing(cast(Any, frames)) as closing:
+    async with Closing(frames) as closing:
         async for batch in closing:
             yield [frame if isinstance(frame, ProgressFrame) else Frame(_chunk(frame.data), frame.name) for frame in batch]
 

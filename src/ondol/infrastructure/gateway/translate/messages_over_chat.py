@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Mapping
-from contextlib import aclosing
 from typing import Any, cast
 
 from ondol.core.errors import RequestError, UpstreamError
 from ondol.infrastructure.gateway.shapes.base import Asked, Json, ProgressFrame
+from ondol.infrastructure.gateway.translate.closing import Closing
 from ondol.infrastructure.gateway.translate.direct import encode_body, prepare_chat
 from ondol.infrastructure.serving.types import Frame, Operation, TargetRow
 
@@ -235,7 +235,7 @@ async def chat_frames_as_messages(frames: AsyncIterator[list[Frame]]) -> AsyncIt
         UpstreamError: when they are not of the shape.
     """
     writer = _Events()
-    async with aclosing(cast(Any, frames)) as closing:
+    async with Closing(frames) as closing:
         async for batch in closing:
             out: list[Frame] = []
             for frame in batch:

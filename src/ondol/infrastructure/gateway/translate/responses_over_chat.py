@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import aclosing
-from typing import Any, cast
+from typing import Any
 
 from ondol.core.errors import RequestError, UpstreamError
 from ondol.infrastructure.gateway.shapes.base import Asked, Json, ProgressFrame
@@ -17,6 +16,7 @@ from ondol.infrastructure.gateway.shapes.responses import (
     text_part,
 )
 from ondol.infrastructure.gateway.translate.chat_over_messages import messages_as_chat, messages_body, messages_frames_as_chat
+from ondol.infrastructure.gateway.translate.closing import Closing
 from ondol.infrastructure.gateway.translate.direct import encode_body, prepare_chat, prepare_messages
 from ondol.infrastructure.serving.types import Frame, Operation, TargetRow
 
@@ -186,7 +186,7 @@ async def chat_frames_as_responses(frames: AsyncIterator[list[Frame]]) -> AsyncI
         UpstreamError: when they are not of the shape.
     """
     writer = _Events()
-    async with aclosing(cast(Any, frames)) as closing:
+    async with Closing(frames) as closing:
         async for batch in closing:
             out: list[Frame] = []
             for frame in batch:
