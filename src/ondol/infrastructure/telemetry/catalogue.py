@@ -73,7 +73,7 @@ REQUESTS = Metric("ondol_requests_total", "counter", "Requests that were read an
 TOKENS = Metric(
     "ondol_tokens_total",
     "counter",
-    "Tokens: input and output; cached and cache_write are parts of the input, reasoning is a part of the output, estimated was not told by an upstream.",
+    "Tokens: input and output. Of these: cached and cache_write (input), reasoning (output), estimated (told by no upstream).",
     ("model", "kind"),
     by_tenant=True,
 )
@@ -90,9 +90,7 @@ LIMITED = Metric("ondol_limit_rejections_total", "counter", "Requests that a lim
 REFUSED = Metric("ondol_refused_requests_total", "counter", "Requests refused before they could be accounted for: no key, no such model.", ("code",))
 VERDICTS = Metric("ondol_guard_verdicts_total", "counter", "The guard's decisions: the strictest of each request and stage.", ("stage", "decision"))
 UPSTREAM = Metric("ondol_upstream_requests_total", "counter", "Requests to providers, each attempt.", ("provider", "outcome"))
-BREAKER = Metric(
-    "ondol_breaker_state", "gauge", "Circuit breaker: 0 closed, 1 half open, 2 open; the worst worker's.", ("provider", "model"), join="max"
-)
+BREAKER = Metric("ondol_breaker_state", "gauge", "Circuit breaker: 0 closed, 1 half open, 2 open; the worst.", ("provider", "model"), join="max")
 IN_FLIGHT = Metric("ondol_in_flight", "gauge", "Requests that are being answered now.")
 CONNECTIONS = Metric("ondol_connections", "gauge", "Open connections of callers.")
 CONNECTIONS_OPENED = Metric("ondol_connections_opened_total", "counter", "Connections that callers opened.")

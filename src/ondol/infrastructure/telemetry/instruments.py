@@ -25,7 +25,7 @@ from ondol.infrastructure.telemetry.types import Observed
 
 POINTS_MAX = 2_000
 """Attribute sets of one instrument; all further ones are one, marked as the SDK's specification says."""
-TokenMetrics = Literal["histogram", "counters", "both"]
+TokenFamily = Literal["histogram", "counters", "both"]
 _CUMULATIVE = 2
 _OVERFLOW = (("otel.metric.overflow", "true"),)
 Labels = tuple[tuple[str, str], ...]
@@ -36,15 +36,15 @@ class Instruments:
 
     Args:
         started_ns: Unix nanoseconds from which is counted.
-        token_metrics: which of the two families of token metrics is told.
+        token_family: which of the two families of token metrics is told.
     """
 
-    def __init__(self, started_ns: int, *, token_metrics: TokenMetrics = "histogram") -> None:
+    def __init__(self, started_ns: int, *, token_family: TokenFamily = "histogram") -> None:
         self._started_ns = started_ns
         self._histograms: dict[Instrument, dict[Labels, list[float]]] = {}
         self._counters: dict[Instrument, dict[Labels, int]] = {}
-        self._old_family = token_metrics != "counters"
-        self._new_family = token_metrics != "histogram"
+        self._old_family = token_family != "counters"
+        self._new_family = token_family != "histogram"
 
     def add(self, record: Observed) -> None:
         """Count one request."""

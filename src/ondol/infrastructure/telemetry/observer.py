@@ -12,7 +12,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, TypeVar
+from typing import Any, Protocol
 
 from ondol.infrastructure.telemetry import catalogue as told
 from ondol.infrastructure.telemetry.exposition import exposition
@@ -33,7 +33,6 @@ _FIRST_TOKEN = told.FIRST_TOKEN.bounds
 _FIRST_TOKEN_SUM = len(_FIRST_TOKEN) + 1
 _QUEUE, _GUARD, _UPSTREAM = 0, 1, 2
 """The first series of a worker's registry."""
-_Key = TypeVar("_Key", str, tuple[str, str])
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _logger = logging.getLogger(__name__)
 
@@ -45,19 +44,18 @@ class Export(Protocol):
         """Take one, or drop it and count that."""
 
 
-class _Places(dict[_Key, int]):
+class _Places(dict[Any, int]):
     """Places by what is counted there, found when they are first asked for."""
 
-    __slots__ = ("_find",)
-
-    def __init__(self, find: Callable[[_Key], int]) -> None:
+    def __init__(self, find: Callable[[Any], int]) -> None:
         super().__init__()
-        self._find = find
+        self._find: Callable[[Any], int] = find
 
-    def __missing__(self, key: _Key) -> int:
+    def __missing__(self, key: Any) -> int:
         if len(self) >= PLACES_MAX:
             self.clear()
-        place = self[key] = self._find(key)
+        place: int = self._find(key)
+        self[key] = place
         return place
 
 
@@ -94,8 +92,8 @@ class Observer:
         self._ticking: asyncio.Task[None] | None = None
         self._places: dict[tuple[object, ...], tuple[int, ...]] = {}
         cell = self.registry.cell
-        self._first_tokens: _Places[str] = _Places(lambda model: cell(told.FIRST_TOKEN.name, (model,)))
-        self._verdicts: _Places[tuple[str, str]] = _Places(lambda verdict: cell(told.VERDICTS.name, verdict))
+        self._first_tokens: _Places = _Places(lambda model: cell(told.FIRST_TOKEN.name, (model,)))
+        self._verdicts: _Places = _Places(lambda verdict: cell(told.VERDICTS.name, verdict))
         if [cell(told.STAGES.name, (stage,)) for stage in ("queue", "guard", "upstream")] != [_QUEUE, _GUARD, _UPSTREAM]:
             raise ValueError("The registry counts something else already.")
         self._exports = export is not None

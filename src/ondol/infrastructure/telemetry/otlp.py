@@ -19,7 +19,8 @@ from ondol import __version__
 from ondol.infrastructure.telemetry.attributes import attribute
 from ondol.infrastructure.telemetry.catalogue import OTLP_DROPPED, OTLP_EXPORTED
 from ondol.infrastructure.telemetry.collector import Collector, Signal
-from ondol.infrastructure.telemetry.instruments import Instruments, TokenMetrics
+from ondol.infrastructure.telemetry.genai import Value
+from ondol.infrastructure.telemetry.instruments import Instruments, TokenFamily
 from ondol.infrastructure.telemetry.metrics import Registry
 from ondol.infrastructure.telemetry.protobuf import text_field
 from ondol.infrastructure.telemetry.spans import SPANS_PER_REQUEST_MAX, SpanWriter, trace_request
@@ -57,7 +58,7 @@ class Exporter:
         service: str = "ondol",
         ratio: float = 1.0,
         identities: bool = False,
-        token_metrics: TokenMetrics = "histogram",
+        token_family: TokenFamily = "histogram",
         write_every_s: float = WRITE_EVERY_S,
         metrics_every_s: float = METRICS_EVERY_S,
         close_s: float = CLOSE_S,
@@ -71,8 +72,13 @@ class Exporter:
         self._close_s = close_s
         self._now_ns = now_ns
         self._writer = SpanWriter(identities=identities)
-        self._instruments = Instruments(now_ns(), token_metrics=token_metrics)
-        told = {"service.name": service, "service.version": __version__, "service.instance.id": os.urandom(16).hex(), "process.pid": os.getpid()}
+        self._instruments = Instruments(now_ns(), token_family=token_family)
+        told: dict[str, Value] = {
+            "service.name": service,
+            "service.version": __version__,
+            "service.instance.id": os.urandom(16).hex(),
+            "process.pid": os.getpid(),
+        }
         self._resource = b"".join(attribute(1, name, value) for name, value in told.items())
         self._scope = text_field(1, "ondol") + text_field(2, __version__)
         self._queue: deque[tuple[Observed, int, TraceContext | None]] = deque()
@@ -80,6 +86,8 @@ class Exporter:
         self._batches: deque[list[bytes]] = deque()
         self._ready = asyncio.Event()
         self._wake = asyncio.Event()
+        self._sent = asyncio.Event()
+        self._sent.set()
         self._tasks: list[asyncio.Task[None]] = []
         self._complained = False
 
@@ -106,8 +114,7 @@ class Exporter:
                 await self._write_queue()
                 self._end_batch()
                 await self._report()
-                while self._batches:
-                    await asyncio.sleep(0.01)
+                await self._sent.wait()
         await self._stop(*self._tasks)
         left = len(self._queue) + len(self._batch) + sum(map(len, self._batches))
         if left:
@@ -158,6 +165,7 @@ class Exporter:
     def _end_batch(self) -> None:
         if self._batch:
             self._batches.append(self._batch)
+            self._sent.clear()
             self._batch = []
             self._ready.set()
 
@@ -176,6 +184,7 @@ class Exporter:
                 self._registry.add(OTLP_EXPORTED.name, ("traces",), len(spans) - rejected)
                 if rejected:
                     self._drop("traces", "refused", rejected)
+            self._sent.set()
 
     async def _send_metrics(self) -> None:
         while True:

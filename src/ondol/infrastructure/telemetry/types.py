@@ -12,67 +12,128 @@ class Observed(Protocol):
     """A finished request. `gateway.records.RequestRecord` is one; its docstring says what the fields hold."""
 
     @property
-    def tenant_id(self) -> uuid.UUID: ...  # noqa: D102
+    def tenant_id(self) -> uuid.UUID:
+        """Whose request."""
+
     @property
-    def id(self) -> uuid.UUID: ...  # noqa: D102
+    def id(self) -> uuid.UUID:
+        """A UUIDv7."""
+
     @property
-    def person_id(self) -> uuid.UUID: ...  # noqa: D102
+    def person_id(self) -> uuid.UUID:
+        """Who asked."""
+
     @property
-    def api_key_id(self) -> uuid.UUID | None: ...  # noqa: D102
+    def api_key_id(self) -> uuid.UUID | None:
+        """By which key, if by one."""
+
     @property
-    def model(self) -> str: ...  # noqa: D102
+    def model(self) -> str:
+        """The name that the caller asked for."""
+
     @property
-    def route(self) -> str: ...  # noqa: D102
+    def route(self) -> str:
+        """The operation, such as ``chat.completions``."""
+
     @property
-    def provider(self) -> str: ...  # noqa: D102
+    def provider(self) -> str:
+        """What answered; empty when nothing was asked."""
+
     @property
-    def upstream_model(self) -> str: ...  # noqa: D102
+    def upstream_model(self) -> str:
+        """What it was asked for."""
+
     @property
-    def stream(self) -> bool: ...  # noqa: D102
+    def stream(self) -> bool:
+        """Whether the answer was to stream."""
+
     @property
-    def release_id(self) -> uuid.UUID | None: ...  # noqa: D102
+    def release_id(self) -> uuid.UUID | None:
+        """The release that answered."""
+
     @property
-    def input_tokens(self) -> int: ...  # noqa: D102
+    def input_tokens(self) -> int:
+        """Cached ones included."""
+
     @property
-    def output_tokens(self) -> int: ...  # noqa: D102
+    def output_tokens(self) -> int:
+        """Reasoning included."""
+
     @property
-    def cached_tokens(self) -> int: ...  # noqa: D102
+    def cached_tokens(self) -> int:
+        """Read from the upstream's cache."""
+
     @property
-    def cache_write_tokens(self) -> int: ...  # noqa: D102
+    def cache_write_tokens(self) -> int:
+        """Written to it."""
+
     @property
-    def reasoning_tokens(self) -> int: ...  # noqa: D102
+    def reasoning_tokens(self) -> int:
+        """Of the output, what nobody reads."""
+
     @property
-    def usage_estimated(self) -> bool: ...  # noqa: D102
+    def usage_estimated(self) -> bool:
+        """The tokens were counted here."""
+
     @property
-    def cost_nano(self) -> int | None: ...  # noqa: D102
+    def cost_nano(self) -> int | None:
+        """In nano-units of `currency`."""
+
     @property
-    def currency(self) -> Literal["USD", "KRW"] | None: ...  # noqa: D102
+    def currency(self) -> Literal["USD", "KRW"] | None:
+        """None while no price is known."""
+
     @property
-    def queue_us(self) -> int: ...  # noqa: D102
+    def queue_us(self) -> int:
+        """Microseconds until it was admitted."""
+
     @property
-    def guard_us(self) -> int: ...  # noqa: D102
+    def guard_us(self) -> int:
+        """Microseconds of the guard's reading."""
+
     @property
-    def upstream_us(self) -> int: ...  # noqa: D102
+    def upstream_us(self) -> int:
+        """Microseconds from asking the upstream to its last byte."""
+
     @property
-    def first_token_us(self) -> int | None: ...  # noqa: D102
+    def first_token_us(self) -> int | None:
+        """Microseconds to the first of a stream."""
+
     @property
-    def duration_us(self) -> int: ...  # noqa: D102
+    def duration_us(self) -> int:
+        """Microseconds in all."""
+
     @property
-    def attempts(self) -> int: ...  # noqa: D102
+    def attempts(self) -> int:
+        """How many targets were asked."""
+
     @property
-    def status(self) -> int: ...  # noqa: D102
+    def status(self) -> int:
+        """The HTTP status."""
+
     @property
-    def outcome(self) -> str: ...  # noqa: D102
+    def outcome(self) -> str:
+        """``answered`` or how else it ended."""
+
     @property
-    def created_at(self) -> datetime: ...  # noqa: D102
+    def created_at(self) -> datetime:
+        """When it ended."""
+
     @property
-    def guard_policy(self) -> bytes | None: ...  # noqa: D102
+    def guard_policy(self) -> bytes | None:
+        """Its digest."""
+
     @property
-    def guard_decision(self) -> str | None: ...  # noqa: D102
+    def guard_decision(self) -> str | None:
+        """The strictest."""
+
     @property
-    def guard_rules(self) -> tuple[str, ...]: ...  # noqa: D102
+    def guard_rules(self) -> tuple[str, ...]:
+        """Those that found something."""
+
     @property
-    def trace_id(self) -> str: ...  # noqa: D102
+    def trace_id(self) -> str:
+        """32 hexadecimal digits, or empty."""
 
 
 Decisions = Mapping[str, str]
