@@ -213,7 +213,8 @@ FOR_ANYBODY = {
 
 async def test_every_route_asks_for_a_role(api: Api) -> None:
     description = (await api.client.get(OPENAPI_PATH)).json()
-    known = {(method.upper(), path.removeprefix("/api/v1")) for path, methods in description["paths"].items() for method in methods}
+    known = {(method.upper(), path.removeprefix("/api/v1")) for path, methods in description["paths"].items() for method in methods
+             if path.startswith("/api/v1/guard/")}  # fmt: skip
     tried = {(method, path.split("?")[0]) for method, path, _ in WRITES} | {("GET", path) for path in (*READS, f"/guard/incidents/{new_id()}")}
     assert len(known - FOR_ANYBODY) == len(tried), "a new route belongs into this test"
     for method, path, body in (*WRITES, *(("GET", path, None) for path in READS)):

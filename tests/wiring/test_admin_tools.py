@@ -24,7 +24,7 @@ from ondol.infrastructure.storage.postgres import DatabaseAddresses
 from ondol.wiring.admin import admin_application
 from ondol.wiring.platform import Platform, build_platform
 from tests.application.conftest import SteppedClock
-from tests.infrastructure.gateway.conftest import running
+from tests.infrastructure.gateway.server.wire import running
 from tests.infrastructure.guard.words import word_checks
 
 pytestmark = pytest.mark.anyio

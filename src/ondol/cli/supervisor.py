@@ -173,11 +173,11 @@ def watch(children: Sequence[Child], stores_alive: Callable[[], bool], restart_s
             child.begin()
 
 
-def stop_all(children: Sequence[Child]) -> None:
-    """Ask all children to finish what they are doing and stop; after `STOP_SECONDS_MAX` end them."""
+def stop_all(children: Sequence[Child], seconds_max: float = STOP_SECONDS_MAX) -> None:
+    """Ask all children to finish what they are doing and stop; after `seconds_max` end them."""
     for child in children:
         child.close_lifeline()
-    deadline = time.monotonic() + STOP_SECONDS_MAX
+    deadline = time.monotonic() + seconds_max
     for child in children:
         if child.process is None:
             continue

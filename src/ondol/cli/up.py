@@ -15,12 +15,14 @@ import click
 from ondol import __version__
 from ondol.cli.main import settings_of
 from ondol.cli.output import say
-from ondol.cli.supervisor import Child, Stopped, listen, stop_all, stop_signals, wait_until_ready, watch
+from ondol.cli.supervisor import STOP_SECONDS_MAX, Child, Stopped, listen, stop_all, stop_signals, wait_until_ready, watch
 from ondol.core.config import Settings
 from ondol.core.errors import DataFolderError, UserError
 from ondol.infrastructure.storage.folder import open_folder
 
 READY_SECONDS_MAX = 30.0
+CLEAN_UP_SECONDS = 10.0
+"""What a worker needs beyond `http.drain_s` to stop."""
 
 
 @click.command("up")
@@ -71,7 +73,7 @@ def command(context: click.Context, host: str | None, port: int | None, workers:
                 _welcome(settings, port_bound, made)
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
-            stop_all(children)
+            stop_all(children, max(STOP_SECONDS_MAX, settings.http.drain_s + CLEAN_UP_SECONDS))
             if stores is not None:
                 stores.stop()
     say("Stopped.")

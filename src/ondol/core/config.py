@@ -152,6 +152,7 @@ class MetricsSettings:
     open_to: str = _setting(
         "127.0.0.0/8,::1", "Networks, by commas, that may read /metrics without a key. Everybody else needs a key of an admin or auditor."
     )
+    operator: str = _setting("", "Short name of the tenant whose admins and auditors may read it with a key. Empty: the tenant that is the only one.")
     tenants: bool = _setting(False, "Whether requests, tokens and cost are told for each tenant, by its short name.")
     label_values_max: int = _setting(100, "Different values of one label, such as model; further ones are counted as `other`.", low=1, high=10_000)
 

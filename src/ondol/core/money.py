@@ -67,3 +67,10 @@ def parse_money(text: str, currency: Currency) -> Money:
     if nano != nano.to_integral_value():
         raise ValueError(f"{text!r} is finer than a nano-unit")
     return Money(int(nano), currency)
+
+
+def decimal_text(nano: int) -> str:
+    """Nano-units as a decimal number of units, exact and without needless zeros: 150,000,000 is ``0.15``."""
+    whole, rest = divmod(abs(nano), NANO_PER_UNIT)
+    text = f"{whole}.{rest:09d}".rstrip("0").rstrip(".")
+    return f"-{text}" if nano < 0 else text

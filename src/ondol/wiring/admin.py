@@ -11,6 +11,7 @@ from ondol.infrastructure.access.keys import KeyDirectory
 from ondol.infrastructure.access.people import get_person
 from ondol.infrastructure.access.types import Principal
 from ondol.infrastructure.gateway.admin import create_admin, principal_of_request
+from ondol.infrastructure.gateway.admin_api import GatewayServices, gateway_routers
 from ondol.infrastructure.gateway.server import Handler
 from ondol.infrastructure.guard.api import GuardServices, guard_router
 from ondol.infrastructure.guard.policies import PolicyDirectory
@@ -40,4 +41,5 @@ def admin_application(platform: Platform, keys: KeyDirectory, policies: PolicyDi
         return replace(principal, roles=person.roles)
 
     services = GuardServices(platform.database, platform.keyring, platform.clock, policies, principal_of_request)
-    return create_admin(authenticate, [guard_router(services), tools_router(services), texts_router(services)])
+    gateway = GatewayServices(platform.database, platform.keyring, platform.clock, principal_of_request)
+    return create_admin(authenticate, [guard_router(services), tools_router(services), texts_router(services), *gateway_routers(gateway)])

@@ -13,7 +13,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -37,6 +37,7 @@ READ_SECONDS_MAX = 20.0
 PAGE_MAX = 1000
 NAME_CHARACTERS_MAX = 200
 MODELS_MAX = 200
+DAYS_MAX = 3_660
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,19 +60,23 @@ async def create_key(
     *,
     expires_at: datetime | None = None,
     models: Sequence[str] | None = None,
+    actor_id: uuid.UUID | None = None,
 ) -> tuple[ApiKey, MintedKey]:
     """A new key that acts as a person. Its text is in the second value and nowhere else.
 
     Args:
         models: what it may call; all that the tenant may when absent.
+        actor_id: who makes it; None on the machine itself.
 
     Raises:
-        RequestError: when the name is empty or too long, or there are too many models.
+        RequestError: when the name is empty or too long, there are too many models, or it would have expired already.
     """
     if models is not None and (len(models) > MODELS_MAX or any(not 1 <= len(model) <= NAME_CHARACTERS_MAX for model in models)):
         raise RequestError(f"A key names at most {MODELS_MAX} models.", "Leave them out to allow all.", code="bad_models")
     if not 1 <= len(name) <= NAME_CHARACTERS_MAX:
         raise RequestError(f"A key's name has 1 to {NAME_CHARACTERS_MAX} characters.", "Name what will use it.", code="bad_name")
+    if expires_at is not None and not now < expires_at <= now + timedelta(days=DAYS_MAX):
+        raise RequestError(f"A key expires in the future, within {DAYS_MAX} days.", "Leave it out for one that does not.", code="bad_expiry")
     minted = mint_key()
     key = ApiKey(new_id(), tenant_id, person_id, minted.public_id, name, now, expires_at, models=None if models is None else tuple(models))
     await connection.execute(
@@ -88,7 +93,7 @@ async def create_key(
             "models": None if models is None else list(models),
         },
     )
-    await record(connection, tenant_id, kind="key.created", actor_id=None, body={"key": key.id, "person": person_id}, now=now)
+    await record(connection, tenant_id, kind="key.created", actor_id=actor_id, body={"key": key.id, "person": person_id}, now=now)
     return key, minted
 
 
@@ -110,7 +115,7 @@ async def find_key(connection: Connection, tenant_id: uuid.UUID, public_id: str)
     return _listed(tenant_id, found)
 
 
-async def revoke_key(connection: Connection, tenant_id: uuid.UUID, public_id: str, now: datetime) -> None:
+async def revoke_key(connection: Connection, tenant_id: uuid.UUID, public_id: str, now: datetime, *, actor_id: uuid.UUID | None = None) -> None:
     """Revoke a key for good.
 
     Raises:
@@ -118,8 +123,8 @@ async def revoke_key(connection: Connection, tenant_id: uuid.UUID, public_id: st
     """
     found = await one(connection, _QUERIES["key_revoke"], {"public_id": public_id, "now": now})
     if found is None:
-        raise NotFound(f"No key in force has the id {public_id}.", "`ondol key list` shows all.", code="key_not_found")
-    await record(connection, tenant_id, kind="key.revoked", actor_id=None, body={"key": found["id"]}, now=now)
+        raise NotFound(f"No key in force has the id {public_id[:NAME_CHARACTERS_MAX]}.", "`ondol key list` shows all.", code="key_not_found")
+    await record(connection, tenant_id, kind="key.revoked", actor_id=actor_id, body={"key": found["id"]}, now=now)
 
 
 class KeyDirectory:

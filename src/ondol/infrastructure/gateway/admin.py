@@ -8,6 +8,7 @@ from typing import Any, cast
 import psycopg
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from ondol import __version__
@@ -27,6 +28,44 @@ Authenticate = Callable[[Mapping[str, str], str], Awaitable[Principal]]
 """Headers (lower-case names) and the client's address to a principal with its roles; raises `Unauthenticated`."""
 
 
+class ErrorDetail(BaseModel):
+    """What failed. `code` is a stable word for programs; `request_id` is also in the header `x-request-id`."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str
+    request_id: str
+
+
+class ErrorBody(BaseModel):
+    """The one shape of errors."""
+
+    error: ErrorDetail
+
+
+REFUSED: dict[str, Any] = {"model": ErrorBody, "description": "The request is refused: its mistake, its caller, or its subject."}
+FAILED: dict[str, Any] = {"model": ErrorBody, "description": "The installation cannot answer now."}
+
+
+class _Described(FastAPI):
+    """Describes what there is: a key or session for every route, and mistakes in our shape, where FastAPI would tell its own."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The description, made once."""
+        if self.openapi_schema is None:
+            described = super().openapi()
+            for route in (route for path in described["paths"].values() for route in path.values()):
+                route["responses"].pop("422", None)
+            parts = described.setdefault("components", {})
+            for name in ("HTTPValidationError", "ValidationError"):
+                parts.get("schemas", {}).pop(name, None)
+            parts["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer", "description": "A key such as sk-ondol-..."}}
+            described["security"] = [{"key": []}]
+            self.openapi_schema = described
+        return self.openapi_schema
+
+
 def create_admin(authenticate: Authenticate, routers: Sequence[APIRouter], *, body_bytes_max: int = ADMIN_BODY_BYTES_MAX) -> Handler:
     """The handler of what begins with ``/api/``. What it raises, the server tells the caller.
 
@@ -34,9 +73,9 @@ def create_admin(authenticate: Authenticate, routers: Sequence[APIRouter], *, bo
         authenticate: who sends a request. Everything but the description of the API needs somebody.
         routers: the rooms' routes, without ``/api/v1``.
     """
-    app = FastAPI(title="Ondol admin API", version=__version__, openapi_url=OPENAPI_PATH, docs_url=None, redoc_url=None, redirect_slashes=False)
+    app = _Described(title="Ondol admin API", version=__version__, openapi_url=OPENAPI_PATH, docs_url=None, redoc_url=None, redirect_slashes=False)
     for router in routers:
-        app.include_router(router, prefix=ADMIN_PREFIX)
+        app.include_router(router, prefix=ADMIN_PREFIX, responses={"4XX": REFUSED, "5XX": FAILED})
     for kind in (RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, _told)
 

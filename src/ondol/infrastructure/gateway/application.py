@@ -9,12 +9,19 @@ from datetime import UTC
 import msgspec
 
 from ondol.core.errors import NotFound
+from ondol.infrastructure.gateway.counting import count_tokens
 from ondol.infrastructure.gateway.door import Caller, Door
 from ondol.infrastructure.gateway.errors import CallerLeft, MethodNotAllowed
 from ondol.infrastructure.gateway.exchange import Exchange
+from ondol.infrastructure.gateway.feedback_request import give_feedback
+from ondol.infrastructure.gateway.moderations import moderate
+from ondol.infrastructure.gateway.passthrough import Passthrough
 from ondol.infrastructure.gateway.pipeline import Pipeline
 from ondol.infrastructure.gateway.shapes.base import Shape
 from ondol.infrastructure.gateway.shapes.chat import CHAT
+from ondol.infrastructure.gateway.shapes.completions import COMPLETIONS
+from ondol.infrastructure.gateway.shapes.embeddings import EMBEDDINGS
+from ondol.infrastructure.gateway.shapes.images import IMAGES
 from ondol.infrastructure.gateway.shapes.messages_stream import MESSAGES
 from ondol.infrastructure.gateway.shapes.responses_stream import RESPONSES
 from ondol.infrastructure.serving.directory import AssistantCard, ModelCard
@@ -24,6 +31,9 @@ SHAPES: Mapping[str, Shape] = {
     "/v1/chat/completions": CHAT,
     "/v1/messages": MESSAGES,
     "/v1/responses": RESPONSES,
+    "/v1/completions": COMPLETIONS,
+    "/v1/embeddings": EMBEDDINGS,
+    "/v1/images/generations": IMAGES,
 }
 
 _logger = logging.getLogger(__name__)
@@ -39,7 +49,13 @@ class Gateway:
     def __init__(self, door: Door) -> None:
         self.pipeline = Pipeline(door)
         self._door = door
+        passthrough = Passthrough(door, self.pipeline)
         self._routes: dict[str, tuple[str, Callable[[Exchange], Awaitable[None]]]] = {
+            "/v1/audio/speech": ("POST", passthrough.speech),
+            "/v1/audio/transcriptions": ("POST", passthrough.transcriptions),
+            "/v1/moderations": ("POST", lambda exchange: moderate(exchange, self.pipeline)),
+            "/v1/messages/count_tokens": ("POST", lambda exchange: count_tokens(exchange, self.pipeline)),
+            "/v1/feedback": ("POST", lambda exchange: give_feedback(exchange, door, self.pipeline)),
             "/v1/models": ("GET, HEAD", self._models),
             "/healthz": ("GET, HEAD", self._health),
             "/readyz": ("GET, HEAD", self._ready),

@@ -1,4 +1,4 @@
-"""``POST /v1/messages/count_tokens``: Anthropic's own count where a target of that family stands behind the model, else our estimate, marked as one."""
+"""``POST /v1/messages/count_tokens``: Anthropic's own count where such a target stands behind the model, else our estimate, marked as one."""
 
 from __future__ import annotations
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ondol.infrastructure.access.limits.governor import Governor
     from ondol.infrastructure.gateway.exchange import Exchange
     from ondol.infrastructure.gateway.records import RequestRecord
+    from ondol.infrastructure.gateway.records.feedback import Opinion
     from ondol.infrastructure.serving.routing import Router
 
 BODY_BYTES_MAX = 8 << 20
@@ -50,6 +51,21 @@ class Caller:
         self.who = Who(tenant_id, group_ids, person_id, api_key_id)
 
 
+@dataclass(frozen=True, slots=True)
+class FeedbackEntry:
+    """What a caller thinks of an answer.
+
+    Attributes:
+        request_id: of the request that was answered.
+        opinion: thumb, score, reasons and the corrected text.
+        comment: in people's own words.
+    """
+
+    request_id: uuid.UUID
+    opinion: Opinion
+    comment: str = ""
+
+
 GuardConversation = Callable[[Caller, uuid.UUID, Sequence[str], str, AssistantCard | None], Awaitable[Conversation]]
 """Guards one request: who asks, the request's id, its texts, the model's name, and the assistant if it is one."""
 Answerer = Callable[[Caller, AssistantCard, ChatRequest], AsyncIterator[ChatEvent]]
@@ -70,6 +86,7 @@ class Door:
         answer: answers as an assistant.
         record: keeps a record; never blocks and never raises.
         keep_content: keeps a request and its answer as the tenant's settings say; never blocks and never raises.
+        feedback: keeps what a caller thinks of an answer that it got; raises `NotFound`. None where that is not kept.
         records_full: records can neither be written nor kept: new requests are refused.
         ready: the parts that fail, by name; empty when all is well.
         body_bytes_max: largest request body.
@@ -88,6 +105,7 @@ class Door:
     ready: Callable[[], Awaitable[Mapping[str, str]]]
     records_full: Callable[[], bool] = lambda: False
     keep_content: Callable[[Caller, uuid.UUID, str, str], None] = lambda *_: None
+    feedback: Callable[[Caller, FeedbackEntry], Awaitable[uuid.UUID]] | None = None
     now: Clock = utc_now
     body_bytes_max: int = BODY_BYTES_MAX
     keep_alive_s: float = KEEP_ALIVE_S

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import uuid
 from dataclasses import dataclass
 
@@ -136,24 +137,25 @@ def answer_to(error: Exception, request_id: uuid.UUID) -> ErrorAnswer:
         _logger.error("request failed", exc_info=error, extra={"request_id": str(request_id)})
         message, hint = "Something failed inside.", f"Give this id to an administrator: {request_id}."
     text = f"{message} {hint}".strip()[:MESSAGE_CHARS_MAX].encode("utf-8", "replace").decode()
-    param = error.param if isinstance(error, RequestError) else None
+    param = getattr(error, "param", None)
     shape = {"message": text, "type": kind, "param": param, "code": code, "request_id": str(request_id)}
     return ErrorAnswer(status, code, msgspec.json.encode({"error": shape}), _headers(error))
 
 
 def _headers(error: Exception) -> tuple[tuple[bytes, bytes], ...]:
+    told = getattr(error, "headers", None)
+    if callable(told):  # limits and budgets know best when to come back
+        return tuple(told())
     headers: list[tuple[bytes, bytes]] = []
-    if isinstance(error, TooManyRequests | UpstreamRateLimited):
-        headers.append((b"retry-after", str(max(1, error.retry_after_s)).encode()))
+    wait_s = getattr(error, "retry_after_s", 0)
+    if isinstance(error, TooManyRequests | UpstreamRateLimited) or wait_s > 0:
+        headers.append((b"retry-after", b"%d" % max(1, math.ceil(wait_s))))
     if isinstance(error, DatabaseAway):
-        headers.append((b"retry-after", str(STORE_RETRY_AFTER_S).encode()))
+        headers.append((b"retry-after", b"%d" % STORE_RETRY_AFTER_S))
     if isinstance(error, RequestError) and error.status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
     if isinstance(error, MethodNotAllowed):
         headers.append((b"allow", error.allowed.encode("latin-1")))
     if isinstance(error, BodyTooLarge | BodyTooSlow):
         headers.append((b"connection", b"close"))
-    if isinstance(error, RequestError) and error.code == "budget_exceeded":
-        # OpenAI's clients repeat every 429 on their own; a spent budget does not come back in seconds.
-        headers.append((b"x-should-retry", b"false"))
     return tuple(headers)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import uuid
-from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Literal
 
@@ -13,7 +12,7 @@ import msgspec
 from ondol.core.errors import NotFound, RequestError
 from ondol.core.money import Money
 from ondol.infrastructure.access.limits.types import Need
-from ondol.infrastructure.gateway.door import Caller, Door
+from ondol.infrastructure.gateway.door import Caller, Door, FeedbackEntry
 from ondol.infrastructure.gateway.errors import ContentRefused, answer_to
 from ondol.infrastructure.gateway.exchange import Exchange
 from ondol.infrastructure.gateway.pipeline import Pipeline
@@ -34,21 +33,6 @@ class _Body(msgspec.Struct, forbid_unknown_fields=True):
     reasons: list[str] = []
     comment: Annotated[str, msgspec.Meta(max_length=COMMENT_CHARACTERS_MAX)] = ""
     correction: Annotated[str, msgspec.Meta(max_length=CORRECTED_CHARACTERS_MAX)] = ""
-
-
-@dataclass(frozen=True, slots=True)
-class FeedbackEntry:
-    """What a caller thinks of an answer.
-
-    Attributes:
-        request_id: of the request that was answered.
-        opinion: thumb, score, reasons and the corrected text.
-        comment: in people's own words.
-    """
-
-    request_id: uuid.UUID
-    opinion: Opinion
-    comment: str = ""
 
 
 def read_feedback(body: Json) -> FeedbackEntry:

@@ -1,7 +1,7 @@
 """Uploads as browsers and clients send them (multipart/form-data, RFC 7578): read strictly, in memory, and written anew.
 
-An upload that two readers could take for two different things would be guarded as one and answered as the other. So what is doubtful is refused, and what
-goes on is written from what was read.
+An upload that two readers could take for two different things would be guarded as one and answered as the other. So what is doubtful is refused,
+and what goes on is written from what was read.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ FIELD_BYTES_MAX = 256 << 10
 _BOUNDARY = re.compile(
     rb"""multipart/form-data\s*;\s*(?:charset=[\w-]+\s*;\s*)?boundary=(?:"([\w'()+,./:=? -]{1,70})"|([\w'()+,./:=?-]{1,70}))\s*""", re.I
 )
-_DISPOSITION = re.compile(rb'form-data((?:;\s*[a-z*]+=(?:"(?:[^"\\\r\n]|\\.)*"|[^;"\s]+)\s*)*)', re.I)
-_PARAMETER = re.compile(rb';\s*([a-z*]+)=(?:"((?:[^"\\\r\n]|\\.)*)"|([^;"\s]+))', re.I)
+_DISPOSITION = re.compile(rb'form-data((?:;\s*[a-z*]+=(?:"(?:[^"\\\r\n]|\\.)*"|[^;"\s]+)\s*)*)', re.IGNORECASE)
+_PARAMETER = re.compile(rb';\s*([a-z*]+)=(?:"((?:[^"\\\r\n]|\\.)*)"|([^;"\s]+))', re.IGNORECASE)
 _NAME = re.compile(r"[A-Za-z0-9_.\[\]-]{1,64}")
-_MEDIA_TYPE = re.compile(rb"[a-z0-9.+-]{1,60}/[a-z0-9.+-]{1,60}", re.I)
+_MEDIA_TYPE = re.compile(rb"[a-z0-9.+-]{1,60}/[a-z0-9.+-]{1,60}", re.IGNORECASE)
 _ENDING = re.compile(r"\.([A-Za-z0-9]{1,8})$")
 
 
@@ -77,8 +77,8 @@ def read_multipart(content_type: bytes, body: bytes) -> list[tuple[str, str | Fi
 def _part(head: bytes, data: memoryview) -> tuple[str, str | File]:
     disposition = media_type = b""
     for line in head.split(b"\r\n"):
-        name, colon, value = line.partition(b":")
-        match name.lower():
+        header, colon, value = line.partition(b":")
+        match header.lower():
             case b"content-disposition" if not disposition:
                 disposition = value.strip()
             case b"content-type" if not media_type:

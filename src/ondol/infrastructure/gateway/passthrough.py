@@ -1,5 +1,7 @@
-"""Requests whose bodies or answers are no JSON: speech, which is answered in sound, and transcriptions, which are uploads. They are governed as all others
-are; what is text in them goes through the guard, and sound passes as it is."""
+"""Requests whose bodies or answers are no JSON: speech, which is answered in sound, and transcriptions, which are uploads.
+
+They are governed as all others are; what is text in them goes through the guard, and sound passes as it is.
+"""
 
 from __future__ import annotations
 

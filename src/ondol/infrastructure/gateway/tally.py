@@ -40,6 +40,7 @@ class Tally:
     Attributes:
         need: what was reserved.
         asked_upstream: somebody else works, or worked, for this request.
+        counts: it counts as a request although it used no tokens.
         usage: what the upstream told; None when it did not, or not yet.
         input_tokens: of the request, estimated.
         output_tokens: the most that one choice may take.
@@ -49,8 +50,8 @@ class Tally:
 
     __slots__ = (
         "_answer", "_closed", "_cost", "_first_ns", "_guarded", "_price_id", "_trace", "admission", "asked", "asked_upstream", "bounds", "caller",
-        "card", "conversation", "door", "exchange", "guarded_ns", "input_tokens", "keeps", "need", "output_tokens", "queued_ns", "read", "target",
-        "tenant", "upstream_ns", "usage",
+        "card", "conversation", "counts", "door", "exchange", "guarded_ns", "input_tokens", "keeps", "need", "output_tokens", "queued_ns", "read",
+        "target", "tenant", "upstream_ns", "usage",
     )  # fmt: skip
 
     def __init__(
@@ -71,6 +72,7 @@ class Tally:
         self.input_tokens = 0
         self.output_tokens = 0
         self.asked_upstream = False
+        self.counts = False
         self.target: TargetRow | None = None
         self.queued_ns = 0
         self.guarded_ns = 0
@@ -86,7 +88,7 @@ class Tally:
 
     def worst_cost(self, input_tokens: int, output_tokens: int) -> Money | None:
         """What the request may cost at the dearest target that may answer; None when a price is not known."""
-        if not isinstance(self.card, ModelCard):
+        if not isinstance(self.card, ModelCard) or self.asked.operation == "count_tokens":
             return Money(0, "KRW" if self.tenant.currency == "KRW" else "USD")
         now = self.door.now()
         find = self.door.prices.find
@@ -199,7 +201,7 @@ class Tally:
         admission = self.admission
         settlement: Any = None
         if admission is not None:
-            if usage.input_tokens or usage.output_tokens or (self.asked_upstream and outcome in _MAY_HAVE_WORKED):
+            if usage.input_tokens or usage.output_tokens or self.counts or (self.asked_upstream and outcome in _MAY_HAVE_WORKED):
                 admission.settle(usage.input_tokens + usage.output_tokens, self._reckon(usage))
             else:
                 admission.release()

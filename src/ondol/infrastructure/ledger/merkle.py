@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 _LEAF = b"\x00"
 _NODE = b"\x01"
+_sha256 = hashlib.sha256
 
 
 def leaf_hash(data: bytes) -> bytes:
@@ -42,12 +43,13 @@ class RootBuilder:
 
     def add(self, data: bytes) -> None:
         """Add the next leaf."""
-        current = hashlib.sha256(_LEAF + data).digest()
+        current = _sha256(_LEAF + data).digest()
         number = self.count
+        peaks = self._peaks
         while number & 1:
-            current = hashlib.sha256(_NODE + self._peaks.pop() + current).digest()
+            current = _sha256(_NODE + peaks.pop() + current).digest()
             number >>= 1
-        self._peaks.append(current)
+        peaks.append(current)
         self.count += 1
 
     def root(self) -> bytes:

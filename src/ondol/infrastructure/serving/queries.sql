@@ -43,6 +43,10 @@ returning id;
 -- A credential sealed for its row.
 update providers set credential_sealed = %(credential_sealed)s, credential_hint = %(credential_hint)s where id = %(id)s returning id;
 
+-- name: provider_sealed
+-- A provider's credential as it is kept.
+select credential_sealed from providers where id = %(id)s;
+
 -- name: provider_disable
 -- Take a provider out of use, or back into it.
 update providers set disabled_at = %(disabled_at)s where name = %(name)s returning id;
@@ -116,3 +120,48 @@ on conflict (tenant_id) do update set
 -- name: operator_tenant
 -- The tenant that runs this installation; it shows itself to itself only.
 select id from tenants where operates;
+
+-- name: targets_at
+-- What the tenant's models ask of a provider.
+select distinct t.name from model_targets t join providers p on p.tenant_id = t.tenant_id and p.id = t.provider_id where p.name = %(name)s;
+
+-- name: prompts
+-- The pinned prompts of the tenant's models, and its own, as they are kept.
+select id, alias, prompt_sealed from models where prompt_sealed is not null
+union all select tenant_id, '', prompt_sealed from gateway_settings where prompt_sealed is not null;
+
+-- name: operator
+-- The tenant that runs this installation.
+-- door: system
+select id, slug, name, time_zone, currency from tenants where operates;
+
+-- name: operator_leave
+-- No tenant runs this installation.
+-- door: system
+update tenants set operates = false where operates;
+
+-- name: operator_set
+-- This tenant runs the installation.
+-- door: system
+update tenants set operates = true where id = %(id)s;
+
+-- name: models_unshare
+-- Share no model of the tenant any longer.
+update models set shared = false where shared;
+
+-- name: models_shared
+-- The models that are shared with every tenant.
+-- door: system
+select m.tenant_id, m.alias, m.created_at, exists (select from model_targets t join providers p on p.tenant_id = t.tenant_id and p.id = t.provider_id
+    where t.tenant_id = m.tenant_id and t.model_id = m.id and t.weight > 0 and p.disabled_at is null) as answerable
+from models m where m.shared and m.disabled_at is null order by m.alias limit %(limit)s;
+
+-- name: models_offered
+-- The tenant's own models in use, and whether a provider in use answers them.
+select m.tenant_id, m.alias, m.created_at, exists (select from model_targets t join providers p on p.tenant_id = t.tenant_id and p.id = t.provider_id
+    where t.model_id = m.id and t.weight > 0 and p.disabled_at is null) as answerable
+from models m where m.disabled_at is null order by m.alias limit %(limit)s;
+
+-- name: assistants_offered
+-- The tenant's assistants.
+select name, created_at from assistants order by name limit %(limit)s;

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import ssl
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,10 +15,13 @@ import msgspec
 from psycopg.types.json import Jsonb
 
 from ondol.core.canonical import Json
-from ondol.core.errors import Conflict, Forbidden, NotFound, RequestError
+from ondol.core.clock import utc_now
+from ondol.core.errors import Conflict, Forbidden, NotFound, RequestError, SettingsError
 from ondol.core.ids import new_id
 from ondol.infrastructure.ledger import record
-from ondol.infrastructure.serving.settings import ModelSettings, ProviderSettings, TenantSettings, settings_from
+from ondol.infrastructure.serving.providers import KINDS
+from ondol.infrastructure.serving.settings import SETTINGS_BYTES_MAX, ModelSettings, ProviderSettings, TenantSettings, settings_from
+from ondol.infrastructure.serving.types import ProviderRow, Secret, Timeouts
 from ondol.infrastructure.storage.blobs import KeyOwner, KeyRing, open_bytes, seal_bytes
 from ondol.infrastructure.storage.postgres import Connection, load_queries, one, rows
 
@@ -24,7 +29,9 @@ CREDENTIAL_CHARACTERS_MAX = 8_192
 PROMPT_CHARACTERS_MAX = 100_000
 TARGETS_MAX = 64
 PAGE_MAX = 1_000
-KINDS = ("openai", "anthropic")
+
+_PROVIDER_NAME = re.compile(r"(?=.{1,63}\Z)[a-z0-9](-?[a-z0-9])*")
+_ALIAS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,199}")
 
 QUERIES = load_queries("ondol.infrastructure.serving")
 
@@ -92,12 +99,18 @@ async def put_provider(
     """Add a provider, or change the one of that name.
 
     Args:
+        base_url: empty for the kind's own.
         credential: None leaves the one that is there; an empty one takes it away.
+        settings: a proxy without its password, as it is shown, leaves the password that is there.
 
     Raises:
         RequestError: when something of it cannot be.
     """
+    base_url = base_url or (KINDS[kind]("", utc_now).facts.base_url if kind in KINDS else "")
     check_provider(kind, base_url, credential)
+    known = await one(connection, QUERIES["provider_by_name"], {"name": name})
+    settings = _with_password(settings, settings_from(ProviderSettings, known["settings"]) if known is not None else None)
+    _check_row(row_of(tenant_id, new_id(), name, kind, base_url, credential or "", settings))
     values = {
         "tenant_id": tenant_id,
         "id": new_id(),
@@ -142,6 +155,101 @@ def check_provider(kind: str, base_url: str, credential: str | None) -> None:
         raise RequestError("The provider's address needs http or https, a host, and neither user, query nor fragment.", hint, param="base_url")
     if credential is not None and (len(credential) > CREDENTIAL_CHARACTERS_MAX or not all("!" <= char <= "~" for char in credential)):
         raise RequestError("A credential is printable ASCII without spaces.", "Copy it again.", param="credential")
+
+
+def row_of(
+    tenant_id: uuid.UUID, provider_id: uuid.UUID, name: str, kind: str, base_url: str, credential: str, settings: ProviderSettings
+) -> ProviderRow:
+    """A provider as requests go to it."""
+    return ProviderRow(
+        tenant_id=tenant_id,
+        id=provider_id,
+        name=name,
+        kind=kind,
+        base_url=base_url,
+        credential=Secret(credential),
+        headers=tuple(settings.headers.items()),
+        private_network=settings.private_network,
+        ca_pem=settings.ca_pem,
+        proxy_url=settings.proxy_url,
+        timeouts=Timeouts(settings.connect_s, settings.first_byte_s, settings.between_s, settings.whole_s),
+        speaks_responses=bool(settings.speaks_responses),
+    )
+
+
+def shown_settings(settings: ProviderSettings) -> ProviderSettings:
+    """Settings as they are shown and exported: without the proxy's password."""
+    return msgspec.structs.replace(settings, proxy_url=_without_password(settings.proxy_url))
+
+
+def _without_password(url: str) -> str:
+    before, at, host = url.rpartition("@")
+    scheme, slashes, who = before.partition("://")
+    return f"{scheme}{slashes}{who.partition(':')[0]}{at}{host}" if at else url
+
+
+def _with_password(new: ProviderSettings, known: ProviderSettings | None) -> ProviderSettings:
+    if known is not None and new.proxy_url and new.proxy_url == _without_password(known.proxy_url):
+        return msgspec.structs.replace(new, proxy_url=known.proxy_url)
+    return new
+
+
+def _check_row(row: ProviderRow) -> None:
+    if not _PROVIDER_NAME.fullmatch(row.name):
+        hint = "Use at most 63 lower-case letters, digits and single hyphens."
+        raise RequestError("That cannot name a provider.", hint, code="bad_name", param="name")
+    try:
+        KINDS[row.kind]("", utc_now).check(row)
+        if row.ca_pem:
+            ssl.create_default_context(cadata=row.ca_pem)
+    except SettingsError as error:
+        raise RequestError(error.message, error.hint, code="bad_provider") from None
+    except (ssl.SSLError, ValueError):
+        raise RequestError("The certificate authority cannot be read.", "Give it as PEM.", code="bad_provider", param="settings.ca_pem") from None
+
+
+def _check_model(alias: str, targets: Sequence[Target], settings: ModelSettings) -> None:
+    if not _ALIAS.fullmatch(alias) or alias.startswith("assistant/"):
+        hint = "Use at most 200 letters, digits and . _ : / -, and another beginning than assistant/."
+        raise RequestError("That cannot name a model.", hint, code="bad_name", param="alias")
+    if not 1 <= len(targets) <= TARGETS_MAX:
+        raise RequestError(f"A model has 1 to {TARGETS_MAX} targets.", "Name a provider and the model's name there.", param="targets")
+    for target in targets:
+        if not 1 <= len(target.name) <= 300 or not 0 <= target.priority <= 100 or not 0 <= target.weight <= 1_000_000:
+            hint = "A name has 1 to 300 characters, a priority is 0 to 100, a weight 0 to 1000000."
+            raise RequestError("A target cannot be like that.", hint, code="bad_target", param="targets")
+    if len(msgspec.json.encode(settings)) > SETTINGS_BYTES_MAX:
+        raise RequestError(f"Settings have at most {SETTINGS_BYTES_MAX} bytes.", "Leave some parameters out.", code="bad_settings")
+
+
+async def rotate_credential(
+    connection: Connection, keyring: KeyRing, tenant_id: uuid.UUID, name: str, credential: str, *, actor_id: uuid.UUID | None, now: datetime
+) -> None:
+    """Put another credential in the place of a provider's.
+
+    Raises:
+        NotFound: when there is none of that name.
+        RequestError: when it is empty or cannot be one.
+    """
+    provider = await get_provider(connection, name)
+    check_provider(provider.kind, provider.base_url, credential)
+    if not credential:
+        raise RequestError("The new credential is empty.", "A provider that needs none is put with an empty one.", param="credential")
+    sealed = _seal(keyring, tenant_id, credential, b"provider", provider.id)
+    await connection.execute(QUERIES["provider_credential"], {"id": provider.id, "credential_sealed": sealed, "credential_hint": _hint(credential)})
+    await record(connection, tenant_id, kind="provider.rotated", actor_id=actor_id, body={"provider": provider.id}, now=now)
+
+
+async def get_provider_row(connection: Connection, keyring: KeyRing, tenant_id: uuid.UUID, name: str) -> ProviderRow:
+    """A provider as requests go to it, its credential opened.
+
+    Raises:
+        NotFound: when there is none of that name.
+    """
+    found = await get_provider(connection, name)
+    sealed = await one(connection, QUERIES["provider_sealed"], {"id": found.id})
+    opened = open_credential(keyring, tenant_id, found.id, bytes(sealed["credential_sealed"])) if sealed and sealed["credential_sealed"] else ""
+    return row_of(tenant_id, found.id, found.name, found.kind, found.base_url, opened, found.settings)
 
 
 async def get_provider(connection: Connection, name: str) -> Provider:
@@ -214,8 +322,7 @@ async def put_model(
         NotFound: when a target names an unknown provider.
         Forbidden: when a tenant that does not run the installation would share it.
     """
-    if not 1 <= len(targets) <= TARGETS_MAX:
-        raise RequestError(f"A model has 1 to {TARGETS_MAX} targets.", "Name a provider and the model's name there.", param="targets")
+    _check_model(alias, targets, settings)
     if prompt is not None and len(prompt) > PROMPT_CHARACTERS_MAX:
         raise RequestError(f"A pinned prompt has at most {PROMPT_CHARACTERS_MAX} characters.", param="prompt")
     if shared and not await operates(connection, tenant_id):
@@ -317,6 +424,19 @@ async def put_tenant_settings(
     await connection.execute(QUERIES["gateway_settings_put"], values)
     body: dict[str, Json] = {"content": settings.content, "when_away": settings.when_away, "mark": settings.mark, "prompt": prompt is not None}
     await record(connection, tenant_id, kind="gateway.settings", actor_id=actor_id, body=body, now=now)
+
+
+async def targets_at(connection: Connection, provider: str) -> set[str]:
+    """The names that the tenant's models have at a provider."""
+    return {row["name"] for row in await rows(connection, QUERIES["targets_at"], {"name": provider})}
+
+
+async def get_prompts(connection: Connection, keyring: KeyRing, tenant_id: uuid.UUID) -> dict[str, str]:
+    """The pinned prompts of the tenant's models by alias, and its own by the empty one: for an export, and to see what differs."""
+    return {
+        row["alias"]: open_prompt(keyring, tenant_id, row["id"], bytes(row["prompt_sealed"]))
+        for row in await rows(connection, QUERIES["prompts"], {})
+    }
 
 
 async def operates(connection: Connection, tenant_id: uuid.UUID) -> bool:

@@ -12,8 +12,9 @@ from ondol.infrastructure.telemetry.types import Observed
 
 TEXT_CHARACTERS_MAX = 500
 TEXTS_MAX = 32
-REMEMBERED_MAX = 4_096
-"""Written attributes that are kept, since most texts come again."""
+SMALL = 1_024
+REMEMBERED_MAX = 8_192
+"""Written attributes that are kept, since most texts and small numbers come again."""
 
 
 def attribute(field: int, name: str, value: Value) -> bytes:
@@ -58,16 +59,17 @@ class SpanAttributes:
             value = read(record)
             if value is None or (not value and not blank):
                 continue
-            if isinstance(value, str | bool):
+            kind = type(value)
+            if kind is str or kind is bool or kind is tuple or (kind is int and value < SMALL):  # type: ignore[operator]
                 part = remembered.get((name, value))
                 if part is None:
-                    part = self._remember(name, value)
+                    part = self._remember(name, _plain(value))
                 parts.append(part)
             else:
                 parts.append(attribute(self._field, name, _plain(value)))
         return b"".join(parts)
 
-    def _remember(self, name: str, value: str | bool) -> bytes:
+    def _remember(self, name: str, value: Value) -> bytes:
         if len(self._remembered) >= REMEMBERED_MAX:
             self._remembered.clear()
         part = self._remembered[name, value] = attribute(self._field, name, value)
@@ -77,6 +79,6 @@ class SpanAttributes:
 def _plain(value: object) -> Value:
     if isinstance(value, uuid.UUID):
         return str(value)
-    if isinstance(value, int | float | tuple):
+    if isinstance(value, str | int | float | tuple):
         return value
     raise TypeError(f"An attribute cannot hold a {type(value).__name__}.")

@@ -123,8 +123,6 @@ class Collector:
 
     async def _attempt(self, signal: Signal, packed: bytes) -> tuple[int, float | None, bytes]:
         """Status (0 when there was no answer), what it says of when to come again, and its body."""
-        import httpx
-
         answer = bytearray()
         try:
             async with asyncio.timeout(self._attempt_s), self._client.stream("POST", f"{self._endpoint}/v1/{signal}", content=packed) as response:
@@ -133,7 +131,8 @@ class Collector:
                     if len(answer) > ANSWER_BYTES_MAX:
                         break
                 return response.status_code, retry_after_s(response.headers.get("retry-after", "")), bytes(answer)
-        except (httpx.HTTPError, OSError, TimeoutError):
+        except Exception:
+            # The boundary of a report: whatever a collector or the way to it does wrong, it did not answer.
             return 0, None, b""
 
     def _tell(self, trouble: str) -> None:

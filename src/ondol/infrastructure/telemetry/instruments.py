@@ -36,15 +36,15 @@ class Instruments:
 
     Args:
         started_ns: Unix nanoseconds from which is counted.
-        token_family: which of the two families of token metrics is told.
+        family: which of the two families of token metrics is told.
     """
 
-    def __init__(self, started_ns: int, *, token_family: TokenFamily = "histogram") -> None:
+    def __init__(self, started_ns: int, *, family: TokenFamily = "histogram") -> None:
         self._started_ns = started_ns
         self._histograms: dict[Instrument, dict[Labels, list[float]]] = {}
         self._counters: dict[Instrument, dict[Labels, int]] = {}
-        self._old_family = token_family != "counters"
-        self._new_family = token_family != "histogram"
+        self._old_family = family != "counters"
+        self._new_family = family != "histogram"
 
     def add(self, record: Observed) -> None:
         """Count one request."""

@@ -58,7 +58,7 @@ class Exporter:
         service: str = "ondol",
         ratio: float = 1.0,
         identities: bool = False,
-        token_family: TokenFamily = "histogram",
+        family: TokenFamily = "histogram",
         write_every_s: float = WRITE_EVERY_S,
         metrics_every_s: float = METRICS_EVERY_S,
         close_s: float = CLOSE_S,
@@ -72,7 +72,7 @@ class Exporter:
         self._close_s = close_s
         self._now_ns = now_ns
         self._writer = SpanWriter(identities=identities)
-        self._instruments = Instruments(now_ns(), token_family=token_family)
+        self._instruments = Instruments(now_ns(), family=family)
         told: dict[str, Value] = {
             "service.name": service,
             "service.version": __version__,
@@ -124,9 +124,7 @@ class Exporter:
     async def _stop(self, *tasks: asyncio.Task[None]) -> None:
         for task in tasks:
             task.cancel()
-        for task in tasks:
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await asyncio.wait(tasks)
 
     async def _write_on(self) -> None:
         while True:

@@ -42,7 +42,7 @@ async def open_telemetry(
                 service=telemetry.service_name,
                 ratio=sampling_ratio(telemetry),
                 identities=telemetry.identities,
-                token_family=telemetry.token_metrics,
+                family=telemetry.token_metrics,
             )
         # The exporter ends first, so that what it drops at the end is written too.
         observer = await stack.enter_async_context(Observer(folder, export=exporter, tenant_name=names, registry=registry))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -11,10 +13,12 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
+from ondol.core.errors import TooManyRequests
 from ondol.core.money import Money
-from ondol.infrastructure.access.limits.governor import Governor
+from ondol.infrastructure.access.limits.governor import RECALL_WAIT_S, Governor
+from ondol.infrastructure.access.limits.pools import Admission
 from ondol.infrastructure.access.limits.store import NewBudget, create_budget, create_limit
-from ondol.infrastructure.access.limits.types import Bounds, Budget, Limit, Rates, Scope, Who
+from ondol.infrastructure.access.limits.types import Bounds, Budget, Limit, Need, Rates, Scope, Who
 from ondol.infrastructure.access.types import Tenant
 from ondol.infrastructure.storage.postgres import Database, DatabaseAddresses
 
@@ -89,3 +93,37 @@ class Bench:
 @pytest.fixture
 async def bench(database: Database, addresses: DatabaseAddresses, tenant: Tenant) -> AsyncIterator[Bench]:
     yield Bench(database, addresses, tenant)
+
+
+async def ask(bench: Bench, worker: Governor, need: Need, who: Who | None = None, others: tuple[Governor, ...] = ()) -> Admission:
+    """Admit, with the beats that `run` would give, and no real waiting."""
+    asking = asyncio.ensure_future(worker.admit_waiting(who or bench.who, MODEL, need))
+    for _ in range(50):
+        await asyncio.sleep(0)
+        if asking.done():
+            return asking.result()
+        for one in (worker, *others):
+            # Looked for in each beat, since no notice is heard here.
+            one._looked_at = float("-inf")
+            await one.beat()
+        bench.ticks.seconds += RECALL_WAIT_S / 3
+    raise AssertionError("it waits without end")
+
+
+async def refused(bench: Bench, worker: Governor, need: Need, who: Who | None = None, others: tuple[Governor, ...] = ()) -> TooManyRequests:
+    try:
+        await ask(bench, worker, need, who, others)
+    except TooManyRequests as error:
+        return error
+    raise AssertionError("it was admitted")
+
+
+@asynccontextmanager
+async def running(*workers: Governor) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(worker.run()) for worker in workers]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

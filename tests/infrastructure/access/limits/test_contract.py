@@ -26,7 +26,7 @@ from ondol.core.ids import new_id
 from ondol.core.money import Money
 from ondol.infrastructure.access.limits.bank import close_replica, lose_overdue, settle_records
 from ondol.infrastructure.access.limits.governor import RECALL_WAIT_S, Governor
-from ondol.infrastructure.access.limits.purse import Admission
+from ondol.infrastructure.access.limits.pools import Admission
 from ondol.infrastructure.access.limits.store import NewBudget, change_budget, create_budget
 from ondol.infrastructure.access.limits.types import BudgetExceeded, LimitsUnavailable, Need, Settlement, Who
 from ondol.infrastructure.storage.postgres import Connection, Database, DatabaseAddresses
@@ -281,7 +281,7 @@ class Contract(RuleBasedStateMachine):
                 for pool in purse.pools.values():
                     assert pool.free + pool.held + pool.spent == pool.granted
                     lent = self.owner.execute(
-                        "select amount from limit_leases where pool_id = %s and replica_id = %s", (pool.id, purse.replica_id)
+                        "select amount from limit_leases where pool_id = %s and replica_id = %s", (pool.id, purse.tally.replica_id)
                     ).fetchone()
                     assert pool.granted == (lent["amount"] if lent else 0)
 
@@ -310,7 +310,7 @@ class Contract(RuleBasedStateMachine):
         for _ in range(3):
             for worker in self.workers:
                 self.ticks.seconds += 1.5
-                self.run(worker.governor.beat())
+                assert self.run(worker.governor.beat()), "nothing is stuck"
         row = self.pool()
         unknown = self.beyond
         assert row["spent"] <= self.billed

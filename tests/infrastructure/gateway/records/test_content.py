@@ -1,4 +1,8 @@
-"""What was said is kept as the tenant wants it, sealed, for so long, and goes with its person."""
+"""What was said is kept as the tenant wants it, sealed, for so long, and goes with its person.
+
+Rules out of the field's defects: logs without an end, and a clean-up that runs out of memory (1: LiteLLM #21908; 9: Bifrost #2172): contents lie
+apart from records and are pruned some at a time.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Each record reaches Postgres once, whatever happens on the way."""
+"""Each record reaches Postgres once, whatever happens on the way.
+
+Rules out of the field's defects: memory that grows while the flush of spend fails (1: LiteLLM #38193), and a database on the request's path or a
+write for each request (9: LiteLLM #16582).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""A line holds a record whole, whatever it holds, and is canonical."""
+"""A line holds a record whole, whatever it holds, and is canonical.
+
+Rules out of the field's defects: cached and reasoning tokens that are dropped on the way to the record (4: LiteLLM #36168), and rows that grow with
+what an upstream or a price list says (9: LiteLLM #41499, Bifrost #2172): a line has a greatest length.
+"""
 
 from __future__ import annotations
 

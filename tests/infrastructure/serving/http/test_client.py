@@ -168,6 +168,18 @@ async def test_an_idle_connection_is_closed_after_its_time() -> None:
     await client.close()
 
 
+async def test_a_connection_that_is_never_idle_grows_old() -> None:
+    clock = StillClock()
+    client = HttpClient(now=clock)
+    async with ScriptedModel(Reply(raw=[whole()])) as upstream:
+        for _ in range(100):
+            await fetch(client, upstream.base_url)
+            clock.now += 3.5
+            client.watch.tick()
+        assert upstream.connections_made == 2
+    await client.close()
+
+
 async def test_the_pool_is_bounded_and_those_who_wait_are_served_in_order() -> None:
     client = HttpClient(connections_per_origin_max=2)
     async with ScriptedModel(Reply(raw=[whole()], before_s=0.001)) as upstream:

@@ -47,14 +47,15 @@ def test_each_deadline_is_met_within_a_tick_of_the_first_look_behind_it(steps: l
 
 
 def test_the_timer_runs_only_while_something_is_watched() -> None:
-    async def run() -> None:
+    async def run() -> tuple[int, list[bool]]:
         watch = Watch()
         thing = Thing()
+        running = [watch._timer is not None]
         watch.set(thing, watch.now() + 0.03)
-        assert watch._timer is not None
+        running.append(watch._timer is not None)
         async with asyncio.timeout(5):
             while watch._timer is not None:  # noqa: ASYNC110 (the watch is what tells the time here)
                 await asyncio.sleep(0.005)
-        assert len(thing.expired) == 1
+        return len(thing.expired), running
 
-    asyncio.run(run())
+    assert asyncio.run(run()) == (1, [False, True])

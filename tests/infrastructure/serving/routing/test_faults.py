@@ -16,7 +16,7 @@ from ondol.infrastructure.serving.http import HttpClient
 from ondol.infrastructure.serving.providers import new_providers
 from ondol.infrastructure.serving.routing import Router
 from ondol.infrastructure.serving.scripted import Reply, ScriptedModel
-from ondol.infrastructure.serving.scripted_faults import STREAM_FAULTS, WHOLE_FAULTS, Fault, whole
+from ondol.infrastructure.serving.scripted_faults import STREAM_FAULTS, WHOLE_FAULTS, Fault, chunked, whole
 from ondol.infrastructure.serving.types import DEFAULT_TIMEOUTS
 from tests.infrastructure.serving.grounds import CREDENTIAL, HASTY, model, outgoing, row, target, text_of, words_of
 
@@ -63,7 +63,8 @@ def whole_reply() -> Reply:
 
 
 async def test_a_trickle_of_comments_is_no_answer() -> None:
-    reply = Reply(raw=[STREAM_FAULTS["is silent before an event"].reply.raw[0], *[b"3\r\n: \n\r\n"] * 1000], between_s=0.01)  # type: ignore[index]
+    begin = STREAM_FAULTS["is silent before an event"].reply.raw or ()
+    reply = Reply(raw=[*begin, *[chunked(b": still here\n\n", end=b"")] * 1000], between_s=0.01)
     client = HttpClient()
     async with ScriptedModel(reply) as upstream:
         place = target(row(upstream.base_url, timeouts=replace(DEFAULT_TIMEOUTS, first_byte_s=0.2)))
@@ -71,6 +72,21 @@ async def test_a_trickle_of_comments_is_no_answer() -> None:
             await Router(client, new_providers()).open(model(place), outgoing(stream=True), stream=True, deadline_s=20)
         assert caught.value.code == "upstream_timeout"
         await upstream.callers_left(1)
+    await client.close()
+
+
+async def test_a_trickle_of_bytes_inside_an_event_is_no_progress() -> None:
+    begin = STREAM_FAULTS["is silent after an event"].reply.raw or ()
+    reply = Reply(raw=[*begin, chunked(b"data: {", end=b""), *[chunked(b" ", end=b"")] * 1000], between_s=0.01)
+    client = HttpClient()
+    async with ScriptedModel(reply) as upstream:
+        place = target(row(upstream.base_url, timeouts=replace(DEFAULT_TIMEOUTS, between_s=0.2)))
+        answer = await Router(client, new_providers()).open(model(place), outgoing(stream=True), stream=True, deadline_s=20)
+        with pytest.raises(UpstreamError) as caught:
+            await text_of(answer)
+        assert caught.value.code == "upstream_timeout"
+        await upstream.callers_left(1)
+        assert client.connections == 0
     await client.close()
 
 

@@ -16,7 +16,8 @@ from zoneinfo import ZoneInfo
 from ondol.core.errors import OndolError
 from ondol.core.ids import new_id
 from ondol.infrastructure.access.limits.calendar import ENDLESS_START, window_at
-from ondol.infrastructure.access.limits.purse import Account, Exchange, Grant, Opened
+from ondol.infrastructure.access.limits.pools import Account
+from ondol.infrastructure.access.limits.purse import Exchange, Grant, Opened
 from ondol.infrastructure.access.limits.types import BUDGET_KINDS, Alarm, Budget, PoolKind, Settlement
 from ondol.infrastructure.storage.postgres import Connection, Database, load_queries, one, rows
 

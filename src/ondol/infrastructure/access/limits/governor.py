@@ -33,7 +33,8 @@ from ondol.core.errors import OndolError
 from ondol.core.ids import new_id
 from ondol.infrastructure.access.limits import bank
 from ondol.infrastructure.access.limits.directory import Rules, figures, read_rules, rules_for, strictest
-from ondol.infrastructure.access.limits.purse import RATE_KINDS, Account, Admission, Exchange, Plan, Purse
+from ondol.infrastructure.access.limits.pools import RATE_KINDS, Account, Admission, Plan
+from ondol.infrastructure.access.limits.purse import Exchange, Purse
 from ondol.infrastructure.access.limits.refusals import price_unknown, refilled_in_s, refusal, unavailable
 from ondol.infrastructure.access.limits.types import BUDGET_KINDS, Bounds, BudgetExceeded, GiveAlarm, LimitReached, Need, Who
 from ondol.infrastructure.storage.postgres import Connection, Database
@@ -102,6 +103,7 @@ class Governor:
         self._rules = Rules()
         self._plans: dict[tuple[Who, str], Plan] = {}
         self._fresh_until = float("-inf")
+        self._heard_at = float("-inf")
         self._away = False
         self._told_open: set[uuid.UUID] = set()
         self._unknown: Exchange | None = None
@@ -117,12 +119,12 @@ class Governor:
     @property
     def replica_id(self) -> uuid.UUID:
         """What this worker is called in Postgres; it changes only when it was closed as gone and yet came back."""
-        return self._purse.replica_id
+        return self._purse.tally.replica_id
 
     @property
     def settled_number(self) -> int:
         """The number of the last settlement."""
-        return self._purse.settled
+        return self._purse.tally.settled
 
     def bounds(self, who: Who, model: str) -> Bounds:
         """What one request of this caller may be at most.
@@ -143,7 +145,7 @@ class Governor:
         """
         plan = self._plans.get((who, model)) or self._plan(who, model)
         purse = self._purse
-        now = purse.now = self._monotonic()
+        now = purse.tally.now = self._monotonic()
         currency = plan.currency
         if currency is not None and (need.cost is None or need.cost.currency != currency):
             raise price_unknown(model, need, currency)
@@ -172,8 +174,13 @@ class Governor:
                 return admission
             now = self._monotonic()
             plan = self._plan(who, model)
-            if (self._away and self._registered) or now - began_at > LEASE_WAIT_S or len(self._waiters) >= WAITING_MAX:
+            waited = now - began_at > LEASE_WAIT_S
+            if (self._away and self._registered) or (waited and self._heard_at < began_at):
                 return self._while_away(who, plan, need)
+            if len(self._waiters) >= WAITING_MAX:
+                raise unavailable()
+            if waited:
+                raise self._refuse(self._short(plan, need), need, now)
             starving = self._starving(plan, need, began_at)
             if starving is None:
                 starving_since = None
@@ -262,6 +269,7 @@ class Governor:
         plan = Plan(accounts, strictest(limit.bounds for limit, _ in limits), currencies.pop() if currencies else None)
         if len(self._plans) >= PLANS_MAX:
             self._plans.clear()
+            self._purse.tidy()
         self._plans[(who, model)] = plan
         return plan
 
@@ -296,6 +304,11 @@ class Governor:
                 raise self._refuse(account, need, now)
             return account
         return None
+
+    def _short(self, plan: Plan, need: Need) -> Account:
+        amounts = _amounts(need)
+        short = (one for one in plan.accounts if one.pool is None or one.pool.free < amounts[one.unit])
+        return next(short, plan.accounts[0])
 
     def _refuse(self, account: Account, need: Need, now: float) -> LimitReached | BudgetExceeded:
         """The error, which is also given in memory for a little while."""
@@ -341,10 +354,10 @@ class Governor:
         began_at = self._monotonic()
         async with self._database.system_tx() as connection:
             if not self._registered:
-                await bank.begin(connection, purse.replica_id)
+                await bank.begin(connection, purse.tally.replica_id)
             await self._adopt(connection, await read_rules(connection, self._rules))
             exchange = self._unknown = purse.prepare(began_at)
-            brought = await bank.exchange_once(connection, purse.replica_id, exchange, self._rules.zones)
+            brought = await bank.exchange_once(connection, purse.tally.replica_id, exchange, self._rules.zones)
         self._registered = True
         self._unknown = None
         for account, opened in brought.opened:
@@ -353,6 +366,7 @@ class Governor:
         purse.step(brought.now_s - began_at)
         # From before the statement that moved the expiry, so that this worker stops before it is taken for lost.
         self._fresh_until = began_at + LEASE_S
+        self._heard_at = began_at
         self._away = False
         self._failures = 0
         self._told_open.clear()
@@ -362,14 +376,14 @@ class Governor:
         purse = self._purse
         if not self._registered:
             # The beginning itself may have arrived; a new name leaves an empty replica behind, which is lost and holds nothing.
-            purse.replica_id = new_id()
+            purse.tally.replica_id = new_id()
             purse.reconcile(self._unknown, False, ())
         else:
             async with self._database.system_tx() as connection:
-                returned = await bank.come_back(connection, purse.replica_id)
+                returned = await bank.come_back(connection, purse.tally.replica_id)
             if returned is None:
                 _LOG.warning("worker was closed as gone; it goes on under a new name")
-                purse.replica_id = new_id()
+                purse.tally.replica_id = new_id()
                 self._registered = False
                 purse.reconcile(self._unknown, False, ())
             else:

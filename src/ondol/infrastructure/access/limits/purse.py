@@ -1,10 +1,4 @@
-"""What one worker has borrowed, and how requests spend it: memory only, no clock of the wall, no I/O.
-
-A `Pool` is the worker's part of one row in Postgres. At every moment ``granted == free + held + spent``: what it was lent is free, or requests in
-flight hold it, or finished requests have used it and Postgres has not been told yet. `free` is below 0 where more was used than lent. An `Account`
-is one rule for one subject; it has the pool of the window that is open now. A window that has ended keeps its pool until the requests that were
-reserved in it are settled.
-"""
+"""What one worker has borrowed: admits from it, and says what the next exchange with Postgres tells and asks. Memory only, no clock of the wall."""
 
 from __future__ import annotations
 
@@ -13,15 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from ondol.core.money import Currency, Money
-from ondol.infrastructure.access.limits.types import BUDGET_KINDS, Bounds, Budget, Charge, Limit, Need, PoolKind, Settlement
-
-REQUESTS, TOKENS, NANO, SLOTS = range(4)
-"""Places in the amounts of a request."""
-_UNITS: dict[PoolKind, int] = {"requests": REQUESTS, "tokens": TOKENS, "budget_tokens": TOKENS, "money": NANO, "concurrent": SLOTS}
-
-RATE_KINDS: frozenset[PoolKind] = frozenset({"requests", "tokens"})
-"""What rises with time."""
+from ondol.infrastructure.access.limits.pools import SLOTS, Account, Admission, Plan, Pool, Tally
+from ondol.infrastructure.access.limits.types import BUDGET_KINDS, Budget, Limit, Need, PoolKind
 
 AHEAD_S = 4.0
 """A lease is wished for so many seconds of what was lately used."""
@@ -35,219 +22,6 @@ STEP_S = 1.0
 """A difference of two clocks that moves by more is a step of one of them."""
 COUNT_S = 0.2
 """Use is counted over at least so long."""
-
-
-class Pool:
-    """This worker's part of one pool.
-
-    Attributes:
-        granted: its lease, as Postgres has it.
-        free: what a request may take.
-        spent: what finished requests have used and Postgres has not been told.
-        until: when the window ends, on the worker's monotonic clock; infinite for limits.
-        low: below this, never less than 0, a longer lease is asked for before anything has to wait.
-    """
-
-    __slots__ = (
-        "account", "counted", "free", "granted", "held_before", "hungry", "id", "idle_beats", "low", "rate", "recalled", "spent", "tenant_id", "told",
-        "unit", "until",
-    )  # fmt: skip
-
-    def __init__(self, account: Account, pool_id: uuid.UUID, granted: int, until: float) -> None:
-        self.account = account
-        self.id = pool_id
-        self.tenant_id = account.tenant_id
-        self.unit = account.unit
-        self.until = until
-        self.granted = granted
-        self.free = granted
-        self.spent = 0
-        self.low = 0
-        self.rate = 0.0
-        # What Postgres was told in all, and what that, what was spent and what was held came to when use was last counted.
-        self.told = 0
-        self.counted = 0
-        self.held_before = 0
-        self.hungry = False
-        self.recalled = False
-        self.idle_beats = 0
-
-    @property
-    def held(self) -> int:
-        """What requests in flight have reserved."""
-        return self.granted - self.free - self.spent
-
-
-class Account:
-    """One figure of one rule for one subject.
-
-    Attributes:
-        ruled: the limit or the budget's amount, as the directory has it.
-        amount: the same, as Postgres last told with a lease.
-        left: what is not spent of a budget, as Postgres last told: nobody can have more. Of a limit, the whole.
-        rest: what could still be leased when Postgres was last asked, at `asked_at`.
-        refused_from, refused_until: so much or more was refused lately and is refused in memory until then.
-        needed, waiting: the smallest and the sum of what requests wait for.
-        others: what other workers hold of it.
-    """
-
-    __slots__ = (
-        "amount", "asked_at", "ends_at", "kind", "left", "needed", "others", "pool", "refused_from", "refused_until", "rest", "rule", "ruled",
-        "subject", "tenant_id", "unit", "waiting",
-    )  # fmt: skip
-
-    def __init__(self, rule: Limit | Budget, kind: PoolKind, subject: str, amount: int) -> None:
-        self.rule = rule
-        self.tenant_id = rule.tenant_id
-        self.kind = kind
-        self.unit = _UNITS[kind]
-        self.subject = subject
-        self.pool: Pool | None = None
-        self.ends_at: datetime | None = None
-        self.needed = 0
-        self.waiting = 0
-        self.asked_at = float("-inf")
-        self.reset(amount)
-
-    def reset(self, amount: int) -> None:
-        """The rule has another amount, or a window begins: what was known of its end is forgotten."""
-        self.ruled = amount
-        self.amount = amount
-        self.left = amount
-        self.rest = 0
-        self.others = 0
-        self.refused_from = 0
-        self.refused_until = float("-inf")
-
-    def want(self, amount: int) -> None:
-        """A request waits for so much."""
-        self.needed = min(self.needed, amount) if self.needed else amount
-        self.waiting += amount
-
-
-class Plan:
-    """What holds for one caller and model.
-
-    Args:
-        accounts: everything that is counted.
-        bounds: what one request may be at most.
-        currency: of the budgets in money; None without any.
-    """
-
-    __slots__ = ("accounts", "bounds", "currency", "steps")
-
-    def __init__(self, accounts: Sequence[Account], bounds: Bounds, currency: Currency | None = None) -> None:
-        self.accounts = tuple(accounts)
-        self.bounds = bounds
-        self.currency = currency
-        self.steps = tuple((account, account.unit) for account in accounts)
-
-
-class Admission:
-    """A reservation. It must be settled or released; either of them a second time does nothing.
-
-    Attributes:
-        tokens, nano: what it holds.
-        used: tokens that a stream has brought so far, counted by whoever reads it.
-    """
-
-    __slots__ = ("_closed", "_number", "_purse", "nano", "plan", "pools", "tokens", "used")
-
-    def __init__(self, purse: Purse, plan: Plan, pools: Sequence[Pool], tokens: int, nano: int) -> None:
-        self._purse = purse
-        self._closed = False
-        self._number = 0
-        self.plan = plan
-        self.pools = pools
-        self.tokens = tokens
-        self.nano = nano
-        self.used = 0
-
-    @property
-    def exhausted(self) -> bool:
-        """Whether a stream has used up what it holds: it must be extended or cut."""
-        return self.used >= self.tokens
-
-    def extend(self, tokens: int, cost: Money | None = None) -> bool:
-        """Hold more for a stream, if every pool has it in memory; False changes nothing.
-
-        Raises:
-            ValueError: when the cost is in another currency than before.
-        """
-        nano = _nano(cost, self.plan.currency)
-        amounts = (0, tokens, nano, 0)
-        if self._closed or any(pool.free < amounts[pool.unit] for pool in self.pools):
-            return False
-        for pool in self.pools:
-            pool.free -= amounts[pool.unit]
-        self.tokens += tokens
-        self.nano += nano
-        return True
-
-    def settle(self, tokens: int | None, cost: Money | None) -> None:
-        """The request has ended. What was held and not used is free again; what was used beyond it is charged.
-
-        Args:
-            tokens: input and output tokens; None when nobody knows: then all that was held counts as used.
-            cost: what they cost; None when nobody knows.
-
-        Raises:
-            ValueError: when the cost is in another currency than what was held.
-        """
-        if self._closed:
-            return
-        used_tokens = self.tokens if tokens is None else tokens
-        nano = self.nano if cost is None else _nano(cost, self.plan.currency)
-        self._closed = True
-        purse = self._purse
-        purse.settled += 1
-        self._number = purse.settled
-        for pool in self.pools:
-            unit = pool.unit
-            if unit == NANO:
-                pool.spent += nano
-                pool.free += self.nano - nano
-            elif unit == TOKENS:
-                pool.spent += used_tokens
-                pool.free += self.tokens - used_tokens
-            elif unit == SLOTS:
-                pool.free += 1
-            else:
-                pool.spent += 1
-        # Kept for the record.
-        self.tokens = used_tokens
-        self.nano = nano
-
-    def release(self) -> None:
-        """Nothing happened: everything that was held is free again, the request itself too."""
-        if self._closed:
-            return
-        self._closed = True
-        amounts = (1, self.tokens, self.nano, 1)
-        for pool in self.pools:
-            pool.free += amounts[pool.unit]
-        self.tokens = self.nano = 0
-
-    @property
-    def settlement(self) -> Settlement | None:
-        """What the request's record carries: None before `settle`, after `release`, and where no budget was charged."""
-        if not self._number:
-            return None
-        amounts = (1, self.tokens, self.nano, 1)
-        charges = tuple(Charge(pool.tenant_id, pool.id, amounts[pool.unit]) for pool in self.pools if pool.account.kind in BUDGET_KINDS)
-        return Settlement(self._purse.replica_id, self._number, charges) if charges else None
-
-    def headers(self) -> list[tuple[bytes, bytes]]:
-        """``x-ratelimit-{limit,remaining,reset}-{requests,tokens}`` of the tightest limit of each kind."""
-        return self._purse.headers(self.pools)
-
-
-def _nano(cost: Money | None, currency: Currency | None) -> int:
-    if cost is None:
-        return 0
-    if currency is not None and cost.currency != currency:
-        raise ValueError(f"a cost in {cost.currency} cannot be charged to a budget in {currency}")
-    return cost.nano
 
 
 @dataclass(slots=True)
@@ -321,21 +95,18 @@ class Purse:
     """All pools of one worker.
 
     Attributes:
-        settled: how many admissions were settled: the number of the last settlement.
+        tally: what the admissions share.
         next_end: when the first window ends.
-        now: when something was last asked, for the headers.
         stray: leases that Postgres knows and this memory does not; given back with the next exchange.
     """
 
     def __init__(self, replica_id: uuid.UUID) -> None:
-        self.replica_id = replica_id
-        self.settled = 0
+        self.tally = Tally(replica_id)
         self.pools: dict[uuid.UUID, Pool] = {}
         self.accounts: dict[tuple[uuid.UUID, PoolKind, str], Account] = {}
         self.short: dict[Account, None] = {}
         self.hungry = False
         self.stray: list[tuple[uuid.UUID, uuid.UUID, int]] = []
-        self.now = 0.0
         self.next_end = float("inf")
         self._exchanges = 0
         self._counted_at = 0.0
@@ -364,7 +135,7 @@ class Purse:
                 pool.hungry = self.hungry = True
             pool.free = free
             pools.append(pool)
-        return Admission(self, plan, pools, tokens, nano)
+        return Admission(self.tally, plan, pools, tokens, nano)
 
     def admit_on_trust(self, plan: Plan, need: Need) -> Admission:
         """Reserve what there is no lease for: for a tenant that is open while Postgres is away. It is told and counted when Postgres is back."""
@@ -373,7 +144,7 @@ class Purse:
         pools = [account.pool for account in plan.accounts if account.pool is not None]
         for pool in pools:
             pool.free -= amounts[pool.unit]
-        return Admission(self, plan, pools, need.tokens, nano)
+        return Admission(self.tally, plan, pools, need.tokens, nano)
 
     def want(self, plan: Plan, need: Need, now: float) -> None:
         """Ask for whatever this request lacks."""
@@ -393,13 +164,17 @@ class Purse:
             known = self.accounts[key] = Account(rule, kind, subject, amount)
         return known
 
+    def tidy(self) -> None:
+        """Forget accounts without a pool. Whoever still has a plan with one of them is to throw it away."""
+        self.accounts = {key: account for key, account in self.accounts.items() if account.pool is not None or account in self.short}
+
     def prepare(self, now: float) -> Exchange:
         """What the next exchange says: all that was spent, what is given back, what is asked for, and which windows are to be opened."""
         if now >= self.next_end:
             self._end_windows(now)
         self._exchanges += 1
         self.hungry = False
-        exchange = Exchange(self._exchanges, self.settled, stray=self.stray)
+        exchange = Exchange(self._exchanges, self.tally.settled, stray=self.stray)
         seconds = now - self._counted_at
         if seconds >= COUNT_S:
             self._counted_at = now
@@ -530,28 +305,6 @@ class Purse:
                 self.short.pop(account, None)
                 del self.accounts[key]
 
-    def headers(self, pools: Sequence[Pool]) -> list[tuple[bytes, bytes]]:
-        """The headers of the tightest limit on requests and on tokens."""
-        found: list[tuple[bytes, bytes]] = []
-        for kind, name in (("requests", b"requests"), ("tokens", b"tokens")):
-            tightest: Account | None = None
-            least = 2.0
-            rest = 0
-            for pool in pools:
-                account = pool.account
-                if account.kind == kind:
-                    remaining = remaining_of(account, self.now)
-                    if remaining < least * account.amount:
-                        least, tightest, rest = remaining / account.amount, account, remaining
-            if tightest is not None:
-                seconds = (tightest.amount - rest) * 60 / tightest.amount
-                found += [
-                    (b"x-ratelimit-limit-" + name, b"%d" % tightest.amount),
-                    (b"x-ratelimit-remaining-" + name, b"%d" % rest),
-                    (b"x-ratelimit-reset-" + name, b"%.3gs" % seconds),
-                ]
-        return found
-
     def _give_up(self, pools: Sequence[Pool], amounts: Sequence[int], short: Account) -> Account:
         for pool in pools:
             pool.free += amounts[pool.unit]
@@ -608,11 +361,3 @@ def _want(account: Account) -> Want:
     # What was used or is held without a lease is to be covered first.
     debt = max(-pool.free, 0)
     return Want(account, max(int(pool.rate * AHEAD_S), waiting, needed * NEEDS_AHEAD) + debt, needed + debt)
-
-
-def remaining_of(account: Account, now: float) -> int:
-    """What is left of a limit: what this worker has free and what Postgres had when it was last asked, risen since if it rises by the minute."""
-    pool = account.pool
-    free = max(pool.free, 0) if pool is not None else 0
-    risen = account.amount / 60.0 * max(now - account.asked_at, 0.0) if account.kind in RATE_KINDS and account.asked_at > 0 else 0.0
-    return max(min(int(max(account.rest, 0) + risen) + free, account.amount), 0)

@@ -376,3 +376,22 @@ select tenant_id, id, name, scope, subject, unit, currency, period, amount, cred
 -- The windows of a budget, newest first: what is spent, and what workers hold of it.
 select subject, starts_at, ends_at, amount, spent, leased from limit_pools
 where rule_id = %(id)s::uuid order by starts_at desc, subject limit %(limit)s::int;
+
+-- name: limit_by_id
+-- One limit.
+select tenant_id, id, scope, subject, requests_per_minute, tokens_per_minute, concurrent_max, body_bytes_max, prompt_tokens_max,
+    output_tokens_max, deadline_s
+from limits where id = %(id)s::uuid;
+
+-- name: credits_of_budget
+-- What was paid into a balance, the newest first.
+select id, amount, created_by, created_at from budget_credits where budget_id = %(id)s::uuid order by id desc limit %(limit)s::int;
+
+-- name: subject_names
+-- What people call groups and keys that rules are about.
+select id::text as id, name from groups where id = any(%(ids)s::uuid[])
+union all select id::text, public_id from api_keys where id = any(%(ids)s::uuid[]);
+
+-- name: own_time_zone
+-- The time zone of the transaction's tenant: whose days are counted.
+select time_zone from tenants;

@@ -6,7 +6,7 @@ import math
 from decimal import Decimal
 
 from ondol.core.money import NANO_PER_UNIT, Currency
-from ondol.infrastructure.access.limits.purse import Account, remaining_of
+from ondol.infrastructure.access.limits.pools import Account, remaining_of
 from ondol.infrastructure.access.limits.types import Budget, BudgetExceeded, LimitReached, LimitsUnavailable, Need, PriceUnknown
 
 SOON_S = 1

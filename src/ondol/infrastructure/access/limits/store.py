@@ -63,6 +63,16 @@ class Window:
     leased: int
 
 
+@dataclass(frozen=True, slots=True)
+class Credit:
+    """What was paid into a prepaid balance once: nano-units or tokens."""
+
+    id: uuid.UUID
+    amount: int
+    created_by: uuid.UUID | None
+    created_at: datetime
+
+
 # ---- Limits
 
 
@@ -129,6 +139,18 @@ async def list_limits(connection: Connection, *, after: uuid.UUID | None = None,
     """The tenant's limits, oldest first, from the one after `after`."""
     found = await rows(connection, QUERIES["limits_page"], {"after": after or uuid.UUID(int=0), "limit": min(limit, PAGE_MAX)})
     return [limit_of(row) for row in found]
+
+
+async def find_limit(connection: Connection, limit_id: uuid.UUID) -> Limit:
+    """One limit.
+
+    Raises:
+        NotFound: when there is none.
+    """
+    found = await one(connection, QUERIES["limit_by_id"], {"id": limit_id})
+    if found is None:
+        raise _no_limit()
+    return limit_of(found)
 
 
 # ---- Budgets
@@ -264,6 +286,12 @@ async def list_windows(connection: Connection, budget_id: uuid.UUID, *, limit: i
     """The windows of a budget, newest first: at most a second behind what workers have spent."""
     found = await rows(connection, QUERIES["budget_windows"], {"id": budget_id, "limit": min(limit, WINDOWS_MAX)})
     return [Window(**row) for row in found]
+
+
+async def list_credits(connection: Connection, budget_id: uuid.UUID, *, limit: int = PAGE_MAX) -> list[Credit]:
+    """What was paid into a prepaid balance, the newest first."""
+    found = await rows(connection, QUERIES["credits_of_budget"], {"id": budget_id, "limit": min(limit, PAGE_MAX)})
+    return [Credit(**row) for row in found]
 
 
 # ---- Checks

@@ -21,9 +21,10 @@ from typing import Protocol
 
 from ondol.core.clock import Clock
 from ondol.core.ids import unix_ms_of
-from ondol.infrastructure.access.limits.bank import settle_records
+from ondol.infrastructure.access.limits.bank import close_replica, settle_records
 from ondol.infrastructure.gateway.records.audit import make_batches, record_batches
 from ondol.infrastructure.gateway.records.lines import settlement_of
+from ondol.infrastructure.gateway.records.replicas import dead_replicas
 from ondol.infrastructure.storage.postgres import Connection, Database, load_queries, rows
 from ondol.infrastructure.storage.postgres.queries import parse_queries
 from ondol.infrastructure.storage.spool import (
@@ -120,6 +121,7 @@ class RecordDrain:
             try:
                 await self._drain_segments()
                 await self._drain_held()
+                await self._close_replicas()
             except Exception as error:
                 if not away(error):
                     raise
@@ -156,6 +158,24 @@ class RecordDrain:
             except BaseException:
                 self._held.give_back(lines)
                 raise
+
+    async def _close_replicas(self) -> None:
+        """Close the lost replicas of dead workers whose records are all settled."""
+        dead = dead_replicas(self._folder)
+        try:
+            if dead:
+                async with self._database.system_tx() as connection:
+                    values: dict[str, object] = {"ids": [mark.replica_id for mark in dead]}
+                    states = {row["id"]: row["state"] for row in await rows(connection, _SQL["open_replicas"], values)}
+                    for mark in dead:
+                        if states.get(mark.replica_id) == "lost" and mark.settled:
+                            await close_replica(connection, mark.replica_id)
+                for mark in dead:
+                    if mark.replica_id not in states or (states[mark.replica_id] == "lost" and mark.settled):
+                        mark.forget()
+        finally:
+            for mark in dead:
+                mark.release()
 
     async def _read(self, segments: Sequence[Segment]) -> list[bytes]:
         """The segments' records. Damaged lines are put aside; where the same segment is read again they may be there twice."""

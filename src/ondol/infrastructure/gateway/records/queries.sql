@@ -89,6 +89,33 @@ group by 1, 2, 3, 4, 5
 order by 1, 2, 3, 4, 5
 limit %(limit)s::int;
 
+-- name: usage_by_group
+-- The same by the groups that the caller belonged to at the time; who was in several counts in each of them, who was in none in none.
+select
+    case when %(by_day)s::boolean then (created_at at time zone %(time_zone)s::text)::date end as day,
+    case when %(by_person)s::boolean then person_id end as person_id,
+    case when %(by_key)s::boolean then api_key_id end as api_key_id,
+    case when %(by_model)s::boolean then model end as model,
+    member.group_id,
+    currency,
+    count(*) as requests,
+    count(*) filter (where outcome <> 'answered') as failed,
+    count(*) filter (where usage_estimated) as estimated,
+    sum(input_tokens)::bigint as input_tokens,
+    sum(cached_tokens)::bigint as cached_tokens,
+    sum(cache_write_tokens)::bigint as cache_write_tokens,
+    sum(output_tokens)::bigint as output_tokens,
+    sum(reasoning_tokens)::bigint as reasoning_tokens,
+    coalesce(sum(cost_nano), 0)::bigint as cost_nano
+from requests cross join lateral unnest(group_ids) as member (group_id)
+where id >= %(first_id)s::uuid and id < %(end_id)s::uuid
+    and created_at >= %(since)s::timestamptz and created_at < %(until)s::timestamptz
+    and (%(person_id)s::uuid is null or person_id = %(person_id)s::uuid) and (%(api_key_id)s::uuid is null or api_key_id = %(api_key_id)s::uuid)
+    and (%(only_model)s::text is null or model = %(only_model)s::text)
+group by 1, 2, 3, 4, 5, 6
+order by 1, 2, 3, 4, 5, 6
+limit %(limit)s::int;
+
 -- name: living_people
 -- Those of some people who are there and were not erased.
 select p.id from people p
@@ -136,3 +163,8 @@ order by id desc limit %(limit)s::int;
 -- name: feedback_erase
 -- Remove what one person thought of answers.
 delete from feedback where person_id = %(person_id)s::uuid;
+
+-- name: open_replicas
+-- Those of some replicas that are not closed.
+-- door: system
+select id, state from limit_replicas where id = any(%(ids)s::uuid[]) and state <> 'closed';

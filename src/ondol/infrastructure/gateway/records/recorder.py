@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import uuid
 from collections import deque
 from types import TracebackType
 
 from ondol.infrastructure.gateway.records.lines import line_of
+from ondol.infrastructure.gateway.records.replicas import ReplicaMarks
 from ondol.infrastructure.gateway.records.types import RequestRecord
 from ondol.infrastructure.storage.spool import ROUND_EVERY_S, Rounds, Spool, SpoolFull, segment_files
 
@@ -45,6 +47,8 @@ class RequestRecorder:
         self._held_bytes = 0
         self._held_bytes_max = held_bytes_max
         self._dropped_told = 0
+        self._replica_id: uuid.UUID | None = None
+        self._marks = ReplicaMarks(spool.folder, spool.worker)
         self._rounds = Rounds("request-recorder", self._round, rotate_every_s)
 
     @property
@@ -61,10 +65,20 @@ class RequestRecorder:
             self.dropped += 1
             _logger.error("request record refused", extra={"reason": type(error).__name__})
             return
+        if record.settlement is not None and record.settlement.replica_id is not self._replica_id:
+            self.mark_replica(record.settlement.replica_id)
         try:
             self._append(line)
         except (OSError, SpoolFull) as error:
             self._hold(line, error)
+
+    def mark_replica(self, replica_id: uuid.UUID) -> None:
+        """Say which replica of the limits this worker is, as soon as it is one: should it die, its leases are freed when its records are settled."""
+        self._replica_id = replica_id
+        try:
+            self._marks.mark(replica_id)
+        except OSError as error:
+            _logger.error("the spool takes no mark of a replica", extra={"reason": error.strerror})
 
     async def rotate(self) -> None:
         """End the segment that is written, and wait until it may be drained."""
@@ -89,6 +103,7 @@ class RequestRecorder:
         """Leave all records in segments that may be drained. What only memory holds stays with the drain, which ends after the recorder."""
         await self._rounds.close()
         await asyncio.to_thread(self._spool.close)
+        self._marks.close()
 
     async def _round(self) -> None:
         self._move_held()

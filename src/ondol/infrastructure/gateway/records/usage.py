@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Literal
 
-from ondol.core.errors import RequestError
+from ondol.core.errors import NotFound, RequestError
 from ondol.core.ids import first_id_at
 from ondol.infrastructure.gateway.records.lines import record_of
 from ondol.infrastructure.gateway.records.types import RequestRecord
-from ondol.infrastructure.storage.postgres import Connection, load_queries, rows
+from ondol.infrastructure.storage.postgres import Connection, load_queries, one, rows
 
 GROUPS_MAX = 10_000
 PAGE_MAX = 1_000
@@ -20,8 +20,8 @@ PERIOD_DAYS_MAX = 400
 LONGEST_REQUEST = timedelta(days=1)
 """A record's id carries the moment at which its request came, its time the one that the clock then showed: they differ by no more than this."""
 
-Group = Literal["day", "person", "key", "model"]
-GROUPS: frozenset[Group] = frozenset({"day", "person", "key", "model"})
+Group = Literal["day", "person", "key", "model", "group"]
+GROUPS: frozenset[Group] = frozenset({"day", "person", "key", "model", "group"})
 
 _SQL = load_queries("ondol.infrastructure.gateway.records")
 _LAST = uuid.UUID(int=2**128 - 1)
@@ -53,6 +53,7 @@ class UsageRow:
     output_tokens: int
     reasoning_tokens: int
     cost_nano: int
+    group_id: uuid.UUID | None = None
 
 
 async def usage_by(
@@ -69,7 +70,7 @@ async def usage_by(
     """What the transaction's tenant used from `since` until before `until`, one row for each group and currency, in their order.
 
     Args:
-        by: what makes a group; everything is one group for none.
+        by: what makes a group; everything is one group for none. By the caller's groups a request counts in each of them.
         time_zone: IANA name, whose days count.
         person_id, api_key_id, model: only theirs.
 
@@ -81,7 +82,7 @@ async def usage_by(
     if not GROUPS.issuperset(by):
         raise RequestError("That is no group.", f"Groups are {', '.join(sorted(GROUPS))}.", code="bad_group", param="by")
     values: dict[str, object] = {
-        **{f"by_{group}": group in by for group in GROUPS},
+        **{f"by_{group}": group in by for group in GROUPS if group != "group"},
         "first_id": _id_at(since - LONGEST_REQUEST),
         "end_id": _id_at(until + LONGEST_REQUEST),
         "since": since,
@@ -92,7 +93,7 @@ async def usage_by(
         "only_model": model,
         "limit": GROUPS_MAX + 1,
     }
-    found = [UsageRow(**row) for row in await rows(connection, _SQL["usage"], values)]
+    found = [UsageRow(**row) for row in await rows(connection, _SQL["usage_by_group" if "group" in by else "usage"], values)]
     if len(found) > GROUPS_MAX:
         raise RequestError(f"There are more than {GROUPS_MAX} groups.", "Ask for a shorter period or fewer groups.", code="too_many_groups")
     return found
@@ -126,6 +127,18 @@ async def list_requests(
         "limit": limit,
     }
     return [record_of(row) for row in await rows(connection, _SQL["requests_page"], values)]
+
+
+async def get_request(connection: Connection, request_id: uuid.UUID) -> RequestRecord:
+    """One record of the transaction's tenant.
+
+    Raises:
+        NotFound: when there is none, or it has not reached Postgres yet.
+    """
+    found = await one(connection, _SQL["request_by_id"], {"id": request_id})
+    if found is None:
+        raise NotFound("There is no such request.", "A new one is here about a second after its answer.", code="request_not_found")
+    return record_of(found)
 
 
 def _id_at(moment: datetime) -> uuid.UUID:

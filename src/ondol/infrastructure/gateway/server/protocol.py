@@ -58,34 +58,9 @@ class Connection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_asked_at",
-        "_buffer",
-        "_chunks",
-        "_discarded",
-        "_drainers",
-        "_exchange",
-        "_left_in_buffer",
-        "_line_skipped",
-        "_loop",
-        "_patience_s",
-        "_paused",
-        "_peer",
-        "_place",
-        "_refusing",
-        "_remaining",
-        "_running",
-        "_scanned",
-        "_scheme",
-        "_stage",
-        "_started_ns",
-        "_state",
-        "_transport",
-        "_trusted",
-        "_waits_for_handlers",
-        "congested",
-        "deadline",
-        "keep_alive",
-        "send_deadline",
+        "_asked_at", "_buffer", "_chunks", "_discarded", "_drainers", "_exchange", "_left_in_buffer", "_line_skipped", "_loop", "_patience_s",
+        "_paused", "_peer", "_place", "_refusing", "_remaining", "_running", "_scanned", "_scheme", "_stage", "_started_ns", "_state",
+        "_transport", "_trusted", "_waits_for_handlers", "congested", "deadline", "keep_alive", "send_deadline",
     )  # fmt: skip
 
     def __init__(self, state: ServerState) -> None:

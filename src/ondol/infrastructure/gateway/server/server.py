@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import socket
+import ssl
 from collections.abc import Sequence
 
 from ondol.infrastructure.gateway.errors import Stopping
@@ -16,6 +17,10 @@ from ondol.infrastructure.gateway.server.tls import Certificates
 from ondol.infrastructure.gateway.server.types import Counters, Handler, Limits, ServerState
 
 BACKLOG = 1_024
+ACCEPT_AGAIN_S = 0.1
+"""How long connections wait in the backlog when a process can open no more."""
+
+_logger = logging.getLogger(__name__)
 
 _logger = logging.getLogger(__name__)
 
@@ -44,7 +49,7 @@ class Server:
         self._limits = limits or Limits()
         self._tls = tls
         self._proxies = proxies or TrustedProxies()
-        self._servers: list[asyncio.Server] = []
+        self._opening: set[asyncio.Task[object]] = set()
         self._state: ServerState | None = None
         self._ticking: asyncio.TimerHandle | None = None
 
@@ -66,18 +71,11 @@ class Server:
     async def start(self) -> None:
         """Begin to accept connections."""
         loop = asyncio.get_running_loop()
-        state = self._state = ServerState(self._handler, self._limits, self._proxies, loop)
+        self._state = ServerState(self._handler, self._limits, self._proxies, loop)
         for listener in self._listeners:
-            self._servers.append(
-                await loop.create_server(
-                    lambda: Connection(state),
-                    sock=listener,
-                    backlog=BACKLOG,
-                    ssl=self._tls.context if self._tls else None,
-                    ssl_handshake_timeout=self._limits.handshake_timeout_s if self._tls else None,
-                    ssl_shutdown_timeout=self._limits.linger_s if self._tls else None,
-                )
-            )
+            listener.setblocking(False)
+            listener.listen(BACKLOG)
+            loop.add_reader(listener.fileno(), self._accept, listener)
         self._ticking = loop.call_later(self._limits.tick_s, self._tick)
 
     async def drain(self, seconds: float) -> None:
@@ -87,8 +85,9 @@ class Server:
         """
         state = self._started()
         state.draining = True
-        for server in self._servers:
-            server.close()
+        for listener in self._listeners:
+            state.loop.remove_reader(listener.fileno())
+            listener.close()
         for connection in tuple(state.open):
             connection.drain()
         await self._until_quiet(seconds)
@@ -105,6 +104,47 @@ class Server:
         for connection in tuple(state.open):
             connection.abort()
         await asyncio.sleep(0)
+
+    def _accept(self, listener: socket.socket) -> None:
+        """Take one connection, and go round the loop before the next: several processes listen on one socket, and whoever is idle is faster.
+
+        An event loop's own server takes all that wait at once, so that one process would get every connection of a burst.
+        """
+        state = self._started()
+        try:
+            connected, _ = listener.accept()
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            return
+        except OSError as error:
+            # No descriptor is free, or no memory: those who wait stay in the backlog until one is.
+            _logger.error("connection not accepted", extra={"reason": error.strerror})
+            state.loop.remove_reader(listener.fileno())
+            state.loop.call_later(ACCEPT_AGAIN_S, self._accept_again, listener)
+            return
+        task = state.loop.create_task(self._open(connected))
+        self._opening.add(task)
+        task.add_done_callback(self._opening.discard)
+
+    def _accept_again(self, listener: socket.socket) -> None:
+        state = self._started()
+        if not state.draining:
+            state.loop.add_reader(listener.fileno(), self._accept, listener)
+
+    async def _open(self, connected: socket.socket) -> None:
+        """Give a connection its protocol, after TLS where that is spoken; one whose handshake fails is gone."""
+        state = self._started()
+        tls = self._tls
+        try:
+            await state.loop.connect_accepted_socket(
+                lambda: Connection(state),
+                connected,
+                ssl=tls.context if tls else None,
+                ssl_handshake_timeout=self._limits.handshake_timeout_s if tls else None,
+                ssl_shutdown_timeout=self._limits.linger_s if tls else None,
+            )
+        except (OSError, ssl.SSLError, TimeoutError) as error:
+            _logger.debug("connection not opened", extra={"reason": type(error).__name__})
+            connected.close()
 
     async def _until_quiet(self, seconds: float) -> None:
         """Until no handler runs."""

@@ -13,6 +13,7 @@ from ondol.infrastructure.gateway.errors import answer_to
 from ondol.infrastructure.gateway.shapes.base import Asked, Json, PartsSpot, ProgressFrame, Shape, Spot, Told
 from ondol.infrastructure.gateway.shapes.body import check_model, explained, invalid
 from ondol.infrastructure.gateway.shapes.letting import Letting, TextOut
+from ondol.infrastructure.gateway.shapes.logprobs import Faithful, Waiting
 from ondol.infrastructure.gateway.shapes.sse import DONE, event
 from ondol.infrastructure.serving.types import ChatRequest, Frame, Message, Usage
 
@@ -515,14 +516,20 @@ class _Choice:
         self.done = False
         self._calls: dict[int, _Call] = {}
         self._order: list[_Call] = []
-        self._logprobs: list[tuple[int, Json]] = []
-        self._told_characters = 0
-        self._out_characters = 0
+        self._faithful: Faithful | None = None
+        self._logprobs: Waiting | None = None
+        self._has_text = False
+        self._told_text = False
         self._annotations: list[Any] = []
         self._rest = ""
 
     def take(self, delta: Json, choice: Json, *, is_last: bool) -> bool:
         """Let a piece out in place; whether anything of it is left to send."""
+        logprobs = choice.get("logprobs")
+        if logprobs is not None and self._logprobs is None and not self._told_text:
+            self._faithful = Faithful()
+            self._logprobs = Waiting(self._faithful)
+        content = delta.get("content")
         for name in _TEXTS:
             text = delta.get(name)
             if text is None:
@@ -532,8 +539,8 @@ class _Choice:
             if text:
                 out = self.texts.push(name, text)
                 if name == "content":
-                    self._told_characters += len(text)
-                    self._out_characters += len(out)
+                    self._told_text = True
+                    self._went(text, out)
                 if out:
                     delta[name] = out
                 else:
@@ -546,13 +553,19 @@ class _Choice:
             self._end(delta, sends)
         if sends:
             delta["tool_calls"] = sends
-        if choice.get("logprobs") is not None or self._logprobs:
-            choice["logprobs"] = self._let_logprobs(choice.get("logprobs"), is_last=is_last)
+        if logprobs is not None or self._logprobs:
+            choice["logprobs"] = self._let_logprobs(logprobs, content or "", is_last=is_last)
         return bool(delta) or choice.get("logprobs") is not None
+
+    def _went(self, text: str, out: str) -> None:
+        self._has_text = self._has_text or bool(out)
+        if self._faithful is not None:
+            self._faithful.wrote(text)
+            self._faithful.went(out)
 
     def cut(self) -> None:
         """Forget what will not go out."""
-        self._logprobs.clear()
+        self._logprobs = None
         self._calls.clear()
 
     def last_delta(self) -> Json:
@@ -565,7 +578,7 @@ class _Choice:
             if rest:
                 delta[name] = delta.get(name, "") + rest
                 if name == "content":
-                    self._out_characters += len(rest)
+                    self._went("", rest)
         for call in self._order:
             result = call.out.finish()
             if result.decision != "allow":
@@ -577,7 +590,7 @@ class _Choice:
         told = self.texts.told_of_calls([call.out for call in self._order])
         if told:
             before = delta.get("content", "")
-            delta["content"] = f"{before}\n\n{told}" if before or self._out_characters else told
+            delta["content"] = f"{before}\n\n{told}" if before or self._has_text else told
 
     def _take_calls(self, calls: Any) -> list[Json]:
         if not isinstance(calls, list):
@@ -619,19 +632,19 @@ class _Choice:
         self._order.append(call)
         return call
 
-    def _let_logprobs(self, told: Any, *, is_last: bool) -> Json | None:
-        """Log probabilities of the tokens whose text went out; none once the text was changed: they would tell what was there."""
-        entries = told.get("content") if isinstance(told, dict) else None
-        if self.texts.changed or self.texts.withheld:
-            self._logprobs.clear()
+    def _let_logprobs(self, told: Any, text: str, *, is_last: bool) -> Json | None:
+        """Log probabilities of the tokens that went out word for word; none once the text was changed: they would tell what was there."""
+        waiting = self._logprobs
+        if waiting is None:
             return None
-        begin = self._logprobs[-1][0] if self._logprobs else self._told_characters - sum(len(str(item.get("token", ""))) for item in entries or ())
-        for item in entries or ():
-            begin += len(str(item.get("token", "")))
-            self._logprobs.append((begin, item))
-        going = []
-        while self._logprobs and (is_last or self._logprobs[0][0] <= self._out_characters):
-            going.append(self._logprobs.pop(0)[1])
+        entries = (told.get("content") or ()) if isinstance(told, dict) else ()
+        if not isinstance(entries, list | tuple) or not all(isinstance(item, dict) for item in entries):
+            raise _garbage("log probabilities are no list of objects")
+        waiting.add(text, [(str(item.get("token", "")), item) for item in entries])
+        is_whole = is_last and not self.texts.changed and not self.texts.withheld
+        going = waiting.going(is_whole=is_whole)
+        if is_last:
+            waiting.clear()
         return {"content": going, "refusal": None} if going else None
 
 

@@ -1,5 +1,8 @@
-"""OpenAI's embeddings. What goes on to the model is what the policy lets through, so what is embedded is masked too; the numbers of the answer are not
-looked at: they go out as the bytes they came in."""
+"""OpenAI's embeddings.
+
+What goes on to the model is what the policy lets through, so what is embedded is masked too. The numbers of the answer are not looked at: they go out
+as the bytes they came in.
+"""
 
 from __future__ import annotations
 
@@ -68,8 +71,7 @@ def embeddings_answer(body: bytes) -> Json:
         answer = _decode(body)
     except (ValueError, RecursionError):
         raise _garbage() from None
-    data = memoryview(answer.data)
-    if data[:1] != b"[":
+    if bytes(memoryview(answer.data)[:1]) != b"[":
         raise _garbage()
     return {"object": "list", "data": answer.data, "model": "", "usage": answer.usage}
 

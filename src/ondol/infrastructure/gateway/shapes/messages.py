@@ -133,16 +133,20 @@ def _read_blocks(blocks: list[Any], role: Role, where: str, asked: Asked) -> Non
                 asked.spots.append(Spot("tool", text, block, "content"))
             case {"type": "tool_result" | "search_result", "content": list(inner)}:
                 _read_blocks(inner, "tool", f"{at}.content", asked)
-            case {"type": "document", "source": dict(source)}:
-                _read_document(source, at, asked)
-            case {"type": "image"}:
-                asked.media_tokens += PICTURE_TOKENS
-            case {"type": str()}:
-                pass
+            case {"type": str(kind)}:
+                _read_media(kind, block, at, asked)
             case _:
                 raise invalid(f"{at}.type", "is missing")
     if texts:
         asked.spots.append(PartsSpot(role, blocks, texts))
+
+
+def _read_media(kind: str, block: Json, where: str, asked: Asked) -> None:
+    """Documents are read, pictures are counted, and nothing is known of the rest."""
+    if kind == "document" and isinstance(block.get("source"), dict):
+        _read_document(block["source"], where, asked)
+    elif kind == "image":
+        asked.media_tokens += PICTURE_TOKENS
 
 
 def _read_document(source: Json, where: str, asked: Asked) -> None:

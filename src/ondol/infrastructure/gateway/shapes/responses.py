@@ -107,17 +107,10 @@ def _read_item(item: Any, where: str, asked: Asked) -> None:
     if not isinstance(item, dict):
         raise invalid(where, "is not an object")
     kind = item.get("type", "message")
+    if not isinstance(kind, str):
+        raise invalid(f"{where}.type", "is not a string")
     if kind == "message":
-        role = item.get("role")
-        if role not in ("user", "assistant", "system", "developer"):
-            raise invalid(f"{where}.role", "is not one of assistant, developer, system, user")
-        content = item.get("content")
-        if isinstance(content, str):
-            asked.spots.append(Spot(role, content, item, "content"))
-        elif isinstance(content, list):
-            _read_parts(content, role, f"{where}.content", asked)
-        else:
-            raise invalid(f"{where}.content", "is neither a string nor a list")
+        _read_said(item, where, asked)
     elif kind in _CALLS:
         if not isinstance(item.get(_CALLS[kind]), str):
             raise invalid(f"{where}.{_CALLS[kind]}", "is not a string")
@@ -136,8 +129,18 @@ def _read_item(item: Any, where: str, asked: Asked) -> None:
         raise RequestError(
             "An item that is kept at a provider cannot be referred to.", "Send the item itself.", param=where, code="unsupported_parameter"
         )
-    elif not isinstance(kind, str):
-        raise invalid(f"{where}.type", "is not a string")
+
+
+def _read_said(item: Json, where: str, asked: Asked) -> None:
+    role, content = item.get("role"), item.get("content")
+    if role not in ("user", "assistant", "system", "developer"):
+        raise invalid(f"{where}.role", "is not one of assistant, developer, system, user")
+    if isinstance(content, str):
+        asked.spots.append(Spot(role, content, item, "content"))
+    elif isinstance(content, list):
+        _read_parts(content, role, f"{where}.content", asked)
+    else:
+        raise invalid(f"{where}.content", "is neither a string nor a list")
 
 
 def _read_parts(parts: list[Any], role: Role, where: str, asked: Asked) -> None:

@@ -1,7 +1,7 @@
 """OpenAI's responses as a stream of named events, let out through the guard.
 
-Every text is told three times in this shape: piece by piece, whole when its part is done, and in the answer at the end. The pieces go through the guard;
-what is told whole is written anew from what went out.
+Every text is told three times in this shape: piece by piece, whole when its part is done, and in the answer at the end. The pieces go through the
+guard; what is told whole is written anew from what went out.
 """
 
 from __future__ import annotations

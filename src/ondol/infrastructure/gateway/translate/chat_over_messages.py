@@ -24,8 +24,8 @@ _TOLERATED = frozenset({
 })  # fmt: skip
 """Fields that are translated, or whose absence changes nothing of the answer."""
 _NEUTRAL: Mapping[str, tuple[Any, ...]] = {
-    "n": (1,), "logprobs": (False,), "frequency_penalty": (0,), "presence_penalty": (0,), "modalities": ([], ["text"]), "response_format": ({"type": "text"},),
-    "reasoning_effort": ("none",),
+    "n": (1,), "logprobs": (False,), "frequency_penalty": (0,), "presence_penalty": (0,), "modalities": ([], ["text"]),
+    "response_format": ({"type": "text"},), "reasoning_effort": ("none",),
 }  # fmt: skip
 """Values that ask for nothing."""
 

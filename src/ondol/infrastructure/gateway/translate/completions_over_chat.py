@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 from ondol.core.errors import RequestError, UpstreamError
 from ondol.infrastructure.gateway.shapes.base import Asked, Json, ProgressFrame
@@ -14,7 +15,7 @@ from ondol.infrastructure.serving.types import Frame, Operation, TargetRow
 _SAME = ("temperature", "top_p", "stop", "stream")
 _TOLERATED = frozenset({"model", "prompt", "max_tokens", "n", "best_of", "stream_options", "user", "ondol", *_SAME})
 """Fields that are translated, or whose absence changes nothing of the answer."""
-_NEUTRAL = (None, False, 0, "", [], {})
+_NEUTRAL: tuple[Any, ...] = (None, False, 0, "", [], {})
 """Values that ask for nothing."""
 
 

@@ -27,6 +27,8 @@ READ_AHEAD_BYTES_MAX = 256 << 10
 DRAIN_S = 1.0
 DRAIN_BYTES_MAX = 64 << 10
 """How long and how much the rest of a body may be after its reader was done, so that the connection can be used again."""
+AGE_S_MAX = 300.0
+"""A connection that was never idle is closed after this all the same, so that a change of addresses behind a name arrives."""
 ONE_WRITE_BYTES_MAX = 64 << 10
 """A head and a body up to this size are joined; a larger body is written after its head, without a copy."""
 
@@ -57,6 +59,7 @@ class Connection(asyncio.Protocol):
         "_answer",
         "_between_s",
         "_body_began",
+        "_born_at",
         "_bytes_came",
         "_bytes_max",
         "_ended",
@@ -87,6 +90,7 @@ class Connection(asyncio.Protocol):
         self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
         self._transport: asyncio.Transport | None = None
         self._used = False
+        self._born_at = owner.watch.now()
         self._paused = False
         self._answer: HttpAnswer | None = None
         self._waiter: asyncio.Future[HttpAnswer] | None = None
@@ -224,11 +228,11 @@ class Connection(asyncio.Protocol):
             self._head_bytes += len(data)
         try:
             parser.feed_data(data)
-        except httptools.HttpParserError:
-            self._fail(garbage("it sent more than it announced" if self._ended else "it is not HTTP"))
-            return
         except httptools.HttpParserUpgrade:
             self._fail(garbage("it changes the protocol"))
+            return
+        except httptools.HttpParserError:
+            self._fail(garbage("it sent more than it announced" if self._ended else "it is not HTTP"))
             return
         if not self._head_done and self._head_bytes > HEAD_BYTES_MAX:
             self._wrong = "its head is too large"
@@ -350,7 +354,8 @@ class Connection(asyncio.Protocol):
         if transport is None:
             return
         self.resume()
-        if self._keep_alive and not transport.is_closing() and not transport.get_write_buffer_size():
+        young = self._owner.watch.now() < self._born_at + AGE_S_MAX
+        if self._keep_alive and young and not transport.is_closing() and not transport.get_write_buffer_size():
             self._owner.release(self)
         else:
             self.abort()

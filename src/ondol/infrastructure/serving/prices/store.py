@@ -6,7 +6,7 @@ import uuid
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime
 
 from ondol.core.errors import Conflict, NotFound, RequestError
 from ondol.core.money import INT64_MAX
@@ -17,6 +17,10 @@ from ondol.infrastructure.storage.postgres import Connection, load_queries, one,
 _QUERIES = load_queries("ondol.infrastructure.serving.prices")
 
 PAGE_MAX = 1000
+PROVIDER_CHARACTERS_MAX = 100
+MODEL_CHARACTERS_MAX = 300
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+LATEST = datetime(2199, 12, 31, tzinfo=UTC)
 AMOUNTS = ("input", "cached_input", "cache_write", "output", "reasoning", "request", "image", "second", "character")
 
 
@@ -27,6 +31,11 @@ async def create_price(connection: Connection, price: Price, now: datetime, *, a
         Conflict: when the target has one from the same moment, or the tenant has a budget in money of another currency: amounts are never converted.
         RequestError: when an amount is negative or too large, or none is given.
     """
+    if not 1 <= len(price.provider) <= PROVIDER_CHARACTERS_MAX or not 1 <= len(price.model) <= MODEL_CHARACTERS_MAX:
+        hint = f"They have at most {PROVIDER_CHARACTERS_MAX} and {MODEL_CHARACTERS_MAX} characters."
+        raise RequestError("A price names a provider and the model's name there.", hint, code="bad_price")
+    if not EARLIEST <= price.from_at <= LATEST:
+        raise RequestError("That moment is out of range.", "Give one between the years 2000 and 2199.", code="bad_moment", param="from_at")
     amounts = {name: amount for name in AMOUNTS if (amount := getattr(price, name)) is not None}
     if not amounts:
         raise RequestError("The price list has no price.", "Give at least input or request; 0 is a price.", code="bad_price")

@@ -6,17 +6,17 @@ from collections.abc import Callable, Mapping
 
 from ondol.core.clock import Clock, utc_now
 from ondol.infrastructure.serving.providers.anthropic import Anthropic
-from ondol.infrastructure.serving.providers.base import Facts, JsonProvider, Provider, StreamEnd
+from ondol.infrastructure.serving.providers.base import Facts, Provider, StreamEnd
 from ondol.infrastructure.serving.providers.failures import failure_of
 from ondol.infrastructure.serving.providers.openai import SERVERS, OpenAI, Server
 
 __all__ = ["KINDS", "SERVERS", "Anthropic", "Facts", "OpenAI", "Provider", "Server", "StreamEnd", "failure_of", "new_providers"]
 
-KINDS: Mapping[str, Callable[[str, Clock], JsonProvider]] = {"openai": OpenAI, "anthropic": Anthropic}
+KINDS: Mapping[str, Callable[[str, Clock], Provider]] = {"openai": OpenAI, "anthropic": Anthropic}
 """What a provider's row may name as its kind."""
 
 
-def new_providers(proxy_url: str = "", clock: Clock = utc_now) -> dict[str, JsonProvider]:
+def new_providers(proxy_url: str = "", clock: Clock = utc_now) -> dict[str, Provider]:
     """One provider of each kind, for one worker.
 
     Args:

@@ -94,6 +94,9 @@ class Provider(Protocol):
     def stream_end(self, operation: Operation, credential: str = "") -> StreamEnd:
         """A follower for one stream."""
 
+    def check(self, row: ProviderRow) -> None:
+        """Whether a row can be used, before it is stored. Raises `SettingsError`, never with a value that might be secret."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
@@ -167,11 +170,7 @@ class JsonProvider:
         return failure_of(status, headers, body, credential=credential, clock=self._clock)
 
     def check(self, row: ProviderRow) -> None:
-        """Whether a row can be used, before it is stored.
-
-        Raises:
-            SettingsError: with what to mend; never with a value that might be secret.
-        """
+        """See `Provider`."""
         self._prepare(row)
         if not _CREDENTIAL.fullmatch(row.credential.reveal()):
             raise SettingsError("The provider's credential holds spaces, line ends or characters outside ASCII.", "Paste it again.")

@@ -50,6 +50,7 @@ class Spool:
         write: hands bytes to a descriptor, as `os.write`.
 
     Attributes:
+        worker: begins the file names.
         sync_failures: how often the disk refused to make records outlive a power cut.
     """
 
@@ -65,7 +66,7 @@ class Spool:
     ) -> None:
         self.folder = folder
         self.sync_failures = 0
-        self._worker = worker or secrets.token_hex(6)
+        self.worker = worker or secrets.token_hex(6)
         self._bytes_max = bytes_max
         self._segment_bytes_max = segment_bytes_max
         self._sync_every_s = sync_every_s
@@ -154,7 +155,7 @@ class Spool:
         """A new segment, locked before it has a name that a drainer looks for."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._number += 1
-        name = f"{self._worker}-{self._number:08d}"
+        name = f"{self.worker}-{self._number:08d}"
         fresh = self.folder / f"{name}.new"
         descriptor = os.open(fresh, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:

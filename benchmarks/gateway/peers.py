@@ -1,0 +1,198 @@
+"""What runs beside us: nginx as a bare proxy, Portkey and LiteLLM, installed into the user's cache folder on first use."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from benchmarks.gateway.prompts import body_of
+from benchmarks.gateway.stand import NotStarted, Side, answers, free_ports, is_listening, running, wait_for
+from benchmarks.gateway.stub import ANSWERS, whole_answer
+from benchmarks.ground.processes import family_of
+from scripts.apart import INSTALL_SECONDS_MAX, PROJECT
+from scripts.assets import AssetError, install, node_programs
+
+PEERS: Final = ("nginx", "portkey", "litellm")
+WORKERS: Final = 2
+_HERE: Final = Path(__file__).parent
+_NGINX: Final = """
+daemon off;
+pid {folder}/{name}.pid;
+error_log {folder}/{name}.error.log warn;
+worker_processes {workers};
+{user}
+events {{ worker_connections 4096; }}
+http {{
+  access_log off;
+  client_body_temp_path {folder}/{name}-body;
+  proxy_temp_path {folder}/{name}-proxy;
+  fastcgi_temp_path {folder}/{name}-fastcgi;
+  uwsgi_temp_path {folder}/{name}-uwsgi;
+  scgi_temp_path {folder}/{name}-scgi;
+  keepalive_requests 1000000000;
+  tcp_nodelay on;
+{body}
+}}
+"""
+
+
+def cache_folder() -> Path:
+    """Where peers are installed: the user's cache folder."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ondol" / "benchmarks"
+
+
+@contextlib.contextmanager
+def nginx_stub(folder: Path) -> Iterator[int]:
+    """An upstream that returns whole answers, the cheapest there is; its port.
+
+    Raises:
+        NotStarted: when nginx is not installed.
+    """
+    port = free_ports(1)[0]
+    shares = "".join(f"    {100 / len(ANSWERS):.2f}% '{whole_answer(text).decode()}';\n" for text in ANSWERS[:-1])
+    answer = f'  split_clients "$connection.$connection_requests" $answer {{\n{shares}    * \'{whole_answer(ANSWERS[-1]).decode()}\';\n  }}\n'
+    serve = f"  server {{ listen 127.0.0.1:{port} backlog=4096; default_type application/json; location / {{ return 200 $answer; }} }}"
+    with _nginx(folder, "stub", 1, answer + serve, port):
+        yield port
+
+
+@contextlib.contextmanager
+def nginx_proxy(folder: Path, upstream: int, model: str) -> Iterator[Side]:
+    """nginx as a bare proxy: kept connections on both sides, no log.
+
+    Raises:
+        NotStarted: when nginx is not installed.
+    """
+    port = free_ports(1)[0]
+    body = (
+        f"  upstream stub {{ server 127.0.0.1:{upstream}; keepalive 256; keepalive_requests 1000000000; }}\n"
+        f"  server {{ listen 127.0.0.1:{port} reuseport backlog=4096; location / {{ proxy_pass http://stub; proxy_http_version 1.1;"
+        ' proxy_set_header Connection ""; } }'
+    )
+    with _nginx(folder, "proxy", WORKERS, body, port) as process:
+        yield Side("nginx", port, {}, model, lambda: family_of(process.pid))
+
+
+@contextlib.contextmanager
+def _nginx(folder: Path, name: str, workers: int, body: str, port: int) -> Iterator[subprocess.Popen[bytes]]:
+    program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
+    if program is None:
+        raise NotStarted("nginx is not installed: apt-get install nginx-light")
+    user = "user root;" if os.geteuid() == 0 else ""
+    configuration = folder / f"{name}.conf"
+    configuration.write_text(_NGINX.format(folder=folder, name=name, workers=workers, user=user, body=body), "utf-8")
+    log = folder / f"nginx-{name}.log"
+    with running([program, "-p", folder.as_posix(), "-c", configuration.as_posix()], log) as process:
+        wait_for(lambda: is_listening(port), process, "nginx", log)
+        yield process
+
+
+def install_portkey() -> Path:
+    """The folder that Portkey is installed in, from its lock file; installs it when that has changed.
+
+    Raises:
+        NotStarted: when it cannot be installed, such as without a network.
+    """
+    folder = cache_folder() / "portkey"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("package.json", "package-lock.json", ".npmrc"):
+        shutil.copyfile(_HERE / "portkey" / name, folder / name)
+    try:
+        install(folder)
+    except (AssetError, ValueError) as error:
+        raise NotStarted(f"Portkey cannot be installed: {error}") from None
+    return folder
+
+
+def install_litellm() -> Path:
+    """The folder of the environment that LiteLLM is installed in, from its lock; installs it when that has changed.
+
+    Raises:
+        NotStarted: when it cannot be installed, such as without a network.
+    """
+    folder = cache_folder() / "litellm"
+    lock = PROJECT / "requirements" / "litellm.lock"
+    stamp, wanted = folder / "lock", lock.read_text("utf-8") + sys.version
+    if stamp.exists() and stamp.read_text("utf-8") == wanted:
+        return folder
+    uv = Path(sys.executable).with_name("uv").as_posix()
+    python = (folder / "bin" / "python").as_posix()
+    print("installing LiteLLM into the cache folder, once", file=sys.stderr)
+    try:
+        for command in (
+            [uv, "venv", "--quiet", "--clear", "--python", sys.executable, folder.as_posix()],
+            [uv, "pip", "sync", "--quiet", "--python", python, "--require-hashes", "--no-build", lock.as_posix()],
+        ):
+            subprocess.run(command, cwd=PROJECT, check=True, timeout=INSTALL_SECONDS_MAX)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise NotStarted(f"LiteLLM cannot be installed: {error}") from None
+    stamp.write_text(wanted, "utf-8")
+    return folder
+
+
+@contextlib.contextmanager
+def portkey(folder: Path, upstream: int, model: str) -> Iterator[Side]:
+    """Portkey's gateway with nothing on, in as many processes as we have.
+
+    Raises:
+        NotStarted: when it cannot be installed or does not answer.
+    """
+    program = install_portkey() / "node_modules" / "@portkey-ai" / "gateway" / "build" / "start-server.js"
+    node, _ = node_programs()
+    port = free_ports(1)[0]
+    log = folder / "portkey.log"
+    headers = {
+        "authorization": "Bearer sk-of-the-stub-0123456789abcdef", "x-portkey-provider": "openai",
+        "x-portkey-custom-host": f"http://127.0.0.1:{upstream}/v1",
+    }  # fmt: skip
+    command = [node.as_posix(), (_HERE / "portkey" / "workers.cjs").as_posix(), program.as_posix(), str(port), str(WORKERS)]
+    with running(command, log, {"NODE_ENV": "production"}) as process:
+        wait_for(lambda: answers(port, body_of(model, "Hello"), headers), process, "Portkey", log)
+        yield Side("Portkey", port, headers, model, lambda: family_of(process.pid))
+
+
+@contextlib.contextmanager
+def litellm(folder: Path, upstream: int, model: str) -> Iterator[Side]:
+    """LiteLLM's proxy without keys, database and guards, in as many processes as we have.
+
+    Raises:
+        NotStarted: when it cannot be installed or does not answer.
+    """
+    program = install_litellm() / "bin" / "litellm"
+    port = free_ports(1)[0]
+    log, configuration = folder / "litellm.log", folder / "litellm.yaml"
+    configuration.write_text(
+        f"model_list:\n  - model_name: {model}\n    litellm_params:\n      model: openai/{model}\n"
+        f"      api_base: http://127.0.0.1:{upstream}/v1\n      api_key: sk-of-the-stub-0123456789abcdef\n"
+        "litellm_settings:\n  drop_params: false\n  telemetry: false\n",
+        "utf-8",
+    )
+    environment = {"LITELLM_MODE": "PRODUCTION", "LITELLM_LOG": "ERROR", "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
+    options = ["--config", configuration.as_posix(), "--host", "127.0.0.1", "--port", str(port), "--num_workers", str(WORKERS)]
+    with running([program.as_posix(), *options], log, environment) as process:
+        wait_for(lambda: answers(port, body_of(model, "Hello"), {}), process, "LiteLLM", log)
+        yield Side("LiteLLM", port, {}, model, lambda: family_of(process.pid))
+
+
+def versions() -> dict[str, str]:
+    """What is installed, by name."""
+    found = {}
+    program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
+    if program:
+        told = subprocess.run([program, "-v"], capture_output=True, text=True, check=False).stderr
+        found["nginx"] = told.strip().rpartition("/")[2]
+    for name, pattern in (("litellm", "lib/python*/site-packages/litellm-*.dist-info"),):
+        for place in (cache_folder() / name).glob(pattern):
+            found[name] = place.name.removeprefix("litellm-").removesuffix(".dist-info")
+    package = cache_folder() / "portkey" / "node_modules" / "@portkey-ai" / "gateway" / "package.json"
+    if package.is_file():
+        import json
+
+        found["portkey"] = json.loads(package.read_text("utf-8"))["version"]
+    return found

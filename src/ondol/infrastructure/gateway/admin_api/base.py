@@ -1,0 +1,155 @@
+"""What the gateway's admin routes share: who may ask, the forms of names, moments and amounts, and how settings are described."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from fastapi import Path, Request
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, StringConstraints
+
+from ondol.core.clock import Clock
+from ondol.core.errors import Forbidden, RequestError
+from ondol.core.money import Currency, decimal_text, parse_money
+from ondol.infrastructure.access.types import ROLES, Principal, Role
+from ondol.infrastructure.guard.api import READERS, WRITERS
+from ondol.infrastructure.storage.blobs import KeyRing
+from ondol.infrastructure.storage.postgres import Connection, Database
+
+ANYBODY: frozenset[Role] = frozenset(ROLES)
+PAGE_MAX = 500
+PAGE = 100
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+LATEST = datetime(2199, 12, 31, tzinfo=UTC)
+
+
+def told(roles: frozenset[Role]) -> dict[str, Any]:
+    """How the API's description says which roles a route takes."""
+    return {"x-ondol-role": [role for role in ROLES if role in roles]}
+
+
+READ = told(READERS)
+WRITE = told(WRITERS)
+ASK = told(ANYBODY)
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayServices:
+    """What the routes work with.
+
+    Attributes:
+        principal: who sends a request, roles included; it was authenticated before.
+    """
+
+    database: Database
+    keyring: KeyRing
+    clock: Clock
+    principal: Callable[[Request], Principal]
+
+    def reader(self, request: Request) -> Principal:
+        """Who asks, when they may read. Raises `Forbidden`."""
+        return self._one_of(request, READERS)
+
+    def writer(self, request: Request) -> Principal:
+        """Who asks, when they may change. Raises `Forbidden`."""
+        return self._one_of(request, WRITERS)
+
+    def anybody(self, request: Request) -> Principal:
+        """Who asks: everybody who was authenticated and has a role. Raises `Forbidden`."""
+        return self._one_of(request, ANYBODY)
+
+    def within(self, who: Principal) -> AbstractAsyncContextManager[Connection]:
+        """A transaction of the caller's tenant."""
+        return self.database.tenant_tx(who.tenant_id)
+
+    def _one_of(self, request: Request, allowed: frozenset[Role]) -> Principal:
+        who = self.principal(request)
+        if not who.roles & allowed:
+            raise Forbidden("Your roles do not allow this.", f"It takes one of: {', '.join(sorted(allowed))}.", code="role_required")
+        return who
+
+
+class Body(BaseModel):
+    """A request's body: what it does not name is refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Changed(BaseModel):
+    """It is done."""
+
+    changed: bool = True
+
+
+def _in_range(moment: datetime) -> datetime:
+    if not EARLIEST <= moment <= LATEST:
+        raise ValueError("give a moment between the years 2000 and 2199")
+    return moment
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_in_range)]
+"""A moment with its offset from UTC."""
+
+AmountText = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,19}(\.[0-9]{1,9})?$")]
+"""A decimal amount, exact: units of a currency with up to nine places, or a whole number of tokens."""
+
+ProviderName = Annotated[str, Path(pattern=r"^[a-z0-9](-?[a-z0-9]){0,62}$", max_length=63)]
+Alias = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,199}$")]
+
+
+def nano_of(text: str, currency: Currency, param: str) -> int:
+    """Nano-units of an amount.
+
+    Raises:
+        RequestError: when it is finer than a nano-unit or does not fit 64 bits.
+    """
+    try:
+        return parse_money(text, currency).nano
+    except ValueError as error:
+        raise RequestError(f"{error}.", "Write it like 0.15.", code="bad_amount", param=param) from None
+
+
+def amount_of(text: str, currency: Currency | None, param: str = "amount") -> int:
+    """Nano-units of an amount of money, or a whole number of tokens where there is no currency.
+
+    Raises:
+        RequestError: when it is neither.
+    """
+    if currency is not None:
+        return nano_of(text, currency, param)
+    if not text.isascii() or not text.isdigit():
+        raise RequestError("Tokens are counted in whole numbers.", "Write it like 1000000.", code="bad_amount", param=param)
+    return int(text)
+
+
+def amount_text(amount: int, currency: Currency | None) -> str:
+    """An amount as it is shown: units of the currency, or tokens."""
+    return str(amount) if currency is None else decimal_text(amount)
+
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+
+def schema_of(struct: type[msgspec.Struct]) -> dict[str, Any]:
+    """The JSON schema of settings, with everything that it names written out."""
+    whole = msgspec.json.schema(struct)
+    parts: Mapping[str, Any] = whole.get("$defs", {})
+
+    def written_out(tree: Any) -> Any:
+        if isinstance(tree, dict):
+            name = str(tree.get("$ref", "")).rpartition("/")[2]
+            return written_out(parts[name]) if name else {key: written_out(value) for key, value in tree.items()}
+        return [written_out(item) for item in tree] if isinstance(tree, list) else tree
+
+    described: dict[str, Any] = written_out({key: value for key, value in whole.items() if key != "$defs"})
+    return described
+
+
+def plain(struct: msgspec.Struct) -> dict[str, Any]:
+    """Settings as plain data, as they are shown."""
+    tree: dict[str, Any] = msgspec.to_builtins(struct)
+    return tree
