@@ -19,7 +19,7 @@ import json
 import random
 import re
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, cast
 
 import uvloop
 
@@ -145,8 +145,7 @@ class Upstream(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep it."""
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)
 
     def connection_lost(self, error: Exception | None) -> None:
         """Write no more."""

@@ -59,7 +59,7 @@ def _run(settings: Settings, listener: socket.socket, lifeline_fd: int | None, r
         for number in (signal.SIGTERM,) if lifeline_fd is not None else (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         async with open_platform(settings) as platform, open_worker(platform, lambda: tell_ready(ready_fd)) as handler:
-            server = Server(handler, [listener], limits, tls, proxies)
+            server = Server(handler, [listener], limits, tls, proxies, shares=lifeline_fd is not None and settings.http.workers > 1)
             await server.start()
             await stop.wait()
             await server.drain(settings.http.drain_s)

@@ -18,7 +18,7 @@ from ondol.infrastructure.gateway.errors import CallerLeft, ContentRefused, Erro
 from ondol.infrastructure.gateway.exchange import Exchange
 from ondol.infrastructure.gateway.parameters import apply_bounds, output_bound
 from ondol.infrastructure.gateway.shapes.base import Asked, Json, Shape, StreamWriter, Told
-from ondol.infrastructure.gateway.shapes.body import json_object
+from ondol.infrastructure.gateway.shapes.body import extension_of, json_object
 from ondol.infrastructure.gateway.shapes.letting import Letting
 from ondol.infrastructure.gateway.shapes.sse import KEEP_ALIVE, json_bytes
 from ondol.infrastructure.gateway.tally import Tally
@@ -246,7 +246,7 @@ class Pipeline:
         tally.usage = shape.usage(answer)
         usage = tally.settled(letting.estimate)
         shape.put_usage(answer, usage)
-        extension = {**answer.pop("ondol", {}), **tally.extension(usage)}
+        extension = {**extension_of(answer.pop("ondol", None)), **tally.extension(usage)}
         if extension:
             answer["ondol"] = extension
         tally.close(200, "answered", usage)

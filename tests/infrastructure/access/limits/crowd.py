@@ -25,6 +25,10 @@ async def main(owner: str, who: Who, hold: int, seed: int, clients: int, seconds
     governor = Governor(database)
     running = asyncio.create_task(governor.run())
     await governor.beat()
+    # All begin together, however long each took to start.
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    await asyncio.to_thread(sys.stdin.readline)
     chance = random.Random(seed)
     until = time.monotonic() + seconds
     told = {"spent": 0, "requests": 0, "refused": 0, "waited": 0}

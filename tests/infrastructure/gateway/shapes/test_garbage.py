@@ -55,8 +55,20 @@ _BACK = {
 
 _call = {"index": 0, "id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
 _logprobs = {"content": [{"token": "a", "logprob": 0.0, "bytes": [97], "top_logprobs": []}]}
-_chat_usage = {"prompt_tokens": 5, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 1}, "completion_tokens_details": {"reasoning_tokens": 1}}
-_delta = {"role": "assistant", "content": "a", "refusal": "r", "reasoning_content": "t", "tool_calls": [_call], "annotations": [{"type": "x", "x": {"a": 1}}]}
+_chat_usage = {
+    "prompt_tokens": 5,
+    "completion_tokens": 2,
+    "prompt_tokens_details": {"cached_tokens": 1},
+    "completion_tokens_details": {"reasoning_tokens": 1},
+}
+_delta = {
+    "role": "assistant",
+    "content": "a",
+    "refusal": "r",
+    "reasoning_content": "t",
+    "tool_calls": [_call],
+    "annotations": [{"type": "x", "x": {"a": 1}}],
+}
 _message = {**_delta, "audio": {"transcript": "t", "data": "d"}}
 _item = {"type": "message", "id": "m", "content": [{"type": "output_text", "text": "a", "annotations": [{}], "logprobs": []}]}
 _call_item = {"type": "function_call", "id": "f", "call_id": "c", "name": "f", "arguments": "{}"}
@@ -71,7 +83,11 @@ _blocks = [
 _cache_usage = {"input_tokens": 3, "output_tokens": 2, "cache_read_input_tokens": 1, "cache_creation_input_tokens": 1}
 
 FRAMES: list[dict[str, Any]] = [
-    {"choices": [{"index": 0, "delta": _delta, "finish_reason": None, "logprobs": _logprobs, "stop_reason": "x"}], "usage": _chat_usage, "ondol": {"a": 1}},
+    {
+        "choices": [{"index": 0, "delta": _delta, "finish_reason": None, "logprobs": _logprobs, "stop_reason": "x"}],
+        "usage": _chat_usage,
+        "ondol": {"a": 1},
+    },
     {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}], "created": 1},
     {"choices": [{"index": 0, "text": "a", "logprobs": {"tokens": ["a"], "token_logprobs": [0.0]}, "finish_reason": "stop"}]},
     {"type": "message_start", "message": {"usage": _cache_usage, "content": []}},
@@ -109,11 +125,17 @@ ANSWERS: list[dict[str, Any]] = [
 ]  # fmt: skip
 
 _leaves = st.one_of(
-    st.none(), st.booleans(), st.integers(-(2**70), 2**70), st.floats(allow_nan=False, allow_infinity=False), st.sampled_from(["", "a", "{}", "[1]", "message"])
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**70), 2**70),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.sampled_from(["", "a", "{}", "[1]", "message"]),
 )
 _junk = st.recursive(
     _leaves,
-    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.sampled_from(["type", "text", "content", "id", "function"]), inner, max_size=3)),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3), st.dictionaries(st.sampled_from(["type", "text", "content", "id", "function"]), inner, max_size=3)
+    ),
     max_leaves=5,
 )
 
@@ -215,7 +237,11 @@ def test_any_frames_of_sound(frames: list[dict[str, Any]]) -> None:
 
 
 @settings(max_examples=150, deadline=None)
-@given(body=st.one_of(st.binary(max_size=60), spoilt([{"data": [{"embedding": [1.0]}], "usage": _chat_usage}]).map(lambda tree: json.dumps(tree).encode())))
+@given(
+    body=st.one_of(
+        st.binary(max_size=60), spoilt([{"data": [{"embedding": [1.0]}], "usage": _chat_usage}]).map(lambda tree: json.dumps(tree).encode())
+    )
+)
 def test_any_embeddings(body: bytes) -> None:
     with contextlib.suppress(UpstreamError):
         answer = EMBEDDINGS.decode(body)
@@ -228,9 +254,9 @@ def test_any_embeddings(body: bytes) -> None:
 @given(
     body=st.one_of(
         st.binary(max_size=60),
-        st.lists(st.sampled_from(["00:00:01,000 --> 00:00:02,000", " --> ", "\n", "\n\n", "1", "words", "WEBVTT", "00:01.000 --> 00:02.000 align:start"])).map(
-            lambda parts: "".join(parts).encode()
-        ),
+        st.lists(
+            st.sampled_from(["00:00:01,000 --> 00:00:02,000", " --> ", "\n", "\n\n", "1", "words", "WEBVTT", "00:01.000 --> 00:02.000 align:start"])
+        ).map(lambda parts: "".join(parts).encode()),
     ),
     form=st.sampled_from(["text", "srt", "vtt"]),
 )

@@ -44,9 +44,13 @@ def frames_of(content: list[dict[str, Any]], cuts: list[float]) -> list[dict[str
     frames: list[dict[str, Any]] = [{"type": "message_start", "message": {"usage": {"input_tokens": 3, "output_tokens": 1}}}]
     for index, block in enumerate(content):
         kind = block["type"]
-        head = {**block, "text": ""} if kind == "text" else {**block, "thinking": "", "signature": ""} if kind == "thinking" else {**block, "input": {}}
+        head = (
+            {**block, "text": ""} if kind == "text" else {**block, "thinking": "", "signature": ""} if kind == "thinking" else {**block, "input": {}}
+        )
         text = block.get("text") or block.get("thinking") or (json.dumps(block["input"]) if kind == "tool_use" else "")
-        name, field = {"text": ("text_delta", "text"), "thinking": ("thinking_delta", "thinking"), "tool_use": ("input_json_delta", "partial_json")}[kind]
+        name, field = {"text": ("text_delta", "text"), "thinking": ("thinking_delta", "thinking"), "tool_use": ("input_json_delta", "partial_json")}[
+            kind
+        ]
         frames.append({"type": "content_block_start", "index": index, "content_block": head})
         frames += [{"type": "content_block_delta", "index": index, "delta": {"type": name, field: piece}} for piece in d.cut(text, cuts)]
         if kind == "thinking":

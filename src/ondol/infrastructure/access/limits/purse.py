@@ -10,6 +10,8 @@ from datetime import datetime
 from ondol.infrastructure.access.limits.pools import SLOTS, Account, Admission, Plan, Pool, Tally
 from ondol.infrastructure.access.limits.types import BUDGET_KINDS, Budget, Limit, Need, PoolKind
 
+__all__ = ["Account", "Admission", "Exchange", "Grant", "Opened", "Plan", "Pool", "Purse", "Report", "Tally", "Want"]
+
 AHEAD_S = 4.0
 """A lease is wished for so many seconds of what was lately used."""
 NEEDS_AHEAD = 8

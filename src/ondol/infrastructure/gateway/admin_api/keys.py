@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
@@ -98,7 +98,7 @@ def keys_router(services: GatewayServices) -> APIRouter:
     return router
 
 
-def _plain(key: ApiKey, login: str) -> dict[str, object]:
+def _plain(key: ApiKey, login: str) -> dict[str, Any]:
     return {
         "id": key.id,
         "public_id": key.public_id,

@@ -17,6 +17,11 @@ from ondol.infrastructure.gateway.server.tls import Certificates
 from ondol.infrastructure.gateway.server.types import Counters, Handler, Limits, ServerState
 
 BACKLOG = 1_024
+YIELD_S = 0.0005
+YIELD_S_MAX = 0.010
+"""For each open connection a process waits so long before it takes another, at most the second: others with fewer are faster."""
+ACCEPTED_LATE_MAX = 16
+"""What it takes after that wait."""
 ACCEPT_AGAIN_S = 0.1
 """How long connections wait in the backlog when a process can open no more."""
 
@@ -34,6 +39,7 @@ class Server:
         limits: what callers are granted.
         tls: the certificate, to speak TLS on all of them.
         proxies: whose forwarding headers count.
+        shares: other processes listen on the same sockets.
     """
 
     def __init__(
@@ -43,12 +49,15 @@ class Server:
         limits: Limits | None = None,
         tls: Certificates | None = None,
         proxies: TrustedProxies | None = None,
+        *,
+        shares: bool = False,
     ) -> None:
         self._handler = handler
         self._listeners = listeners
         self._limits = limits or Limits()
         self._tls = tls
         self._proxies = proxies or TrustedProxies()
+        self._shares = shares
         self._opening: set[asyncio.Task[object]] = set()
         self._state: ServerState | None = None
         self._ticking: asyncio.TimerHandle | None = None
@@ -75,7 +84,7 @@ class Server:
         for listener in self._listeners:
             listener.setblocking(False)
             listener.listen(BACKLOG)
-            loop.add_reader(listener.fileno(), self._accept, listener)
+            loop.add_reader(listener.fileno(), self._readable, listener)
         self._ticking = loop.call_later(self._limits.tick_s, self._tick)
 
     async def drain(self, seconds: float) -> None:
@@ -105,30 +114,42 @@ class Server:
             connection.abort()
         await asyncio.sleep(0)
 
-    def _accept(self, listener: socket.socket) -> None:
-        """Take one connection, and go round the loop before the next: several processes listen on one socket, and whoever is idle is faster.
+    def _readable(self, listener: socket.socket) -> None:
+        """Somebody connects. Where several processes listen on one socket, whoever has more connections leaves the others a moment to take it first.
 
         An event loop's own server takes all that wait at once, so that one process would get every connection of a burst.
         """
         state = self._started()
-        try:
-            connected, _ = listener.accept()
-        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+        wait_s = min((len(state.open) + len(self._opening)) * YIELD_S, YIELD_S_MAX) if self._shares else 0.0
+        if not wait_s:
+            self._accept(listener, 1)
             return
-        except OSError as error:
-            # No descriptor is free, or no memory: those who wait stay in the backlog until one is.
-            _logger.error("connection not accepted", extra={"reason": error.strerror})
-            state.loop.remove_reader(listener.fileno())
-            state.loop.call_later(ACCEPT_AGAIN_S, self._accept_again, listener)
-            return
-        task = state.loop.create_task(self._open(connected))
-        self._opening.add(task)
-        task.add_done_callback(self._opening.discard)
+        state.loop.remove_reader(listener.fileno())
+        state.loop.call_later(wait_s, self._accept_late, listener)
 
-    def _accept_again(self, listener: socket.socket) -> None:
+    def _accept_late(self, listener: socket.socket) -> None:
         state = self._started()
-        if not state.draining:
-            state.loop.add_reader(listener.fileno(), self._accept, listener)
+        if not state.draining and self._accept(listener, ACCEPTED_LATE_MAX):
+            state.loop.add_reader(listener.fileno(), self._readable, listener)
+
+    def _accept(self, listener: socket.socket, most: int) -> bool:
+        """Take connections that wait. False when none can be taken for now; it is tried again then."""
+        state = self._started()
+        for _ in range(most):
+            try:
+                connected, _address = listener.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return True
+            except OSError as error:
+                # No descriptor is free, or no memory: those who wait stay in the backlog until one is.
+                _logger.error("connection not accepted", extra={"reason": error.strerror})
+                state.loop.remove_reader(listener.fileno())
+                state.loop.call_later(ACCEPT_AGAIN_S, self._accept_late, listener)
+                return False
+            task = state.loop.create_task(self._open(connected))
+            self._opening.add(task)
+            task.add_done_callback(self._opening.discard)
+        return True
 
     async def _open(self, connected: socket.socket) -> None:
         """Give a connection its protocol, after TLS where that is spoken; one whose handshake fails is gone."""

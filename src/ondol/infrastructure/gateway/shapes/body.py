@@ -51,7 +51,30 @@ def answer_object(body: bytes) -> dict[str, Any]:
     try:
         return json_object(body)
     except RequestError:
-        raise UpstreamError("The model provider's answer cannot be understood: it is no JSON object.", code="upstream_garbage") from None
+        raise garbage("it is no JSON object") from None
+
+
+def objects(value: Any, what: str) -> list[dict[str, Any]]:
+    """The objects of a list in an upstream's answer; none where there is no list.
+
+    Raises:
+        UpstreamError: when it is anything else.
+    """
+    if value is None:
+        return []
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise garbage(f"`{what}` is no list of objects")
+    return value
+
+
+def extension_of(value: Any) -> dict[str, Any]:
+    """The ``ondol`` field of an answer; empty where there is none."""
+    return value if isinstance(value, dict) else {}
+
+
+def garbage(what: str) -> UpstreamError:
+    """An answer that is not of its shape."""
+    return UpstreamError(f"The model provider's answer cannot be understood: {what}.", code="upstream_garbage")
 
 
 def check_model(model: str) -> str:

@@ -11,7 +11,7 @@ import msgspec
 from ondol.core.errors import RequestError, UpstreamError
 from ondol.infrastructure.gateway.errors import answer_to
 from ondol.infrastructure.gateway.shapes.base import Asked, Json, PartsSpot, ProgressFrame, Shape, Spot, Told
-from ondol.infrastructure.gateway.shapes.body import check_model, explained, invalid
+from ondol.infrastructure.gateway.shapes.body import check_model, explained, extension_of, invalid, objects
 from ondol.infrastructure.gateway.shapes.letting import Letting, TextOut
 from ondol.infrastructure.gateway.shapes.logprobs import Faithful, Waiting
 from ondol.infrastructure.gateway.shapes.sse import DONE, event
@@ -85,6 +85,10 @@ def read_chat(body: Json) -> Asked:
             f"The messages hold more than {TEXT_CHARACTERS_MAX} characters.", "Send less text.", param="messages", code="text_too_long"
         )
     asked.stream = bool(known.stream)
+    if asked.stream and body.get("modalities") not in (None, [], ["text"]):
+        raise RequestError(
+            "Sound is not streamed: what is said in it is looked at as a whole.", "Leave `stream` out.", param="modalities", code="unsupported_value"
+        )
     asked.include_usage = bool(known.stream_options and known.stream_options.include_usage)
     asked.output_tokens_max = known.max_completion_tokens or known.max_tokens
     asked.choices = known.n or 1
@@ -336,6 +340,8 @@ def _let_message(choice: Json, message: Json, texts: TextOut) -> None:
         withheld = withheld or len(kept) < len(calls)
         if not kept:
             del message["tool_calls"]
+    if message.get("annotations"):
+        message["annotations"] = texts.annotations(message["annotations"])
     if changed:
         message["annotations"] = []  # places in the text hold no longer
         choice["logprobs"] = None
@@ -420,7 +426,7 @@ class ChatStream:
         if data.get("usage") is not None:
             self.usage = chat_usage(data["usage"]) or self.usage
         if "ondol" in data:
-            self._extension = data.pop("ondol")
+            self._extension = extension_of(data.pop("ondol"))
         choices = data.get("choices")
         if not choices:
             return b""
@@ -545,10 +551,11 @@ class _Choice:
                     delta[name] = out
                 else:
                     del delta[name]
+        delta.pop("audio", None)  # sound in pieces was not asked for, and cannot be looked at
         calls = delta.pop("tool_calls", None)
         sends = self._take_calls(calls) if calls else []
         if delta.get("annotations"):
-            self._annotations += delta.pop("annotations")  # they speak of the whole text
+            self._annotations += objects(delta.pop("annotations"), "annotations")  # they speak of the whole text
         if is_last:
             self._end(delta, sends)
         if sends:
@@ -570,7 +577,8 @@ class _Choice:
 
     def last_delta(self) -> Json:
         """What the last chunk carries: annotations, unless their places hold no longer."""
-        return {"annotations": self._annotations} if self._annotations and not self.texts.changed else {}
+        annotations = self.texts.annotations(self._annotations) if self._annotations and not self.texts.changed else []
+        return {"annotations": annotations} if annotations else {}
 
     def _end(self, delta: Json, sends: list[Json]) -> None:
         for name in _TEXTS:

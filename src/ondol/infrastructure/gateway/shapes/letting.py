@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from typing import Any
 
 from ondol.infrastructure.guard.conversation import Answering, Conversation
 from ondol.infrastructure.guard.expects import NOTHING, Expects
@@ -100,6 +102,17 @@ class TextOut:
         if name == CONTENT and self._afterword:
             out = f"{out}\n\n{self._afterword}"
         return Out(out, changed=answering.changed, withheld=withheld)
+
+    def annotations(self, told: Any) -> list[Any]:
+        """Of what an answer says of its sources, that which the guard has nothing against: they quote, and name titles and addresses."""
+        if not isinstance(told, list):
+            return []
+        return [each for each in told if self._passes(json.dumps(each, ensure_ascii=False))]
+
+    def _passes(self, text: str) -> bool:
+        answering = self._answering("annotation")
+        out = answering.push(text) + answering.finish()
+        return out == text and not answering.changed and (answering.verdict is None or answering.verdict.passes)
 
     def calling(self, _index: int) -> Calling:
         """What lets one call out piece by piece."""

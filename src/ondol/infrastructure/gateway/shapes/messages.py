@@ -9,10 +9,10 @@ from typing import Annotated, Any
 
 import msgspec
 
-from ondol.core.errors import RequestError, UpstreamError
+from ondol.core.errors import RequestError
 from ondol.infrastructure.gateway.errors import ErrorAnswer, answer_to
 from ondol.infrastructure.gateway.shapes.base import Asked, Json, PartsSpot, Spot, Told
-from ondol.infrastructure.gateway.shapes.body import check_model, explained, invalid
+from ondol.infrastructure.gateway.shapes.body import check_model, explained, garbage, invalid, objects
 from ondol.infrastructure.gateway.shapes.letting import Letting, TextOut
 from ondol.infrastructure.gateway.shapes.sse import event
 from ondol.infrastructure.guard.conversation import Role
@@ -217,7 +217,7 @@ def put_messages_usage(answer: Json, usage: Usage) -> None:
 
 def text_of_messages(answer: Json) -> str:
     """What people read of a whole answer."""
-    return "".join(block["text"] for block in answer.get("content") or () if block.get("type") == "text")
+    return "".join(block["text"] for block in answer.get("content") or () if block.get("type") == "text" and isinstance(block.get("text"), str))
 
 
 def let_messages(answer: Json, told: Told, letting: Letting) -> None:
@@ -260,7 +260,7 @@ def _let_run(run: list[Json], texts: TextOut) -> list[Json]:
     if not run or texts.withheld:
         return []
     out = texts.whole("content", "".join(block["text"] for block in run))
-    for citation in [citation for block in run for citation in block.get("citations") or ()]:
+    for citation in [citation for block in run for citation in objects(block.get("citations"), "citations")]:
         checked = texts.whole("citation", json.dumps(citation, ensure_ascii=False))
         out.changed = out.changed or checked.changed or checked.withheld
     if not out.changed and not out.withheld and out.text == "".join(block["text"] for block in run):
@@ -279,7 +279,7 @@ def _let_block(block: Json, texts: TextOut, place: int) -> bool:
         if result is None:
             return False
         block["name"], arguments = result
-        block["input"] = json.loads(arguments)
+        block["input"] = object_of(arguments)
         return True
     if kind == "thinking" and isinstance(block.get("thinking"), str):
         out = texts.whole(f"thinking{place}", block["thinking"])
@@ -288,6 +288,17 @@ def _let_block(block: Json, texts: TextOut, place: int) -> bool:
             block["signature"] = ""  # it vouches for another text
         return True
     return goes_unchanged(block, texts, place)
+
+
+def object_of(arguments: str) -> Json:
+    """The arguments of a call as this family has them."""
+    try:
+        value = json.loads(arguments)
+    except (ValueError, RecursionError):
+        raise garbage("the arguments of a call are no JSON") from None
+    if not isinstance(value, dict):
+        raise garbage("the arguments of a call are no object")
+    return value
 
 
 def goes_unchanged(block: Json, texts: TextOut, place: int) -> bool:
@@ -335,8 +346,3 @@ def messages_error(error: Exception, request_id: uuid.UUID) -> ErrorAnswer:
     told = {"type": kind, "message": inner["message"], "code": inner["code"], "param": inner["param"]}
     body = msgspec.json.encode({"type": "error", "error": told, "request_id": str(request_id)})
     return ErrorAnswer(known.status, known.code, body, known.headers, b"event: error\ndata: " + body + b"\n\n")
-
-
-def garbage(what: str) -> UpstreamError:
-    """An answer that is not of the shape."""
-    return UpstreamError(f"The model provider's answer cannot be understood: {what}.", code="upstream_garbage")

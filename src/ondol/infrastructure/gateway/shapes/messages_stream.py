@@ -11,10 +11,10 @@ from typing import Any
 
 from ondol.core.errors import UpstreamError
 from ondol.infrastructure.gateway.shapes.base import Asked, Json, ProgressFrame, Shape, Told
+from ondol.infrastructure.gateway.shapes.body import extension_of, garbage
 from ondol.infrastructure.gateway.shapes.letting import CONTENT, Letting
 from ondol.infrastructure.gateway.shapes.messages import (
     STOP_WITHHELD,
-    garbage,
     goes_unchanged,
     let_messages,
     messages_chat_request,
@@ -129,7 +129,7 @@ class MessagesStream:
                 delta = data.get("delta")
                 if not isinstance(delta, dict):
                     raise garbage("an end without a reason")
-                self._extension |= data.get("ondol") or {}
+                self._extension |= extension_of(data.get("ondol"))
                 if delta.get("stop_reason"):
                     self._reason = {"stop_reason": delta["stop_reason"], "stop_sequence": delta.get("stop_sequence")}
             case "error":
@@ -184,7 +184,9 @@ class MessagesStream:
         if not isinstance(delta, dict) or block is None:
             raise garbage("a delta outside of a block")
         kind = delta.get("type")
-        piece = delta.get(_KINDS.get(kind, "")) if isinstance(kind, str) else None
+        if not isinstance(kind, str):
+            raise garbage("a delta without a type")
+        piece = delta.get(_KINDS.get(kind, ""))
         if kind in _KINDS and not isinstance(piece, str):
             raise garbage("a delta without text")
         if (kind == "text_delta" and block.kind == "text") or (kind == "thinking_delta" and block.kind == "thinking"):

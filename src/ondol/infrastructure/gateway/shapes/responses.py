@@ -8,13 +8,13 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Mapping
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 import msgspec
 
 from ondol.core.errors import RequestError, UpstreamError
 from ondol.infrastructure.gateway.shapes.base import Asked, Json, PartsSpot, Spot, Told
-from ondol.infrastructure.gateway.shapes.body import check_model, explained, invalid
+from ondol.infrastructure.gateway.shapes.body import check_model, explained, invalid, objects
 from ondol.infrastructure.gateway.shapes.letting import Letting, TextOut
 from ondol.infrastructure.guard.conversation import Role
 from ondol.infrastructure.serving.types import ChatRequest, Message, Usage
@@ -226,7 +226,7 @@ def put_responses_usage(answer: Json, usage: Usage) -> None:
 def text_of_responses(answer: Json) -> str:
     """What people read of a whole answer."""
     items = [item for item in answer.get("output") or () if item.get("type") == "message"]
-    return "".join(part["text"] for item in items for part in item.get("content") or () if isinstance(part.get("text"), str))
+    return "".join(part["text"] for item in items for part in item["content"] if isinstance(part.get("text"), str))
 
 
 def let_responses(answer: Json, told: Told, letting: Letting) -> None:
@@ -256,8 +256,10 @@ def let_item(item: Json, texts: TextOut, place: int) -> bool:
     if kind == "message":
         _let_parts(item, texts)
         return True
+    if not isinstance(kind, str):
+        raise responses_garbage("an item without a type")
     if kind in _CALLS:
-        field = _CALLS[cast(str, kind)]
+        field = _CALLS[kind]
         name, arguments = item.get("name"), item.get(field)
         if not isinstance(name, str) or not isinstance(arguments, str):
             raise responses_garbage("a call of a tool without a name or arguments")
@@ -280,6 +282,9 @@ def _let_parts(item: Json, texts: TextOut) -> None:
     whole = "".join(part[field] for part, field in written)
     out = texts.whole("content", whole)
     if out.text == whole and not out.changed and not out.withheld:
+        for part in parts:
+            if part.get("annotations"):
+                part["annotations"] = texts.annotations(part["annotations"])
         return
     item["content"] = [text_part(out.text)]
 
@@ -350,9 +355,9 @@ def chat_as_responses(answer: Json) -> Json:
         items.append({"type": "reasoning", "id": "rs_0", "summary": [{"type": "summary_text", "text": reasoning}]})
     text = message.get("content") or message.get("refusal")
     if isinstance(text, str) and text:
-        part = {**text_part(text), "annotations": [flat_annotation(item) for item in message.get("annotations") or ()]}
+        part = {**text_part(text), "annotations": [flat_annotation(item) for item in objects(message.get("annotations"), "annotations")]}
         items.append({"type": "message", "id": "msg_0", "status": "completed", "role": "assistant", "content": [part]})
-    for place, call in enumerate(message.get("tool_calls") or ()):
+    for place, call in enumerate(objects(message.get("tool_calls"), "tool_calls")):
         function = call.get("function") if isinstance(call, dict) else None
         if not isinstance(function, dict):
             raise responses_garbage("a call of a tool without a function")

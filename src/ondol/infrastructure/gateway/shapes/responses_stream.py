@@ -12,6 +12,7 @@ from typing import Any
 from ondol.core.errors import UpstreamError
 from ondol.infrastructure.gateway.errors import answer_to
 from ondol.infrastructure.gateway.shapes.base import Asked, Json, ProgressFrame, Shape, Told
+from ondol.infrastructure.gateway.shapes.body import extension_of, objects
 from ondol.infrastructure.gateway.shapes.letting import CONTENT, Letting
 from ondol.infrastructure.gateway.shapes.responses import (
     dress,
@@ -55,6 +56,12 @@ class _Item:
         self.index: int | None = None
         self.texts: list[str] = []
         self.calling: Any = None
+
+
+def _place(data: Json) -> int:
+    """Where in the output an event belongs."""
+    index = data.get("output_index")
+    return index if type(index) is int else -1
 
 
 class ResponsesStream:
@@ -104,7 +111,7 @@ class ResponsesStream:
         if told:
             self._tell(told, out)
         answer = {**self._head, **(self._last or {"status": "completed"})}
-        known = answer.pop("ondol", None) or {}
+        known = extension_of(answer.pop("ondol", None))
         answer["output"] = self._done
         dress(answer, self._told)
         if self._texts.withheld:
@@ -188,7 +195,7 @@ class ResponsesStream:
         self._send(out, "response.content_part.added", {**self._place(item), "part": text_part("")})
 
     def _text(self, data: Json, out: list[bytes]) -> None:
-        item = self._items.get(data.get("output_index", -1))
+        item = self._items.get(_place(data))
         piece = data.get("delta")
         if item is None or item.kind != "message" or not isinstance(piece, str):
             raise responses_garbage("a text outside of a message")
@@ -197,7 +204,7 @@ class ResponsesStream:
             self._send_text(item, going, out)
 
     def _arguments(self, data: Json, out: list[bytes]) -> None:
-        item = self._items.get(data.get("output_index", -1))
+        item = self._items.get(_place(data))
         piece = data.get("delta")
         if item is None or item.calling is None or not isinstance(piece, str):
             raise responses_garbage("arguments outside of a call")
@@ -208,12 +215,12 @@ class ResponsesStream:
             self._send_arguments(item, going, out)
 
     def _take_done(self, data: Json, out: list[bytes]) -> None:
-        index = data.get("output_index", -1)
-        item = self._items.pop(index, None)
+        item = self._items.pop(_place(data), None)
         told = data.get("item")
         if item is None or not isinstance(told, dict):
             raise responses_garbage("an item that ends without a beginning")
-        annotations = [note for part in told.get("content") or () if isinstance(part, dict) for note in part.get("annotations") or ()]
+        parts = objects(told.get("content"), "content") if item.kind == "message" else []
+        annotations = [note for part in parts for note in objects(part.get("annotations"), "annotations")]
         self._end_item(item, out, told, annotations)
 
     def _end_item(self, item: _Item, out: list[bytes], told: Json | None = None, annotations: Sequence[Any] = ()) -> None:
@@ -221,7 +228,7 @@ class ResponsesStream:
             rest = self._texts.restart(CONTENT)
             if rest:
                 self._send_text(item, rest, out)
-            self._end_message(item, out, [] if self._texts.changed or self._texts.withheld else list(annotations))
+            self._end_message(item, out, [] if self._texts.changed or self._texts.withheld else self._texts.annotations(annotations))
         elif item.calling is not None:
             self._end_call(item, out)
         elif told is not None and let_item(told, self._texts, len(self._done)):

@@ -232,7 +232,10 @@ def usage_as_chat(usage: Any) -> Json | None:
     if not isinstance(usage, dict) or not isinstance(usage.get("input_tokens"), int):
         return None
     read, written = usage.get("cache_read_input_tokens") or 0, usage.get("cache_creation_input_tokens") or 0
-    told: Json = {"prompt_tokens": usage["input_tokens"] + read + written, "completion_tokens": usage.get("output_tokens") or 0}
+    output = usage.get("output_tokens") or 0
+    if not all(type(count) is int for count in (usage["input_tokens"], read, written, output)):
+        return None
+    told: Json = {"prompt_tokens": usage["input_tokens"] + read + written, "completion_tokens": output}
     told["total_tokens"] = told["prompt_tokens"] + told["completion_tokens"]
     if read or written:
         told["prompt_tokens_details"] = {"cached_tokens": read, "cache_write_tokens": written}

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from ondol.core.errors import RequestError, UpstreamError
 from ondol.infrastructure.gateway.shapes.base import Asked, Json, ProgressFrame
+from ondol.infrastructure.gateway.shapes.body import extension_of, objects
 from ondol.infrastructure.gateway.translate.closing import Closing
 from ondol.infrastructure.gateway.translate.direct import encode_body, prepare_chat
 from ondol.infrastructure.serving.types import Frame, Operation, TargetRow
@@ -186,7 +187,7 @@ def chat_as_messages(answer: Json) -> Json:
     for name in ("content", "refusal"):
         if isinstance(message.get(name), str) and message[name]:
             blocks.append({"type": "text", "text": message[name]})
-    for call in message.get("tool_calls") or ():
+    for call in objects(message.get("tool_calls"), "tool_calls"):
         blocks.append(_use_of(call))
     told = {
         "id": str(answer.get("id") or ""),
@@ -207,7 +208,7 @@ def _use_of(call: Any) -> Json:
         raise _garbage("a call of a tool without a function")
     try:
         given = json.loads(function.get("arguments") or "{}")
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         raise _garbage("a call of a tool whose arguments are no JSON") from None
     if not isinstance(given, dict):
         raise _garbage("a call of a tool whose arguments are no object")
@@ -220,9 +221,13 @@ def usage_as_messages(usage: Any) -> Json | None:
         return None
     details = usage.get("prompt_tokens_details")
     cached = (details.get("cached_tokens") or 0) if isinstance(details, dict) else 0
-    told: Json = {"input_tokens": usage["prompt_tokens"] - cached, "output_tokens": usage.get("completion_tokens", 0)}
-    if cached:
-        told["cache_read_input_tokens"] = cached
+    written = (details.get("cache_write_tokens") or 0) if isinstance(details, dict) else 0
+    output = usage.get("completion_tokens") or 0
+    if not all(type(count) is int for count in (usage["prompt_tokens"], cached, written, output)) or cached + written > usage["prompt_tokens"]:
+        return None
+    told: Json = {"input_tokens": usage["prompt_tokens"] - cached - written, "output_tokens": output}
+    if cached or written:
+        told |= {"cache_read_input_tokens": cached, "cache_creation_input_tokens": written}
     if usage.get("estimated") is True:
         told["estimated"] = True
     return told
@@ -268,7 +273,7 @@ class _Events:
         if data.get("error") is not None:
             raise UpstreamError("The model provider failed in the middle of its answer.", "Try again.", code="upstream_failed")
         self._usage = usage_as_messages(data.get("usage")) or self._usage
-        self._extension |= data.get("ondol") or {}
+        self._extension |= extension_of(data.get("ondol"))
         choices = data.get("choices")
         if not choices:
             return
@@ -288,7 +293,7 @@ class _Events:
             if delta.get(name):
                 self._open("text", {"type": "text", "text": ""}, out)
                 self._delta({"type": "text_delta", "text": delta[name]}, out)
-        for piece in delta.get("tool_calls") or ():
+        for piece in objects(delta.get("tool_calls"), "tool_calls"):
             self._take_call(piece, out)
         if choice.get("finish_reason"):
             self._reason = STOP_REASONS.get(str(choice["finish_reason"]), "end_turn")

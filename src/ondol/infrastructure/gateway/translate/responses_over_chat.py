@@ -7,6 +7,7 @@ from typing import Any
 
 from ondol.core.errors import RequestError, UpstreamError
 from ondol.infrastructure.gateway.shapes.base import Asked, Json, ProgressFrame
+from ondol.infrastructure.gateway.shapes.body import extension_of, objects
 from ondol.infrastructure.gateway.shapes.responses import (
     chat_as_responses,
     chat_usage_as_responses,
@@ -220,7 +221,7 @@ class _Events:
         if data.get("error") is not None:
             raise UpstreamError("The model provider failed in the middle of its answer.", "Try again.", code="upstream_failed")
         self._usage = chat_usage_as_responses(data.get("usage")) or self._usage
-        self._extension |= data.get("ondol") or {}
+        self._extension |= extension_of(data.get("ondol"))
         choices = data.get("choices")
         if not choices:
             return
@@ -233,12 +234,12 @@ class _Events:
         if not self._begun:
             self._begun = True
             out.append(Frame({"type": "response.created", "response": {"status": "in_progress", "output": []}}))
-        self._annotations += [flat_annotation(item) for item in delta.get("annotations") or ()]
+        self._annotations += [flat_annotation(item) for item in objects(delta.get("annotations"), "annotations")]
         text = delta.get("content") or delta.get("refusal")
         if text:
             self._begin({"type": "message", "id": f"msg_{self._index + 1}", "status": "in_progress", "role": "assistant", "content": []}, out)
             out.append(Frame({"type": "response.output_text.delta", "output_index": self._index, "delta": text}))
-        for piece in delta.get("tool_calls") or ():
+        for piece in objects(delta.get("tool_calls"), "tool_calls"):
             self._take_call(piece, out)
         self._reason = choice.get("finish_reason") or self._reason
 
