@@ -90,6 +90,8 @@ async def open_worker(platform: Platform, on_warm: Callable[[], None] = lambda: 
         warming = asyncio.create_task(_warm_up(worker, on_warm))
         try:
             async with worker.drain, worker.recorder, contents.writing:
+                # Known before the first record: a worker that dies without one leaves leases that somebody must close.
+                recorder.mark_replica(room.governor.replica_id)
                 yield _application(worker)
         finally:
             for task in (fresh, warming):

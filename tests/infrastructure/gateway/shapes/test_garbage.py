@@ -1,4 +1,4 @@
-"""What is no answer is told as the provider's failure: whatever JSON an upstream sends, whole or in frames, no other error than `UpstreamError` comes of it."""
+"""What is no answer is told as the provider's failure: whatever JSON an upstream sends, no other error than `UpstreamError` comes of it."""
 
 from __future__ import annotations
 

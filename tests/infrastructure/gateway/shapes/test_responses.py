@@ -1,4 +1,4 @@
-"""OpenAI's responses: a stream and a whole answer of the same items come to the same, and what a stream tells whole at its end is what it told in pieces."""
+"""OpenAI's responses: a stream and a whole answer of the same items come to the same, and a stream's end tells what its pieces told."""
 
 from __future__ import annotations
 

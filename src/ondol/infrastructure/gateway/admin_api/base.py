@@ -6,15 +6,14 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import msgspec
-from fastapi import Path, Request
+from fastapi import Depends, Path, Request
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, StringConstraints
 
 from ondol.core.clock import Clock
-from ondol.core.errors import Forbidden, RequestError
-from ondol.core.money import Currency, decimal_text, parse_money
+from ondol.core.errors import Forbidden
 from ondol.infrastructure.access.types import ROLES, Principal, Role
 from ondol.infrastructure.guard.api import READERS, WRITERS
 from ondol.infrastructure.storage.blobs import KeyRing
@@ -49,6 +48,21 @@ class GatewayServices:
     keyring: KeyRing
     clock: Clock
     principal: Callable[[Request], Principal]
+
+    @property
+    def reads(self) -> Any:
+        """What a route that reads has in the place of the caller: it is asked before the body is looked at."""
+        return Depends(self.reader)
+
+    @property
+    def writes(self) -> Any:
+        """The same for a route that changes something."""
+        return Depends(self.writer)
+
+    @property
+    def asks(self) -> Any:
+        """The same for a route that everybody may ask."""
+        return Depends(self.anybody)
 
     def reader(self, request: Request) -> Principal:
         """Who asks, when they may read. Raises `Forbidden`."""
@@ -99,39 +113,6 @@ AmountText = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,19}(\.[0-9]{1,9
 
 ProviderName = Annotated[str, Path(pattern=r"^[a-z0-9](-?[a-z0-9]){0,62}$", max_length=63)]
 Alias = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,199}$")]
-
-
-def nano_of(text: str, currency: Currency, param: str) -> int:
-    """Nano-units of an amount.
-
-    Raises:
-        RequestError: when it is finer than a nano-unit or does not fit 64 bits.
-    """
-    try:
-        return parse_money(text, currency).nano
-    except ValueError as error:
-        raise RequestError(f"{error}.", "Write it like 0.15.", code="bad_amount", param=param) from None
-
-
-def amount_of(text: str, currency: Currency | None, param: str = "amount") -> int:
-    """Nano-units of an amount of money, or a whole number of tokens where there is no currency.
-
-    Raises:
-        RequestError: when it is neither.
-    """
-    if currency is not None:
-        return nano_of(text, currency, param)
-    if not text.isascii() or not text.isdigit():
-        raise RequestError("Tokens are counted in whole numbers.", "Write it like 1000000.", code="bad_amount", param=param)
-    return int(text)
-
-
-def amount_text(amount: int, currency: Currency | None) -> str:
-    """An amount as it is shown: units of the currency, or tokens."""
-    return str(amount) if currency is None else decimal_text(amount)
-
-
-S = TypeVar("S", bound=msgspec.Struct)
 
 
 def schema_of(struct: type[msgspec.Struct]) -> dict[str, Any]:

@@ -5,27 +5,17 @@ from __future__ import annotations
 import uuid
 from datetime import datetime
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from ondol.core.errors import RequestError
 from ondol.core.money import Currency
 from ondol.infrastructure.access.limits import store
+from ondol.infrastructure.access.limits.amounts import amount_of, amount_text
 from ondol.infrastructure.access.limits.subjects import subject_names, subject_of
 from ondol.infrastructure.access.limits.types import Budget, Period, Scope, Unit
 from ondol.infrastructure.access.types import Principal
-from ondol.infrastructure.gateway.admin_api.base import (
-    PAGE,
-    PAGE_MAX,
-    READ,
-    WRITE,
-    AmountText,
-    Body,
-    Changed,
-    GatewayServices,
-    amount_of,
-    amount_text,
-)
+from ondol.infrastructure.gateway.admin_api.base import PAGE, PAGE_MAX, READ, WRITE, AmountText, Body, Changed, GatewayServices
 from ondol.infrastructure.storage.postgres import Connection
 
 
@@ -123,7 +113,7 @@ def budgets_router(services: GatewayServices) -> APIRouter:
 def _budget_routes(router: APIRouter, services: GatewayServices) -> None:
     @router.get("", openapi_extra=READ)
     async def list_budgets(
-        after: uuid.UUID | None = None, limit: int = Query(PAGE, ge=1, le=PAGE_MAX), who: Principal = Depends(services.reader)
+        after: uuid.UUID | None = None, limit: int = Query(PAGE, ge=1, le=PAGE_MAX), who: Principal = services.reads
     ) -> BudgetPage:
         """The tenant's budgets."""
         async with services.within(who) as connection:
@@ -132,9 +122,9 @@ def _budget_routes(router: APIRouter, services: GatewayServices) -> None:
         return BudgetPage(budgets=[_shown(item, names) for item in found[:limit]], next=found[limit - 1].id if len(found) > limit else None)
 
     @router.post("", openapi_extra=WRITE)
-    async def create_budget(body: BudgetBody, who: Principal = Depends(services.writer)) -> BudgetShown:
+    async def create_budget(body: BudgetBody, who: Principal = services.writes) -> BudgetShown:
         """Make a budget. It holds within a second."""
-        amount = amount_of(body.amount, body.currency)
+        amount = amount_of(body.amount, body.unit, body.currency)
         async with services.within(who) as connection:
             subject = await subject_of(connection, services.keyring, who.tenant_id, body.scope, body.subject)
             new = store.NewBudget(body.name, body.scope, subject, body.unit, body.period, amount, body.currency, tuple(body.alarm_percents))
@@ -142,26 +132,26 @@ def _budget_routes(router: APIRouter, services: GatewayServices) -> None:
             return await _one(services, connection, who, made)
 
     @router.get("/{budget_id}", openapi_extra=READ)
-    async def get_budget(budget_id: uuid.UUID, who: Principal = Depends(services.reader)) -> BudgetShown:
+    async def get_budget(budget_id: uuid.UUID, who: Principal = services.reads) -> BudgetShown:
         """One budget."""
         async with services.within(who) as connection:
             return await _one(services, connection, who, await store.find_budget(connection, budget_id))
 
     @router.patch("/{budget_id}", openapi_extra=WRITE)
-    async def change_budget(budget_id: uuid.UUID, body: BudgetChange, who: Principal = Depends(services.writer)) -> BudgetShown:
+    async def change_budget(budget_id: uuid.UUID, body: BudgetChange, who: Principal = services.writes) -> BudgetShown:
         """Give it another amount or other alarms, within a second. Below what is spent nothing is admitted any more."""
         if body.amount is None and body.alarm_percents is None:
             raise RequestError("Nothing is to change.", "Give `amount` or `alarm_percents`.", code="nothing_to_change")
         async with services.within(who) as connection:
             known = await store.find_budget(connection, budget_id)
-            amount = None if body.amount is None else amount_of(body.amount, known.currency)
+            amount = None if body.amount is None else amount_of(body.amount, known.unit, known.currency)
             changed = await store.change_budget(
                 connection, budget_id, services.clock(), amount=amount, alarm_percents=body.alarm_percents, actor_id=who.person_id
             )
             return await _one(services, connection, who, changed)
 
     @router.delete("/{budget_id}", openapi_extra=WRITE)
-    async def remove_budget(budget_id: uuid.UUID, who: Principal = Depends(services.writer)) -> Changed:
+    async def remove_budget(budget_id: uuid.UUID, who: Principal = services.writes) -> Changed:
         """Remove a budget: nothing holds requests back by it any more."""
         async with services.within(who) as connection:
             await store.remove_budget(connection, who.tenant_id, budget_id, services.clock(), actor_id=who.person_id)
@@ -170,9 +160,7 @@ def _budget_routes(router: APIRouter, services: GatewayServices) -> None:
 
 def _spending_routes(router: APIRouter, services: GatewayServices) -> None:
     @router.get("/{budget_id}/windows", openapi_extra=READ)
-    async def list_windows(
-        budget_id: uuid.UUID, limit: int = Query(PAGE, ge=1, le=PAGE_MAX), who: Principal = Depends(services.reader)
-    ) -> WindowList:
+    async def list_windows(budget_id: uuid.UUID, limit: int = Query(PAGE, ge=1, le=PAGE_MAX), who: Principal = services.reads) -> WindowList:
         """What is spent, window by window. A budget that nobody has used has none."""
         async with services.within(who) as connection:
             budget = await store.find_budget(connection, budget_id)
@@ -180,9 +168,7 @@ def _spending_routes(router: APIRouter, services: GatewayServices) -> None:
         return WindowList(windows=[window_shown(item, budget.currency) for item in found])
 
     @router.get("/{budget_id}/credits", openapi_extra=READ)
-    async def list_credits(
-        budget_id: uuid.UUID, limit: int = Query(PAGE, ge=1, le=PAGE_MAX), who: Principal = Depends(services.reader)
-    ) -> CreditList:
+    async def list_credits(budget_id: uuid.UUID, limit: int = Query(PAGE, ge=1, le=PAGE_MAX), who: Principal = services.reads) -> CreditList:
         """What was paid into a prepaid balance."""
         async with services.within(who) as connection:
             budget = await store.find_budget(connection, budget_id)
@@ -194,13 +180,13 @@ def _spending_routes(router: APIRouter, services: GatewayServices) -> None:
         return CreditList(credits=shown)
 
     @router.post("/{budget_id}/credits", openapi_extra=WRITE)
-    async def add_credit(budget_id: uuid.UUID, body: CreditBody, who: Principal = Depends(services.writer)) -> BudgetShown:
+    async def add_credit(budget_id: uuid.UUID, body: CreditBody, who: Principal = services.writes) -> BudgetShown:
         """Pay into a prepaid balance: a budget whose period is the total."""
         if body.id is not None and body.id.version != 7:
             raise RequestError("The id of a payment is a UUIDv7.", "Leave it out for one of ours.", code="bad_id", param="id")
         async with services.within(who) as connection:
             known = await store.find_budget(connection, budget_id)
-            amount = amount_of(body.amount, known.currency)
+            amount = amount_of(body.amount, known.unit, known.currency)
             paid = await store.add_credit(connection, who.tenant_id, budget_id, amount, services.clock(), credit_id=body.id, actor_id=who.person_id)
             return await _one(services, connection, who, paid)
 

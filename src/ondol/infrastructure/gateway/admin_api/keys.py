@@ -6,7 +6,7 @@ import uuid
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from ondol.core.errors import Forbidden
@@ -59,9 +59,7 @@ def keys_router(services: GatewayServices) -> APIRouter:
     router = APIRouter(prefix="/keys", tags=["keys"])
 
     @router.get("", openapi_extra=READ)
-    async def list_keys(
-        after: uuid.UUID | None = None, limit: int = Query(PAGE, ge=1, le=PAGE_MAX), who: Principal = Depends(services.reader)
-    ) -> KeyPage:
+    async def list_keys(after: uuid.UUID | None = None, limit: int = Query(PAGE, ge=1, le=PAGE_MAX), who: Principal = services.reads) -> KeyPage:
         """The tenant's keys, revoked ones too."""
         async with services.within(who) as connection:
             found = await keys.list_keys(connection, who.tenant_id, after=after, limit=limit + 1)
@@ -70,7 +68,7 @@ def keys_router(services: GatewayServices) -> APIRouter:
         return KeyPage(keys=shown, next=found[limit - 1].id if len(found) > limit else None)
 
     @router.post("", openapi_extra=WRITE)
-    async def create_key(body: KeyBody, who: Principal = Depends(services.writer)) -> KeyMade:
+    async def create_key(body: KeyBody, who: Principal = services.writes) -> KeyMade:
         """Make a key. Only an owner makes one that acts as an owner."""
         async with services.within(who) as connection:
             person = await find_person(connection, services.keyring, who.tenant_id, body.login)
@@ -89,7 +87,7 @@ def keys_router(services: GatewayServices) -> APIRouter:
         return KeyMade(**_plain(key, person.login), key=minted.text)
 
     @router.post("/{public_id}/revoke", openapi_extra=WRITE)
-    async def revoke_key(public_id: str, who: Principal = Depends(services.writer)) -> Changed:
+    async def revoke_key(public_id: str, who: Principal = services.writes) -> Changed:
         """Revoke a key for good. It is refused within a second or two, and its streams end."""
         async with services.within(who) as connection:
             await keys.revoke_key(connection, who.tenant_id, public_id, services.clock(), actor_id=who.person_id)

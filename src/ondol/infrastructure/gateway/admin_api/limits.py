@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import asdict
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from ondol.infrastructure.access.limits import store
@@ -68,9 +68,7 @@ def limits_router(services: GatewayServices) -> APIRouter:
     router = APIRouter(prefix="/limits", tags=["limits"])
 
     @router.get("", openapi_extra=READ)
-    async def list_limits(
-        after: uuid.UUID | None = None, limit: int = Query(PAGE, ge=1, le=PAGE_MAX), who: Principal = Depends(services.reader)
-    ) -> LimitPage:
+    async def list_limits(after: uuid.UUID | None = None, limit: int = Query(PAGE, ge=1, le=PAGE_MAX), who: Principal = services.reads) -> LimitPage:
         """The tenant's limits."""
         async with services.within(who) as connection:
             found = await store.list_limits(connection, after=after, limit=limit + 1)
@@ -78,7 +76,7 @@ def limits_router(services: GatewayServices) -> APIRouter:
         return LimitPage(limits=[_shown(item, names) for item in found[:limit]], next=found[limit - 1].id if len(found) > limit else None)
 
     @router.post("", openapi_extra=WRITE)
-    async def create_limit(body: LimitBody, who: Principal = Depends(services.writer)) -> LimitShown:
+    async def create_limit(body: LimitBody, who: Principal = services.writes) -> LimitShown:
         """Make a limit. It holds within a second."""
         async with services.within(who) as connection:
             subject = await subject_of(connection, services.keyring, who.tenant_id, body.scope, body.subject)
@@ -87,14 +85,14 @@ def limits_router(services: GatewayServices) -> APIRouter:
             return _shown(made, await subject_names(connection, services.keyring, who.tenant_id, [made]))
 
     @router.get("/{limit_id}", openapi_extra=READ)
-    async def get_limit(limit_id: uuid.UUID, who: Principal = Depends(services.reader)) -> LimitShown:
+    async def get_limit(limit_id: uuid.UUID, who: Principal = services.reads) -> LimitShown:
         """One limit."""
         async with services.within(who) as connection:
             found = await store.find_limit(connection, limit_id)
             return _shown(found, await subject_names(connection, services.keyring, who.tenant_id, [found]))
 
     @router.put("/{limit_id}", openapi_extra=WRITE)
-    async def change_limit(limit_id: uuid.UUID, body: FiguresBody, who: Principal = Depends(services.writer)) -> LimitShown:
+    async def change_limit(limit_id: uuid.UUID, body: FiguresBody, who: Principal = services.writes) -> LimitShown:
         """Give a limit other figures, all of them. They hold within a second."""
         async with services.within(who) as connection:
             rates, bounds = _figures(body)
@@ -102,7 +100,7 @@ def limits_router(services: GatewayServices) -> APIRouter:
             return _shown(changed, await subject_names(connection, services.keyring, who.tenant_id, [changed]))
 
     @router.delete("/{limit_id}", openapi_extra=WRITE)
-    async def remove_limit(limit_id: uuid.UUID, who: Principal = Depends(services.writer)) -> Changed:
+    async def remove_limit(limit_id: uuid.UUID, who: Principal = services.writes) -> Changed:
         """Remove a limit."""
         async with services.within(who) as connection:
             await store.remove_limit(connection, who.tenant_id, limit_id, services.clock(), actor_id=who.person_id)

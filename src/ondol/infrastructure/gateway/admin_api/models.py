@@ -6,7 +6,7 @@ import uuid
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field, WithJsonSchema
 
 from ondol.infrastructure.access.types import Principal
@@ -86,7 +86,7 @@ def models_router(services: GatewayServices) -> APIRouter:
     router = APIRouter(tags=["models"])
 
     @router.get("/gateway/models", openapi_extra=ASK)
-    async def list_offered(who: Principal = Depends(services.anybody)) -> OfferedList:
+    async def list_offered(who: Principal = services.asks) -> OfferedList:
         """All that the tenant's keys may call: its own models, those shared by the operator, its assistants. A key may allow fewer."""
         found = await offered_to(services.database, who.tenant_id)
         if who.models is not None:
@@ -95,22 +95,20 @@ def models_router(services: GatewayServices) -> APIRouter:
         return OfferedList(models=shown)
 
     @router.get("/models", openapi_extra=READ)
-    async def list_models(
-        after: uuid.UUID | None = None, limit: int = Query(PAGE, ge=1, le=PAGE_MAX), who: Principal = Depends(services.reader)
-    ) -> ModelPage:
+    async def list_models(after: uuid.UUID | None = None, limit: int = Query(PAGE, ge=1, le=PAGE_MAX), who: Principal = services.reads) -> ModelPage:
         """The tenant's own models."""
         async with services.within(who) as connection:
             found = await store.list_models(connection, after=after, limit=limit + 1)
         return ModelPage(models=[_shown(item) for item in found[:limit]], next=found[limit - 1].id if len(found) > limit else None)
 
     @router.get("/models/{alias:path}", openapi_extra=READ)
-    async def get_model(alias: Alias, who: Principal = Depends(services.reader)) -> ModelShown:
+    async def get_model(alias: Alias, who: Principal = services.reads) -> ModelShown:
         """One model."""
         async with services.within(who) as connection:
             return _shown(await store.get_model(connection, alias))
 
     @router.put("/models/{alias:path}", openapi_extra=WRITE)
-    async def put_model(alias: Alias, body: ModelBody, who: Principal = Depends(services.writer)) -> ModelShown:
+    async def put_model(alias: Alias, body: ModelBody, who: Principal = services.writes) -> ModelShown:
         """Add a model, or change the one of that name. Requests follow within about a second."""
         targets = [store.Target(item.provider, item.name, item.priority, item.weight) for item in body.targets]
         async with services.within(who) as connection:
@@ -130,7 +128,7 @@ def models_router(services: GatewayServices) -> APIRouter:
             return _shown(await store.get_model(connection, alias))
 
     @router.delete("/models/{alias:path}", openapi_extra=WRITE)
-    async def delete_model(alias: Alias, who: Principal = Depends(services.writer)) -> Changed:
+    async def delete_model(alias: Alias, who: Principal = services.writes) -> Changed:
         """Delete a model."""
         async with services.within(who) as connection:
             await store.delete_model(connection, who.tenant_id, alias, actor_id=who.person_id, now=services.clock())

@@ -5,13 +5,14 @@ from __future__ import annotations
 import uuid
 from datetime import datetime
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from ondol.core.ids import new_id
 from ondol.core.money import Currency, decimal_text
+from ondol.infrastructure.access.limits.amounts import nano_of
 from ondol.infrastructure.access.types import Principal
-from ondol.infrastructure.gateway.admin_api.base import PAGE, PAGE_MAX, READ, WRITE, AmountText, Body, Changed, GatewayServices, Moment, nano_of
+from ondol.infrastructure.gateway.admin_api.base import PAGE, PAGE_MAX, READ, WRITE, AmountText, Body, Changed, GatewayServices, Moment
 from ondol.infrastructure.serving import prices
 from ondol.infrastructure.serving.prices.store import AMOUNTS, MODEL_CHARACTERS_MAX, PROVIDER_CHARACTERS_MAX
 
@@ -68,16 +69,14 @@ def prices_router(services: GatewayServices) -> APIRouter:
     router = APIRouter(prefix="/prices", tags=["prices"])
 
     @router.get("", openapi_extra=READ)
-    async def list_prices(
-        after: uuid.UUID | None = None, limit: int = Query(PAGE, ge=1, le=PAGE_MAX), who: Principal = Depends(services.reader)
-    ) -> PricePage:
+    async def list_prices(after: uuid.UUID | None = None, limit: int = Query(PAGE, ge=1, le=PAGE_MAX), who: Principal = services.reads) -> PricePage:
         """The tenant's price lists."""
         async with services.within(who) as connection:
             found = await prices.list_prices(connection, after=after, limit=limit + 1)
         return PricePage(prices=[_shown(item) for item in found[:limit]], next=found[limit - 1].id if len(found) > limit else None)
 
     @router.post("", openapi_extra=WRITE)
-    async def add_price(body: PriceBody, who: Principal = Depends(services.writer)) -> PriceShown:
+    async def add_price(body: PriceBody, who: Principal = services.writes) -> PriceShown:
         """Add a price list. It is never changed: another one begins later."""
         now = services.clock()
         amounts = {name: nano_of(text, body.currency, name) for name in AMOUNTS if (text := getattr(body, name)) is not None}
@@ -87,7 +86,7 @@ def prices_router(services: GatewayServices) -> APIRouter:
         return _shown(price)
 
     @router.delete("/{price_id}", openapi_extra=WRITE)
-    async def remove_price(price_id: uuid.UUID, who: Principal = Depends(services.writer)) -> Changed:
+    async def remove_price(price_id: uuid.UUID, who: Principal = services.writes) -> Changed:
         """Remove a price list. What was charged by it stays."""
         async with services.within(who) as connection:
             await prices.remove_price(connection, who.tenant_id, price_id, services.clock(), actor_id=who.person_id)

@@ -6,7 +6,7 @@ import uuid
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field, WithJsonSchema
 
 from ondol.core.errors import Forbidden, NotFound
@@ -82,7 +82,7 @@ def providers_router(services: GatewayServices) -> APIRouter:
 def _provider_routes(router: APIRouter, services: GatewayServices) -> None:
     @router.get("", openapi_extra=READ)
     async def list_providers(
-        after: uuid.UUID | None = None, limit: int = Query(PAGE, ge=1, le=PAGE_MAX), who: Principal = Depends(services.reader)
+        after: uuid.UUID | None = None, limit: int = Query(PAGE, ge=1, le=PAGE_MAX), who: Principal = services.reads
     ) -> ProviderPage:
         """The tenant's providers."""
         async with services.within(who) as connection:
@@ -90,13 +90,13 @@ def _provider_routes(router: APIRouter, services: GatewayServices) -> None:
         return ProviderPage(providers=[_shown(item) for item in found[:limit]], next=found[limit - 1].id if len(found) > limit else None)
 
     @router.get("/{name}", openapi_extra=READ)
-    async def get_provider(name: ProviderName, who: Principal = Depends(services.reader)) -> ProviderShown:
+    async def get_provider(name: ProviderName, who: Principal = services.reads) -> ProviderShown:
         """One provider."""
         async with services.within(who) as connection:
             return _shown(await store.get_provider(connection, name))
 
     @router.put("/{name}", openapi_extra=WRITE)
-    async def put_provider(name: ProviderName, body: ProviderBody, who: Principal = Depends(services.writer)) -> ProviderShown:
+    async def put_provider(name: ProviderName, body: ProviderBody, who: Principal = services.writes) -> ProviderShown:
         """Add a provider, or change the one of that name. Requests follow within about a second."""
         settings = settings_from(ProviderSettings, body.settings)
         async with services.within(who) as connection:
@@ -116,7 +116,7 @@ def _provider_routes(router: APIRouter, services: GatewayServices) -> None:
             return _shown(await store.get_provider(connection, name))
 
     @router.delete("/{name}", openapi_extra=WRITE)
-    async def delete_provider(name: ProviderName, who: Principal = Depends(services.writer)) -> Changed:
+    async def delete_provider(name: ProviderName, who: Principal = services.writes) -> Changed:
         """Delete a provider that no model uses."""
         async with services.within(who) as connection:
             await store.delete_provider(connection, who.tenant_id, name, actor_id=who.person_id, now=services.clock())
@@ -125,17 +125,17 @@ def _provider_routes(router: APIRouter, services: GatewayServices) -> None:
 
 def _use_routes(router: APIRouter, services: GatewayServices) -> None:
     @router.post("/{name}/disable", openapi_extra=WRITE)
-    async def disable_provider(name: ProviderName, who: Principal = Depends(services.writer)) -> ProviderShown:
+    async def disable_provider(name: ProviderName, who: Principal = services.writes) -> ProviderShown:
         """Take a provider out of use."""
         return await set_disabled(who, name, disabled=True)
 
     @router.post("/{name}/enable", openapi_extra=WRITE)
-    async def enable_provider(name: ProviderName, who: Principal = Depends(services.writer)) -> ProviderShown:
+    async def enable_provider(name: ProviderName, who: Principal = services.writes) -> ProviderShown:
         """Take it into use again."""
         return await set_disabled(who, name, disabled=False)
 
     @router.post("/{name}/credential", openapi_extra=WRITE)
-    async def rotate_credential(name: ProviderName, body: CredentialBody, who: Principal = Depends(services.writer)) -> ProviderShown:
+    async def rotate_credential(name: ProviderName, body: CredentialBody, who: Principal = services.writes) -> ProviderShown:
         """Put another credential in the place of the one that is there. Requests in flight end with the old one."""
         async with services.within(who) as connection:
             now = services.clock()
@@ -143,7 +143,7 @@ def _use_routes(router: APIRouter, services: GatewayServices) -> None:
             return _shown(await store.get_provider(connection, name))
 
     @router.post("/{name}/test", openapi_extra=WRITE)
-    async def test_provider(name: ProviderName, who: Principal = Depends(services.writer)) -> ProbeShown:
+    async def test_provider(name: ProviderName, who: Principal = services.writes) -> ProbeShown:
         """Ask the provider for its models, and tell what fails. The credential is told to nobody but the provider."""
         async with services.within(who) as connection:
             row = await store.get_provider_row(connection, services.keyring, who.tenant_id, name)

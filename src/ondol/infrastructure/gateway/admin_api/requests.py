@@ -6,7 +6,7 @@ import uuid
 from datetime import datetime
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
 from ondol.core.errors import NotFound
@@ -117,7 +117,7 @@ def _request_routes(router: APIRouter, services: GatewayServices) -> None:
         model: Word = None,
         outcome: Word = None,
         limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = PAGE,
-        who: Principal = Depends(services.reader),
+        who: Principal = services.reads,
     ) -> RequestPage:
         """The log of requests. A request stands here about a second after its answer."""
         end = page_end(until, before)
@@ -128,13 +128,13 @@ def _request_routes(router: APIRouter, services: GatewayServices) -> None:
         return RequestPage(requests=[_shown(item) for item in found[:limit]], next=found[limit - 1].id if len(found) > limit else None)
 
     @router.get("/requests/{request_id}", openapi_extra=READ)
-    async def get_request(request_id: uuid.UUID, who: Principal = Depends(services.reader)) -> RequestShown:
+    async def get_request(request_id: uuid.UUID, who: Principal = services.reads) -> RequestShown:
         """One request, without what was said."""
         async with services.within(who) as connection:
             return _shown(await find_request(connection, request_id))
 
     @router.get("/requests/{request_id}/content", openapi_extra=READ)
-    async def get_content(request_id: uuid.UUID, who: Principal = Depends(services.reader)) -> ContentShown:
+    async def get_content(request_id: uuid.UUID, who: Principal = services.reads) -> ContentShown:
         """What was said in a request, where it is kept. Each reading is an event of the ledger, in the reader's name."""
         now = services.clock()
         async with services.within(who) as connection:
@@ -155,7 +155,7 @@ def _feedback_routes(router: APIRouter, services: GatewayServices) -> None:
         request: uuid.UUID | None = None,
         before: uuid.UUID | None = None,
         limit: Annotated[int, Query(ge=1, le=feedback.PAGE_MAX - 1)] = 50,
-        who: Principal = Depends(services.reader),
+        who: Principal = services.reads,
     ) -> FeedbackPage:
         """What people thought of answers. Where corrected texts are among it, the reading is an event of the ledger."""
         async with services.within(who) as connection:

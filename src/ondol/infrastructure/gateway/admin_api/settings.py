@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from pydantic import BaseModel, Field, WithJsonSchema
 
 from ondol.infrastructure.access.types import Principal
@@ -34,14 +34,14 @@ def settings_router(services: GatewayServices) -> APIRouter:
     router = APIRouter(prefix="/gateway", tags=["gateway"])
 
     @router.get("/settings", openapi_extra=READ)
-    async def get_settings(who: Principal = Depends(services.reader)) -> SettingsShown:
+    async def get_settings(who: Principal = services.reads) -> SettingsShown:
         """The gateway's settings of the tenant."""
         async with services.within(who) as connection:
             settings, has_prompt = await store.get_tenant_settings(connection)
         return SettingsShown(settings=plain(settings), has_prompt=has_prompt)
 
     @router.put("/settings", openapi_extra=WRITE)
-    async def put_settings(body: SettingsBody, who: Principal = Depends(services.writer)) -> SettingsShown:
+    async def put_settings(body: SettingsBody, who: Principal = services.writes) -> SettingsShown:
         """Change them. Requests follow within about a second."""
         async with services.within(who) as connection:
             await store.put_tenant_settings(

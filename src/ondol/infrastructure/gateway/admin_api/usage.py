@@ -10,7 +10,7 @@ from dataclasses import asdict
 from datetime import date, datetime, timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from ondol.core.errors import Forbidden
@@ -30,7 +30,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 class UsageSums(BaseModel):
-    """Sums of requests. `cost` is in units of `currency`, exact; both are null where no price was known. `failed` and `estimated` are among the requests."""
+    """Sums of requests; `failed` and `estimated` are among them. `cost` is in units of `currency`, exact; both are null without a known price."""
 
     currency: Currency | None
     requests: int
@@ -86,7 +86,7 @@ def usage_router(services: GatewayServices) -> APIRouter:
         model: Annotated[str | None, Query(max_length=300)] = None,
         offset: Annotated[int, Query(ge=0, le=GROUPS_MAX)] = 0,
         limit: Annotated[int, Query(ge=1, le=GROUPS_MAX)] = USAGE_PAGE,
-        who: Principal = Depends(services.anybody),
+        who: Principal = services.asks,
     ) -> Any:
         """What was used from `since` until before `until`: the last 30 days when absent. Days are the tenant's.
 

@@ -340,10 +340,9 @@ def _let_message(choice: Json, message: Json, texts: TextOut) -> None:
         withheld = withheld or len(kept) < len(calls)
         if not kept:
             del message["tool_calls"]
-    if message.get("annotations"):
-        message["annotations"] = texts.annotations(message["annotations"])
+    if changed or message.get("annotations"):  # places in a changed text hold no longer
+        message["annotations"] = [] if changed else texts.annotations(message["annotations"])
     if changed:
-        message["annotations"] = []  # places in the text hold no longer
         choice["logprobs"] = None
     if withheld:
         choice["logprobs"] = None
