@@ -1,4 +1,4 @@
-"""Write the generated pages of `docs/reference`: settings, commands and errors, from the code that defines them.
+"""Write the generated pages of `docs/reference`: settings, commands, errors and metrics, from the code that defines them.
 
 python scripts/reference.py            write the pages
 python scripts/reference.py --check    only say which pages are not what the code says
@@ -20,6 +20,8 @@ import ondol
 from ondol.cli.config import reference_page
 from ondol.cli.main import cli
 from ondol.core import errors
+from ondol.infrastructure.telemetry.catalogue import reference_table
+from ondol.infrastructure.telemetry.genai import ATTRIBUTES, SEMCONV_VERSION
 
 REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference"
 GENERATED = "<!-- Written by `make docs` from the code; change it there. -->\n\n"
@@ -47,9 +49,18 @@ def errors_page() -> str:
     return GENERATED + "\n\n".join(["# Errors", opening, table, "## The tree in the code", f"```text\n{inspect.cleandoc(tree)}\n```"]) + "\n"
 
 
+def metrics_page() -> str:
+    """Every metric of `/metrics`, then what stands on the spans."""
+    rows = [f"| {row.span} | `{row.name}` | `{row.field}` | {'`telemetry.identities`' if row.identity else 'always'} |" for row in ATTRIBUTES]
+    table = "\n".join(["| span | attribute | from | told with |", "|---|---|---|---|", *rows])
+    opening = "What `/metrics` tells, summed over all workers of a machine. How to read it: [monitoring](../guides/monitoring.md)."
+    spans = f"By version {SEMCONV_VERSION} of OpenTelemetry's semantic conventions, from one table in the code."
+    return GENERATED + "\n\n".join(["# Metrics", opening, reference_table(), "## Attributes of spans", spans, table]) + "\n"
+
+
 def pages() -> dict[str, str]:
     """Text of each generated page by its file name."""
-    return {"commands.md": commands_page(), "errors.md": errors_page(), "settings.md": settings_page()}
+    return {"commands.md": commands_page(), "errors.md": errors_page(), "metrics.md": metrics_page(), "settings.md": settings_page()}
 
 
 def stale_pages(folder: Path) -> list[str]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from benchmarks.gateway.prompts import body_of
 from benchmarks.gateway.stand import NotStarted, Side, answers, free_ports, is_listening, running, wait_for
@@ -20,6 +21,9 @@ from scripts.assets import AssetError, install, node_programs
 
 PEERS: Final = ("nginx", "portkey", "litellm")
 WORKERS: Final = 2
+Sides: TypeAlias = dict[str, Side]
+"""A peer's way in, by the model that is asked for."""
+_CREDENTIAL: Final = "sk-of-the-stub-0123456789abcdef"
 _HERE: Final = Path(__file__).parent
 _NGINX: Final = """
 daemon off;
@@ -56,27 +60,28 @@ def nginx_stub(folder: Path) -> Iterator[int]:
     """
     port = free_ports(1)[0]
     shares = "".join(f"    {100 / len(ANSWERS):.2f}% '{whole_answer(text).decode()}';\n" for text in ANSWERS[:-1])
-    answer = f'  split_clients "$connection.$connection_requests" $answer {{\n{shares}    * \'{whole_answer(ANSWERS[-1]).decode()}\';\n  }}\n'
+    answer = f"  split_clients \"$connection.$connection_requests\" $answer {{\n{shares}    * '{whole_answer(ANSWERS[-1]).decode()}';\n  }}\n"
     serve = f"  server {{ listen 127.0.0.1:{port} backlog=4096; default_type application/json; location / {{ return 200 $answer; }} }}"
     with _nginx(folder, "stub", 1, answer + serve, port):
         yield port
 
 
 @contextlib.contextmanager
-def nginx_proxy(folder: Path, upstream: int, model: str) -> Iterator[Side]:
-    """nginx as a bare proxy: kept connections on both sides, no log.
+def nginx_proxy(folder: Path, upstreams: Mapping[str, int]) -> Iterator[Sides]:
+    """nginx as a bare proxy: kept connections on both sides, no log, nothing held back.
 
     Raises:
         NotStarted: when nginx is not installed.
     """
-    port = free_ports(1)[0]
-    body = (
-        f"  upstream stub {{ server 127.0.0.1:{upstream}; keepalive 256; keepalive_requests 1000000000; }}\n"
-        f"  server {{ listen 127.0.0.1:{port} reuseport backlog=4096; location / {{ proxy_pass http://stub; proxy_http_version 1.1;"
-        ' proxy_set_header Connection ""; } }'
+    ports = dict(zip(upstreams, free_ports(len(upstreams)), strict=True))
+    body = "".join(
+        f"  upstream {model} {{ server 127.0.0.1:{upstream}; keepalive 256; keepalive_requests 1000000000; }}\n"
+        f"  server {{ listen 127.0.0.1:{ports[model]} reuseport backlog=4096; location / {{ proxy_pass http://{model}; proxy_http_version 1.1;"
+        ' proxy_set_header Connection ""; proxy_buffering off; } }\n'
+        for model, upstream in upstreams.items()
     )
-    with _nginx(folder, "proxy", WORKERS, body, port) as process:
-        yield Side("nginx", port, {}, model, lambda: family_of(process.pid))
+    with _nginx(folder, "proxy", WORKERS, body, next(iter(ports.values()))) as process:
+        yield {model: Side("nginx", port, {}, model, lambda: family_of(process.pid)) for model, port in ports.items()}
 
 
 @contextlib.contextmanager
@@ -137,7 +142,7 @@ def install_litellm() -> Path:
 
 
 @contextlib.contextmanager
-def portkey(folder: Path, upstream: int, model: str) -> Iterator[Side]:
+def portkey(folder: Path, upstreams: Mapping[str, int]) -> Iterator[Sides]:
     """Portkey's gateway with nothing on, in as many processes as we have.
 
     Raises:
@@ -147,18 +152,17 @@ def portkey(folder: Path, upstream: int, model: str) -> Iterator[Side]:
     node, _ = node_programs()
     port = free_ports(1)[0]
     log = folder / "portkey.log"
-    headers = {
-        "authorization": "Bearer sk-of-the-stub-0123456789abcdef", "x-portkey-provider": "openai",
-        "x-portkey-custom-host": f"http://127.0.0.1:{upstream}/v1",
-    }  # fmt: skip
+    told = {"authorization": f"Bearer {_CREDENTIAL}", "x-portkey-provider": "openai"}
+    headers = {model: {**told, "x-portkey-custom-host": f"http://127.0.0.1:{upstream}/v1"} for model, upstream in upstreams.items()}
+    first = next(iter(upstreams))
     command = [node.as_posix(), (_HERE / "portkey" / "workers.cjs").as_posix(), program.as_posix(), str(port), str(WORKERS)]
     with running(command, log, {"NODE_ENV": "production"}) as process:
-        wait_for(lambda: answers(port, body_of(model, "Hello"), headers), process, "Portkey", log)
-        yield Side("Portkey", port, headers, model, lambda: family_of(process.pid))
+        wait_for(lambda: answers(port, body_of(first, "Hello"), headers[first]), process, "Portkey", log)
+        yield {model: Side("Portkey", port, headers[model], model, lambda: family_of(process.pid)) for model in upstreams}
 
 
 @contextlib.contextmanager
-def litellm(folder: Path, upstream: int, model: str) -> Iterator[Side]:
+def litellm(folder: Path, upstreams: Mapping[str, int]) -> Iterator[Sides]:
     """LiteLLM's proxy without keys, database and guards, in as many processes as we have.
 
     Raises:
@@ -167,17 +171,18 @@ def litellm(folder: Path, upstream: int, model: str) -> Iterator[Side]:
     program = install_litellm() / "bin" / "litellm"
     port = free_ports(1)[0]
     log, configuration = folder / "litellm.log", folder / "litellm.yaml"
-    configuration.write_text(
-        f"model_list:\n  - model_name: {model}\n    litellm_params:\n      model: openai/{model}\n"
-        f"      api_base: http://127.0.0.1:{upstream}/v1\n      api_key: sk-of-the-stub-0123456789abcdef\n"
-        "litellm_settings:\n  drop_params: false\n  telemetry: false\n",
-        "utf-8",
+    models = "".join(
+        f"  - model_name: {model}\n    litellm_params:\n      model: openai/{model}\n"
+        f"      api_base: http://127.0.0.1:{upstream}/v1\n      api_key: {_CREDENTIAL}\n"
+        for model, upstream in upstreams.items()
     )
+    configuration.write_text(f"model_list:\n{models}litellm_settings:\n  telemetry: false\n", "utf-8")
+    first = next(iter(upstreams))
     environment = {"LITELLM_MODE": "PRODUCTION", "LITELLM_LOG": "ERROR", "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
     options = ["--config", configuration.as_posix(), "--host", "127.0.0.1", "--port", str(port), "--num_workers", str(WORKERS)]
     with running([program.as_posix(), *options], log, environment) as process:
-        wait_for(lambda: answers(port, body_of(model, "Hello"), {}), process, "LiteLLM", log)
-        yield Side("LiteLLM", port, {}, model, lambda: family_of(process.pid))
+        wait_for(lambda: answers(port, body_of(first, "Hello"), {}), process, "LiteLLM", log)
+        yield {model: Side("LiteLLM", port, {}, model, lambda: family_of(process.pid)) for model in upstreams}
 
 
 def versions() -> dict[str, str]:
@@ -187,12 +192,9 @@ def versions() -> dict[str, str]:
     if program:
         told = subprocess.run([program, "-v"], capture_output=True, text=True, check=False).stderr
         found["nginx"] = told.strip().rpartition("/")[2]
-    for name, pattern in (("litellm", "lib/python*/site-packages/litellm-*.dist-info"),):
-        for place in (cache_folder() / name).glob(pattern):
-            found[name] = place.name.removeprefix("litellm-").removesuffix(".dist-info")
+    for place in (cache_folder() / "litellm").glob("lib/python*/site-packages/litellm-*.dist-info"):
+        found["litellm"] = place.name.removeprefix("litellm-").removesuffix(".dist-info")
     package = cache_folder() / "portkey" / "node_modules" / "@portkey-ai" / "gateway" / "package.json"
     if package.is_file():
-        import json
-
         found["portkey"] = json.loads(package.read_text("utf-8"))["version"]
     return found

@@ -12,8 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
-from benchmarks.gateway.stand import NotStarted, Side, free_ports, running, wait_for, workers_of
-from benchmarks.ground.processes import family_of
+from benchmarks.gateway.stand import Side, free_ports, running, wait_for, workers_of
 from ondol.core.config import load_settings
 from ondol.core.ids import new_id
 from ondol.core.money import NANO_PER_UNIT
@@ -156,15 +155,5 @@ async def _add_model(connection: Any, platform: Platform, tenant_id: uuid.UUID, 
         connection, platform.keyring, tenant_id, alias=alias, targets=[Target(provider, name)], settings=ModelSettings(), prompt=None, actor_id=None,
         now=now,
     )  # fmt: skip
-    price = Price(
-        new_id(), tenant_id, provider, name, "USD", now - timedelta(days=1), input=plan.price_input, output=plan.price_output
-    )
+    price = Price(new_id(), tenant_id, provider, name, "USD", now - timedelta(days=1), input=plan.price_input, output=plan.price_output)
     await create_price(connection, price, now)
-
-
-def family(process_id: int) -> list[int]:
-    """Every process of a running platform."""
-    return family_of(process_id)
-
-
-__all__ = ["Governed", "NotStarted", "TenantPlan", "family"]

@@ -28,14 +28,16 @@ STEP_S: Final = 0.002
 SLOW_STEP_S: Final = 0.02
 CHARACTERS_PER_TOKEN: Final = 4
 ANSWERS: Final = (
-    "환불은 상품을 받은 날부터 7일 안에 신청할 수 있고, 신청한 뒤 영업일 기준 사흘 안에 처리됩니다. 배송이 이미 시작된 주문은 반품 절차를 먼저 거쳐야 합니다.",
-    "A pod is the smallest unit that the scheduler places on a node. It holds one or more containers that share a network address and storage volumes.",
-    "회의실은 사내 포털의 예약 화면에서 잡을 수 있으며, 시작 십 분이 지나도록 아무도 들어오지 않으면 예약이 자동으로 풀립니다. 반복 예약은 석 달까지입니다.",
-    "Backups run every night after two in the morning and are kept for thirty days. To restore one, stop the service, pick the folder of the day and start it again.",
+    "환불은 상품을 받은 날부터 7일 안에 신청할 수 있고, 영업일 기준 사흘 안에 처리됩니다. 배송이 이미 시작된 주문은 반품 절차를 먼저 거쳐야 합니다.",
+    "A pod is the smallest unit that the scheduler places on a node. It holds one or more containers that share an address and storage volumes.",
+    "회의실은 사내 포털의 예약 화면에서 잡을 수 있으며, 시작 십 분이 지나도록 아무도 들어오지 않으면 "
+    "예약이 자동으로 풀립니다. 반복 예약은 석 달까지입니다.",
+    "Backups run every night after two and are kept for thirty days. To restore one, stop the service, pick the folder of the day and start again.",
     "세종대왕은 조선의 네 번째 임금으로, 훈민정음을 만들어 반포하였다. 재위 기간에는 과학과 음악, 농업에 걸쳐 많은 책과 기구가 만들어졌다.",
-    "The train leaves at the full hour and takes about fifty minutes. Tickets are checked on board, and seats by the window can be chosen when booking.",
-    "이 함수는 목록을 한 번만 훑으므로 시간은 원소의 수에 비례합니다. 같은 값이 여러 번 나오면 처음 나온 자리의 번호를 돌려주고, 없으면 음수를 돌려줍니다.",
-    "Travel costs are paid back within two weeks if the receipts are complete. A day abroad is counted from midnight to midnight of the place of stay.",
+    "The train leaves at the full hour and takes about fifty minutes. Tickets are checked on board, and seats can be chosen when booking.",
+    "이 함수는 목록을 한 번만 훑으므로 시간은 원소의 수에 비례합니다. "
+    "같은 값이 여러 번 나오면 처음 나온 자리의 번호를 돌려주고, 없으면 음수를 돌려줍니다.",
+    "Travel costs are paid back within two weeks if the receipts are complete. A day abroad is counted from midnight to midnight of that place.",
 )
 _MAX_TOKENS: Final = re.compile(rb'"max(?:_completion)?_tokens":\s*(\d+)')
 _LENGTH: Final = re.compile(rb"\r\ncontent-length:\s*(\d+)", re.IGNORECASE)

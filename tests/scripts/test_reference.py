@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from scripts.reference import REFERENCE, commands_page, errors_page, pages, settings_page, stale_pages
+from scripts.reference import REFERENCE, commands_page, errors_page, metrics_page, pages, settings_page, stale_pages
 
 
 def test_the_committed_pages_are_current() -> None:
@@ -23,3 +23,4 @@ def test_the_pages_hold_what_they_are_for() -> None:
     assert "`http.port`" in settings_page()
     assert "## ondol up" in commands_page()
     assert "| `rate_limit_exceeded` | 429 |" in errors_page()
+    assert "| `ondol_requests_total` | counter |" in metrics_page()

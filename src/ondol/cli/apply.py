@@ -22,7 +22,8 @@ from ondol.wiring.stores import base_url
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def command(context: click.Context, file: Path | None, export: bool, tenants: tuple[str, ...], as_json: bool) -> None:
-    """Apply FILE: tenants, groups, people, bases, assistants and guard policies as YAML (- reads standard input).
+    """Apply FILE: tenants, groups, people, bases, assistants, guard policies, providers, models, prices, limits, budgets and the gateway's settings,
+    as YAML (- reads standard input). Credentials stand in environment variables that the file names; none is ever exported.
 
     Applying twice changes nothing, and whoever the file does not mention is left alone. An entry says all of its thing: a field that is
     absent has its default. New people get a one-time sign-in, which is printed.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import click
 
 from ondol.cli.main import settings_of
 from ondol.cli.output import print_json, print_page, say
 from ondol.cli.running import with_platform
+from ondol.core.errors import UserError
 from ondol.wiring.platform import Platform
 
 
@@ -25,23 +26,31 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.argument("login")
 @click.option("--name", default="key", show_default=True, help="What the key is for.")
 @click.option("--days", type=click.IntRange(1, 3650), help="Expire after so many days; never when absent.")
+@click.option("--expires", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]), help="Or expire at this moment, in UTC.")
+@click.option("--model", "models", multiple=True, help="May call this model; may be given several times. All that the tenant may when absent.")
 @_tenant
 @_json
 @click.pass_context
-def create(context: click.Context, login: str, name: str, days: int | None, tenant: str, as_json: bool) -> None:
+def create(
+    context: click.Context, login: str, name: str, days: int | None, expires: datetime | None, models: tuple[str, ...], tenant: str, as_json: bool
+) -> None:
     """Create a key that acts as LOGIN. It is shown once."""
     from ondol.infrastructure.access.keys import create_key
     from ondol.infrastructure.access.people import find_person, find_tenant
 
+    if days is not None and expires is not None:
+        raise UserError("A key expires once.", "Give --days or --expires.")
+
     async def work(platform: Platform) -> None:
         where = await find_tenant(platform.database, tenant)
         now = platform.clock()
-        expires_at = None if days is None else now + timedelta(days=days)
+        expires_at = None if expires is None else expires.replace(tzinfo=UTC)
+        expires_at = expires_at if days is None else now + timedelta(days=days)
         async with platform.database.tenant_tx(where.id) as connection:
             person = await find_person(connection, platform.keyring, where.id, login)
-            key, minted = await create_key(connection, where.id, person.id, name, now, expires_at=expires_at)
+            key, minted = await create_key(connection, where.id, person.id, name, now, expires_at=expires_at, models=models or None)
         if as_json:
-            print_json({"id": key.id, "public_id": key.public_id, "key": minted.text, "expires_at": key.expires_at})
+            print_json({"id": key.id, "public_id": key.public_id, "key": minted.text, "expires_at": key.expires_at, "models": key.models})
         else:
             say(f"{minted.text}\n\nThis is the only time that it is shown. Revoke it with: ondol key revoke {key.public_id} --tenant {tenant}")
 
@@ -71,6 +80,7 @@ def list_all(context: click.Context, tenant: str, after: str | None, limit: int,
                 "public_id": key.public_id,
                 "acts_as": logins.get(key.person_id, str(key.person_id)),
                 "name": key.name,
+                "models": "all" if key.models is None else list(key.models),
                 "created_at": key.created_at,
                 "expires_at": key.expires_at,
                 "revoked_at": key.revoked_at,

@@ -12,7 +12,7 @@ from ondol.wiring.platform import Platform
 
 @click.group("tenant")
 def command() -> None:
-    """Create and list tenants."""
+    """Create and list tenants, and say which one runs this installation."""
 
 
 @command.command("create")
@@ -54,5 +54,29 @@ def list_all(context: click.Context, as_json: bool) -> None:
             print_json(found)
         else:
             print_table(found, "No tenant yet: ondol tenant create SLUG")
+
+    with_platform(settings_of(context), work)
+
+
+@command.command("operator")
+@click.argument("slug", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def operator(context: click.Context, slug: str | None, as_json: bool) -> None:
+    """Let the tenant SLUG run this installation, or show which one does.
+
+    Its models may be shared with every tenant, and its administrators may register providers with private addresses.
+    """
+    from ondol.infrastructure.access.people import find_tenant
+    from ondol.infrastructure.serving.operator import find_operator, set_operator
+
+    async def work(platform: Platform) -> None:
+        if slug is not None:
+            await set_operator(platform.database, await find_tenant(platform.database, slug), platform.clock())
+        found = await find_operator(platform.database)
+        if as_json:
+            print_json({"operator": found.slug if found else None})
+        else:
+            say(f"{found.slug} runs this installation." if found else "No tenant runs this installation: ondol tenant operator SLUG")
 
     with_platform(settings_of(context), work)

@@ -42,7 +42,7 @@ class Platform:
     @property
     def declaration_room(self) -> DeclarationRoom:
         """What applying and exporting declarations works with."""
-        return DeclarationRoom(self.database, self.keyring, self.settings.sign_in, self.clock)
+        return DeclarationRoom(self.database, self.keyring, self.settings.sign_in, self.clock, os.environ)
 
     @property
     def sign_in(self) -> SignIn:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import secrets
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,6 +16,7 @@ from typing import Any
 import httpx
 import openai
 
+from ondol.application.declaration import apply_declaration, parse_declaration
 from ondol.core.config import Settings
 from ondol.core.ids import new_id
 from ondol.core.money import Money
@@ -24,16 +26,19 @@ from ondol.infrastructure.access.limits.types import Bounds, Budget, Limit, Rate
 from ondol.infrastructure.access.people import NewPerson, add_person, create_tenant
 from ondol.infrastructure.access.types import ApiKey, Person, Tenant
 from ondol.infrastructure.gateway.application import Gateway
+from ondol.infrastructure.gateway.door import Answerer, Caller
 from ondol.infrastructure.gateway.records import RequestRecord
 from ondol.infrastructure.gateway.records.content import ContentLog
 from ondol.infrastructure.gateway.records.drain import RecordDrain
 from ondol.infrastructure.gateway.records.lines import FORM
 from ondol.infrastructure.gateway.records.recorder import RequestRecorder
 from ondol.infrastructure.gateway.server import Limits
+from ondol.infrastructure.serving.directory import AssistantCard
 from ondol.infrastructure.serving.prices import Price, create_price
 from ondol.infrastructure.serving.scripted import Says, ScriptedModel
 from ondol.infrastructure.serving.settings import ModelSettings, ProviderSettings, TenantSettings, settings_from
 from ondol.infrastructure.serving.store import Target, put_model, put_provider, put_tenant_settings
+from ondol.infrastructure.serving.types import ChatEvent, ChatRequest
 from ondol.infrastructure.storage.folder import open_folder
 from ondol.infrastructure.storage.postgres import DatabaseAddresses
 from ondol.infrastructure.storage.spool import Spool
@@ -114,6 +119,15 @@ class Tenancy:
                 connection, self.ground.platform.keyring, self.id, settings_from(TenantSettings, settings), prompt=prompt, actor_id=None, now=NOW
             )
 
+    async def declare(self, **more: Any) -> None:
+        """Apply a declaration's entries for the tenant, such as ``policies``; what guards it is ready then."""
+        tenant = self.tenant
+        entry = {"slug": tenant.slug, "name": tenant.name, "time_zone": tenant.time_zone, "currency": tenant.currency, **more}
+        text = json.dumps({"version": 1, "tenants": [entry]})
+        await apply_declaration(self.ground.platform.declaration_room, parse_declaration(text))
+        await self.ground.fresh()
+        await self.ground.guard.policies.refresh()
+
     async def another_key(self, models: Sequence[str] | None = None, expires_at: datetime | None = None, person: Person | None = None) -> str:
         async with self.change() as connection:
             now = self.ground.platform.clock()
@@ -157,6 +171,7 @@ class Ground:
         records: what was recorded, in memory beside the real recorder.
         url: where it listens.
         failing, is_full: what readiness and the recorder say, beside what they say themselves.
+        answers: assistants of a test, by tenant, in the place of the real ones.
     """
 
     platform: Platform
@@ -171,6 +186,7 @@ class Ground:
     records: list[RequestRecord] = field(default_factory=list)
     failing: dict[str, str] = field(default_factory=dict)
     is_full: bool = False
+    answers: dict[uuid.UUID, Answerer] = field(default_factory=dict)
     http: httpx.AsyncClient = field(default_factory=httpx.AsyncClient)
     _made: int = 0
 
@@ -184,7 +200,7 @@ class Ground:
         """A fresh tenant."""
         platform = self.platform
         self._made += 1
-        slug = f"acme{self._made}"
+        slug = f"acme{self._made}-{secrets.token_hex(3)}"
         tenant = await create_tenant(platform.database, platform.keyring, slug=slug, name=slug.title(), time_zone=time_zone, currency=currency, now=NOW)
         async with platform.database.tenant_tx(tenant.id) as connection:
             person = await add_person(connection, platform.keyring, tenant.id, NewPerson("bot", "Bot"), NOW)
@@ -231,8 +247,13 @@ async def open_ground(
             platform, keys, room, guard, assistant_room(platform, {}),
             record=record, records_full=lambda: ground.is_full or recorder.full, contents=contents, ready=ready,
         )  # fmt: skip
-        door = replace(gateway.pipeline._door, keep_alive_s=keep_alive_s, **({"body_bytes_max": body_bytes_max} if body_bytes_max else {}))
-        gateway = ground.gateway = Gateway(door)
+        door = gateway.pipeline._door
+
+        def answer(caller: Caller, card: AssistantCard, request: ChatRequest) -> AsyncIterator[ChatEvent]:
+            return ground.answers.get(caller.tenant_id, door.answer)(caller, card, request)
+
+        most = body_bytes_max or door.body_bytes_max
+        gateway = ground.gateway = Gateway(replace(door, keep_alive_s=keep_alive_s, body_bytes_max=most, answer=answer))
         keys.on_gone = gateway.pipeline.end_key
         fresh = asyncio.create_task(keys.run())
         try:

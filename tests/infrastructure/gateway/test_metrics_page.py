@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import http.client
+import socket
+import subprocess
+import sys
 import uuid
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -111,3 +117,73 @@ def test_the_servers_own_figures_are_told(tmp_path: Path) -> None:
     assert found["ondol_leases_outstanding", ()] == 3
     assert found["ondol_breaker_state", (("model", "m"), ("provider", "north"))] == 2
     assert found["ondol_breaker_state", (("model", "m"), ("provider", "south"))] == 1
+
+
+WORKER = """
+import asyncio, socket, sys
+from pathlib import Path
+from ondol.infrastructure.gateway.gauges import server_gauges
+from ondol.infrastructure.gateway.metrics import MetricsPage
+from ondol.infrastructure.gateway.server import Server
+from ondol.infrastructure.telemetry.observer import Observer
+from tests.infrastructure.telemetry.samples import RECORD
+
+async def run():
+    async with Observer(Path(sys.argv[2])) as observer:
+        page = MetricsPage(observer, "127.0.0.0/8", None, None)
+        async def handle(exchange):
+            if exchange.path == "/metrics":
+                await page(exchange)
+            else:
+                observer.observe(RECORD, overhead_us=150)
+                observer.tick()
+                exchange.answer(200, sys.argv[3].encode())
+        server = Server(handle, [socket.socket(fileno=int(sys.argv[1]))])
+        await server.start()
+        observer.gauges(server_gauges(server.counters, lambda: server.connections_open))
+        print("ready", flush=True)
+        await asyncio.to_thread(sys.stdin.read)
+        await server.drain(0)
+asyncio.run(run())
+"""
+
+
+def test_workers_on_one_port_tell_the_same_page_also_when_one_is_killed(tmp_path: Path) -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+
+    def start(name: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-c", WORKER, str(listener.fileno()), str(tmp_path / "metrics"), name],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, pass_fds=[listener.fileno()],
+        )  # fmt: skip
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        return process
+
+    def get(path: str) -> bytes:
+        connection = http.client.HTTPConnection("127.0.0.1", port)  # one of its own each time: any worker may take it
+        with contextlib.closing(connection):
+            connection.request("GET", path)
+            return connection.getresponse().read()
+
+    def told() -> tuple[float, float]:
+        found = samples(get("/metrics"))
+        return found["ondol_overhead_seconds_count", (("route", "chat.completions"),)], found["ondol_workers", ()]
+
+    workers = {name: start(name) for name in ("one", "two")}
+    try:
+        by = Counter(get("/").decode() for _ in range(200))
+        assert told() == (200, 2)
+        victim = max(by, key=by.__getitem__)
+        workers[victim].kill()
+        workers[victim].wait()
+        assert told() == (200, 1), "what a killed worker counted stays counted"
+        workers["three"] = start("three")
+        for _ in range(50):
+            get("/")
+        assert {told() for _ in range(10)} == {(250, 2)}, "whichever worker is asked"
+    finally:
+        listener.close()
+        for worker in workers.values():
+            worker.communicate()

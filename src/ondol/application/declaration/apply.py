@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 import psycopg
 
 from ondol.application.assistant.store import list_assistants, put_assistant
+from ondol.application.declaration.gateway import GatewayPlace, apply_gateway, export_gateway
 from ondol.application.declaration.schema import AssistantEntry, Declaration, GroupEntry, GuardEntry, PersonEntry, TenantEntry
 from ondol.application.knowledge import store as knowledge
 from ondol.core.clock import Clock
@@ -28,12 +29,17 @@ from ondol.infrastructure.storage.postgres import Connection, Database
 
 @dataclass(frozen=True, slots=True)
 class DeclarationRoom:
-    """What applying works with."""
+    """What applying works with.
+
+    Attributes:
+        environment: variables in which credentials of providers may stand.
+    """
 
     database: Database
     keyring: KeyRing
     sign_in: SignInSettings
     clock: Clock
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +51,7 @@ class Change:
     """
 
     tenant: str
-    what: Literal["tenant", "group", "person", "base", "assistant", "policy", "guard"]
+    what: Literal["tenant", "group", "person", "base", "assistant", "policy", "guard", "provider", "model", "price", "limit", "budget", "gateway"]
     name: str
     did: Literal["created", "changed"]
     code: str | None = None
@@ -113,6 +119,8 @@ async def _apply_to(
                 await _assistants(room, connection, tenant, entry.assistants, changes)
             await _policies(room, connection, tenant, entry.policies, changes)
             await _guard(room, connection, tenant, entry.guard, changes)
+            place = GatewayPlace(connection, room.keyring, tenant, room.clock(), room.environment)
+            changes += [Change(entry.slug, *done) for done in await apply_gateway(place, entry)]
             if changes:
                 body = {"changes": len(changes)}
                 await record(connection, tenant.id, kind="declaration.applied", actor_id=None, body=body, now=room.clock())
@@ -199,6 +207,7 @@ async def _export_tenant(room: DeclarationRoom, tenant: Tenant) -> TenantEntry:
         assistants = await list_assistants(connection)
         policies = await guard.list_policies(connection)
         bindings = await guard.list_bindings(connection)
+        gateway = await export_gateway(GatewayPlace(connection, room.keyring, tenant, room.clock()))
     return TenantEntry(
         slug=tenant.slug,
         name=tenant.name,
@@ -214,6 +223,7 @@ async def _export_tenant(room: DeclarationRoom, tenant: Tenant) -> TenantEntry:
         assistants=[AssistantEntry(item.name, item.base, dict(item.settings)) for item in assistants],
         policies=[stored.policy for stored in policies],
         guard=[GuardEntry(binding.policy, binding.scope, binding.target) for binding in bindings],
+        **gateway,
     )
 
 

@@ -5,18 +5,28 @@ known one.
 from __future__ import annotations
 
 import difflib
-from typing import Any, Literal
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 import yaml
 
 from ondol.core.errors import SettingsError
+from ondol.core.money import Currency
+from ondol.infrastructure.access.limits.types import Period
+from ondol.infrastructure.access.limits.types import Scope as RuleScope
 from ondol.infrastructure.access.types import PersonKind, Role, SecurityClass
 from ondol.infrastructure.guard.policy import Policy, Rule, policy_from
 from ondol.infrastructure.guard.registry import KNOWN
 from ondol.infrastructure.guard.store import Scope
+from ondol.infrastructure.serving.settings import Bound, ModelSettings, ProviderSettings, TenantSettings
 
 FILE_BYTES_MAX = 16 * 1024 * 1024
+ALWAYS = datetime(2000, 1, 1, tzinfo=UTC)
+"""From when on a price holds that says no moment."""
+
+Amount: TypeAlias = str | int | float
+"""A decimal amount. YAML reads 0.15 as a number: it means what is written."""
 
 
 class GroupEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -53,6 +63,88 @@ class GuardEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     target: str = ""
 
 
+class ProviderEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A provider. Its credential stands in the environment variable that `credential_env` names; without one the credential that is there stays."""
+
+    name: str
+    kind: Literal["openai", "anthropic"] = "openai"
+    base_url: str = ""
+    credential_env: str = ""
+    settings: ProviderSettings = ProviderSettings()
+    disabled: bool = False
+
+
+class TargetEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One place that answers a model: a provider and the model's name there."""
+
+    provider: str
+    name: str
+    priority: int = 0
+    weight: int = 1
+
+
+class ModelEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A model, with its pinned system prompt."""
+
+    alias: str
+    targets: list[TargetEntry]
+    settings: ModelSettings = ModelSettings()
+    prompt: str = ""
+    shared: bool = False
+    disabled: bool = False
+
+
+class PriceEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The prices of a provider's model from a moment on, as decimal text; of tokens for a million."""
+
+    provider: str
+    model: str
+    currency: Currency
+    from_at: Annotated[datetime, msgspec.Meta(tz=True)] = ALWAYS
+    input: Amount | None = None
+    cached_input: Amount | None = None
+    cache_write: Amount | None = None
+    output: Amount | None = None
+    reasoning: Amount | None = None
+    request: Amount | None = None
+    image: Amount | None = None
+    second: Amount | None = None
+    character: Amount | None = None
+
+
+class LimitEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A limit. The subject is a group's name, a login, a model's alias, or `*`; none for the tenant. Limits of single keys are not declared."""
+
+    scope: RuleScope = "tenant"
+    subject: str = ""
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    concurrent_max: int | None = None
+    body_bytes_max: int | None = None
+    prompt_tokens_max: int | None = None
+    output_tokens_max: int | None = None
+    deadline_s: int | None = None
+
+
+class BudgetEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A budget of money or, without a currency, of tokens. What was paid into a prepaid one is not declared."""
+
+    name: str
+    amount: Amount
+    currency: Currency | None = None
+    period: Period = "month"
+    scope: RuleScope = "tenant"
+    subject: str = ""
+    alarm_percents: list[int] = msgspec.field(default_factory=lambda: [80, 100])
+
+
+class GatewayEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How the gateway treats the tenant, and a system prompt that is pinned to all its models."""
+
+    settings: TenantSettings = TenantSettings()
+    prompt: str = ""
+
+
 class TenantEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A tenant and what belongs to it."""
 
@@ -66,6 +158,12 @@ class TenantEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     assistants: list[AssistantEntry] = []
     policies: list[Policy] = []
     guard: list[GuardEntry] = []
+    providers: list[ProviderEntry] = []
+    models: list[ModelEntry] = []
+    prices: list[PriceEntry] = []
+    limits: list[LimitEntry] = []
+    budgets: list[BudgetEntry] = []
+    gateway: GatewayEntry | None = None
 
 
 class Declaration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -75,7 +173,10 @@ class Declaration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tenants: list[TenantEntry] = []
 
 
-_STRUCTS = (Declaration, TenantEntry, GroupEntry, PersonEntry, AssistantEntry, GuardEntry, Policy, Rule)
+_STRUCTS = (
+    Declaration, TenantEntry, GroupEntry, PersonEntry, AssistantEntry, GuardEntry, Policy, Rule, ProviderEntry, ProviderSettings, ModelEntry,
+    TargetEntry, ModelSettings, Bound, PriceEntry, LimitEntry, BudgetEntry, GatewayEntry, TenantSettings,
+)  # fmt: skip
 
 
 def parse_declaration(text: str) -> Declaration:
@@ -113,6 +214,8 @@ def to_yaml(declaration: Declaration) -> str:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, ProviderSettings | ModelSettings | Bound | TenantSettings):
+        return _differing(value)
     if isinstance(value, msgspec.Struct):
         fields = msgspec.structs.fields(value)
         kept = ((entry.name, getattr(value, entry.name), entry) for entry in fields)
@@ -122,6 +225,12 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _plain(item) for name, item in value.items()}
     return value
+
+
+def _differing(value: msgspec.Struct) -> dict[str, Any]:
+    """Settings that are not at their default: there are many, and what nobody set says nothing."""
+    kept = ((entry.name, getattr(value, entry.name), entry) for entry in msgspec.structs.fields(value))
+    return {name: _plain(item) for name, item, entry in kept if item is not msgspec.UNSET and item != _default(entry)}
 
 
 def _default(entry: msgspec.structs.FieldInfo) -> Any:

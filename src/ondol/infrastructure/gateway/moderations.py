@@ -66,7 +66,7 @@ def read_moderations(body: Json) -> Asked:
     except msgspec.ValidationError as error:
         raise explained(str(error)) from None
     asked = Asked("moderations", check_model(known.model or MODEL), body, [])
-    told = known.input
+    told = body["input"]  # that of `known` is a copy
     if isinstance(told, str):
         asked.spots.append(Spot("user", told, body, "input"))
     elif not told or len(told) > INPUTS_MAX:

@@ -124,11 +124,17 @@ class Pipeline:
             tally.close(499, "caller_left")
             raise
         except asyncio.CancelledError:
-            tally.close(499, "caller_left") if exchange.left else tally.close(503, "stopped")
+            tally.close(*self._ended_by(exchange))
             raise
         except Exception as error:
             tally.close(*verdict_of(error))
             raise
+
+    def _ended_by(self, exchange: Exchange) -> tuple[int, str]:
+        """Status and outcome of a request that was cancelled."""
+        if exchange.left:
+            return 499, "caller_left"
+        return (401, "revoked_api_key") if asyncio.current_task() in self._revoked else (503, "stopped")
 
     def _card(self, caller: Caller, tenant: TenantCard, model: str) -> ModelCard | AssistantCard:
         if caller.models is not None and model not in caller.models:
@@ -218,27 +224,19 @@ class Pipeline:
             raise Forbidden(f"{asked.model} is not open for {asked.operation}.", "Ask for another model.", code="operation_not_allowed")
         sticky = hashlib.blake2b(f"{asked.conversation}\x00{tally.caller.person_id}".encode(), digest_size=16).digest() if settings.sticky else b""
         deadline_s = min(settings.deadline_s, tally.bounds.deadline_s or settings.deadline_s)
-        pulse = self._pulse(exchange) if asked.stream else None
+        # What stands between must not take a stream for dead whose first event is long in coming: it is opened with a comment.
+        beat = Beat(exchange, self._door.keep_alive_s) if asked.stream else None
         try:
             answer = await self._door.router.open(card.row, make, stream=asked.stream, sticky_key=sticky, deadline_s=deadline_s)
         finally:
-            if pulse is not None:
-                pulse.cancel()
+            if beat is not None:
+                beat.stop()
         tally.answered_by(answer)
         return answer, ways[answer.target.id]
 
-    def _pulse(self, exchange: Exchange) -> asyncio.TimerHandle:
-        """Opens a stream when its first event is long in coming: what stands between must not take it for dead."""
-
-        def beat() -> None:
-            if not exchange.left and not exchange.streaming:
-                exchange.open_stream()
-                exchange.put(KEEP_ALIVE)
-
-        return asyncio.get_running_loop().call_later(self._door.keep_alive_s, beat)
-
     async def whole(self, exchange: Exchange, shape: Shape, asked: Asked, told: Told, letting: Letting, answer: Json, tally: Tally) -> None:
         tally.first_token()
+        tally.counting = letting.estimate
         if shape.is_written and _characters(answer) > LONG_CHARACTERS:
             await asyncio.to_thread(shape.let, answer, told, letting)
         else:
@@ -258,12 +256,13 @@ class Pipeline:
         self, exchange: Exchange, shape: Shape, asked: Asked, told: Told, letting: Letting, frames: AsyncIterator[list[Frame]], tally: Tally
     ) -> None:
         writer = shape.stream(asked, told, letting)
+        tally.counting = letting.estimate
         beat = Beat(exchange, self._door.keep_alive_s)
         try:
             async for batch in frames:
                 out = writer.take(batch)
-                if not exchange.streaming:
-                    tally.first_token()
+                tally.first_token()
+                if not exchange.streaming:  # a comment may have opened it
                     exchange.open_stream(tally.headers(None))
                 if out:
                     beat.written = True

@@ -41,6 +41,7 @@ class Tally:
         need: what was reserved.
         asked_upstream: somebody else works, or worked, for this request.
         counts: it counts as a request although it used no tokens.
+        counting: counts the tokens of the answer as it comes: what is known of one that breaks off.
         usage: what the upstream told; None when it did not, or not yet.
         input_tokens: of the request, estimated.
         output_tokens: the most that one choice may take.
@@ -50,8 +51,8 @@ class Tally:
 
     __slots__ = (
         "_answer", "_closed", "_cost", "_first_ns", "_guarded", "_price_id", "_trace", "admission", "asked", "asked_upstream", "bounds", "caller",
-        "card", "conversation", "counts", "door", "exchange", "guarded_ns", "input_tokens", "keeps", "need", "output_tokens", "queued_ns", "read",
-        "target", "tenant", "upstream_ns", "usage",
+        "card", "conversation", "counting", "counts", "door", "exchange", "guarded_ns", "input_tokens", "keeps", "need", "output_tokens", "queued_ns",
+        "read", "target", "tenant", "upstream_ns", "usage",
     )  # fmt: skip
 
     def __init__(
@@ -73,6 +74,7 @@ class Tally:
         self.output_tokens = 0
         self.asked_upstream = False
         self.counts = False
+        self.counting: TokenEstimate | None = None
         self.target: TargetRow | None = None
         self.queued_ns = 0
         self.guarded_ns = 0
@@ -222,9 +224,10 @@ class Tally:
         return trace
 
     def _guessed(self, outcome: str) -> Usage:
-        """What a request that did not come to its end used: nothing that is known, unless somebody may have worked for it."""
-        worked = self.asked_upstream and outcome in _MAY_HAVE_WORKED
-        return Usage(self.input_tokens if worked else 0, 0, estimated=True)
+        """What a request that did not come to its end used: nothing that is known, unless somebody may have worked for it; then what came of it."""
+        worked = self.asked_upstream and (outcome in _MAY_HAVE_WORKED or self._first_ns > 0)
+        made = self.counting.tokens() if self.counting is not None else 0
+        return Usage(self.input_tokens, made, estimated=True) if worked else Usage(0, 0, estimated=True)
 
     def _reckon(self, usage: Usage) -> Money | None:
         """What the usage costs where it was answered; None where that is not known."""

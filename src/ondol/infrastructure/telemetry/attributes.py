@@ -44,8 +44,8 @@ class SpanAttributes:
 
     def __init__(self, span: SpanName, field: int, *, identities: bool) -> None:
         self._field = field
-        self._rows: list[tuple[str, Callable[[Observed], object], bool]] = [
-            (row.name, DERIVED.get(row.field) or attrgetter(row.field), row.blank)
+        self._rows: list[tuple[str, Callable[[Observed], object], bool, bool]] = [
+            (row.name, DERIVED.get(row.field) or attrgetter(row.field), row.blank, row.varies)
             for row in ATTRIBUTES
             if row.span == span and (identities or not row.identity)
         ]
@@ -55,24 +55,23 @@ class SpanAttributes:
         """All attributes of a record."""
         remembered = self._remembered
         parts: list[bytes] = []
-        for name, read, blank in self._rows:
+        for name, read, blank, varies in self._rows:
             value = read(record)
             if value is None or (not value and not blank):
                 continue
-            kind = type(value)
-            if kind is str or kind is bool or kind is tuple or (kind is int and value < SMALL):  # type: ignore[operator]
-                part = remembered.get((name, value))
-                if part is None:
-                    part = self._remember(name, _plain(value))
-                parts.append(part)
-            else:
+            if varies or (value.__class__ is int and value >= SMALL):
                 parts.append(attribute(self._field, name, _plain(value)))
+                continue
+            try:
+                parts.append(remembered[name, value])
+            except KeyError:
+                parts.append(self._remember(name, value))
         return b"".join(parts)
 
-    def _remember(self, name: str, value: Value) -> bytes:
+    def _remember(self, name: str, value: object) -> bytes:
         if len(self._remembered) >= REMEMBERED_MAX:
             self._remembered.clear()
-        part = self._remembered[name, value] = attribute(self._field, name, value)
+        part = self._remembered[name, value] = attribute(self._field, name, _plain(value))
         return part
 
 

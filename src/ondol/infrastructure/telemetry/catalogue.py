@@ -110,7 +110,12 @@ WORKERS = Metric("ondol_workers", "gauge", "HTTP workers that run.")
 CPU = Metric("ondol_process_cpu_seconds_total", "counter", "CPU time of the HTTP workers.", (), MICRO)
 MEMORY = Metric("ondol_process_resident_memory_bytes", "gauge", "Resident memory of the HTTP workers.")
 OTLP_EXPORTED = Metric("ondol_otlp_exported_total", "counter", "What a collector took: spans, and metric reports.", ("signal",))
-OTLP_DROPPED = Metric("ondol_otlp_dropped_total", "counter", "What no collector took: queue_full, refused, gave_up, closing.", ("signal", "reason"))
+OTLP_DROPPED = Metric(
+    "ondol_otlp_dropped_total",
+    "counter",
+    "Spans and metric reports that no collector took; a request that was never written counts as one.",
+    ("signal", "reason"),
+)
 SERIES_OTHER = Metric(
     "ondol_metric_series_other_total", "counter", "Times that a new label set came after the bound was reached; it counts as `other`.", ("metric",)
 )

@@ -41,6 +41,7 @@ class Attribute:
         field: of the record, or one of `DERIVED`.
         identity: names somebody, so it is told only where `telemetry.identities` is set.
         blank: it is told where it is 0 or false too.
+        varies: it is another for each request, so it is not worth remembering how it is written.
     """
 
     span: SpanName
@@ -48,6 +49,7 @@ class Attribute:
     field: str
     identity: bool = False
     blank: bool = False
+    varies: bool = False
 
 
 ATTRIBUTES: tuple[Attribute, ...] = (
@@ -61,15 +63,15 @@ ATTRIBUTES: tuple[Attribute, ...] = (
     Attribute("upstream", "gen_ai.usage.cache_read.input_tokens", "cached_tokens"),
     Attribute("upstream", "gen_ai.usage.cache_creation.input_tokens", "cache_write_tokens"),
     Attribute("upstream", "gen_ai.usage.reasoning.output_tokens", "reasoning_tokens"),
-    Attribute("upstream", "gen_ai.response.time_to_first_chunk", "first_chunk_s"),
+    Attribute("upstream", "gen_ai.response.time_to_first_chunk", "first_chunk_s", varies=True),
     Attribute("upstream", "error.type", "upstream_error"),
     Attribute("upstream", "ondol.usage_estimated", "usage_estimated"),
-    Attribute("upstream", "ondol.cost_nano", "cost_nano", blank=True),
+    Attribute("upstream", "ondol.cost_nano", "cost_nano", blank=True, varies=True),
     Attribute("upstream", "ondol.currency", "currency"),
     Attribute("upstream", "ondol.attempts", "attempts"),
     Attribute("request", "http.response.status_code", "status"),
     Attribute("request", "error.type", "request_error"),
-    Attribute("request", "ondol.request_id", "id"),
+    Attribute("request", "ondol.request_id", "id", varies=True),
     Attribute("request", "ondol.route", "route"),
     Attribute("request", "ondol.model", "model"),
     Attribute("request", "ondol.outcome", "outcome"),

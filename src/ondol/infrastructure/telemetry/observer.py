@@ -89,6 +89,7 @@ class Observer:
         self._flush_every_s = flush_every_s
         self._callbacks: list[Callable[[Put], None]] = [_process]
         self._complained: set[str] = set()
+        self._scraping = asyncio.Lock()
         self._ticking: asyncio.Task[None] | None = None
         self._places: dict[tuple[object, ...], tuple[int, ...]] = {}
         cell = self.registry.cell
@@ -136,6 +137,10 @@ class Observer:
         Raises:
             OSError: the folder cannot be read.
         """
+        async with self._scraping:
+            return await self._page()
+
+    async def _page(self) -> bytes:
         self.tick()
         if self._shared is None:
             return exposition(self.registry)

@@ -32,7 +32,7 @@ QUEUE_MAX = 8_192
 BATCH_SPANS = 512
 BATCHES_MAX = 32
 """Written batches that wait to be sent: about six megabytes."""
-SLICE = 8
+SLICE = 4
 """Requests that are written before others are served: about a tenth of a millisecond."""
 WRITE_EVERY_S = 0.5
 METRICS_EVERY_S = 30.0

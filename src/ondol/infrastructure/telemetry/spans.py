@@ -18,8 +18,8 @@ _INTERNAL, _SERVER, _CLIENT = 1, 2, 3
 _STATUS_ERROR = bytes_field(15, varint_field(3, 2))
 _TIMES = struct.Struct("<BQBQ")
 _START_KEY, _END_KEY = 7 << 3 | 1, 8 << 3 | 1
-_FLAGS_LOCAL, _FLAGS_REMOTE = 0x101, 0x301
-"""Sampled, and whether the parent is elsewhere is known (and so)."""
+_LOCAL, _REMOTE = fixed32_field(16, 0x101), fixed32_field(16, 0x301)
+"""Flags: sampled, and whether the parent is elsewhere is known (and so)."""
 SPANS_PER_REQUEST_MAX = 4
 
 
@@ -48,17 +48,15 @@ class SpanWriter:
         parent = bytes_field(4, bytes.fromhex(context.parent)) if context.parent else b""
         body = self._request.of(record) + attribute(9, "ondol.overhead_us", overhead_us)
         body += _STATUS_ERROR if request_error(record) else b""
-        flags = fixed32_field(16, _FLAGS_REMOTE if parent else _FLAGS_LOCAL)
-        spans = [_span(trace, root, parent, f"{record.route} {record.model}", _SERVER, start, end, body + flags)]
-        local = fixed32_field(16, _FLAGS_LOCAL)
+        spans = [_span(trace, root, parent, f"{record.route} {record.model}", _SERVER, start, end, body + (_REMOTE if parent else _LOCAL))]
         below = bytes_field(4, root)
         if record.queue_us:
-            spans.append(_span(trace, struct.pack(">Q", context.queue_id), below, "queue", _INTERNAL, start, min(end, admitted), local))
+            spans.append(_span(trace, struct.pack(">Q", context.queue_id), below, "queue", _INTERNAL, start, min(end, admitted), _LOCAL))
         if record.guard_us:
-            body = self._guard.of(record) + local
+            body = self._guard.of(record) + _LOCAL
             spans.append(_span(trace, struct.pack(">Q", context.guard_id), below, "guard", _INTERNAL, admitted, min(end, read), body))
         if record.upstream_us:
-            body = self._upstream.of(record) + local + (_STATUS_ERROR if upstream_error(record) else b"")
+            body = self._upstream.of(record) + _LOCAL + (_STATUS_ERROR if upstream_error(record) else b"")
             agent = asks_agent(record)
             name = f"{operation(record)} {record.model if agent else record.upstream_model or record.model}"
             kind = _INTERNAL if agent else _CLIENT

@@ -78,6 +78,10 @@ class Bench:
         [row] = self.sql("select kind, amount, spent, leased, level from limit_pools")
         return row
 
+    def pool_of(self, kind: str) -> dict[str, Any]:
+        [row] = self.sql("select kind, amount, spent, leased, level from limit_pools where kind = %s", kind)
+        return row
+
     def set_clock(self, seconds: float) -> None:
         """Set the database's clock to now and so many seconds, by the one function that says what it is."""
         self.sql(

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import sys
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 import pytest
 
 from ondol.core.ids import new_id
+from ondol.infrastructure.access.limits import bank
 from ondol.infrastructure.access.limits import governor as module
 from ondol.infrastructure.access.limits.bank import close_replica, settle_records
 from ondol.infrastructure.access.limits.governor import LEASE_S, Governor
@@ -43,6 +47,38 @@ async def test_a_worker_that_stood_still_spends_nothing_until_it_was_heard_again
     assert await worker.beat()
     assert bench.sql("select state from limit_replicas where id = %s", worker.replica_id) == [{"state": "live"}]
     assert bench.pool()["spent"] == usd(0.5).nano
+
+
+async def test_a_process_that_was_stopped_does_not_spend_its_old_lease(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SIGSTOP, longer than the lease, and SIGCONT."""
+    monkeypatch.setattr(bank, "EXPIRY_S", 0.8)
+    await bench.budget(usd(10))
+    await bench.limit(concurrent_max=4)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.infrastructure.access.limits.sleeper", str(bench.tenant.id),
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, cwd=Path(__file__).parents[4],
+    )  # fmt: skip
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        process.stdin.write(bench.addresses.owner.encode() + b"\n")
+        assert await process.stdout.readline() == b"admits from memory\n"
+        process.send_signal(signal.SIGSTOP)
+        async with asyncio.timeout(20):
+            while bench.sql("select 1 from limit_replicas where state = 'lost'") == []:
+                await bank.lose_overdue(bench.database)
+                await asyncio.sleep(0.05)
+        left = bench.pool_of("concurrent")
+        assert left["leased"] == 0, "its slots are free for the others"
+        assert bench.pool_of("money")["leased"] > 0, "its money is not"
+        process.send_signal(signal.SIGCONT)
+        out, _ = await process.communicate(b"go\n")
+        assert out.decode().splitlines() == ["refuses to spend", "heard again: True", "admits from memory"]
+        assert bench.pool_of("money")["leased"] == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
 
 
 async def test_a_worker_that_was_closed_as_gone_comes_back_with_nothing(bench: Bench) -> None:

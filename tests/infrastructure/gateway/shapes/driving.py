@@ -25,9 +25,9 @@ FORBIDDEN = (RESIDENT, CARD, KEY, "evil.example/a.png")
 """What must be in no byte that goes out."""
 
 _PLAIN = (
-    "Hello, ", "it was nice to talk. ", "주문하신 상품은 ", "내일 도착합니다. ", "카드 번호는 ", "참고로 ", "[a](b) ", "the key is ", "\u2028", "\n\n", "12-34, ",
+    "Hello, ", "it was nice to talk. ", "주문하신 상품은 ", "내일 옵니다. ", "카드 번호는 ", "참고로 ", "[a](b) ", "the key is ", "\u2028", "\n\n",
+    "12-34, ", "a@b.example ", "!", "[", "![", "4, ", "😀",
     "This is an ordinary sentence that goes on for long enough to be let out before the end of the answer is known. " * 3,
-    "a@b.example ", "!", "[", "![", "4, ", "😀",
 )  # fmt: skip
 _NAMED = (f" {RESIDENT}, ", f" {KEY}, ")
 _SECRET = (*_NAMED, f" {CARD}, ", f" {IMAGE} ")

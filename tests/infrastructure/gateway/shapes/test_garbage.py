@@ -124,20 +124,10 @@ ANSWERS: list[dict[str, Any]] = [
     },
 ]  # fmt: skip
 
-_leaves = st.one_of(
-    st.none(),
-    st.booleans(),
-    st.integers(-(2**70), 2**70),
-    st.floats(allow_nan=False, allow_infinity=False),
-    st.sampled_from(["", "a", "{}", "[1]", "message"]),
-)
-_junk = st.recursive(
-    _leaves,
-    lambda inner: st.one_of(
-        st.lists(inner, max_size=3), st.dictionaries(st.sampled_from(["type", "text", "content", "id", "function"]), inner, max_size=3)
-    ),
-    max_leaves=5,
-)
+_words = st.sampled_from(["", "a", "{}", "[1]", "message"])
+_leaves = st.one_of(st.none(), st.booleans(), st.integers(-(2**70), 2**70), st.floats(allow_nan=False, allow_infinity=False), _words)
+_names = st.sampled_from(["type", "text", "content", "id", "function"])
+_junk = st.recursive(_leaves, lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(_names, inner, max_size=3)), max_leaves=5)
 
 
 def _paths(tree: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -160,7 +150,7 @@ def _spoilt(tree: dict[str, Any], at: tuple[Any, ...], junk: Any) -> dict[str, A
 
 @st.composite
 def spoilt(draw: Callable[[Any], Any], trees: list[dict[str, Any]]) -> dict[str, Any]:
-    tree = draw(st.sampled_from(trees))
+    tree: dict[str, Any] = draw(st.sampled_from(trees))
     for _ in range(draw(st.integers(0, 2))):
         paths = _paths(tree)
         if paths:

@@ -102,7 +102,7 @@ def streamed(frames: list[dict[str, Any]], talk: Any, batch: int = 1) -> tuple[l
 @given(blocks, d.cuts, st.integers(1, 4))
 def test_a_stream_says_what_the_whole_answer_says(content: list[dict[str, Any]], cuts: list[float], batch: int) -> None:
     one, other = d.conversation(), d.conversation()
-    answer = {"content": copy.deepcopy(content), "stop_reason": "end_turn"}
+    answer: dict[str, Any] = {"content": copy.deepcopy(content), "stop_reason": "end_turn"}
     let_messages(answer, d.told(), d.letting(one))
     got, reason, out = streamed(frames_of(content, cuts), other, batch)
     d.clean(json.dumps(answer, ensure_ascii=False))
@@ -115,8 +115,8 @@ def test_a_stream_says_what_the_whole_answer_says(content: list[dict[str, Any]],
 
 
 def test_a_number_that_is_split_over_two_blocks_does_not_pass() -> None:
-    content = [{"type": "text", "text": f"it is {d.RESIDENT[:8]}"}, {"type": "text", "text": f"{d.RESIDENT[8:]}, yes"}]
-    answer = {"content": copy.deepcopy(content), "stop_reason": "end_turn"}
+    content: list[dict[str, Any]] = [{"type": "text", "text": f"it is {d.RESIDENT[:8]}"}, {"type": "text", "text": f"{d.RESIDENT[8:]}, yes"}]
+    answer: dict[str, Any] = {"content": copy.deepcopy(content), "stop_reason": "end_turn"}
     let_messages(answer, d.told(), d.letting())
     got, _, out = streamed(frames_of(content, []), d.conversation())
     text = seen_of(got, "")[0].text
@@ -126,7 +126,7 @@ def test_a_number_that_is_split_over_two_blocks_does_not_pass() -> None:
 
 
 def test_a_changed_thought_is_not_vouched_for() -> None:
-    content = [{"type": "thinking", "thinking": f"it is {d.RESIDENT}, ", "signature": "s"}, {"type": "text", "text": "hi"}]
+    content: list[dict[str, Any]] = [{"type": "thinking", "thinking": f"it is {d.RESIDENT}, ", "signature": "s"}, {"type": "text", "text": "hi"}]
     got, _, _ = streamed(frames_of(content, []), d.conversation())
     assert not got[0]["signature"]
 

@@ -127,6 +127,14 @@ TENANT_ROWS: dict[str, Callable[[World], Row]] = {
         "role": "admin", "policy_digest": os.urandom(32), "asked_by": w.ids["people"], "asked_at": _now(),
         "expires_at": _now() + timedelta(hours=1),
     },
+    "providers": lambda w: {
+        "id": w.new("providers"), "name": "local", "kind": "openai", "base_url": "http://127.0.0.1/v1", "created_at": _now(),
+    },
+    "models": lambda w: {"id": w.new("models"), "alias": "tiny", "created_at": _now()},
+    "model_targets": lambda w: {
+        "id": w.new("model_targets"), "model_id": w.ids["models"], "provider_id": w.ids["providers"], "name": "tiny",
+    },
+    "gateway_settings": lambda w: {"settings": Jsonb({}), "changed_at": _now()},
     "limits": lambda w: {
         "id": w.new("limits"), "scope": "tenant", "subject": "", "requests_per_minute": 60, "created_at": _now(), "changed_at": _now(),
     },
@@ -152,6 +160,7 @@ WITHOUT_TENANT = {
     "sign_in_failures": "keyed hashes only; a wrong organisation's name counts too, so there is no tenant to bind it to",
     "key_revision": "one counter of the installation",
     "guard_revision": "one counter of the installation",
+    "serving_revision": "one counter of the installation",
     "limit_revision": "one counter of the installation",
     "limit_replicas": "worker processes, which serve all tenants",
     "ledger_batches": "the chain goes over all tenants and holds digests only",

@@ -64,7 +64,8 @@ async def read_rules(connection: Connection, known: Rules) -> Rules:
 def rules_for(rules: Rules, who: Who, model: str) -> tuple[list[tuple[Limit, str]], list[tuple[Budget, str]]]:
     """The limits and budgets that hold for a caller and a model, each with the subject it is counted for.
 
-    An empty model stands for what no model answers. A subject's own rule stands in the place of the rule for each one of its scope. A group's rules hold for each of its people together.
+    An empty model stands for what no model answers. A subject's own rule stands in the place of the rule for each one of its scope. A group's rules
+    hold for each of its people together.
     """
     tenant = rules.tenants.get(who.tenant_id)
     if tenant is None:

@@ -304,6 +304,10 @@ where id = %(id)s::uuid
 returning tenant_id, id, scope, subject, requests_per_minute, tokens_per_minute, concurrent_max, body_bytes_max, prompt_tokens_max,
     output_tokens_max, deadline_s;
 
+-- name: rule_pools_hold
+-- Hold the pools of a rule in the order in which exchanges hold them, so that neither waits for the other for ever.
+select 1 from limit_pools where rule_id = %(id)s::uuid order by tenant_id, id for update;
+
 -- name: limit_pools_change
 -- The pools of a limit take its new figures. What was free keeps its place below the new top.
 update limit_pools p set amount = a.amount

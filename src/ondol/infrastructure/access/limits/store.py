@@ -116,7 +116,7 @@ async def change_limit(
     found = await one(connection, QUERIES["limit_change"], {"id": limit_id, "now": now, **asdict(rates), **asdict(bounds)})
     if found is None:
         raise _no_limit()
-    await connection.execute(QUERIES["limit_pools_change"], {"id": limit_id})
+    await _change_pools(connection, "limit_pools_change", limit_id)
     limit = limit_of(found)
     await record(connection, limit.tenant_id, kind="limit.changed", actor_id=actor_id, body=_limit_body(limit), now=now)
     return limit
@@ -208,7 +208,7 @@ async def change_budget(
     found = await one(connection, QUERIES["budget_change"], {"id": budget_id, "amount": amount, "alarm_percents": percents, "now": now})
     if found is None:
         raise _no_budget()
-    await connection.execute(QUERIES["budget_pools_change"], {"id": budget_id})
+    await _change_pools(connection, "budget_pools_change", budget_id)
     budget = budget_of(found)
     await record(connection, budget.tenant_id, kind="budget.changed", actor_id=actor_id, body=_budget_body(budget), now=now)
     return budget
@@ -245,7 +245,7 @@ async def add_credit(
     found = await one(connection, QUERIES["budget_credit"], {"id": budget_id, "amount": amount, "now": now})
     if found is None:
         raise _no_budget()
-    await connection.execute(QUERIES["budget_pools_change"], {"id": budget_id})
+    await _change_pools(connection, "budget_pools_change", budget_id)
     body: dict[str, Any] = {"budget": budget_id, "credit": entry["id"], "amount": amount}
     await record(connection, tenant_id, kind="budget.credited", actor_id=actor_id, body=body, now=now)
     return budget_of(found)
@@ -292,6 +292,11 @@ async def list_credits(connection: Connection, budget_id: uuid.UUID, *, limit: i
     """What was paid into a prepaid balance, the newest first."""
     found = await rows(connection, QUERIES["credits_of_budget"], {"id": budget_id, "limit": min(limit, PAGE_MAX)})
     return [Credit(**row) for row in found]
+
+
+async def _change_pools(connection: Connection, query: str, rule_id: uuid.UUID) -> None:
+    await connection.execute(QUERIES["rule_pools_hold"], {"id": rule_id})
+    await connection.execute(QUERIES[query], {"id": rule_id})
 
 
 # ---- Checks

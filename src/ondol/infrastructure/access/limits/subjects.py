@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from ondol.infrastructure.access.audiences import group_ids
 from ondol.infrastructure.access.keys import find_key
@@ -36,7 +36,11 @@ async def subject_of(connection: Connection, keyring: KeyRing, tenant_id: uuid.U
 async def subject_names(connection: Connection, keyring: KeyRing, tenant_id: uuid.UUID, rules: Iterable[Limit | Budget]) -> dict[str, str]:
     """What people call the subjects of some rules, by subject; one that is gone is called by its id."""
     kept = {rule.subject for rule in rules if rule.scope in ("group", "person", "key") and rule.subject != EACH}
-    ids = [uuid.UUID(subject) for subject in kept]
-    names = {str(person_id): login for person_id, login in (await logins_of(connection, keyring, tenant_id, ids)).items() if login}
-    names |= {row["id"]: row["name"] for row in await rows(connection, QUERIES["subject_names"], {"ids": ids})}
+    names = await names_of(connection, keyring, tenant_id, [uuid.UUID(subject) for subject in kept])
     return {subject: names.get(subject, subject) for subject in kept}
+
+
+async def names_of(connection: Connection, keyring: KeyRing, tenant_id: uuid.UUID, ids: Collection[uuid.UUID]) -> dict[str, str]:
+    """What people call some people, groups and keys: a login, a name, a public id. One that is gone is left out."""
+    names = {str(person_id): login for person_id, login in (await logins_of(connection, keyring, tenant_id, ids)).items() if login}
+    return names | {row["id"]: row["name"] for row in await rows(connection, QUERIES["subject_names"], {"ids": list(ids)})}

@@ -16,12 +16,12 @@ from pydantic import BaseModel, Field
 from ondol.core.errors import Forbidden
 from ondol.core.money import Currency, decimal_text
 from ondol.infrastructure.access.limits.bank import QUERIES as LIMIT_QUERIES
-from ondol.infrastructure.access.people import logins_of
+from ondol.infrastructure.access.limits.subjects import names_of
 from ondol.infrastructure.access.types import Principal
 from ondol.infrastructure.gateway.admin_api.base import ASK, GatewayServices, Moment
 from ondol.infrastructure.gateway.records.usage import GROUPS_MAX, Group, UsageRow, usage_by
 from ondol.infrastructure.guard.api import READERS
-from ondol.infrastructure.storage.postgres import Connection, one, rows
+from ondol.infrastructure.storage.postgres import Connection, one
 
 USAGE_PAGE = 1_000
 PERIOD_DAYS = 30
@@ -115,16 +115,15 @@ def usage_router(services: GatewayServices) -> APIRouter:
 
 
 async def _named(services: GatewayServices, connection: Connection, who: Principal, found: list[UsageRow]) -> list[UsageLine]:
-    logins = await logins_of(connection, services.keyring, who.tenant_id, {row.person_id for row in found if row.person_id})
-    ids = {identifier for row in found for identifier in (row.api_key_id, row.group_id) if identifier}
-    names = {row["id"]: row["name"] for row in await rows(connection, LIMIT_QUERIES["subject_names"], {"ids": list(ids)})}
+    ids = {identifier for row in found for identifier in (row.person_id, row.api_key_id, row.group_id) if identifier}
+    names = await names_of(connection, services.keyring, who.tenant_id, ids)
     return [
         UsageLine(
             **_sums(row),
             day=row.day,
             model=row.model,
             person_id=row.person_id,
-            login=logins.get(row.person_id) if row.person_id else None,
+            login=names.get(str(row.person_id)),
             key_id=row.api_key_id,
             key=names.get(str(row.api_key_id)),
             group_id=row.group_id,

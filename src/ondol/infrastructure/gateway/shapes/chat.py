@@ -78,8 +78,13 @@ def read_chat(body: Json) -> Asked:
         raise explained(str(error)) from None
     spots: list[Spot] = []
     asked = Asked("chat", check_model(known.model), body, spots)
-    for place, message in enumerate(known.messages):
+    for place, message in enumerate(body["messages"]):  # not those of `known`, which are copies: what is masked must be masked where it goes on
         _read_message(message, place, asked)
+    prediction = body.get("prediction")
+    if isinstance(prediction, dict):  # what the caller thinks that the answer will be
+        _read_message({"role": "user", "content": prediction.get("content")}, len(known.messages), asked)
+        if isinstance(prediction.get("content"), str):
+            asked.spots[-1] = Spot("user", prediction["content"], prediction, "content")
     if sum(len(spot.text) for spot in spots) > TEXT_CHARACTERS_MAX:
         raise RequestError(
             f"The messages hold more than {TEXT_CHARACTERS_MAX} characters.", "Send less text.", param="messages", code="text_too_long"
@@ -123,8 +128,8 @@ def _read_message(message: Json, place: int, asked: Asked) -> None:
         what = "is missing" if content is None else "is neither a string nor a list"
         raise invalid(f"messages[{place}].content", what)
     if known == "assistant":
-        for call in _calls_of(message, f"messages[{place}]"):
-            asked.spots.append(Spot("assistant", call["arguments"], call, "arguments"))
+        for call, field in _calls_of(message, f"messages[{place}]"):
+            asked.spots.append(Spot("assistant", call[field], call, field))
         for name in _TEXTS[1:]:
             text = message.get(name)
             if isinstance(text, str) and text:
@@ -159,22 +164,25 @@ def _sound_tokens(part: Json) -> int:
     return len(data) // BYTES_PER_SOUND_TOKEN + 1 if isinstance(data, str) else PICTURE_TOKENS
 
 
-def _calls_of(message: Json, where: str) -> list[Json]:
-    """The functions that an earlier answer called, each with its arguments."""
+def _calls_of(message: Json, where: str) -> list[tuple[Json, str]]:
+    """What an earlier answer called, and under which name each holds its arguments."""
     calls = message.get("tool_calls")
-    found: list[Json] = []
+    found: list[tuple[Json, str]] = []
     if calls is not None and not isinstance(calls, list):
         raise invalid(f"{where}.tool_calls", "is not a list")
     for place, call in enumerate(calls or ()):
         function = call.get("function") if isinstance(call, dict) else None
         if isinstance(call, dict) and function is None:
+            custom = call.get("custom")
+            if isinstance(custom, dict) and isinstance(custom.get("input"), str):
+                found.append((custom, "input"))
             continue
         if not isinstance(function, dict) or not isinstance(function.get("arguments"), str):
             raise invalid(f"{where}.tool_calls[{place}].function.arguments", "is not a string")
-        found.append(function)
+        found.append((function, "arguments"))
     old = message.get("function_call")
     if isinstance(old, dict) and isinstance(old.get("arguments"), str):
-        found.append(old)
+        found.append((old, "arguments"))
     return found
 
 
@@ -313,13 +321,9 @@ def _let_message(choice: Json, message: Json, texts: TextOut) -> None:
     withheld = False
     changed = False
     for name in _TEXTS:
-        text = message.get(name)
-        if isinstance(text, list):  # some servers answer in parts
-            text = "".join(part["text"] for part in text if isinstance(part, dict) and isinstance(part.get("text"), str))
+        text = _text_at(message, name)
         if not text:
             continue
-        if not isinstance(text, str):
-            raise _garbage(f"`{name}` is not text")
         out = texts.whole(name, text)
         message[name] = out.text
         changed = changed or out.changed
@@ -347,6 +351,15 @@ def _let_message(choice: Json, message: Json, texts: TextOut) -> None:
     if withheld:
         choice["logprobs"] = None
         choice["finish_reason"] = "content_filter"
+
+
+def _text_at(message: Json, name: str) -> str:
+    text = message.get(name) or ""
+    if isinstance(text, list):  # some servers answer in parts
+        return "".join(part["text"] for part in text if isinstance(part, dict) and isinstance(part.get("text"), str))
+    if not isinstance(text, str):
+        raise _garbage(f"`{name}` is not text")
+    return text
 
 
 def _let_call(call: Any, texts: TextOut, place: int) -> bool:

@@ -85,8 +85,8 @@ def read_messages(body: Json, operation: Operation = "messages") -> Asked:
     if isinstance(known.system, str):
         asked.spots.append(Spot("system", known.system, body, "system"))
     elif known.system:
-        _read_blocks(known.system, "system", "system", asked)
-    for place, message in enumerate(known.messages):
+        _read_blocks(body["system"], "system", "system", asked)
+    for place, message in enumerate(body["messages"]):  # not those of `known`, which are copies: what is masked must be masked where it goes on
         role = message.get("role")
         if role not in ("user", "assistant"):
             raise invalid(f"messages[{place}].role", "is neither user nor assistant")

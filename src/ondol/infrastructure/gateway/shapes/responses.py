@@ -50,7 +50,7 @@ class _Extension(msgspec.Struct):
 class _Body(msgspec.Struct):
     model: str
     input: str | list[Any] | None = None
-    instructions: str | list[Any] | None = None
+    instructions: str | None = None
     stream: bool | None = None
     max_output_tokens: Annotated[int, msgspec.Meta(ge=1, le=TOKENS_MAX)] | None = None
     temperature: Annotated[float, msgspec.Meta(ge=0, le=2)] | None = None
@@ -76,7 +76,7 @@ def read_responses(body: Json) -> Asked:
                 f"`{name}` would need an answer kept at the provider, which is not done here.", hint, param=name, code="unsupported_parameter"
             )
     asked = Asked("responses", check_model(known.model), body, [])
-    if isinstance(known.instructions, str):
+    if known.instructions is not None:
         asked.spots.append(Spot("system", known.instructions, body, "instructions"))
     if isinstance(known.input, str):
         asked.spots.append(Spot("user", known.input, body, "input"))

@@ -79,7 +79,7 @@ def plan(asked: Asked, target: TargetRow) -> Translation:
         RequestError: when the target has nothing that could answer this operation.
     """
     key = (asked.operation, target.provider.kind)
-    if asked.operation == "responses" and not target.provider.speaks_responses:
+    if asked.operation == "responses" and target.provider.kind == "openai" and not target.provider.speaks_responses:
         return _RESPONSES_OVER_CHAT
     way = DIRECT.get(key) or _OVER.get(key) or (TRANSCRIPTIONS if key == ("transcriptions", "openai") else None)
     if way is None:

@@ -21,7 +21,9 @@ _SAME = ("temperature", "top_p", "stream")
 _KNOWN = frozenset(
     {"model", "messages", "max_tokens", "system", "stop_sequences", "tools", "tool_choice", "metadata", "ondol", "service_tier", *_SAME}
 )
-_UNSAID = frozenset({"top_k", "container", "mcp_servers", "context_management"})
+"""Fields that are translated, or whose absence changes nothing of the answer."""
+_NEUTRAL: tuple[Any, ...] = (None, False, [], {}, {"type": "disabled"})
+"""Values that ask for nothing."""
 
 
 class MessagesOverChat:
@@ -57,8 +59,8 @@ def chat_body(body: Json) -> Json:
     Raises:
         RequestError: with `param`, for what cannot be said in a chat.
     """
-    for name in body:
-        if name in _UNSAID or (name == "thinking" and isinstance(body[name], dict) and body[name].get("type") == "enabled"):
+    for name, value in body.items():
+        if name not in _KNOWN and value not in _NEUTRAL:
             raise _unsaid(name)
     messages: list[Json] = []
     system = body.get("system")

@@ -102,7 +102,6 @@ grant select, insert, update, delete on ondol.providers to {app};
 grant select, insert, update, delete on ondol.models to {app};
 grant select, insert, update, delete on ondol.model_targets to {app};
 grant select, insert, update, delete on ondol.gateway_settings to {app};
-grant select on ondol.serving_revision to {app};
 grant select, insert, update, delete on ondol.limits to {app};
 grant select, insert, update, delete on ondol.budgets to {app};
 grant select, insert on ondol.budget_credits to {app};

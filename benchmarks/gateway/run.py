@@ -1,0 +1,345 @@
+"""The gateway's figures: `python -m benchmarks.gateway [--quick] [--json] [--peers nginx,portkey,litellm] [--soak]`. Needs wrk and the public data."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from benchmarks.data import DataAbsent
+from benchmarks.gateway import peers as beside
+from benchmarks.gateway.holding import BUDGET_NANO, Purse, idle_streams, purses, soak, spend_budget
+from benchmarks.gateway.pace import Paced, pace
+from benchmarks.gateway.platform import Governed, TenantPlan
+from benchmarks.gateway.prompts import Halves, body_of, read_halves, read_shapes
+from benchmarks.gateway.stand import NotStarted, Side, cpu_seconds, free_ports, is_listening, python_module, running, wait_for, workers_of
+from benchmarks.gateway.stub import EVENTS, SLOW_STEP_S
+from benchmarks.gateway.wrk import STREAM_CONNECTIONS, Load, load, write_script, wrk_program
+from benchmarks.ground.processes import family_of, weigh
+from benchmarks.machine import machine
+from ondol.core.money import NANO_PER_UNIT
+
+RATE: Final = 1_000.0
+CONCURRENT_STREAMS: Final = 100
+ORIGINS: Final = 10
+KNOWN_AFTER_S: Final = 2.5
+"""Workers read keys, models, limits and prices about once a second."""
+PURSE_PRICES: Final = (NANO_PER_UNIT // 10, 20 * NANO_PER_UNIT)
+SMALL_TOKENS, LARGE_TOKENS = 100, 20_000
+"""At 20.00 for a million: 0.002 and 0.40 at worst."""
+PEER_PROGRAMS: Final[dict[str, Callable[[Path, dict[str, int]], AbstractContextManager[beside.Sides]]]] = {
+    "nginx": beside.nginx_proxy, "portkey": beside.portkey, "litellm": beside.litellm,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much is measured.
+
+    Attributes:
+        rounds, seconds: of each side under full load; sides take turns.
+        paced_rounds, paced_seconds: at a constant rate, directly and through the gateway in turn.
+        streams: that stand still.
+        workers: numbers of workers whose throughput is told.
+    """
+
+    rounds: int
+    seconds: float
+    paced_rounds: int
+    paced_seconds: float
+    streams: int
+    workers: tuple[int, ...]
+
+
+QUICK: Final = Size(3, 1, 3, 1, 1_500, ())
+LONG: Final = Size(7, 4, 7, 4, 10_000, (1, 2, 4))
+
+
+@dataclass(slots=True)
+class Bench:
+    """One run: what stands, and what was found."""
+
+    folder: Path
+    size: Size
+    halves: Halves
+    stack: ExitStack
+    governed: Governed
+    stub: int = 0
+    stub_ports: list[int] = field(default_factory=list)
+    sides: dict[str, beside.Sides] = field(default_factory=dict)
+    figures: dict[str, Any] = field(default_factory=dict)
+    absent: dict[str, str] = field(default_factory=dict)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="short rounds and fewer streams; under 50 s once the peers are installed")
+    parser.add_argument("--json", action="store_true", help="print one JSON object last")
+    parser.add_argument("--peers", default=None, help="what runs beside us, by commas; all if absent, none with --quick")
+    parser.add_argument("--soak", type=float, default=0.0, metavar="MINUTES", help="load with the Azure trace's shapes for so long as well")
+    options = parser.parse_args()
+    wanted = options.peers if options.peers is not None else "" if options.quick else ",".join(beside.PEERS)
+    names = [name for name in wanted.split(",") if name]
+    if unknown := set(names) - set(beside.PEERS):
+        parser.error(f"--peers knows {', '.join(beside.PEERS)}, not {', '.join(sorted(unknown))}")
+    try:
+        figures = run(QUICK if options.quick else LONG, names, soak_minutes=options.soak)
+    except (DataAbsent, NotStarted) as absent:
+        sys.exit(str(absent))
+    show(figures)
+    if options.json:
+        print(json.dumps(figures, ensure_ascii=False))
+
+
+def run(size: Size, names: Sequence[str], *, soak_minutes: float = 0.0) -> dict[str, Any]:
+    """All figures, by name."""
+    began = time.monotonic()
+    wrk_program()
+    halves = read_halves()
+    with tempfile.TemporaryDirectory(prefix="ondol-benchmark-") as temporary:
+        folder = Path(temporary)
+        folder.chmod(0o711)
+        with ExitStack() as stack:
+            bench = Bench(folder, size, halves, stack, Governed(folder / "data"))
+            _start_upstreams(bench)
+            with bench.governed.up(2) as (port, process_id), ExitStack() as with_peers:
+                _start_peers(bench, with_peers, names, port, process_id)
+                _throughput(bench, process_id)
+                _streams(bench)
+                with_peers.close()
+                _latency(bench, process_id)
+                _idle(bench, process_id, workers=2)
+                if soak_minutes:
+                    _soak(bench, soak_minutes)
+            _other_workers(bench)
+    return {
+        **bench.figures, "absent": bench.absent, "versions": beside.versions(), "machine": machine(), "seconds": round(time.monotonic() - began, 1),
+    }  # fmt: skip
+
+
+def plans(bench: Bench) -> list[TenantPlan]:
+    """The tenants of a run."""
+    whole, ports = bench.stub, bench.stub_ports
+    purse = {"is_total": True, "budget_nano": BUDGET_NANO, "price_input": PURSE_PRICES[0], "price_output": PURSE_PRICES[1]}
+    drawn = {"drawn": (ports[0], "whole-drawn")}
+    idle = {f"idle-{number}": (port, "idle") for number, port in enumerate(ports)}
+    return [
+        TenantPlan("governed", {"whole": (whole, "whole"), "stream": (ports[0], "whole"), "slow": (ports[0], "slow"), **idle}),
+        TenantPlan("kept", {"whole": (whole, "whole")}, content="masked"),
+        TenantPlan("paced", {"whole": (whole, "whole"), "sized": (ports[0], "whole-sized")}),
+        TenantPlan("small", drawn, **purse),  # type: ignore[arg-type]
+        TenantPlan("large", drawn, **purse),  # type: ignore[arg-type]
+    ]
+
+
+def _start_upstreams(bench: Bench) -> None:
+    bench.stub_ports = free_ports(ORIGINS)
+    log = bench.folder / "stub.log"
+    upstream = bench.stack.enter_context(running(python_module("stub", "--ports", ",".join(map(str, bench.stub_ports))), log))
+    wait_for(lambda: is_listening(bench.stub_ports[-1]), upstream, "the stub", log)
+    try:
+        bench.stub = bench.stack.enter_context(beside.nginx_stub(bench.folder))
+    except NotStarted as absent:
+        bench.absent["nginx stub"] = f"{absent}; a Python program answers in its place, which costs every side more"
+        bench.stub = bench.stub_ports[0]
+
+
+def _start_peers(bench: Bench, stack: ExitStack, names: Sequence[str], port: int, process_id: int) -> None:
+    """Start the peers side by side while our tenants are made; a peer that cannot be had is named in the figures."""
+    upstreams = {"whole": bench.stub, "stream": bench.stub_ports[0]}
+    contexts = {name: PEER_PROGRAMS[name](bench.folder, upstreams) for name in names}
+    with ThreadPoolExecutor(len(contexts) or 1) as pool:
+        starting = {name: pool.submit(context.__enter__) for name, context in contexts.items()}
+        asyncio.run(bench.governed.make(plans(bench)))
+        made_at = time.monotonic()
+        for name, started in starting.items():
+            try:
+                bench.sides[name] = started.result()
+                stack.push(contexts[name].__exit__)
+            except NotStarted as absent:
+                bench.absent[name] = str(absent)
+    time.sleep(max(0.0, made_at + KNOWN_AFTER_S - time.monotonic()))
+    ours = {model: bench.governed.side("Ondol", "governed", model, port, process_id) for model in ("whole", "stream", "slow")}
+    bench.sides["ondol"] = ours
+    bench.sides["kept"] = {"whole": bench.governed.side("Ondol, content kept", "kept", "whole", port, process_id)}
+    bench.sides["paced"] = {model: bench.governed.side("Ondol, paced", "paced", model, port, process_id) for model in ("whole", "sized")}
+
+
+def _throughput(bench: Bench, process_id: int) -> None:
+    """Whole answers: every side in turn, several rounds."""
+    names = [name for name in ("ondol", *beside.PEERS, "kept") if name in bench.sides]
+    others_before, began = _others(process_id), time.monotonic()
+    rounds = _rounds(bench, names, "whole")
+    others_s = _others(process_id) - others_before
+    ours = sum(one.per_s * bench.size.seconds for name in ("ondol", "kept") for one in rounds.get(name, []))
+    medians = {name: _median(loads) for name, loads in rounds.items()}
+    bench.figures |= {
+        "governed_rps": round(medians["ondol"]["per_s"]),
+        **{f"governed_vs_{name}": _ratio(rounds, "ondol", name, 4) for name in beside.PEERS},
+        "content_kept_rps": round(medians["kept"]["per_s"]),
+        "worker_cpu_us": round(medians["ondol"]["cpu_us"]),
+        "beside_cpu_us": round(others_s / max(1.0, ours) * 1e6),
+        "rss_mb_per_worker": round(weigh(workers_of(process_id))[0] / 2, 1),
+        "throughput": medians,
+        "throughput_seconds": round(time.monotonic() - began, 1),
+    }
+
+
+def _streams(bench: Bench) -> None:
+    """Streams of 30 events."""
+    names = [name for name in ("ondol", *beside.PEERS) if name in bench.sides]
+    rounds = _rounds(bench, names, "stream", connections=STREAM_CONNECTIONS, count=max(1, bench.size.rounds - 1))
+    medians = {name: _median(loads) for name, loads in rounds.items()}
+    bench.figures |= {
+        "streams_per_s": round(medians["ondol"]["per_s"]),
+        **{f"streams_vs_{name}": _ratio(rounds, "ondol", name, 4) for name in beside.PEERS},
+        "stream_worker_cpu_us": round(medians["ondol"]["cpu_us"]),
+        "streams": medians,
+    }
+
+
+def _rounds(bench: Bench, names: Sequence[str], model: str, *, connections: int = 32, count: int = 0) -> dict[str, list[Load]]:
+    """So many rounds of each side; in every other round they come in the opposite order."""
+    is_stream = model == "stream"
+    sides = {name: bench.sides[name][model] for name in names}
+    scripts = {name: write_script(bench.folder, side, bench.halves, stream=is_stream) for name, side in sides.items()}
+    found: dict[str, list[Load]] = {name: [] for name in names}
+    for name in names:
+        load(sides[name], scripts[name], 1, connections=connections)  # what is loaded and compiled at first use is not what is asked
+    for number in range(1, (count or bench.size.rounds) + 1):
+        for name in names if number % 2 else reversed(names):
+            one = load(sides[name], scripts[name], bench.size.seconds, connections=connections, number=number * 100_000)
+            found[name].append(one)
+    return found
+
+
+def _latency(bench: Bench, process_id: int) -> None:
+    """At a constant rate: directly and through the gateway in turn. What is added is the difference of the two, round by round."""
+    bodies = [body_of("whole", bench.halves.prompt(number)) for number in range(5_000)]
+    slow = [body_of("slow", bench.halves.prompt(number), stream=True) for number in range(2_000)]
+    direct = Side("direct", bench.stub, {}, "whole", list)
+    direct_slow = Side("direct", bench.stub_ports[0], {}, "slow", list)
+    streams_rate = CONCURRENT_STREAMS / (EVENTS * SLOW_STEP_S)
+    seconds = bench.size.paced_seconds
+    whole, streamed = [], []
+    pace(bench.sides["paced"]["whole"], bodies, RATE, 1)
+    for _ in range(bench.size.paced_rounds):
+        whole.append((pace(direct, bodies, RATE, seconds), pace(bench.sides["paced"]["whole"], bodies, RATE, seconds)))
+    for _ in range(max(1, bench.size.paced_rounds - 1)):
+        streamed.append((pace(direct_slow, slow, streams_rate, seconds, 250), pace(bench.sides["ondol"]["slow"], slow, streams_rate, seconds, 250)))
+    time.sleep(KNOWN_AFTER_S)
+    bench.figures |= {
+        "added_p50_ms": _added(whole, "whole_ms", "p50"),
+        "added_p99_ms": _added(whole, "whole_ms", "p99"),
+        "direct_p50_ms": round(statistics.median(one.whole_ms["p50"] for one, _ in whole), 3),
+        "direct_p99_ms": round(statistics.median(one.whole_ms["p99"] for one, _ in whole), 3),
+        "paced_per_s": round(statistics.median(ours.per_s for _, ours in whole)),
+        "paced_failed": sum(ours.failed for _, ours in (*whole, *streamed)),
+        "generator_late_p99_ms": round(statistics.median(one.late_p99_ms for pair in whole for one in pair), 3),
+        "first_event_added_p99_ms": _added(streamed, "first_ms", "p99"),
+        "first_token_added_p50_ms": _added(streamed, "text_ms", "p50"),
+        "first_token_added_p99_ms": _added(streamed, "text_ms", "p99"),
+        "stages_us": asyncio.run(bench.governed.stages("paced")),
+    }
+
+
+def _idle(bench: Bench, process_id: int, workers: int) -> None:
+    side = Side("Ondol", *_way_in(bench, process_id), "idle-0", lambda: workers_of(process_id))
+    try:
+        found = idle_streams(side, [f"idle-{number}" for number in range(ORIGINS)], bench.halves, bench.size.streams)
+    except NotStarted as absent:
+        bench.absent["idle streams"] = str(absent)
+        return
+    bench.figures |= {"idle_kb_per_stream": found["kb_per_stream"], "idle": {**found, "workers": workers}}
+
+
+def _way_in(bench: Bench, process_id: int) -> tuple[int, Any]:
+    del process_id
+    side = bench.sides["ondol"]["whole"]
+    return side.port, side.headers
+
+
+def _other_workers(bench: Bench) -> None:
+    """What needs another number of workers: budgets with 4; how throughput grows; streams that stand still on 1."""
+    growth: dict[str, int] = {}
+    for workers in sorted({4, *bench.size.workers}):
+        with bench.governed.up(workers) as (port, process_id):
+            for name, slug in (("ondol", "governed"), ("small", "small"), ("large", "large")):
+                model = "whole" if name == "ondol" else "drawn"
+                bench.sides[name] = {model: bench.governed.side(name, slug, model, port, process_id)}
+            if workers in bench.size.workers:
+                growth[str(workers)] = round(_median(_rounds(bench, ["ondol"], "whole", count=3)["ondol"])["per_s"])
+            if workers == 4:
+                _budgets(bench)
+            if workers == 1:
+                _idle(bench, process_id, workers=1)
+    if growth:
+        bench.figures["rps_by_workers"] = growth
+
+
+def _budgets(bench: Bench) -> None:
+    found: dict[str, Purse] = {}
+    for slug, tokens in (("small", SMALL_TOKENS), ("large", LARGE_TOKENS)):
+        found[slug] = spend_budget(bench.governed, bench.sides[slug]["drawn"], slug, bench.halves, PURSE_PRICES, tokens)
+    bench.figures |= purses(found)
+
+
+def _soak(bench: Bench, minutes: float) -> None:
+    side = bench.sides["paced"]["sized"]
+    shapes = read_shapes(2_000, 16_000, 500)
+    bodies = [body_of(side.model, "word " * (shape.characters // 5), max_tokens=shape.output_tokens) for shape in shapes[:500]]
+    most = pace(side, bodies, 2_000, 5, 64).per_s
+    bench.figures["soak"] = soak(side, shapes, bench.halves, most / 2, minutes * 60)
+
+
+def _others(process_id: int) -> float:
+    workers = set(workers_of(process_id))
+    return cpu_seconds([one for one in family_of(process_id) if one not in workers])
+
+
+def _median(loads: Sequence[Load]) -> dict[str, float]:
+    found = {name: round(statistics.median(getattr(one, name) for one in loads), 3) for name in Load.__slots__}
+    return {**found, "failed": sum(one.failed for one in loads)}
+
+
+def _ratio(rounds: dict[str, list[Load]], ours: str, theirs: str, digits: int) -> float | None:
+    """The median of the ratios, round by round: neighbours in time share what the machine had left."""
+    if theirs not in rounds:
+        return None
+    pairs = zip(rounds[ours], rounds[theirs], strict=True)
+    return round(statistics.median(one.per_s / max(other.per_s, 0.1) for one, other in pairs), digits)
+
+
+def _added(pairs: Sequence[tuple[Paced, Paced]], name: str, share: str) -> float | None:
+    found = [getattr(ours, name)[share] - getattr(direct, name)[share] for direct, ours in pairs if getattr(ours, name) and getattr(direct, name)]
+    return round(statistics.median(found), 3) if found else None
+
+
+def show(figures: dict[str, Any]) -> None:
+    """The tables for people."""
+    print(f"{'whole answers':24} {'requests/s':>10} {'p50 ms':>8} {'p99 ms':>8} {'CPU us':>8} {'failed':>7}")
+    for name, one in figures["throughput"].items():
+        print(f"{name:24} {one['per_s']:10.0f} {one['p50_ms']:8.2f} {one['p99_ms']:8.2f} {one['cpu_us']:8.0f} {one['failed']:7}")
+    print(f"\n{'streams of 30 events':24} {'streams/s':>10} {'p50 ms':>8} {'p99 ms':>8} {'CPU us':>8} {'failed':>7}")
+    for name, one in figures["streams"].items():
+        print(f"{name:24} {one['per_s']:10.0f} {one['p50_ms']:8.2f} {one['p99_ms']:8.2f} {one['cpu_us']:8.0f} {one['failed']:7}")
+    print()
+    for name, value in figures.items():
+        if name not in {"throughput", "streams"}:
+            print(f"{name:28} {json.dumps(value, ensure_ascii=False)}")
+    print()
+
+
+if __name__ == "__main__":
+    main()
