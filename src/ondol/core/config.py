@@ -166,7 +166,7 @@ class TelemetrySettings:
     )
     otlp_headers: str = _setting("", "Headers for it, by commas: name=value.", env="OTEL_EXPORTER_OTLP_HEADERS", secret=True)
     otlp_authority: str = _setting("", "PEM file of the authority that signed its certificate. Empty: the system's.")
-    traces_per_million: int = _setting(1_000_000, "Of a million traces, so many are sent. Metrics count all requests.", low=0, high=1_000_000)
+    trace_one_in: int = _setting(1, "Of so many traces one is sent; 0 sends none. Metrics count all requests.", low=0, high=1_000_000)
     token_metrics: Literal["histogram", "counters", "both"] = _setting(
         "histogram", "Tokens as gen_ai.client.token.usage, as the counters that are to follow it, or as both."
     )

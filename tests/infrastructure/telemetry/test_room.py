@@ -30,6 +30,7 @@ def test_without_a_collector_nothing_is_exported(tmp_path: Path) -> None:
     found = samples(asyncio.run(run()))
     assert found["ondol_tokens_total", (("kind", "input"), ("model", "helper"))] == 120
     assert sampling_ratio(TelemetrySettings()) == 0.0
+    assert sampling_ratio(TelemetrySettings(otlp_endpoint="http://c", trace_one_in=0)) == 0.0
 
 
 def test_with_one_spans_go_out_and_the_drain_is_counted(tmp_path: Path) -> None:
@@ -66,7 +67,7 @@ def test_the_variables_of_opentelemetry_are_honoured(tmp_path: Path) -> None:
     (tmp_path / "ondol.yaml").write_text("{}")
     settings = load_settings(
         tmp_path / "ondol.yaml",
-        {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318", "OTEL_EXPORTER_OTLP_HEADERS": "k=secret", "ONDOL_TELEMETRY_TRACES_PER_MILLION": "250000"},
+        {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318", "OTEL_EXPORTER_OTLP_HEADERS": "k=secret", "ONDOL_TELEMETRY_TRACE_ONE_IN": "4"},
     )
     assert settings.telemetry.otlp_endpoint == "http://c:4318"
     assert sampling_ratio(settings.telemetry) == 0.25

@@ -14,8 +14,6 @@ from ondol.infrastructure.telemetry.metrics import Registry
 from ondol.infrastructure.telemetry.observer import Observer
 from ondol.infrastructure.telemetry.otlp import Exporter
 
-PARTS_PER_MILLION = 1_000_000
-
 
 @contextlib.asynccontextmanager
 async def open_telemetry(
@@ -53,4 +51,4 @@ async def open_telemetry(
 
 def sampling_ratio(telemetry: TelemetrySettings) -> float:
     """The share of traces that is exported: 0 where nothing is."""
-    return telemetry.traces_per_million / PARTS_PER_MILLION if telemetry.otlp_endpoint else 0.0
+    return 1 / telemetry.trace_one_in if telemetry.otlp_endpoint and telemetry.trace_one_in else 0.0

@@ -107,7 +107,7 @@ grant select, insert, update, delete on ondol.budgets to {app};
 grant select, insert on ondol.budget_credits to {app};
 grant select, insert, delete on ondol.prices to {app};
 grant select, update on ondol.limit_pools to {app};
-grant select on ondol.limit_leases, ondol.limit_replays, ondol.budget_alarms, ondol.limit_revision to {app};
+grant select on ondol.limit_leases, ondol.limit_replays, ondol.budget_alarms to {app};
 
 -- ---------------------------------------------------------------- policies
 
