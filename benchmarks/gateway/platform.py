@@ -36,7 +36,7 @@ PRICE_INPUT, PRICE_OUTPUT = NANO_PER_UNIT // 2, 2 * NANO_PER_UNIT
 
 @dataclass(frozen=True, slots=True)
 class TenantPlan:
-    """A tenant to be made: a key, limits on requests, tokens and concurrency, a budget in money, prices, usage and audit; the guard's built-in policy.
+    """A tenant to be made: a key, limits on requests, tokens and concurrency, a budget in money, prices; the guard's built-in policy looks on.
 
     Attributes:
         content: what is kept of requests and answers.

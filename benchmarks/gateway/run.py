@@ -1,4 +1,7 @@
-"""The gateway's figures: `python -m benchmarks.gateway [--quick] [--json] [--peers nginx,portkey,litellm] [--soak]`. Needs wrk and the public data."""
+"""The gateway's figures: `python -m benchmarks.gateway [--quick] [--json] [--peers nginx,portkey,litellm] [--soak MINUTES]`.
+
+Needs wrk and the public data (ONDOL_TEST_DATA); nginx for the cheapest upstream, and as a peer.
+"""
 
 from __future__ import annotations
 
@@ -35,8 +38,8 @@ ORIGINS: Final = 10
 KNOWN_AFTER_S: Final = 2.5
 """Workers read keys, models, limits and prices about once a second."""
 PURSE_PRICES: Final = (NANO_PER_UNIT // 10, 20 * NANO_PER_UNIT)
-SMALL_TOKENS, LARGE_TOKENS = 100, 20_000
-"""At 20.00 for a million: 0.002 and 0.40 at worst."""
+LARGE_TOKENS: Final = 20_000
+"""At 20.00 for a million, 0.40 at worst."""
 PEER_PROGRAMS: Final[dict[str, Callable[[Path, dict[str, int]], AbstractContextManager[beside.Sides]]]] = {
     "nginx": beside.nginx_proxy, "portkey": beside.portkey, "litellm": beside.litellm,
 }  # fmt: skip
@@ -51,6 +54,7 @@ class Size:
         paced_rounds, paced_seconds: at a constant rate, directly and through the gateway in turn.
         streams: that stand still.
         workers: numbers of workers whose throughput is told.
+        small_tokens: the most that an answer on the budget of small requests may have.
     """
 
     rounds: int
@@ -59,10 +63,11 @@ class Size:
     paced_seconds: float
     streams: int
     workers: tuple[int, ...]
+    small_tokens: int
 
 
-QUICK: Final = Size(3, 1, 3, 1, 1_500, ())
-LONG: Final = Size(7, 4, 7, 4, 10_000, (1, 2, 4))
+QUICK: Final = Size(3, 1, 3, 1, 1_500, (), 400)
+LONG: Final = Size(7, 4, 7, 4, 10_000, (1, 2, 4), 100)
 
 
 @dataclass(slots=True)
@@ -79,6 +84,7 @@ class Bench:
     sides: dict[str, beside.Sides] = field(default_factory=dict)
     figures: dict[str, Any] = field(default_factory=dict)
     absent: dict[str, str] = field(default_factory=dict)
+    answered: dict[str, int] = field(default_factory=dict)
 
 
 def main() -> None:
@@ -179,20 +185,19 @@ def _start_peers(bench: Bench, stack: ExitStack, names: Sequence[str], port: int
 def _throughput(bench: Bench, process_id: int) -> None:
     """Whole answers: every side in turn, several rounds."""
     names = [name for name in ("ondol", *beside.PEERS, "kept") if name in bench.sides]
-    others_before, began = _others(process_id), time.monotonic()
+    others_before = _others(process_id)
     rounds = _rounds(bench, names, "whole")
-    others_s = _others(process_id) - others_before
-    ours = sum(one.per_s * bench.size.seconds for name in ("ondol", "kept") for one in rounds.get(name, []))
+    ours = bench.answered["ondol"] + bench.answered["kept"]
+    others_us = (_others(process_id) - others_before) / ours * 1e6
     medians = {name: _median(loads) for name, loads in rounds.items()}
     bench.figures |= {
         "governed_rps": round(medians["ondol"]["per_s"]),
         **{f"governed_vs_{name}": _ratio(rounds, "ondol", name, 4) for name in beside.PEERS},
         "content_kept_rps": round(medians["kept"]["per_s"]),
         "worker_cpu_us": round(medians["ondol"]["cpu_us"]),
-        "beside_cpu_us": round(others_s / max(1.0, ours) * 1e6),
+        "beside_cpu_us": round(others_us),
         "rss_mb_per_worker": round(weigh(workers_of(process_id))[0] / 2, 1),
         "throughput": medians,
-        "throughput_seconds": round(time.monotonic() - began, 1),
     }
 
 
@@ -216,11 +221,13 @@ def _rounds(bench: Bench, names: Sequence[str], model: str, *, connections: int 
     scripts = {name: write_script(bench.folder, side, bench.halves, stream=is_stream) for name, side in sides.items()}
     found: dict[str, list[Load]] = {name: [] for name in names}
     for name in names:
-        load(sides[name], scripts[name], 1, connections=connections)  # what is loaded and compiled at first use is not what is asked
+        # What is loaded and compiled at first use is not what is asked.
+        bench.answered[name] = bench.answered.get(name, 0) + load(sides[name], scripts[name], 1, connections=connections).answered
     for number in range(1, (count or bench.size.rounds) + 1):
         for name in names if number % 2 else reversed(names):
             one = load(sides[name], scripts[name], bench.size.seconds, connections=connections, number=number * 100_000)
             found[name].append(one)
+            bench.answered[name] += one.answered
     return found
 
 
@@ -255,19 +262,14 @@ def _latency(bench: Bench, process_id: int) -> None:
 
 
 def _idle(bench: Bench, process_id: int, workers: int) -> None:
-    side = Side("Ondol", *_way_in(bench, process_id), "idle-0", lambda: workers_of(process_id))
+    way = bench.sides["ondol"]["whole"]
+    side = Side("Ondol", way.port, way.headers, "idle-0", lambda: workers_of(process_id))
     try:
         found = idle_streams(side, [f"idle-{number}" for number in range(ORIGINS)], bench.halves, bench.size.streams)
     except NotStarted as absent:
         bench.absent["idle streams"] = str(absent)
         return
     bench.figures |= {"idle_kb_per_stream": found["kb_per_stream"], "idle": {**found, "workers": workers}}
-
-
-def _way_in(bench: Bench, process_id: int) -> tuple[int, Any]:
-    del process_id
-    side = bench.sides["ondol"]["whole"]
-    return side.port, side.headers
 
 
 def _other_workers(bench: Bench) -> None:
@@ -290,7 +292,7 @@ def _other_workers(bench: Bench) -> None:
 
 def _budgets(bench: Bench) -> None:
     found: dict[str, Purse] = {}
-    for slug, tokens in (("small", SMALL_TOKENS), ("large", LARGE_TOKENS)):
+    for slug, tokens in (("small", bench.size.small_tokens), ("large", LARGE_TOKENS)):
         found[slug] = spend_budget(bench.governed, bench.sides[slug]["drawn"], slug, bench.halves, PURSE_PRICES, tokens)
     bench.figures |= purses(found)
 
@@ -304,6 +306,7 @@ def _soak(bench: Bench, minutes: float) -> None:
 
 
 def _others(process_id: int) -> float:
+    """Processor time of what runs beside the workers: Postgres, the job worker, the supervisor."""
     workers = set(workers_of(process_id))
     return cpu_seconds([one for one in family_of(process_id) if one not in workers])
 

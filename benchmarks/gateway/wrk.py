@@ -46,12 +46,14 @@ class Load:
     """One round of one side.
 
     Attributes:
+        answered: answers in all.
         per_s: answers a second.
         bytes_each: received for each answer.
         failed: connections that broke, and answers that are not 2xx.
         cpu_us: processor time of the side for each answer, in microseconds.
     """
 
+    answered: int
     per_s: float
     bytes_each: float
     failed: int
@@ -103,6 +105,7 @@ def load(side: Side, script: Path, seconds: float, *, connections: int = CONNECT
     told = json.loads(done.stdout.strip().splitlines()[-1])
     answered = max(1, told["requests"] - told["refused"])
     return Load(
+        answered=answered,
         per_s=(told["requests"] - told["refused"]) / told["seconds"],
         bytes_each=told["bytes"] / answered,
         failed=told["failed"] + told["refused"],

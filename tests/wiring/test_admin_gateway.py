@@ -326,10 +326,20 @@ async def test_budgets_are_exact_and_prepaid_ones_are_paid_into_once(api: Api) -
     assert [item["name"] for item in (await api.did("auditor", "GET", "/budgets"))["budgets"]] == ["prepaid", "tokens"]
 
 
+async def test_a_provider_is_tested_by_the_rules_of_egress(api: Api) -> None:
+    await api.did("owner", "PUT", "/providers/local", {**OPENAI, "base_url": "http://127.0.0.1:9/v1"})
+    await api.did("owner", "PUT", "/models/mini", {"targets": [{"provider": "local", "name": "mini"}]})
+    told = await api.did("owner", "POST", "/providers/local/test")
+    assert (told["ok"], told["models"], told["missing"], told["code"]) == (False, [], [], "upstream_not_allowed")
+    assert told["message"] and told["hint"]
+    assert await api.ask("owner", "POST", "/providers/nowhere/test") == (404, "provider_not_found")
+
+
 async def test_every_route_tells_its_roles_and_holds_them(api: Api) -> None:
     described = (await api.client.get(OPENAPI_PATH)).json()
     nobodys = {"{limit_id}", "{budget_id}", "{price_id}", "{request_id}"}
     tried = 0
+    assert all(route["x-ondol-role"] for methods in described["paths"].values() for route in methods.values())
     for path, methods in described["paths"].items():
         if path.startswith("/api/v1/guard/"):
             continue
@@ -345,7 +355,7 @@ async def test_every_route_tells_its_roles_and_holds_them(api: Api) -> None:
             assert await api.ask("nobody", method.upper(), address) == (403, "role_required")
             assert (await api.ask("stranger", method.upper(), address))[0] == 401
             tried += 1
-    assert tried == 37
+    assert tried == 39
 
 
 async def test_mistakes_have_the_shape_of_the_whole_api(api: Api) -> None:

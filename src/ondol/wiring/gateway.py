@@ -120,16 +120,20 @@ def gateway_of(
     ready: Callable[[], Mapping[str, str]],
 ) -> Gateway:
     """The data plane, joined with the stores."""
-    callers: dict[Principal, Caller] = {}
+    callers: dict[uuid.UUID, tuple[Principal, Caller]] = {}
 
     def caller_for(principal: Principal) -> Caller:
-        known = callers.get(principal)
-        if known is None:
-            if len(callers) >= CALLERS_MAX:
-                callers.clear()
-            models = None if principal.models is None else frozenset(principal.models)
-            known = callers[principal] = Caller(principal.tenant_id, principal.person_id, principal.api_key_id, models, principal.group_ids)
-        return known
+        """The caller of a key, made once for as long as the directory tells the same principal."""
+        assert principal.api_key_id is not None  # noqa: S101 - told by a key
+        known = callers.get(principal.api_key_id)
+        if known is not None and known[0] is principal:
+            return known[1]
+        if len(callers) >= CALLERS_MAX:
+            callers.clear()
+        models = None if principal.models is None else frozenset(principal.models)
+        caller = Caller(principal.tenant_id, principal.person_id, principal.api_key_id, models, principal.group_ids)
+        callers[principal.api_key_id] = principal, caller
+        return caller
 
     def known_caller(exchange: Exchange) -> Caller | None:
         told = exchange.header(b"authorization")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import gc
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
@@ -34,6 +35,8 @@ from ondol.wiring.guard import GuardRoom, open_guard
 from ondol.wiring.platform import Platform, assistant_room
 from ondol.wiring.stores import base_url
 
+GARBAGE_AFTER_OBJECTS = 5_000
+"""New containers after which the youngest are searched for circles; a request makes and forgets some hundreds, nearly all without one."""
 POSTGRES_SILENT_S = 5.0
 """The keys are read every second; after so long without an answer Postgres counts as away."""
 
@@ -196,14 +199,20 @@ async def _warm_up(worker: Worker, on_warm: Callable[[], None]) -> None:
 
     await asyncio.to_thread(analyse, "준비 ready")
     await worker.guard.policies.refresh()
-    _give_back_memory()
+    _settle_memory()
     worker.warm = True
     on_warm()
 
 
-def _give_back_memory() -> None:
-    """What was used while tables were made goes back to the system; only glibc can be asked for it."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+def _settle_memory() -> None:
+    """What was used while tables were made goes back to the system, and what stays is left out of every later search for garbage.
+
+    Without the second a full search walks some hundred thousand objects of libraries, again and again under load.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE_AFTER_OBJECTS, 20, 100)
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # only glibc can be asked for it
     if trim is not None:
         trim(0)
 

@@ -34,6 +34,7 @@ from ondol.infrastructure.gateway.records.lines import FORM
 from ondol.infrastructure.gateway.records.recorder import RequestRecorder
 from ondol.infrastructure.gateway.server import Limits
 from ondol.infrastructure.serving.directory import AssistantCard
+from ondol.infrastructure.serving.operator import set_operator
 from ondol.infrastructure.serving.prices import Price, create_price
 from ondol.infrastructure.serving.scripted import Says, ScriptedModel
 from ondol.infrastructure.serving.settings import ModelSettings, ProviderSettings, TenantSettings, settings_from
@@ -171,6 +172,7 @@ class Ground:
         records: what was recorded, in memory beside the real recorder.
         url: where it listens.
         failing, is_full: what readiness and the recorder say, beside what they say themselves.
+        operator: the tenant that runs the installation.
         answers: assistants of a test, by tenant, in the place of the real ones.
     """
 
@@ -188,6 +190,7 @@ class Ground:
     is_full: bool = False
     answers: dict[uuid.UUID, Answerer] = field(default_factory=dict)
     http: httpx.AsyncClient = field(default_factory=httpx.AsyncClient)
+    operator: Tenancy | None = None
     _made: int = 0
 
     async def fresh(self) -> None:
@@ -263,6 +266,8 @@ async def open_ground(
                 async with running(gateway, limits) as server:
                     ground.url = f"http://127.0.0.1:{server.port}"
                     async with httpx.AsyncClient(base_url=ground.url, timeout=30, trust_env=False) as ground.http:
+                        ground.operator = await ground.tenancy()
+                        await set_operator(platform.database, ground.operator.tenant, NOW)
                         yield ground
         finally:
             fresh.cancel()

@@ -14,9 +14,11 @@ from typing import Any
 import openai
 import pytest
 
+from ondol.core.money import Money
 from ondol.infrastructure.gateway.application import Gateway
 from ondol.infrastructure.gateway.door import Caller, FeedbackEntry
 from ondol.infrastructure.gateway.exchange import Exchange
+from ondol.infrastructure.gateway.multipart import File, write_multipart
 from tests.infrastructure.gateway.ground import Ground, Tenancy
 from tests.infrastructure.gateway.server.wire import running
 from tests.infrastructure.gateway.shapes.driving import CARD, RESIDENT
@@ -172,6 +174,25 @@ async def test_pictures_are_paid_by_the_piece(ground: Ground) -> None:
         assert (await tenancy.record()).cost_nano == 80_000_000
 
 
+async def test_pictures_are_charged_to_budgets(ground: Ground) -> None:
+    async with upstream(ground, {"data": [{"url": "https://up.example/1.png"}]}) as (tenancy, _):
+        await tenancy.price(image=60_000_000)
+        await tenancy.budget(Money(100_000_000, "USD"))
+        answers = [await tenancy.ask({"prompt": "A house"}, "/v1/images/generations") for _ in range(2)]
+        assert [answer.status_code for answer in answers] == [200, 429]
+        assert answers[1].json()["error"]["code"] == "budget_exceeded"
+
+
+async def test_uploads_are_bounded(ground: Ground) -> None:
+    async with upstream(ground, {"text": "Hi"}) as (tenancy, up):
+        kind, body = write_multipart([("model", "m"), ("file", File("wav", b"audio/wav", memoryview(WAV + bytes(10 << 20))))])
+        answer = await tenancy.ask(body, "/v1/audio/transcriptions", **{"content-type": kind.decode()})
+        assert (answer.status_code, answer.json()["text"]) == (200, "Hi")
+        assert len(up.seen[-1][2]) > 10 << 20
+        answer = await tenancy.ask(body + bytes(17 << 20), "/v1/audio/transcriptions", **{"content-type": kind.decode()})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (413, "body_too_large")
+
+
 async def test_speech_is_sound_as_it_came(ground: Ground) -> None:
     sound = bytes(range(256)) * 1_000
     async with upstream(ground, sound) as (tenancy, up):
@@ -184,6 +205,23 @@ async def test_speech_is_sound_as_it_came(ground: Ground) -> None:
         assert (record.route, record.cost_nano) == ("speech", 15_000 * len(up.asked["input"]))
         blocked = await tenancy.ask({"input": f"주민번호 {RESIDENT}", "voice": "alloy"}, "/v1/audio/speech")
         assert (blocked.status_code, blocked.json()["error"]["code"]) == (400, "content_filter")
+
+
+async def test_speech_as_events(ground: Ground) -> None:
+    frames = [
+        {"type": "speech.audio.delta", "audio": "QUJD", "note": CARD},
+        {"type": "speech.audio.done", "usage": {"input_tokens": 2, "output_tokens": 5}},
+    ]
+    async with upstream(ground, b"".join(b"data: " + json.dumps(frame).encode() + b"\n\n" for frame in frames)) as (tenancy, up):
+        up.content_type = b"text/event-stream"
+        answer = await tenancy.ask({"input": "Hi", "voice": "alloy", "stream_format": "sse"}, "/v1/audio/speech")
+        told = [json.loads(line[6:]) for line in answer.text.split("\n") if line.startswith("data: {")]
+        assert told[0] == {"type": "speech.audio.delta", "audio": "QUJD"}
+        assert told[1]["usage"] == {"input_tokens": 2, "output_tokens": 5, "total_tokens": 7}
+        assert (await tenancy.record()).output_tokens == 5
+        up.body = up.body[:60]
+        cut = await tenancy.ask({"input": "Hi", "voice": "alloy", "stream_format": "sse"}, "/v1/audio/speech")
+        assert "speech.audio.done" not in cut.text
 
 
 async def test_what_is_no_sound_is_no_speech(ground: Ground) -> None:

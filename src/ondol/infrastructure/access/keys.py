@@ -42,13 +42,10 @@ DAYS_MAX = 3_660
 
 @dataclass(frozen=True, slots=True)
 class _KeyInForce:
-    tenant_id: uuid.UUID
     id: uuid.UUID
-    person_id: uuid.UUID
     secret_hash: bytes
     expires_at: datetime | None
-    models: tuple[str, ...] | None
-    group_ids: tuple[uuid.UUID, ...]
+    principal: Principal
 
 
 async def create_key(
@@ -166,7 +163,7 @@ class KeyDirectory:
             raise Unauthenticated("The API key is not valid.", "It may have been revoked; make one with `ondol key create`.")
         if known.expires_at is not None and known.expires_at <= self._clock():
             raise Unauthenticated("The API key has expired.", "Make a new one with `ondol key create`.", code="expired_api_key")
-        return Principal(known.tenant_id, known.person_id, api_key_id=known.id, models=known.models, group_ids=known.group_ids)
+        return known.principal
 
     @property
     def age_seconds(self) -> float:
@@ -219,9 +216,13 @@ def _listed(tenant_id: uuid.UUID, row: dict[str, Any]) -> ApiKey:
     return ApiKey(tenant_id=tenant_id, **{**row, "models": None if models is None else tuple(models)})
 
 
-def _in_force(row: dict[str, object]) -> _KeyInForce:
-    values = {name: value for name, value in row.items() if name != "public_id"}
-    if isinstance(values["models"], list):
-        values["models"] = tuple(values["models"])
-    values["group_ids"] = tuple(values["group_ids"] or ())  # type: ignore[arg-type]
-    return _KeyInForce(**values)  # type: ignore[arg-type]
+def _in_force(row: dict[str, Any]) -> _KeyInForce:
+    models = row["models"]
+    principal = Principal(
+        row["tenant_id"],
+        row["person_id"],
+        api_key_id=row["id"],
+        models=None if models is None else tuple(models),
+        group_ids=tuple(row["group_ids"] or ()),
+    )
+    return _KeyInForce(row["id"], row["secret_hash"], row["expires_at"], principal)

@@ -18,7 +18,7 @@ from ondol.infrastructure.gateway.moderations import moderate
 from ondol.infrastructure.gateway.passthrough import Passthrough
 from ondol.infrastructure.gateway.pipeline import Pipeline
 from ondol.infrastructure.gateway.shapes.base import Shape
-from ondol.infrastructure.gateway.shapes.chat import CHAT
+from ondol.infrastructure.gateway.shapes.chat_stream import CHAT
 from ondol.infrastructure.gateway.shapes.completions import COMPLETIONS
 from ondol.infrastructure.gateway.shapes.embeddings import EMBEDDINGS
 from ondol.infrastructure.gateway.shapes.images import IMAGES

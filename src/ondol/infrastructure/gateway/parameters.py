@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from ondol.core.errors import RequestError
@@ -10,8 +12,50 @@ from ondol.infrastructure.gateway.shapes.base import Asked
 from ondol.infrastructure.serving.settings import OUTPUT_TOKENS_DEFAULT, Bound, ModelSettings
 
 _WITHOUT_OUTPUT = frozenset({"embeddings", "transcriptions", "speech", "count_tokens", "moderations"})
+_RENDERED = frozenset({"messages", "conversation", "prompt", "tokenize", "tools", "bos_token"})
+"""What a chat template is given; set by `chat_template_kwargs` it would take the place of the request's own."""
 PICTURE_OUTPUT_TOKENS = 6_240
 """The most that OpenAI's gpt-image-1 takes for a picture: 1024 x 1536 in high quality."""
+
+
+BESIDE_PINNED: Mapping[str, object] = {
+    "chat_template": None,
+    "echo": False,
+    "prompt_logprobs": None,
+    "return_token_ids": False,
+    "return_prompt_token_ids": False,
+    "truncate_prompt_tokens": None,
+    "add_generation_prompt": True,
+    "continue_final_message": False,
+    "add_special_tokens": None,
+}
+"""Parameters of vLLM, SGLang and llama.cpp by which a caller could leave a pinned prompt out or have it told, and what each may be all the same."""
+
+
+def keep_pinned(asked: Asked) -> None:
+    """Refuse what would get around a pinned prompt.
+
+    Raises:
+        RequestError: naming the parameter.
+    """
+    body = asked.body
+    inner = body.get("chat_template_kwargs")
+    if inner is not None and not (isinstance(inner, dict) and all(isinstance(value, bool | int | float | str) for value in inner.values())):
+        raise _not_beside_pinned("chat_template_kwargs")
+    for name, harmless in BESIDE_PINNED.items():
+        if body.get(name) is not None and body[name] is not harmless:
+            raise _not_beside_pinned(name)
+        if inner and name in inner and inner[name] is not harmless:
+            raise _not_beside_pinned(f"chat_template_kwargs.{name}")
+    for name in inner or ():
+        if name in _RENDERED:
+            raise _not_beside_pinned(f"chat_template_kwargs.{name}")
+
+
+def _not_beside_pinned(name: str) -> RequestError:
+    return RequestError(
+        f"`{name}` may not be set for this model: its instructions are fixed.", f"Leave `{name}` out.", param=name, code="parameter_not_allowed"
+    )
 
 
 def apply_bounds(asked: Asked, settings: ModelSettings) -> None:

@@ -16,7 +16,7 @@ from ondol.infrastructure.gateway.assistants import assistant_frames, assistant_
 from ondol.infrastructure.gateway.door import Caller, Door
 from ondol.infrastructure.gateway.errors import CallerLeft, ContentRefused, ErrorAnswer, RecordsUnavailable, verdict_of
 from ondol.infrastructure.gateway.exchange import Exchange
-from ondol.infrastructure.gateway.parameters import apply_bounds, output_bound
+from ondol.infrastructure.gateway.parameters import apply_bounds, keep_pinned, output_bound
 from ondol.infrastructure.gateway.shapes.base import Asked, Json, Shape, StreamWriter, Told
 from ondol.infrastructure.gateway.shapes.body import extension_of, json_object
 from ondol.infrastructure.gateway.shapes.letting import Letting
@@ -154,6 +154,7 @@ class Pipeline:
         conversation = await self.conversation(exchange, tally)
         if tally.asked.tools:
             conversation.offered(tally.asked.tools)
+        tally.keep_prompt()
         read = await _read(conversation, tally.asked)
         tally.read = read.decision
         tally.guarded_ns = time.perf_counter_ns()
@@ -184,7 +185,7 @@ class Pipeline:
     async def _ask_assistant(
         self, exchange: Exchange, shape: Shape, asked: Asked, told: Told, letting: Letting, card: AssistantCard, tally: Tally
     ) -> None:
-        tally.asked_upstream = True
+        tally.asked_upstream = told.own = True
         events = self._door.answer(tally.caller, card, shape.chat_request(asked, exchange.id))
         back = FROM_CHAT.get(asked.operation)
         if asked.stream:
@@ -219,6 +220,8 @@ class Pipeline:
                 way.operation, way.request(asked, target, prompts, tally.output_tokens), asked.content_type, trace=tally.trace_header(exchange)
             )
 
+        if prompts:
+            keep_pinned(asked)
         settings = card.settings
         if settings.operations is not None and asked.operation not in settings.operations:
             raise Forbidden(f"{asked.model} is not open for {asked.operation}.", "Ask for another model.", code="operation_not_allowed")
@@ -244,7 +247,8 @@ class Pipeline:
         tally.usage = shape.usage(answer)
         usage = tally.settled(letting.estimate)
         shape.put_usage(answer, usage)
-        extension = {**extension_of(answer.pop("ondol", None)), **tally.extension(usage)}
+        known = extension_of(answer.pop("ondol", None))
+        extension = {**known, **tally.extension(usage)} if told.own else tally.extension(usage)
         if extension:
             answer["ondol"] = extension
         tally.close(200, "answered", usage)

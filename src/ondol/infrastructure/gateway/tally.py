@@ -21,7 +21,7 @@ from ondol.infrastructure.serving.tokens import TokenEstimate
 from ondol.infrastructure.serving.types import TargetRow, UpstreamAnswer, Usage
 
 if TYPE_CHECKING:
-    from ondol.infrastructure.access.limits.purse import Admission
+    from ondol.infrastructure.access.limits.pools import Admission
     from ondol.infrastructure.gateway.door import Caller, Door
     from ondol.infrastructure.gateway.exchange import Exchange
 
@@ -46,13 +46,14 @@ class Tally:
         input_tokens: of the request, estimated.
         output_tokens: the most that one choice may take.
         keeps: its content is kept.
+        prompt: what was asked, as it is kept; empty for what the guard left of it.
         read: what the guard decided about the request.
     """
 
     __slots__ = (
         "_answer", "_closed", "_cost", "_first_ns", "_guarded", "_price_id", "_trace", "admission", "asked", "asked_upstream", "bounds", "caller",
-        "card", "conversation", "counting", "counts", "door", "exchange", "guarded_ns", "input_tokens", "keeps", "need", "output_tokens", "queued_ns",
-        "read", "target", "tenant", "upstream_ns", "usage",
+        "card", "conversation", "counting", "counts", "door", "exchange", "guarded_ns", "input_tokens", "keeps", "need", "output_tokens", "prompt",
+        "queued_ns", "read", "target", "tenant", "upstream_ns", "usage",
     )  # fmt: skip
 
     def __init__(
@@ -65,6 +66,7 @@ class Tally:
         self.asked = asked
         self.card = card
         self.keeps = tenant.settings.content != "off"
+        self.prompt = ""
         self.need: Need | None = None
         self.admission: Admission | None = None
         self.conversation: Conversation | None = None
@@ -124,6 +126,7 @@ class Tally:
         """Keep who answered."""
         self._answer = answer
         self.target = answer.target
+        self.counts = True
 
     def first_token(self) -> None:
         """The first of the answer is here."""
@@ -212,8 +215,16 @@ class Tally:
 
     def keep(self, answer: str) -> None:
         """Hand the content to whoever keeps it."""
-        prompt = "\n\n".join(f"[{spot.role}] {spot.text}" for spot in self.asked.spots)
+        prompt = self.prompt or self._prompt()
         self.door.keep_content(self.caller, self.exchange.id, prompt, answer)
+
+    def keep_prompt(self) -> None:
+        """Remember what was asked as it was said, before the guard writes others in the place of texts, where the tenant keeps all of it."""
+        if self.tenant.settings.content == "full":
+            self.prompt = self._prompt()
+
+    def _prompt(self) -> str:
+        return "\n\n".join(f"[{spot.role}] {spot.text}" for spot in self.asked.spots)
 
     def _guard_trace(self) -> GuardTrace:
         """What the guard did in all; asked for once nothing more comes."""

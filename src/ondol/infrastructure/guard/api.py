@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ondol.core.clock import Clock
 from ondol.core.errors import Forbidden, RequestError, SettingsError
-from ondol.infrastructure.access.types import Principal, Role
+from ondol.infrastructure.access.types import ROLES, Principal, Role
 from ondol.infrastructure.guard import canaries, incidents, store
 from ondol.infrastructure.guard.conversation import Guards
 from ondol.infrastructure.guard.defaults import default_policy
@@ -34,9 +34,18 @@ from ondol.infrastructure.storage.postgres import Connection, Database
 
 READERS: frozenset[Role] = frozenset({"owner", "admin", "auditor"})
 WRITERS: frozenset[Role] = frozenset({"owner", "admin"})
+ANYBODY: frozenset[Role] = frozenset(ROLES)
 TEXT_CHARACTERS_MAX = 200_000
 DRY_RUN_TEXTS_MAX = 20_000
 HOURS_MAX = 24 * 90
+
+
+def told_roles(roles: frozenset[Role]) -> dict[str, Any]:
+    """How the API's description says which roles a route takes."""
+    return {"x-ondol-role": [role for role in ROLES if role in roles]}
+
+
+READ, WRITE, ASK = told_roles(READERS), told_roles(WRITERS), told_roles(ANYBODY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +148,7 @@ def guard_router(services: GuardServices) -> APIRouter:
 
 
 def _check_routes(router: APIRouter, services: GuardServices) -> None:
-    @router.post("/check")
+    @router.post("/check", openapi_extra=WRITE)
     async def check(request: Request, body: CheckBody) -> dict[str, Any]:
         """Look at a text. Nothing of it is kept."""
         who = services.caller(request, WRITERS)
@@ -151,7 +160,7 @@ def _check_routes(router: APIRouter, services: GuardServices) -> None:
         tried = await asyncio.to_thread(try_text, guards, body.stage, body.text, key)
         return {"policies": [policy.name for policy in guards.policies], **tried.plain()}
 
-    @router.post("/dry-run")
+    @router.post("/dry-run", openapi_extra=WRITE)
     async def try_policy(request: Request, body: DryRunBody) -> dict[str, Any]:
         """Decide again, by another policy, about the masked texts that passed lately."""
         who = services.caller(request, WRITERS)
@@ -160,7 +169,7 @@ def _check_routes(router: APIRouter, services: GuardServices) -> None:
 
 
 def _policy_routes(router: APIRouter, services: GuardServices) -> None:
-    @router.get("/policies")
+    @router.get("/policies", openapi_extra=READ)
     async def list_policies(request: Request) -> dict[str, Any]:
         """The newest version of every policy, the built-in one first."""
         who = services.caller(request, READERS)
@@ -169,7 +178,7 @@ def _policy_routes(router: APIRouter, services: GuardServices) -> None:
         built_in = {"name": store.BUILT_IN, "version": None, "digest": default_policy().digest.hex(), "created_at": None, "created_by": None}
         return {"policies": [built_in, *(_shown_version(item.version) for item in stored)]}
 
-    @router.get("/policies/{name}")
+    @router.get("/policies/{name}", openapi_extra=READ)
     async def get_policy(request: Request, name: str, version: int | None = Query(None, ge=1, le=2**31 - 1)) -> dict[str, Any]:
         """A policy with its content."""
         who = services.caller(request, READERS)
@@ -179,14 +188,14 @@ def _policy_routes(router: APIRouter, services: GuardServices) -> None:
             stored = await store.get_policy(connection, name, version)
         return {**_shown_version(stored.version), "policy": msgspec.to_builtins(stored.policy)}
 
-    @router.get("/policies/{name}/versions")
+    @router.get("/policies/{name}/versions", openapi_extra=READ)
     async def list_versions(request: Request, name: str) -> dict[str, Any]:
         """The versions of a policy, the newest first."""
         who = services.caller(request, READERS)
         async with services.within(who) as connection:
             return {"versions": [_shown_version(item) for item in await store.list_versions(connection, name)]}
 
-    @router.put("/policies/{name}")
+    @router.put("/policies/{name}", openapi_extra=WRITE)
     async def put_policy(request: Request, name: str, body: dict[str, Any]) -> dict[str, Any]:
         """Keep a policy: a new version, unless the newest one says the same."""
         who = services.caller(request, WRITERS)
@@ -200,14 +209,14 @@ def _policy_routes(router: APIRouter, services: GuardServices) -> None:
 
 
 def _binding_routes(router: APIRouter, services: GuardServices) -> None:
-    @router.get("/bindings")
+    @router.get("/bindings", openapi_extra=READ)
     async def list_bindings(request: Request) -> dict[str, Any]:
         """Where which policy holds."""
         who = services.caller(request, READERS)
         async with services.within(who) as connection:
             return {"bindings": [asdict(binding) for binding in await store.list_bindings(connection)]}
 
-    @router.put("/bindings")
+    @router.put("/bindings", openapi_extra=WRITE)
     async def put_binding(request: Request, body: BindingBody) -> dict[str, Any]:
         """Let a policy hold for a place."""
         who = services.caller(request, WRITERS)
@@ -215,7 +224,7 @@ def _binding_routes(router: APIRouter, services: GuardServices) -> None:
         async with services.within(who) as connection:
             return {"changed": await store.put_binding(connection, who.tenant_id, binding, by=who.person_id, now=services.clock())}
 
-    @router.delete("/bindings")
+    @router.delete("/bindings", openapi_extra=WRITE)
     async def remove_binding(request: Request, scope: Scope, target: str = "") -> dict[str, Any]:
         """Take a place's policy away."""
         who = services.caller(request, WRITERS)
@@ -225,7 +234,7 @@ def _binding_routes(router: APIRouter, services: GuardServices) -> None:
 
 
 def _incident_routes(router: APIRouter, services: GuardServices) -> None:
-    @router.get("/incidents")
+    @router.get("/incidents", openapi_extra=READ)
     async def list_incidents(
         request: Request,
         state: IncidentState | None = None,
@@ -241,14 +250,14 @@ def _incident_routes(router: APIRouter, services: GuardServices) -> None:
             )
         return {"incidents": [_shown_incident(item) for item in found[:limit]], "next": found[limit - 1].id if len(found) > limit else None}
 
-    @router.get("/incidents/{incident_id}")
+    @router.get("/incidents/{incident_id}", openapi_extra=READ)
     async def get_incident(request: Request, incident_id: uuid.UUID) -> dict[str, Any]:
         """One incident."""
         who = services.caller(request, READERS)
         async with services.within(who) as connection:
             return _shown_incident(await incidents.get_incident(connection, services.keyring, who.tenant_id, incident_id))
 
-    @router.post("/incidents/{incident_id}/propose")
+    @router.post("/incidents/{incident_id}/propose", openapi_extra=WRITE)
     async def propose(request: Request, incident_id: uuid.UUID, body: ProposalBody) -> dict[str, Any]:
         """Propose a changed policy, or another change in words."""
         who = services.caller(request, WRITERS)
@@ -261,7 +270,7 @@ def _incident_routes(router: APIRouter, services: GuardServices) -> None:
             await incidents.propose(connection, who.tenant_id, incident_id, proposal, by=who.person_id, now=services.clock())
             return _shown_incident(await incidents.get_incident(connection, services.keyring, who.tenant_id, incident_id))
 
-    @router.post("/incidents/{incident_id}/measure")
+    @router.post("/incidents/{incident_id}/measure", openapi_extra=WRITE)
     async def measure(request: Request, incident_id: uuid.UUID, body: SinceBody) -> dict[str, Any]:
         """Measure what the proposed policy would have changed, and keep the result."""
         who = services.caller(request, WRITERS)
@@ -273,7 +282,7 @@ def _incident_routes(router: APIRouter, services: GuardServices) -> None:
             await incidents.measure(connection, who.tenant_id, incident_id, effect, by=who.person_id, now=services.clock())
         return effect
 
-    @router.post("/incidents/{incident_id}/close")
+    @router.post("/incidents/{incident_id}/close", openapi_extra=WRITE)
     async def close(request: Request, incident_id: uuid.UUID, body: NoteBody) -> dict[str, Any]:
         """Close an incident in the caller's name."""
         who = services.caller(request, WRITERS)
@@ -285,7 +294,7 @@ def _incident_routes(router: APIRouter, services: GuardServices) -> None:
 
 
 def _canary_routes(router: APIRouter, services: GuardServices) -> None:
-    @router.get("/canaries")
+    @router.get("/canaries", openapi_extra=READ)
     async def list_canaries(request: Request) -> dict[str, Any]:
         """Canaries; only who may add one sees its value."""
         who = services.caller(request, READERS)
@@ -294,7 +303,7 @@ def _canary_routes(router: APIRouter, services: GuardServices) -> None:
         hidden = {} if who.roles & WRITERS else {"value": None}
         return {"canaries": [{**asdict(item), **hidden} for item in found]}
 
-    @router.post("/canaries")
+    @router.post("/canaries", openapi_extra=WRITE)
     async def add_canary(request: Request, body: CanaryBody) -> dict[str, Any]:
         """A new canary."""
         who = services.caller(request, WRITERS)
@@ -302,7 +311,7 @@ def _canary_routes(router: APIRouter, services: GuardServices) -> None:
             added = await canaries.add_canary(connection, services.keyring, who.tenant_id, body.purpose, by=who.person_id, now=services.clock())
         return asdict(added)
 
-    @router.post("/canaries/{canary_id}/retire")
+    @router.post("/canaries/{canary_id}/retire", openapi_extra=WRITE)
     async def retire_canary(request: Request, canary_id: uuid.UUID) -> dict[str, Any]:
         """Look for a canary no longer."""
         who = services.caller(request, WRITERS)

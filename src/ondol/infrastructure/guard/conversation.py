@@ -282,6 +282,9 @@ class Conversation:
     def trace(self) -> GuardTrace:
         """What is kept of all that was looked at so far."""
         decisions: dict[Stage, Decision] = {}
+        if all(verdict.would == "allow" and not (verdict.decided or verdict.failed) for _, verdict in self._verdicts):
+            decisions = {stage: "allow" for stage, _ in self._verdicts}
+            return GuardTrace(self.guards.digest, decisions, decisions, (), ())
         would: dict[Stage, Decision] = {}
         for stage, verdict in self._verdicts:
             decisions[stage] = max(decisions.get(stage, "allow"), verdict.decision, key=_ORDER.index)
@@ -386,6 +389,19 @@ class Answering:
         """What of the answer may go out now."""
         return self._restored(self._stream.push(piece) if self._stream else piece)
 
+    def whole(self, text: str) -> str:
+        """A whole answer: the same as `push` with all of it and then `finish`."""
+        if self._stream is None:
+            return self.push(text) + self.finish()
+        out, self.verdict = self._stream.whole(text)
+        if self._conversation.marks.tokens:
+            self.changed = "[" in out
+            out = self._restorer.push(out) + self._restorer.finish()
+        self._conversation.note("output", self._stream.text, self.verdict)
+        if self.verdict.decided or not self.verdict.passes:
+            self.changed = self.changed or not self.verdict.passes or any(item.action in EDITS for item in self.verdict.decided)
+        return self._told(out)
+
     def finish(self) -> str:
         """The rest, with what people are told when the answer was cut short or needs a warning."""
         text = ""
@@ -394,7 +410,10 @@ class Answering:
             text = self._restored(rest)
             self._conversation.note("output", self._stream.text, self.verdict)
             self.changed = self.changed or not self.verdict.passes or any(item.action in EDITS for item in self.verdict.decided)
-        text += self._restorer.finish()
+        return self._told(text + self._restorer.finish())
+
+    def _told(self, text: str) -> str:
+        """A text with what people are told after it."""
         if self.verdict is None or not self.verdict.say:
             return text
         name = "withheld" if self.verdict.say == "blocked" else self.verdict.say

@@ -89,6 +89,16 @@ class StreamGuard:
             return (verdict.text if verdict.passes else ""), verdict
         return self._let_out(), verdict
 
+    def whole(self, text: str) -> tuple[str, Verdict]:
+        """The same as `push` with all of a text and then `finish`, without asking at each step what could go out if more were to come."""
+        if self._calm is not None and not self._length and not self._holds_all and self._enforces and not self._calm.trouble(text):
+            self._pieces.append(text)
+            self._length = self._calm_to = self._settled = len(text)
+            return text, self._final(text)
+        begin = self.push(text)
+        rest, verdict = self.finish()
+        return begin + rest, verdict
+
     def _take_steps(self) -> None:
         """Look at the text at each step that is there by now."""
         is_calm = self._is_calm()

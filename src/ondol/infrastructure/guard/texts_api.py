@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from ondol.infrastructure.guard import texts
-from ondol.infrastructure.guard.api import READERS, WRITERS, GuardServices
+from ondol.infrastructure.guard.api import READ, READERS, WRITE, WRITERS, GuardServices
 
 
 class TextBody(BaseModel):
@@ -28,7 +28,7 @@ def texts_router(services: GuardServices) -> APIRouter:
     """The routes below ``/guard/texts``."""
     router = APIRouter(prefix="/guard/texts", tags=["guard"])
 
-    @router.get("")
+    @router.get("", openapi_extra=READ)
     async def list_texts(request: Request, before: uuid.UUID | None = None, limit: int = Query(50, ge=1, le=texts.PAGE_MAX - 1)) -> dict[str, Any]:
         """Registered texts, the newest first, without their words. `next` is what to give as `before` for the next page."""
         who = services.caller(request, READERS)
@@ -36,7 +36,7 @@ def texts_router(services: GuardServices) -> APIRouter:
             found = await texts.list_texts(connection, services.keyring, who.tenant_id, before=before, limit=limit + 1)
         return {"texts": [asdict(item) for item in found[:limit]], "next": found[limit - 1].id if len(found) > limit else None}
 
-    @router.post("")
+    @router.post("", openapi_extra=WRITE)
     async def add_text(request: Request, body: TextBody) -> dict[str, Any]:
         """Register a text."""
         who = services.caller(request, WRITERS)
@@ -45,7 +45,7 @@ def texts_router(services: GuardServices) -> APIRouter:
             added = await texts.add_text(connection, services.keyring, who.tenant_id, prepared, by=who.person_id, now=services.clock())
         return asdict(added)
 
-    @router.delete("/{text_id}")
+    @router.delete("/{text_id}", openapi_extra=WRITE)
     async def remove_text(request: Request, text_id: uuid.UUID) -> dict[str, Any]:
         """Let a text be repeated again. Its hashes are gone at once."""
         who = services.caller(request, WRITERS)

@@ -14,10 +14,10 @@ from pydantic import Field
 
 from ondol.core.errors import NotFound, RequestError
 from ondol.infrastructure.access.people import get_person
-from ondol.infrastructure.access.types import ROLES, Principal, Role
+from ondol.infrastructure.access.types import Principal
 from ondol.infrastructure.guard import approvals
 from ondol.infrastructure.guard.actions import Marks
-from ondol.infrastructure.guard.api import READERS, Body, GuardServices
+from ondol.infrastructure.guard.api import ANYBODY, ASK, READERS, Body, GuardServices
 from ondol.infrastructure.guard.approvals import ApprovalState, KeptApproval, Question, Viewer
 from ondol.infrastructure.guard.conversation import Guards
 from ondol.infrastructure.guard.incidents import Case, kind_of, open_incident, rules_of
@@ -26,7 +26,6 @@ from ondol.infrastructure.guard.tools import Approval, ApprovalNeeded, CallResul
 from ondol.infrastructure.guard.tools.arguments import BadArguments, parse_arguments
 from ondol.infrastructure.storage.postgres import Connection
 
-ANYBODY: frozenset[Role] = frozenset(ROLES)
 TEXTS_MAX = 200
 TEXT_CHARACTERS_MAX = 500_000
 NAME_CHARACTERS_MAX = 1_000
@@ -87,7 +86,7 @@ class _Asked:
 
 
 def _decide_route(router: APIRouter, services: GuardServices) -> None:
-    @router.post("/tools/decide")
+    @router.post("/tools/decide", openapi_extra=ASK)
     async def decide_call(request: Request, body: DecideBody) -> dict[str, Any]:
         """Decide about a call before it runs, by the policies in force. It runs with the `arguments` that are returned, or not at all."""
         who = services.caller(request, ANYBODY)
@@ -110,7 +109,7 @@ def _decide_route(router: APIRouter, services: GuardServices) -> None:
 
 
 def _approval_routes(router: APIRouter, services: GuardServices) -> None:
-    @router.get("/approvals")
+    @router.get("/approvals", openapi_extra=ASK)
     async def list_approvals(
         request: Request,
         state: ApprovalState | None = None,
@@ -127,19 +126,19 @@ def _approval_routes(router: APIRouter, services: GuardServices) -> None:
         shown = [{**_shown(item, viewer), "arguments": None} for item in found[:limit]]
         return {"approvals": shown, "next": found[limit - 1].id if len(found) > limit else None}
 
-    @router.get("/approvals/{approval_id}")
+    @router.get("/approvals/{approval_id}", openapi_extra=ASK)
     async def get_approval(request: Request, approval_id: uuid.UUID) -> dict[str, Any]:
         """One approval. Its arguments are for whoever asked and for whoever may approve."""
         who = services.caller(request, ANYBODY)
         async with services.within(who) as connection:
             return await _one(services, connection, who, approval_id)
 
-    @router.post("/approvals/{approval_id}/approve")
+    @router.post("/approvals/{approval_id}/approve", openapi_extra=ASK)
     async def approve(request: Request, approval_id: uuid.UUID, body: AnswerBody) -> dict[str, Any]:
         """Let the call run, once, in the caller's name. It takes the role that the policy names, and somebody else than who asked."""
         return await _answer(services, request, approval_id, body, approved=True)
 
-    @router.post("/approvals/{approval_id}/deny")
+    @router.post("/approvals/{approval_id}/deny", openapi_extra=ASK)
     async def deny(request: Request, approval_id: uuid.UUID, body: AnswerBody) -> dict[str, Any]:
         """Say no, in the caller's name."""
         return await _answer(services, request, approval_id, body, approved=False)

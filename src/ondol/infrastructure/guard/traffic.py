@@ -114,11 +114,11 @@ class GuardRecorder:
             text: as it was looked at; only its masked form is kept.
             key: the tenant's.
         """
-        days = max(policy.keep_traffic_days for policy in policies)
-        incident = kind_of(stage, verdict)
-        if days <= 0 and incident is None:
-            return
+        incident = kind_of(stage, verdict) if verdict.decided or verdict.failed or not verdict.passes else None
         if incident is None and not self._takes_more():
+            return
+        days = max(policy.keep_traffic_days for policy in policies)
+        if days <= 0 and incident is None:
             return
         now = self._clock()
         keep_until = now + timedelta(days=days) if days > 0 else None

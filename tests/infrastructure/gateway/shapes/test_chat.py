@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ondol.core.errors import RequestError
-from ondol.infrastructure.gateway.shapes.chat import CHAT, ChatStream, let_chat, read_chat
+from ondol.infrastructure.gateway.shapes.chat import let_chat, read_chat
+from ondol.infrastructure.gateway.shapes.chat_stream import CHAT, ChatStream
 from tests.infrastructure.gateway.shapes import driving as d
 
 
@@ -174,6 +175,40 @@ def test_a_name_after_its_arguments_is_no_call() -> None:
     seen, _ = streamed(frames, d.conversation())
     assert seen[0].calls == []
     assert seen[0].reason == "content_filter"
+
+
+@settings(max_examples=40, deadline=None)
+@given(d.arguments, d.cuts)
+def test_a_call_as_it_was_told_once_is_guarded_too(arguments: str, cuts: list[float]) -> None:
+    one, other = d.conversation(), d.conversation()
+    frames = [chunk({"function_call": {"name": "f"}}), *(chunk({"function_call": {"arguments": piece}}) for piece in d.cut(arguments, cuts))]
+    out = d.run(ChatStream(d.told(), d.letting(other)), [*frames, chunk({}, reason="function_call")])
+    d.clean(out)
+    name = said = ""
+    for event in d.events(out):
+        call = event["choices"][0]["delta"].get("function_call") or {}
+        name, said = name + call.get("name", ""), said + call.get("arguments", "")
+    reason = d.events(out)[-1]["choices"][0]["finish_reason"]
+    answer = {"choices": [{"message": {"content": None, "function_call": {"name": "f", "arguments": arguments}}, "finish_reason": "function_call"}]}
+    let_chat(answer, d.told(), d.letting(one))
+    choice: Any = answer["choices"][0]
+    d.clean(json.dumps(answer, ensure_ascii=False))
+    assert choice["finish_reason"] == reason
+    if reason == "function_call":
+        assert choice["message"]["function_call"] == {"name": name, "arguments": said}
+
+
+def test_what_is_not_known_here_does_not_go_out() -> None:
+    message = {"content": "Hi", "reasoning_details": [{"text": d.CARD}], "tokens_of_it": 3}
+    answer: dict[str, Any] = {"provider": d.CARD, "choices": [{"message": message, "note": d.CARD, "finish_reason": "stop"}], "ondol": d.CARD}
+    let_chat(answer, d.told(), d.letting())
+    assert answer["choices"][0]["message"] == {"content": "Hi", "tokens_of_it": 3}
+    assert "note" not in answer["choices"][0]
+    assert "provider" not in answer
+    _, out = streamed(
+        [chunk({"content": "Hi", "reasoning_details": d.CARD}, note=d.CARD), {**chunk({}, reason="stop"), "x": d.CARD}], d.conversation()
+    )
+    d.clean(out)
 
 
 def test_line_separators_are_escaped() -> None:

@@ -138,6 +138,20 @@ def test_blocks_that_are_not_known_are_looked_at() -> None:
     assert answer["content"] == content[1:]
 
 
+def test_what_is_not_known_here_does_not_go_out() -> None:
+    content: list[dict[str, Any]] = [
+        {"type": "text", "text": "Hi", "note": d.CARD},
+        {"type": "tool_use", "id": "t", "name": "f", "input": {}, "note": d.CARD},
+    ]
+    answer: dict[str, Any] = {"content": copy.deepcopy(content), "stop_reason": "tool_use", "note": d.CARD}
+    let_messages(answer, d.told(), d.letting())
+    d.clean(json.dumps(answer))
+    frames = frames_of(content, [])
+    frames[0]["message"]["note"] = d.CARD
+    _, _, out = streamed(frames, d.conversation())
+    d.clean(out)
+
+
 @pytest.mark.parametrize(
     ("change", "param"),
     [

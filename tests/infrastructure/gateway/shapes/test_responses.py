@@ -97,6 +97,31 @@ def test_reasoning_goes_out_only_as_a_whole() -> None:
     assert [each["type"] for each in answer["output"]] == ["message"]
 
 
+def test_what_is_not_known_here_does_not_go_out() -> None:
+    output = [{**message("Hi"), "note": d.CARD}, {**call("{}"), "note": d.CARD}]
+    output[0]["content"][0]["note"] = d.CARD
+    answer: dict[str, Any] = {"output": copy.deepcopy(output), "status": "completed", "note": d.CARD}
+    let_responses(answer, d.told("resp_1"), d.letting())
+    d.clean(json.dumps(answer))
+    frames = frames_of(output, [])
+    frames[0]["response"]["note"] = frames[-1]["response"]["note"] = d.CARD
+    d.clean(streamed(frames, d.conversation())[1])
+
+
+def test_annotations_are_looked_at_one_by_one() -> None:
+    item = message("Hi")
+    item["content"][0]["annotations"] = [
+        {"type": "url_citation", "url": "https://a.example", "title": d.CARD},
+        {"type": "url_citation", "title": "fine"},
+    ]
+    answer: dict[str, Any] = {"output": [copy.deepcopy(item)], "status": "completed"}
+    let_responses(answer, d.told("resp_1"), d.letting())
+    assert answer["output"][0]["content"][0]["annotations"] == [{"type": "url_citation", "title": "fine"}]
+    told, out = streamed(frames_of([item], []), d.conversation())
+    d.clean(out)
+    assert told["output"][0]["content"][0]["annotations"] == [{"type": "url_citation", "title": "fine"}]
+
+
 @pytest.mark.parametrize("name", ["previous_response_id", "conversation", "background", "prompt"])
 def test_nothing_is_kept_at_a_provider(name: str) -> None:
     with pytest.raises(RequestError) as caught:

@@ -14,26 +14,15 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Strin
 
 from ondol.core.clock import Clock
 from ondol.core.errors import Forbidden
-from ondol.infrastructure.access.types import ROLES, Principal, Role
-from ondol.infrastructure.guard.api import READERS, WRITERS
+from ondol.infrastructure.access.types import Principal, Role
+from ondol.infrastructure.guard.api import ANYBODY, READERS, WRITERS
 from ondol.infrastructure.storage.blobs import KeyRing
 from ondol.infrastructure.storage.postgres import Connection, Database
 
-ANYBODY: frozenset[Role] = frozenset(ROLES)
 PAGE_MAX = 500
 PAGE = 100
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 LATEST = datetime(2199, 12, 31, tzinfo=UTC)
-
-
-def told(roles: frozenset[Role]) -> dict[str, Any]:
-    """How the API's description says which roles a route takes."""
-    return {"x-ondol-role": [role for role in ROLES if role in roles]}
-
-
-READ = told(READERS)
-WRITE = told(WRITERS)
-ASK = told(ANYBODY)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ from ondol.core.ids import new_id
 from ondol.core.money import Currency, decimal_text
 from ondol.infrastructure.access.limits.amounts import nano_of
 from ondol.infrastructure.access.types import Principal
-from ondol.infrastructure.gateway.admin_api.base import PAGE, PAGE_MAX, READ, WRITE, AmountText, Body, Changed, GatewayServices, Moment
+from ondol.infrastructure.gateway.admin_api.base import PAGE, PAGE_MAX, AmountText, Body, Changed, GatewayServices, Moment
+from ondol.infrastructure.guard.api import READ, WRITE
 from ondol.infrastructure.serving import prices
 from ondol.infrastructure.serving.prices.store import AMOUNTS, MODEL_CHARACTERS_MAX, PROVIDER_CHARACTERS_MAX
 

@@ -11,7 +11,8 @@ from pydantic import BaseModel, Field, WithJsonSchema
 
 from ondol.core.errors import Forbidden, NotFound
 from ondol.infrastructure.access.types import Principal
-from ondol.infrastructure.gateway.admin_api.base import PAGE, PAGE_MAX, READ, WRITE, Body, Changed, GatewayServices, ProviderName, plain, schema_of
+from ondol.infrastructure.gateway.admin_api.base import PAGE, PAGE_MAX, Body, Changed, GatewayServices, ProviderName, plain, schema_of
+from ondol.infrastructure.guard.api import READ, WRITE
 from ondol.infrastructure.serving import store
 from ondol.infrastructure.serving.probe import probe_provider
 from ondol.infrastructure.serving.settings import ProviderSettings, settings_from

@@ -18,9 +18,9 @@ from ondol.core.money import Currency, decimal_text
 from ondol.infrastructure.access.limits.bank import QUERIES as LIMIT_QUERIES
 from ondol.infrastructure.access.limits.subjects import names_of
 from ondol.infrastructure.access.types import Principal
-from ondol.infrastructure.gateway.admin_api.base import ASK, GatewayServices, Moment
+from ondol.infrastructure.gateway.admin_api.base import GatewayServices, Moment
 from ondol.infrastructure.gateway.records.usage import GROUPS_MAX, Group, UsageRow, usage_by
-from ondol.infrastructure.guard.api import READERS
+from ondol.infrastructure.guard.api import ASK, READERS
 from ondol.infrastructure.storage.postgres import Connection, one
 
 USAGE_PAGE = 1_000

@@ -67,6 +67,14 @@ def objects(value: Any, what: str) -> list[dict[str, Any]]:
     return value
 
 
+def keep_known(holder: dict[str, Any], known: frozenset[str]) -> None:
+    """Take out what is not known and could hold text."""
+    if not holder.keys() <= known:
+        for name in holder.keys() - known:
+            if not isinstance(holder[name], int | float | None):
+                del holder[name]
+
+
 def extension_of(value: Any) -> dict[str, Any]:
     """The ``ondol`` field of an answer; empty where there is none."""
     return value if isinstance(value, dict) else {}

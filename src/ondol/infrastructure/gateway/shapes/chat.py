@@ -1,21 +1,19 @@
-"""OpenAI's chat completions: requests read, whole answers and streams let out."""
+"""OpenAI's chat completions: requests read, whole answers let out. Streams are in `chat_stream`."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import msgspec
 
 from ondol.core.errors import RequestError, UpstreamError
-from ondol.infrastructure.gateway.errors import answer_to
-from ondol.infrastructure.gateway.shapes.base import Asked, Json, PartsSpot, ProgressFrame, Shape, Spot, Told
-from ondol.infrastructure.gateway.shapes.body import check_model, explained, extension_of, invalid, objects
+from ondol.infrastructure.gateway.shapes.base import Asked, Json, PartsSpot, Spot, Told
+from ondol.infrastructure.gateway.shapes.body import check_model, explained, invalid, keep_known
 from ondol.infrastructure.gateway.shapes.letting import Letting, TextOut
-from ondol.infrastructure.gateway.shapes.logprobs import Faithful, Waiting
 from ondol.infrastructure.gateway.shapes.sse import DONE, event
-from ondol.infrastructure.serving.types import ChatRequest, Frame, Message, Usage
+from ondol.infrastructure.serving.types import ChatRequest, Message, Usage
 
 MESSAGES_MAX = 2_048
 PARTS_MAX = 256
@@ -30,8 +28,14 @@ BYTES_PER_SOUND_TOKEN = 1_600
 
 _Tokens = Annotated[int, msgspec.Meta(ge=1, le=TOKENS_MAX)]
 _ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
-_TEXTS = ("content", "refusal", "reasoning_content", "reasoning")
+TEXTS = ("content", "refusal", "reasoning_content", "reasoning")
 """Fields of a message that people or programs read. The two last are how other servers call a model's reasoning."""
+
+
+TOP = frozenset({"id", "object", "created", "model", "choices", "usage", "system_fingerprint", "service_tier", "ondol"})
+CHOICE = frozenset({"index", "delta", "message", "finish_reason", "logprobs", "stop_reason"})
+SAID = frozenset({*TEXTS, "role", "tool_calls", "function_call", "annotations", "audio"})
+"""What answers hold that is known here. The rest is text that nobody looks at piece by piece, so it does not go out."""
 
 
 class _StreamOptions(msgspec.Struct):
@@ -130,7 +134,7 @@ def _read_message(message: Json, place: int, asked: Asked) -> None:
     if known == "assistant":
         for call, field in _calls_of(message, f"messages[{place}]"):
             asked.spots.append(Spot("assistant", call[field], call, field))
-        for name in _TEXTS[1:]:
+        for name in TEXTS[1:]:
             text = message.get(name)
             if isinstance(text, str) and text:
                 asked.spots.append(Spot("assistant", text, message, name))
@@ -257,13 +261,14 @@ def chat_refusal_stream(asked: Asked, told: Told, text: str, usage: Usage, exten
 
 def chat_usage(usage: Any) -> Usage | None:
     """The usage that an upstream told; None when it is none at all."""
-    if not isinstance(usage, dict):
+    if type(usage) is not dict:
         return None
-    match usage:
-        case {"prompt_tokens": int(input_tokens), **rest}:
-            output_tokens = rest.get("completion_tokens", 0)  # embeddings have none
-        case _:
-            return None
+    input_tokens, output_tokens = usage.get("prompt_tokens"), usage.get("completion_tokens", 0)  # embeddings have no output
+    if type(input_tokens) is not int or type(output_tokens) is not int:
+        return None
+    of_input, of_output = usage.get("prompt_tokens_details"), usage.get("completion_tokens_details")
+    if not (of_input or of_output or "estimated" in usage):
+        return Usage(input_tokens, output_tokens) if 0 <= input_tokens <= TOKENS_MAX and 0 <= output_tokens <= TOKENS_MAX else None
     cached = _detail(usage, "prompt_tokens_details", "cached_tokens")
     written = _detail(usage, "prompt_tokens_details", "cache_write_tokens")
     reasoning = _detail(usage, "completion_tokens_details", "reasoning_tokens")
@@ -305,11 +310,14 @@ def let_chat(answer: Json, told: Told, letting: Letting) -> None:
     """
     choices = answer.get("choices")
     if not isinstance(choices, list) or not choices:
-        raise _garbage("no choices")
+        raise chat_garbage("no choices")
+    keep_known(answer, TOP)
     for place, choice in enumerate(choices):
         message = choice.get("message") if isinstance(choice, dict) else None
         if not isinstance(message, dict):
-            raise _garbage("a choice without a message")
+            raise chat_garbage("a choice without a message")
+        keep_known(choice, CHOICE)
+        keep_known(message, SAID)
         _let_message(choice, message, letting.choice(place))
     answer["id"] = told.id
     answer["model"] = told.model
@@ -320,7 +328,7 @@ def let_chat(answer: Json, told: Told, letting: Letting) -> None:
 def _let_message(choice: Json, message: Json, texts: TextOut) -> None:
     withheld = False
     changed = False
-    for name in _TEXTS:
+    for name in TEXTS:
         text = _text_at(message, name)
         if not text:
             continue
@@ -334,16 +342,20 @@ def _let_message(choice: Json, message: Json, texts: TextOut) -> None:
         if out.changed or out.withheld:  # sound cannot be edited
             message["audio"] = None
             withheld = True
+    old = message.get("function_call")
+    if old is not None and (withheld or not _let_call({"function": old}, texts, 0)):
+        del message["function_call"]
+        withheld = True
     calls = message.get("tool_calls")
     if calls:
         if not isinstance(calls, list):
-            raise _garbage("`tool_calls` is not a list")
+            raise chat_garbage("`tool_calls` is not a list")
         message["tool_calls"] = kept = [] if withheld else [call for place, call in enumerate(calls) if _let_call(call, texts, place)]
-        if texts.refused:
-            message["content"] = "\n\n".join(filter(None, (message.get("content"), *texts.refused)))
         withheld = withheld or len(kept) < len(calls)
         if not kept:
             del message["tool_calls"]
+    if texts.refused:
+        message["content"] = "\n\n".join(filter(None, (message.get("content"), *texts.refused)))
     if changed or message.get("annotations"):  # places in a changed text hold no longer
         message["annotations"] = [] if changed else texts.annotations(message["annotations"])
     if changed:
@@ -358,7 +370,7 @@ def _text_at(message: Json, name: str) -> str:
     if isinstance(text, list):  # some servers answer in parts
         return "".join(part["text"] for part in text if isinstance(part, dict) and isinstance(part.get("text"), str))
     if not isinstance(text, str):
-        raise _garbage(f"`{name}` is not text")
+        raise chat_garbage(f"`{name}` is not text")
     return text
 
 
@@ -368,10 +380,10 @@ def _let_call(call: Any, texts: TextOut, place: int) -> bool:
     custom = call.get("custom") if isinstance(call, dict) else None
     holder, field = (function, "arguments") if isinstance(function, dict) else (custom, "input")
     if not isinstance(holder, dict):
-        raise _garbage("a call of a tool without a function")
+        raise chat_garbage("a call of a tool without a function")
     name, arguments = holder.get("name"), holder.get(field)
     if not isinstance(name, str) or not isinstance(arguments, str):
-        raise _garbage("a call of a tool without a name or arguments")
+        raise chat_garbage("a call of a tool without a name or arguments")
     result = texts.call(place, name, arguments)
     if result is None:
         return False
@@ -379,319 +391,6 @@ def _let_call(call: Any, texts: TextOut, place: int) -> bool:
     return True
 
 
-class ChatStream:
-    """Writes a streamed answer; a `StreamWriter`.
-
-    Args:
-        choices: how many were asked for.
-        include_usage: the caller asked for a usage chunk; all others then carry ``"usage": null``, as OpenAI documents.
-        progress: the caller asked for chunks with ``ondol.stage``.
-    """
-
-    def __init__(self, told: Told, letting: Letting, *, choices: int = 1, include_usage: bool = False, progress: bool = False) -> None:
-        self.usage: Usage | None = None
-        self._told = told
-        self._letting = letting
-        self._choices: dict[int, _Choice] = {}
-        self._wanted = choices
-        self._include_usage = include_usage
-        self._progress = progress
-        self._ending: list[Json] = []
-        self._extension: Json = {}
-        self._done = 0
-        self._cut = 0
-
-    @property
-    def stopped(self) -> bool:
-        """The guard ended every choice."""
-        return self._cut >= self._wanted
-
-    @property
-    def finished(self) -> bool:
-        """Every choice that began has ended."""
-        return bool(self._choices) and self._done >= len(self._choices)
-
-    def take(self, frames: Sequence[Frame]) -> bytes:
-        """What of these frames goes out now."""
-        if len(frames) == 1:
-            return self._take(frames[0])
-        return b"".join([self._take(frame) for frame in frames])
-
-    def finish(self, usage: Usage, extension: Json) -> bytes:
-        """The last chunks and the end mark."""
-        if self._ending:
-            extension = {**self._extension, **extension}
-            if extension:
-                self._ending[-1]["ondol"] = extension
-        pieces = [event(chunk) for chunk in self._ending]
-        if self._include_usage:
-            pieces.append(event(self._chunk([], {"usage": told_usage(usage)})))
-        pieces.append(DONE)
-        return b"".join(pieces)
-
-    def _take(self, frame: Frame) -> bytes:
-        if isinstance(frame, ProgressFrame):
-            return self._told_progress(frame)
-        data = frame.data
-        if data.get("error") is not None:
-            raise UpstreamError("The model provider failed in the middle of its answer.", "Try again.", code="upstream_failed")
-        if data.get("usage") is not None:
-            self.usage = chat_usage(data["usage"]) or self.usage
-        if "ondol" in data:
-            self._extension = extension_of(data.pop("ondol"))
-        choices = data.get("choices")
-        if not choices:
-            return b""
-        if not isinstance(choices, list):
-            raise _garbage("`choices` is not a list")
-        going: list[Json] = []
-        for choice in choices:
-            if not isinstance(choice, dict):
-                raise _garbage("a choice is not an object")
-            going += self._let(choice)
-        if not going:
-            return b""
-        data["choices"] = going
-        return event(self._dressed(data))
-
-    def _let(self, choice: Json) -> list[Json]:
-        """What of a choice's piece goes out now; its end is kept for `finish`."""
-        index = choice.get("index", 0)
-        if type(index) is not int or not 0 <= index < CHOICES_MAX:
-            raise _garbage("a choice has an impossible index")
-        known = self._choices.get(index)
-        if known is None:
-            known = self._choices[index] = _Choice(self._letting.choice(index))
-        if known.done:
-            return []
-        delta = choice.get("delta")
-        if delta is None:
-            delta = choice["delta"] = {}
-        if not isinstance(delta, dict):
-            raise _garbage("a delta is not an object")
-        reason = choice.get("finish_reason")
-        goes = known.take(delta, choice, is_last=bool(reason))
-        if known.texts.stopped:
-            known.cut()
-            self._cut += 1
-            reason = "content_filter"
-        going = [choice] if goes else []
-        if reason:
-            known.done = True
-            self._done += 1
-            withheld = known.texts.withheld
-            if goes:
-                choice["finish_reason"] = None
-            last = {"index": index, "delta": known.last_delta(), "logprobs": None, "finish_reason": "content_filter" if withheld else str(reason)}
-            if not withheld and isinstance(choice.get("stop_reason"), str | int):
-                last["stop_reason"] = choice["stop_reason"]  # vLLM says which stop sequence it was
-            self._ending.append(self._chunk([last]))
-        return going
-
-    def _told_progress(self, frame: ProgressFrame) -> bytes:
-        comment = f": {frame.stage}\n\n".encode()
-        if not self._progress:
-            return comment
-        return comment + event(self._chunk([{"index": 0, "delta": {}, "logprobs": None, "finish_reason": None}], {"ondol": {"stage": frame.stage}}))
-
-    def _dressed(self, data: Json) -> Json:
-        data["id"] = self._told.id
-        data["model"] = self._told.model
-        if not data.get("created"):
-            data["created"] = self._told.created_unix_s
-        if self._include_usage:
-            data["usage"] = None
-        elif "usage" in data:
-            del data["usage"]
-        return data
-
-    def _chunk(self, choices: list[Json], more: Mapping[str, Any] | None = None) -> Json:
-        told = self._told
-        chunk = {"id": told.id, "object": "chat.completion.chunk", "created": told.created_unix_s, "model": told.model, "choices": choices}
-        if self._include_usage:
-            chunk["usage"] = None
-        return {**chunk, **more} if more else chunk
-
-
-class _Call:
-    """One call of a tool in a stream."""
-
-    __slots__ = ("id", "index", "out", "sent", "type")
-
-    def __init__(self, index: int, out: Any, call_id: str, kind: str) -> None:
-        self.index = index
-        self.out = out
-        self.id = call_id
-        self.type = kind
-        self.sent = False
-
-
-class _Choice:
-    """One choice of a stream: what of its texts and calls went out."""
-
-    def __init__(self, texts: TextOut) -> None:
-        self.texts = texts
-        self.done = False
-        self._calls: dict[int, _Call] = {}
-        self._order: list[_Call] = []
-        self._faithful: Faithful | None = None
-        self._logprobs: Waiting | None = None
-        self._has_text = False
-        self._told_text = False
-        self._annotations: list[Any] = []
-        self._rest = ""
-
-    def take(self, delta: Json, choice: Json, *, is_last: bool) -> bool:
-        """Let a piece out in place; whether anything of it is left to send."""
-        logprobs = choice.get("logprobs")
-        if logprobs is not None and self._logprobs is None and not self._told_text:
-            self._faithful = Faithful()
-            self._logprobs = Waiting(self._faithful)
-        content = delta.get("content")
-        for name in _TEXTS:
-            text = delta.get(name)
-            if text is None:
-                continue
-            if not isinstance(text, str):
-                raise _garbage(f"`{name}` is not text")
-            if text:
-                out = self.texts.push(name, text)
-                if name == "content":
-                    self._told_text = True
-                    self._went(text, out)
-                if out:
-                    delta[name] = out
-                else:
-                    del delta[name]
-        delta.pop("audio", None)  # sound in pieces was not asked for, and cannot be looked at
-        calls = delta.pop("tool_calls", None)
-        sends = self._take_calls(calls) if calls else []
-        if delta.get("annotations"):
-            self._annotations += objects(delta.pop("annotations"), "annotations")  # they speak of the whole text
-        if is_last:
-            self._end(delta, sends)
-        if sends:
-            delta["tool_calls"] = sends
-        if logprobs is not None or self._logprobs:
-            choice["logprobs"] = self._let_logprobs(logprobs, content or "", is_last=is_last)
-        return bool(delta) or choice.get("logprobs") is not None
-
-    def _went(self, text: str, out: str) -> None:
-        self._has_text = self._has_text or bool(out)
-        if self._faithful is not None:
-            self._faithful.wrote(text)
-            self._faithful.went(out)
-
-    def cut(self) -> None:
-        """Forget what will not go out."""
-        self._logprobs = None
-        self._calls.clear()
-
-    def last_delta(self) -> Json:
-        """What the last chunk carries: annotations, unless their places hold no longer."""
-        annotations = self.texts.annotations(self._annotations) if self._annotations and not self.texts.changed else []
-        return {"annotations": annotations} if annotations else {}
-
-    def _end(self, delta: Json, sends: list[Json]) -> None:
-        for name in _TEXTS:
-            rest = self.texts.finish(name)
-            if rest:
-                delta[name] = delta.get(name, "") + rest
-                if name == "content":
-                    self._went("", rest)
-        for call in self._order:
-            result = call.out.finish()
-            if result.decision != "allow":
-                continue
-            if not call.sent:
-                sends.append(_call_delta(call, result.name, result.rest))
-            elif result.rest:
-                sends.append({"index": call.index, "function": {"arguments": result.rest}})
-        told = self.texts.told_of_calls([call.out for call in self._order])
-        if told:
-            before = delta.get("content", "")
-            delta["content"] = f"{before}\n\n{told}" if before or self._has_text else told
-
-    def _take_calls(self, calls: Any) -> list[Json]:
-        if not isinstance(calls, list):
-            raise _garbage("`tool_calls` is not a list")
-        sends: list[Json] = []
-        for piece in calls:
-            if not isinstance(piece, dict):
-                raise _garbage("a call of a tool is not an object")
-            function = piece.get("function") or {}
-            if not isinstance(function, dict):
-                raise _garbage("a call of a tool has no function")
-            call = self._call_of(piece)
-            name, arguments = function.get("name") or "", function.get("arguments") or ""
-            if not isinstance(name, str) or not isinstance(arguments, str):
-                raise _garbage("a call of a tool has no text as its arguments")
-            out = call.out.push("" if call.sent else name, arguments)
-            if call.out.name and not call.sent:
-                call.sent = True
-                sends.append(_call_delta(call, call.out.name, out))
-            elif out:
-                sends.append({"index": call.index, "function": {"arguments": out}})
-        return sends
-
-    def _call_of(self, piece: Json) -> _Call:
-        """The call that a piece belongs to. Another id under a known index begins another call: some servers number all of them 0."""
-        index = piece.get("index", 0)
-        if type(index) is not int or not 0 <= index < TOOLS_MAX:
-            raise _garbage("a call of a tool has an impossible index")
-        call_id = piece.get("id") or ""
-        known = self._calls.get(index)
-        if known is not None and (not call_id or call_id == known.id):
-            return known
-        if len(self._order) >= TOOLS_MAX:
-            raise _garbage("too many calls of tools")
-        taken = {call.index for call in self._order}
-        own = index if index not in taken else max(taken) + 1
-        call = _Call(own, self.texts.calling(own), str(call_id), str(piece.get("type") or "function"))
-        self._calls[index] = call
-        self._order.append(call)
-        return call
-
-    def _let_logprobs(self, told: Any, text: str, *, is_last: bool) -> Json | None:
-        """Log probabilities of the tokens that went out word for word; none once the text was changed: they would tell what was there."""
-        waiting = self._logprobs
-        if waiting is None:
-            return None
-        entries = (told.get("content") or ()) if isinstance(told, dict) else ()
-        if not isinstance(entries, list | tuple) or not all(isinstance(item, dict) for item in entries):
-            raise _garbage("log probabilities are no list of objects")
-        waiting.add(text, [(str(item.get("token", "")), item) for item in entries])
-        is_whole = is_last and not self.texts.changed and not self.texts.withheld
-        going = waiting.going(is_whole=is_whole)
-        if is_last:
-            waiting.clear()
-        return {"content": going, "refusal": None} if going else None
-
-
-def _call_delta(call: _Call, name: str, arguments: str) -> Json:
-    return {"index": call.index, "id": call.id, "type": call.type, "function": {"name": name, "arguments": arguments}}
-
-
-def _garbage(what: str) -> UpstreamError:
+def chat_garbage(what: str) -> UpstreamError:
+    """An answer that is not of the shape."""
     return UpstreamError(f"The model provider's answer cannot be understood: {what}.", code="upstream_garbage")
-
-
-def _stream(asked: Asked, told: Told, letting: Letting) -> ChatStream:
-    return ChatStream(told, letting, choices=asked.choices, include_usage=asked.include_usage, progress=asked.progress)
-
-
-CHAT = Shape(
-    operation="chat",
-    read=read_chat,
-    answer_id=chat_id,
-    let=let_chat,
-    stream=_stream,
-    usage=usage_of_chat,
-    put_usage=put_chat_usage,
-    text_of=text_of_chat,
-    refusal=chat_refusal,
-    refusal_stream=chat_refusal_stream,
-    error=answer_to,
-    chat_request=chat_request,
-)
-"""OpenAI's ``POST /v1/chat/completions``."""

@@ -269,7 +269,7 @@ class CompletionsStream:
             raise UpstreamError("The model provider failed in the middle of its answer.", "Try again.", code="upstream_failed")
         self.usage = chat_usage(data.get("usage")) or self.usage
         extension = data.get("ondol")
-        if isinstance(extension, dict):
+        if self._told.own and isinstance(extension, dict):
             self._extension |= extension
         choices = data.get("choices")
         if not choices:

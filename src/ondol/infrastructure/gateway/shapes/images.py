@@ -10,7 +10,7 @@ import msgspec
 from ondol.core.errors import RequestError, UpstreamError
 from ondol.infrastructure.gateway.errors import answer_to
 from ondol.infrastructure.gateway.shapes.base import Asked, Json, Shape, Spot, Told
-from ondol.infrastructure.gateway.shapes.body import check_model, explained
+from ondol.infrastructure.gateway.shapes.body import check_model, explained, keep_known
 from ondol.infrastructure.gateway.shapes.letting import Letting
 from ondol.infrastructure.gateway.shapes.responses import responses_usage
 from ondol.infrastructure.serving.prices import Quantities
@@ -19,6 +19,7 @@ from ondol.infrastructure.serving.types import Usage
 PICTURES_MAX = 10
 PROMPT_CHARACTERS_MAX = 32_000
 
+_TOP = frozenset({"created", "data", "usage", "background", "output_format", "quality", "size", "ondol"})
 _FIELDS = frozenset({"b64_json", "url", "revised_prompt"})
 """What a picture of an answer may hold; anything else is text that nobody looked at."""
 
@@ -62,6 +63,7 @@ def let_images(answer: Json, told: Told, letting: Letting) -> None:
     pictures = answer.get("data")
     if not isinstance(pictures, list) or not all(isinstance(picture, dict) for picture in pictures):
         raise UpstreamError("The model provider's answer cannot be understood: no pictures.", code="upstream_garbage")
+    keep_known(answer, _TOP)
     going: list[Json] = []
     for place, picture in enumerate(pictures):
         let = {name: value for name, value in picture.items() if name in _FIELDS and isinstance(value, str)}

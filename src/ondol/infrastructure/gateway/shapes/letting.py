@@ -95,7 +95,7 @@ class TextOut:
         """A whole text."""
         answering = self._answering(name)
         self._letting.estimate.add(text)
-        out = answering.push(text) + answering.finish()
+        out = answering.whole(text)
         withheld = answering.verdict is not None and not answering.verdict.passes
         self.changed = self.changed or answering.changed
         self.withheld = self.withheld or withheld
@@ -111,7 +111,7 @@ class TextOut:
 
     def _passes(self, text: str) -> bool:
         answering = self._answering("annotation")
-        out = answering.push(text) + answering.finish()
+        out = answering.whole(text)
         return out == text and not answering.changed and (answering.verdict is None or answering.verdict.passes)
 
     def calling(self, _index: int) -> Calling:

@@ -12,7 +12,7 @@ import msgspec
 from ondol.core.errors import RequestError
 from ondol.infrastructure.gateway.errors import ErrorAnswer, answer_to
 from ondol.infrastructure.gateway.shapes.base import Asked, Json, PartsSpot, Spot, Told
-from ondol.infrastructure.gateway.shapes.body import check_model, explained, garbage, invalid, objects
+from ondol.infrastructure.gateway.shapes.body import check_model, explained, garbage, invalid, keep_known, objects
 from ondol.infrastructure.gateway.shapes.letting import Letting, TextOut
 from ondol.infrastructure.gateway.shapes.sse import event
 from ondol.infrastructure.guard.conversation import Role
@@ -26,6 +26,9 @@ TOOLS_MAX = 512
 PICTURE_TOKENS = 1_600
 """The most that a picture counts for: its width times its height over 750, after scaling to 1568 pixels."""
 BYTES_PER_DOCUMENT_TOKEN = 4
+TOP = frozenset({"id", "type", "role", "model", "content", "stop_reason", "stop_sequence", "usage", "ondol"})
+BLOCK = frozenset({"type", "id", "name", "input", "text", "citations", "thinking", "signature"})
+"""What answers and their blocks hold that is known here. The rest of a block that is known is text that nobody looked at, so it does not go out."""
 STOP_WITHHELD = "refusal"
 """How the family says that a policy ended an answer."""
 
@@ -229,11 +232,13 @@ def let_messages(answer: Json, told: Told, letting: Letting) -> None:
     blocks = answer.get("content")
     if not isinstance(blocks, list) or not all(isinstance(block, dict) for block in blocks):
         raise garbage("no content")
+    keep_known(answer, TOP)
     texts = letting.choice(0)
     going: list[Json] = []
     run: list[Json] = []
     for place, block in enumerate(blocks):
         if block.get("type") == "text" and isinstance(block.get("text"), str):
+            keep_known(block, BLOCK)
             run.append(block)
             continue
         going += _let_run(run, texts)
@@ -278,10 +283,12 @@ def _let_block(block: Json, texts: TextOut, place: int) -> bool:
         result = texts.call(place, name, json.dumps(given, ensure_ascii=False))
         if result is None:
             return False
+        keep_known(block, BLOCK)
         block["name"], arguments = result
         block["input"] = object_of(arguments)
         return True
     if kind == "thinking" and isinstance(block.get("thinking"), str):
+        keep_known(block, BLOCK)
         out = texts.whole(f"thinking{place}", block["thinking"])
         if out.changed or out.withheld:
             block["thinking"] = out.text

@@ -11,10 +11,12 @@ from typing import Any
 
 from ondol.core.errors import UpstreamError
 from ondol.infrastructure.gateway.shapes.base import Asked, Json, ProgressFrame, Shape, Told
-from ondol.infrastructure.gateway.shapes.body import extension_of, garbage
+from ondol.infrastructure.gateway.shapes.body import extension_of, garbage, keep_known
 from ondol.infrastructure.gateway.shapes.letting import CONTENT, Letting
 from ondol.infrastructure.gateway.shapes.messages import (
+    BLOCK,
     STOP_WITHHELD,
+    TOP,
     goes_unchanged,
     let_messages,
     messages_chat_request,
@@ -129,7 +131,8 @@ class MessagesStream:
                 delta = data.get("delta")
                 if not isinstance(delta, dict):
                     raise garbage("an end without a reason")
-                self._extension |= extension_of(data.get("ondol"))
+                if self._told.own:
+                    self._extension |= extension_of(data.get("ondol"))
                 if delta.get("stop_reason"):
                     self._reason = {"stop_reason": delta["stop_reason"], "stop_sequence": delta.get("stop_sequence")}
             case "error":
@@ -149,6 +152,8 @@ class MessagesStream:
         self._begun = True
         own = {"id": self._told.id, "type": "message", "role": "assistant", "model": self._told.model, "content": []}
         begun = {**message, **own, "stop_reason": None, "stop_sequence": None}
+        begun.pop("ondol", None)
+        keep_known(begun, TOP)
         if not isinstance(begun.get("usage"), dict):
             begun["usage"] = {"input_tokens": 0, "output_tokens": 0}
         out.append(event({"type": "message_start", "message": begun}, b"message_start"))
@@ -166,7 +171,9 @@ class MessagesStream:
                 self._send_stop(out, self._stopping)
                 self._stopping = None
             text = head.get("text") or ""
-            block.head = {**head, "text": ""}
+            block.head = {"type": "text", "text": ""}
+            if head.get("citations") is not None:
+                block.head["citations"] = []  # they come in pieces of their own
             self._send_start(out, block)
             if text:
                 self._take_delta({"type": "text_delta", "text": text}, out)
@@ -255,6 +262,8 @@ class MessagesStream:
         block.index = self._next_index
         self._next_index += 1
         head = block.head
+        if block.kind in ("tool_use", "thinking"):
+            keep_known(head, BLOCK)
         if block.kind == "tool_use":
             head = {**head, "name": block.calling.name or block.calling.finish().name, "input": {}}
         elif block.kind == "thinking":

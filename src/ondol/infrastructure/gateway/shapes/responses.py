@@ -14,7 +14,7 @@ import msgspec
 
 from ondol.core.errors import RequestError, UpstreamError
 from ondol.infrastructure.gateway.shapes.base import Asked, Json, PartsSpot, Spot, Told
-from ondol.infrastructure.gateway.shapes.body import check_model, explained, invalid, objects
+from ondol.infrastructure.gateway.shapes.body import check_model, explained, invalid, keep_known, objects
 from ondol.infrastructure.gateway.shapes.letting import Letting, TextOut
 from ondol.infrastructure.guard.conversation import Role
 from ondol.infrastructure.serving.types import ChatRequest, Message, Usage
@@ -27,6 +27,15 @@ TOOLS_MAX = 512
 PICTURE_TOKENS = 1_105
 BYTES_PER_FILE_TOKEN = 4
 
+TOP = frozenset({
+    "id", "object", "created_at", "completed_at", "status", "background", "error", "incomplete_details", "instructions", "max_output_tokens",
+    "max_tool_calls", "metadata", "model", "output", "parallel_tool_calls", "previous_response_id", "prompt_cache_key", "reasoning",
+    "safety_identifier", "service_tier", "store", "temperature", "text", "tool_choice", "tools", "top_logprobs", "top_p", "truncation", "usage",
+    "user", "ondol",
+})  # fmt: skip
+ITEM = frozenset({"type", "id", "role", "status", "content", "call_id", "name", "arguments", "input"})
+PART = frozenset({"type", "text", "refusal", "annotations", "logprobs"})
+"""What answers, their items and parts hold that is known here. The rest is text that nobody looked at, so it does not go out."""
 _STATEFUL = ("previous_response_id", "conversation", "background", "prompt")
 """Fields that speak of what a provider keeps."""
 _TEXT_PARTS = frozenset({"input_text", "output_text", "text", "summary_text", "reasoning_text"})
@@ -254,11 +263,13 @@ def let_item(item: Json, texts: TextOut, place: int) -> bool:
     """Whether an item goes out; its texts are as they may be."""
     kind = item.get("type")
     if kind == "message":
+        keep_known(item, ITEM)
         _let_parts(item, texts)
         return True
     if not isinstance(kind, str):
         raise responses_garbage("an item without a type")
     if kind in _CALLS:
+        keep_known(item, ITEM)
         field = _CALLS[kind]
         name, arguments = item.get("name"), item.get(field)
         if not isinstance(name, str) or not isinstance(arguments, str):
@@ -283,6 +294,7 @@ def _let_parts(item: Json, texts: TextOut) -> None:
     out = texts.whole("content", whole)
     if out.text == whole and not out.changed and not out.withheld:
         for part in parts:
+            keep_known(part, PART)
             if part.get("annotations"):
                 part["annotations"] = texts.annotations(part["annotations"])
         return
@@ -302,6 +314,7 @@ def message_item(told: Told, place: int, text: str) -> Json:
 
 def dress(answer: Json, told: Told) -> None:
     """Put our names on an answer. What was pinned to the request is not told to the caller."""
+    keep_known(answer, TOP)
     answer["id"] = told.id
     answer["model"] = told.model
     answer["store"] = False

@@ -12,9 +12,10 @@ from typing import Any
 from ondol.core.errors import UpstreamError
 from ondol.infrastructure.gateway.errors import answer_to
 from ondol.infrastructure.gateway.shapes.base import Asked, Json, ProgressFrame, Shape, Told
-from ondol.infrastructure.gateway.shapes.body import extension_of, objects
+from ondol.infrastructure.gateway.shapes.body import extension_of, keep_known, objects
 from ondol.infrastructure.gateway.shapes.letting import CONTENT, Letting
 from ondol.infrastructure.gateway.shapes.responses import (
+    ITEM,
     dress,
     let_item,
     let_responses,
@@ -117,6 +118,8 @@ class ResponsesStream:
         if self._texts.withheld:
             withhold(answer)
         answer["usage"] = told_responses_usage(usage)
+        if not self._told.own:
+            known = {}
         if known or extension:
             answer["ondol"] = {**known, **extension}
         kind = "response.incomplete" if answer.get("status") == "incomplete" else "response.completed"
@@ -179,6 +182,8 @@ class ResponsesStream:
         if not isinstance(told, dict) or type(index) is not int or index in self._items:
             raise responses_garbage("an item that cannot begin")
         self._begin(out)
+        if told.get("type") in ("message", *_CALL_FIELDS):
+            keep_known(told, ITEM)
         item = self._items[index] = _Item(told)
         if item.kind == "message":
             self._open_message(item, out)
