@@ -33,11 +33,13 @@ class Purse:
 
     Attributes:
         requests: answered.
+        failed: answered neither with 200 nor with 429.
         overshoot, usable: shares of the budget.
         worst_share: the share that one request may take at worst: it bounds what may be left.
     """
 
     requests: int
+    failed: int
     overshoot: float
     usable: float
     worst_share: float
@@ -83,8 +85,8 @@ def spend_budget(governed: Governed, side: Side, slug: str, halves: Halves, pric
     with _client(wishes) as client:
         told = _told(client)
         client.wait(30)
-    if told["failed"] or not told["answered"]:
-        raise NotStarted(f"requests on a budget failed: {told['said']}")
+    if not told["answered"]:
+        raise NotStarted(f"no request on a budget was answered: {told['said']}")
     counted = asyncio.run(_settled(governed, slug, told["spent_nano"]))
     spent = max(told["spent_nano"], counted)
     worst = (max_tokens * prices[1] + 1_000 * prices[0]) // 1_000_000

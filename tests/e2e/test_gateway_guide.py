@@ -88,7 +88,7 @@ def test_from_nothing_to_a_governed_call(up: Up, provider: str) -> None:
     assert said.getvalue().strip() == "Hello there."
     [curl] = [part for part in re.findall(r"```sh\n(.*?)```", GUIDE, re.S) if "chat/completions" in part]
     shell = curl.replace("http://127.0.0.1:8700", up.url).replace("sk-ondol-...", key)
-    answer = subprocess.run(["/bin/sh", "-c", shell + " -s -i"], capture_output=True, text=True, check=True).stdout
+    answer = subprocess.run(["/bin/sh", "-c", shell.rstrip() + " -s -i"], capture_output=True, text=True, check=True).stdout
     told = {line.partition(":")[0].lower() for line in answer.partition("\n\n")[0].splitlines()}
     assert {"x-request-id", "x-ondol-route", "x-ondol-cost", "x-ondol-guard", "x-ratelimit-remaining-requests", "x-ondol-duration-ms"} <= told
     assert "Hello there." in answer

@@ -47,6 +47,7 @@ def command(context: click.Context, host: str | None, port: int | None, socket_f
 def _run(settings: Settings, listener: socket.socket, lifeline_fd: int | None, ready_fd: int | None) -> None:
     import uvloop
 
+    from ondol.infrastructure.gateway.gauges import server_gauges
     from ondol.infrastructure.gateway.server import Server
     from ondol.wiring.http import open_worker
     from ondol.wiring.platform import open_platform
@@ -61,6 +62,7 @@ def _run(settings: Settings, listener: socket.socket, lifeline_fd: int | None, r
         async with open_platform(settings) as platform, open_worker(platform, lambda: tell_ready(ready_fd)) as handler:
             server = Server(handler, [listener], limits, tls, proxies, shares=lifeline_fd is not None and settings.http.workers > 1)
             await server.start()
+            handler.observer.gauges(server_gauges(server.counters, lambda: server.connections_open))
             await stop.wait()
             await server.drain(settings.http.drain_s)
 

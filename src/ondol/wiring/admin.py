@@ -10,7 +10,7 @@ from ondol.infrastructure.access.callers import caller_of
 from ondol.infrastructure.access.keys import KeyDirectory
 from ondol.infrastructure.access.people import get_person
 from ondol.infrastructure.access.types import Principal
-from ondol.infrastructure.gateway.admin import create_admin, principal_of_request
+from ondol.infrastructure.gateway.admin import Authenticate, create_admin, principal_of_request
 from ondol.infrastructure.gateway.admin_api import GatewayServices, gateway_routers
 from ondol.infrastructure.gateway.server import Handler
 from ondol.infrastructure.guard.api import GuardServices, guard_router
@@ -22,13 +22,8 @@ from ondol.wiring.platform import Platform
 ADMIN_PATHS = ("/api/",)
 
 
-def admin_application(platform: Platform, keys: KeyDirectory, policies: PolicyDirectory) -> Handler:
-    """Build it.
-
-    Args:
-        keys: the worker's API keys.
-        policies: the worker's guard policies.
-    """
+def admin_authentication(platform: Platform, keys: KeyDirectory) -> Authenticate:
+    """Who sends a request to the admin API, with the roles of this moment."""
 
     async def authenticate(headers: Mapping[str, str], _client: str) -> Principal:
         principal = await caller_of(keys, platform.sign_in, headers)
@@ -40,6 +35,17 @@ def admin_application(platform: Platform, keys: KeyDirectory, policies: PolicyDi
             raise Unauthenticated("Whoever this key belongs to is gone.", "Make a new one with `ondol key create`.") from error
         return replace(principal, roles=person.roles)
 
+    return authenticate
+
+
+def admin_application(platform: Platform, keys: KeyDirectory, policies: PolicyDirectory) -> Handler:
+    """Build it.
+
+    Args:
+        keys: the worker's API keys.
+        policies: the worker's guard policies.
+    """
+    authenticate = admin_authentication(platform, keys)
     services = GuardServices(platform.database, platform.keyring, platform.clock, policies, principal_of_request)
     gateway = GatewayServices(platform.database, platform.keyring, platform.clock, principal_of_request)
     return create_admin(authenticate, [guard_router(services), tools_router(services), texts_router(services), *gateway_routers(gateway)])

@@ -31,6 +31,8 @@ from ondol.infrastructure.serving.providers import new_providers
 from ondol.infrastructure.serving.routing import Router
 from ondol.infrastructure.serving.types import ChatEvent, ChatRequest
 from ondol.infrastructure.telemetry.notices import Notice, tell
+from ondol.infrastructure.telemetry.observer import Observer
+from ondol.infrastructure.telemetry.room import sampling_ratio
 from ondol.wiring.guard import GuardRoom
 from ondol.wiring.platform import Platform
 
@@ -58,9 +60,13 @@ class GatewayRoom:
 
 
 @contextlib.asynccontextmanager
-async def open_gateway_room(platform: Platform) -> AsyncIterator[GatewayRoom]:
-    """Keep what the data plane needs in memory fresh for as long as this lasts."""
-    directory = ServingDirectory(platform.database, platform.keyring)
+async def open_gateway_room(platform: Platform, observer: Observer, slugs: dict[uuid.UUID, str] | None = None) -> AsyncIterator[GatewayRoom]:
+    """Keep what the data plane needs in memory fresh for as long as this lasts.
+
+    Args:
+        slugs: kept up to date with every tenant's.
+    """
+    directory = ServingDirectory(platform.database, platform.keyring, slugs=slugs)
     prices = PriceDirectory()
     governor = Governor(
         platform.database,
@@ -69,7 +75,7 @@ async def open_gateway_room(platform: Platform) -> AsyncIterator[GatewayRoom]:
         followers=(prices.read,),
     )
     client = HttpClient()
-    router = Router(client, new_providers())
+    router = Router(client, new_providers(), asked=observer.asked_upstream)
     await directory.refresh()
     tasks = [asyncio.create_task(directory.run(), name="models"), asyncio.create_task(governor.run(), name="limits")]
     try:
@@ -115,6 +121,7 @@ def gateway_of(
     assistants: AssistantRoom,
     *,
     record: Callable[[RequestRecord], None],
+    observer: Observer,
     records_full: Callable[[], bool],
     contents: ContentLog,
     ready: Callable[[], Mapping[str, str]],
@@ -180,6 +187,8 @@ def gateway_of(
             guard=guarded,
             answer=answered,
             record=record,
+            observer=observer,
+            trace_ratio=sampling_ratio(platform.settings.telemetry),
             keep_content=keep_content,
             records_full=records_full,
             ready=failing,

@@ -7,7 +7,7 @@ import contextlib
 import ctypes
 import gc
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -21,15 +21,21 @@ from ondol.infrastructure.access.keys import KeyDirectory
 from ondol.infrastructure.access.people import get_person, list_tenants
 from ondol.infrastructure.access.secrets import PASSWORD_CHARACTERS_MIN
 from ondol.infrastructure.access.types import Principal
+from ondol.infrastructure.gateway.errors import CallerLeft
 from ondol.infrastructure.gateway.exchange import Exchange
+from ondol.infrastructure.gateway.gauges import records_gauges, store_gauges
+from ondol.infrastructure.gateway.metrics import MetricsPage
 from ondol.infrastructure.gateway.records.content import ContentLog
 from ondol.infrastructure.gateway.records.drain import RecordDrain
 from ondol.infrastructure.gateway.records.lines import FORM
 from ondol.infrastructure.gateway.records.recorder import RequestRecorder
 from ondol.infrastructure.gateway.server import AsgiBridge, Handler
+from ondol.infrastructure.serving.routing.breaker import State
 from ondol.infrastructure.serving.settings import notice_for
 from ondol.infrastructure.storage.spool import Spool
-from ondol.wiring.admin import ADMIN_PATHS, admin_application
+from ondol.infrastructure.telemetry.observer import Observer
+from ondol.infrastructure.telemetry.room import open_telemetry
+from ondol.wiring.admin import ADMIN_PATHS, admin_application, admin_authentication
 from ondol.wiring.gateway import GatewayRoom, gateway_of, open_gateway_room
 from ondol.wiring.guard import GuardRoom, open_guard
 from ondol.wiring.platform import Platform, assistant_room
@@ -41,6 +47,7 @@ POSTGRES_SILENT_S = 5.0
 """The keys are read every second; after so long without an answer Postgres counts as away."""
 
 GATEWAY_PATHS = ("/v1/", "/healthz", "/readyz")
+METRICS_PATH = "/metrics"
 
 
 @dataclass
@@ -53,6 +60,7 @@ class Worker:
     drain: RecordDrain
     guard: GuardRoom
     gateway: GatewayRoom
+    observer: Observer
     contents: ContentLog
     organisations: dict[uuid.UUID, str] = field(default_factory=dict)
     warm: bool = False
@@ -75,7 +83,7 @@ class Worker:
 
 
 @contextlib.asynccontextmanager
-async def open_worker(platform: Platform, on_warm: Callable[[], None] = lambda: None) -> AsyncIterator[Handler]:
+async def open_worker(platform: Platform, on_warm: Callable[[], None] = lambda: None) -> AsyncIterator[WorkerHandler]:
     """Build the handler and keep what it needs in memory fresh for as long as this lasts.
 
     Args:
@@ -84,18 +92,22 @@ async def open_worker(platform: Platform, on_warm: Callable[[], None] = lambda: 
     keys = KeyDirectory(platform.database, platform.clock)
     await keys.refresh()
     organisations = await _organisations(platform)
-    async with open_guard(platform) as guard, open_gateway_room(platform) as room:
+    settings = platform.settings
+    slugs: dict[uuid.UUID, str] = {}
+    telemetry = open_telemetry(settings.metrics, settings.telemetry, platform.folder.metrics, lambda tenant_id: slugs.get(tenant_id, "other"))
+    async with open_guard(platform) as guard, telemetry as observer, open_gateway_room(platform, observer, slugs) as room:
         recorder = RequestRecorder(Spool(platform.folder.spool / FORM))
         drain = RecordDrain(platform.database, platform.folder.spool / FORM, platform.clock, held=recorder)
         contents = ContentLog(platform.database, platform.keyring, platform.clock, guard.masked)
-        worker = Worker(platform, keys, recorder, drain, guard, room, contents, organisations)
+        worker = Worker(platform, keys, recorder, drain, guard, room, observer, contents, organisations)
+        _add_gauges(worker)
         fresh = asyncio.create_task(worker.keys.run())
         warming = asyncio.create_task(_warm_up(worker, on_warm))
         try:
             async with worker.drain, worker.recorder, contents.writing:
                 # Known before the first record: a worker that dies without one leaves leases that somebody must close.
                 recorder.mark_replica(room.governor.replica_id)
-                yield _application(worker)
+                yield WorkerHandler(worker)
         finally:
             for task in (fresh, warming):
                 task.cancel()
@@ -103,31 +115,73 @@ async def open_worker(platform: Platform, on_warm: Callable[[], None] = lambda: 
                     await task
 
 
-def _application(worker: Worker) -> Handler:
-    gateway = gateway_of(
-        worker.platform,
-        worker.keys,
-        worker.gateway,
-        worker.guard,
-        worker.assistants(),
-        record=worker.recorder.record,
-        records_full=lambda: worker.recorder.full,
-        contents=worker.contents,
-        ready=worker.failing,
-    )
-    console = AsgiBridge(create_console(_console_services(worker)))
-    admin = admin_application(worker.platform, worker.keys, worker.guard.policies)
+class WorkerHandler:
+    """Answers every request of one HTTP worker; a `Handler` of the server.
 
-    async def handle(exchange: Exchange) -> None:
+    Attributes:
+        observer: what counts, for whoever has figures of its own to add.
+    """
+
+    def __init__(self, worker: Worker) -> None:
+        self.observer = worker.observer
+        self._gateway = gateway_of(
+            worker.platform,
+            worker.keys,
+            worker.gateway,
+            worker.guard,
+            worker.assistants(),
+            record=worker.recorder.record,
+            observer=worker.observer,
+            records_full=lambda: worker.recorder.full,
+            contents=worker.contents,
+            ready=worker.failing,
+        )
+        authenticate = admin_authentication(worker.platform, worker.keys)
+        self._admin = admin_application(worker.platform, worker.keys, worker.guard.policies)
+        self._metrics = MetricsPage(
+            worker.observer, worker.platform.settings.metrics.open_to, authenticate, lambda tenant_id: _is_operator(worker, tenant_id)
+        )
+        self._console = AsgiBridge(create_console(_console_services(worker)))
+
+    async def __call__(self, exchange: Exchange) -> None:
+        """Answer one request."""
         path = exchange.path
         if path.startswith(GATEWAY_PATHS):
-            await gateway(exchange)
+            await self._gateway(exchange)
         elif path.startswith(ADMIN_PATHS):
-            await admin(exchange)
+            await self._admin(exchange)
+        elif path == METRICS_PATH:
+            await _told(exchange, self._metrics)
         else:
-            await console(exchange)
+            await self._console(exchange)
 
-    return handle
+
+async def _told(exchange: Exchange, handler: Handler) -> None:
+    """A handler whose errors are told to the caller."""
+    try:
+        await handler(exchange)
+    except CallerLeft:
+        return
+    except Exception as error:
+        exchange.fail(error)
+
+
+def _is_operator(worker: Worker, tenant_id: uuid.UUID) -> bool:
+    """Whether a tenant's administrators may see what concerns all tenants: the one that is named, else the one that runs this installation."""
+    directory, named = worker.gateway.directory, worker.platform.settings.metrics.operator
+    return directory.tenant(tenant_id).slug == named if named else directory.operates(tenant_id)
+
+
+def _add_gauges(worker: Worker) -> None:
+    """What the parts of the worker stand at."""
+    router = worker.gateway.router
+    worker.observer.gauges(records_gauges(worker.recorder, worker.drain, worker.platform.folder.spool / FORM))
+
+    def breakers() -> Iterator[tuple[str, str, State]]:
+        for target in worker.gateway.directory.targets():
+            yield target.provider.name, target.model, router.breaker(target).state
+
+    worker.observer.gauges(store_gauges(lambda: worker.keys.age_seconds, lambda: worker.gateway.governor.leases, breakers))
 
 
 def _console_services(worker: Worker) -> ConsoleServices:

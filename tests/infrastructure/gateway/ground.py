@@ -43,6 +43,7 @@ from ondol.infrastructure.serving.types import ChatEvent, ChatRequest
 from ondol.infrastructure.storage.folder import open_folder
 from ondol.infrastructure.storage.postgres import DatabaseAddresses
 from ondol.infrastructure.storage.spool import Spool
+from ondol.infrastructure.telemetry.room import open_telemetry
 from ondol.wiring.gateway import GatewayRoom, gateway_of, open_gateway_room
 from ondol.wiring.guard import GuardRoom, open_guard
 from ondol.wiring.platform import Platform, assistant_room, build_platform
@@ -233,7 +234,8 @@ async def open_ground(
     platform = build_platform(settings or Settings(data_dir=folder / "data"), open_folder(folder / "data"), addresses, clock)
     keys = KeyDirectory(platform.database, platform.clock)
     await keys.refresh()
-    async with open_guard(platform) as guard, open_gateway_room(platform) as room:
+    telemetry = open_telemetry(platform.settings.metrics, platform.settings.telemetry, platform.folder.metrics, lambda tenant_id: "acme")
+    async with open_guard(platform) as guard, telemetry as observer, open_gateway_room(platform, observer) as room:
         recorder = RequestRecorder(Spool(platform.folder.spool / FORM))
         drain = RecordDrain(platform.database, platform.folder.spool / FORM, platform.clock, held=recorder)
         contents = ContentLog(platform.database, platform.keyring, platform.clock, guard.masked)
@@ -248,7 +250,7 @@ async def open_ground(
 
         gateway = ground.gateway = gateway_of(
             platform, keys, room, guard, assistant_room(platform, {}),
-            record=record, records_full=lambda: ground.is_full or recorder.full, contents=contents, ready=ready,
+            record=record, observer=observer, records_full=lambda: ground.is_full or recorder.full, contents=contents, ready=ready,
         )  # fmt: skip
         door = gateway.pipeline._door
 

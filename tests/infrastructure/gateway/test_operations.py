@@ -15,6 +15,7 @@ import openai
 import pytest
 
 from ondol.core.money import Money
+from ondol.infrastructure.access.limits.types import Bounds
 from ondol.infrastructure.gateway.application import Gateway
 from ondol.infrastructure.gateway.door import Caller, FeedbackEntry
 from ondol.infrastructure.gateway.exchange import Exchange
@@ -189,7 +190,9 @@ async def test_uploads_are_bounded(ground: Ground) -> None:
         answer = await tenancy.ask(body, "/v1/audio/transcriptions", **{"content-type": kind.decode()})
         assert (answer.status_code, answer.json()["text"]) == (200, "Hi")
         assert len(up.seen[-1][2]) > 10 << 20
-        answer = await tenancy.ask(body + bytes(17 << 20), "/v1/audio/transcriptions", **{"content-type": kind.decode()})
+        await tenancy.limit(bounds=Bounds(body_bytes_max=50_000))
+        kind, body = write_multipart([("model", "m"), ("file", File("wav", b"audio/wav", memoryview(WAV)))])
+        answer = await tenancy.ask(body, "/v1/audio/transcriptions", **{"content-type": kind.decode()})
         assert (answer.status_code, answer.json()["error"]["code"]) == (413, "body_too_large")
 
 

@@ -8,7 +8,7 @@ from datetime import UTC
 
 import msgspec
 
-from ondol.core.errors import NotFound
+from ondol.core.errors import NotFound, Unauthenticated
 from ondol.infrastructure.gateway.counting import count_tokens
 from ondol.infrastructure.gateway.door import Caller, Door
 from ondol.infrastructure.gateway.errors import CallerLeft, MethodNotAllowed
@@ -72,6 +72,8 @@ class Gateway:
         except CallerLeft:
             _logger.debug("caller left", extra={"request_id": str(exchange.id)})
         except Exception as error:
+            if isinstance(error, Unauthenticated | NotFound | MethodNotAllowed):  # nothing of these is recorded
+                self._door.observer.refused(error.code)
             exchange.fail(error)
 
     async def _other(self, exchange: Exchange, shape: Shape | None) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ondol.infrastructure.gateway.records import RequestRecord
     from ondol.infrastructure.gateway.records.feedback import Opinion
     from ondol.infrastructure.serving.routing import Router
+    from ondol.infrastructure.telemetry.observer import Observer
 
 BODY_BYTES_MAX = 8 << 20
 KEEP_ALIVE_S = 10.0
@@ -87,6 +88,8 @@ class Door:
         record: keeps a record; never blocks and never raises.
         keep_content: keeps a request and its answer as the tenant's settings say; never blocks and never raises.
         feedback: keeps what a caller thinks of an answer that it got; raises `NotFound`. None where that is not kept.
+        observer: counts what is finished, refused and asked.
+        trace_ratio: the share of traces that is exported.
         records_full: records can neither be written nor kept: new requests are refused.
         ready: the parts that fail, by name; empty when all is well.
         body_bytes_max: largest request body.
@@ -102,10 +105,12 @@ class Door:
     guard: GuardConversation
     answer: Answerer
     record: Callable[[RequestRecord], None]
+    observer: Observer
     ready: Callable[[], Awaitable[Mapping[str, str]]]
     records_full: Callable[[], bool] = lambda: False
     keep_content: Callable[[Caller, uuid.UUID, str, str], None] = lambda *_: None
     feedback: Callable[[Caller, FeedbackEntry], Awaitable[uuid.UUID]] | None = None
+    trace_ratio: float = 0.0
     now: Clock = utc_now
     body_bytes_max: int = BODY_BYTES_MAX
     keep_alive_s: float = KEEP_ALIVE_S

@@ -158,6 +158,7 @@ class Passthrough:
     def _plain(self, exchange: Exchange, answer: UpstreamAnswer, letting: Letting, tally: Tally) -> None:
         form = str(tally.asked.body["response_format"])
         tally.first_token()
+        tally.counting = letting.estimate
         body = let_plain(answer.body or b"", form, letting)
         usage = tally.settled(letting.estimate)
         tally.close(200, "answered", usage)

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
 
-from ondol.core.errors import Forbidden, RequestError, Unauthenticated, UpstreamError
+from ondol.core.errors import Forbidden, RequestError, TooManyRequests, Unauthenticated, UpstreamError
 from ondol.infrastructure.access.limits.types import Need
 from ondol.infrastructure.gateway.assistants import assistant_frames, assistant_whole
 from ondol.infrastructure.gateway.door import Caller, Door
@@ -127,7 +127,10 @@ class Pipeline:
             tally.close(*self._ended_by(exchange))
             raise
         except Exception as error:
-            tally.close(*verdict_of(error))
+            status, outcome = verdict_of(error)
+            if isinstance(error, TooManyRequests):
+                door.observer.rejected(outcome)
+            tally.close(status, outcome)
             raise
 
     def _ended_by(self, exchange: Exchange) -> tuple[int, str]:
@@ -217,7 +220,7 @@ class Pipeline:
             way = ways[target.id] = plan(asked, target)
             tally.asked_upstream = True
             return Outgoing(
-                way.operation, way.request(asked, target, prompts, tally.output_tokens), asked.content_type, trace=tally.trace_header(exchange)
+                way.operation, way.request(asked, target, prompts, tally.output_tokens), asked.content_type, trace=tally.trace_header()
             )
 
         if prompts:
@@ -238,6 +241,7 @@ class Pipeline:
         return answer, ways[answer.target.id]
 
     async def whole(self, exchange: Exchange, shape: Shape, asked: Asked, told: Told, letting: Letting, answer: Json, tally: Tally) -> None:
+        """Let a whole answer out, settle and record it, and send it."""
         tally.first_token()
         tally.counting = letting.estimate
         if shape.is_written and _characters(answer) > LONG_CHARACTERS:
@@ -259,6 +263,7 @@ class Pipeline:
     async def stream(
         self, exchange: Exchange, shape: Shape, asked: Asked, told: Told, letting: Letting, frames: AsyncIterator[list[Frame]], tally: Tally
     ) -> None:
+        """Let a stream out as it comes; settle and record it before its last bytes."""
         writer = shape.stream(asked, told, letting)
         tally.counting = letting.estimate
         beat = Beat(exchange, self._door.keep_alive_s)
@@ -286,9 +291,10 @@ class Pipeline:
         await self._end(exchange, writer, letting, tally)
 
     async def _end(self, exchange: Exchange, writer: StreamWriter, letting: Letting, tally: Tally) -> None:
+        rest = writer.rest()  # before anybody asks what the guard did
         tally.usage = None if writer.stopped else writer.usage
         usage = tally.settled(letting.estimate)
-        last = writer.finish(usage, tally.extension(usage))
+        last = rest + writer.finish(usage, tally.extension(usage))
         tally.close(200, "answered", usage)
         if tally.keeps:
             tally.keep(letting.text)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 import uuid
 from dataclasses import replace
@@ -19,6 +18,7 @@ from ondol.infrastructure.serving.prices import Price, Quantities, cost, dearest
 from ondol.infrastructure.serving.settings import notice_for
 from ondol.infrastructure.serving.tokens import TokenEstimate
 from ondol.infrastructure.serving.types import TargetRow, UpstreamAnswer, Usage
+from ondol.infrastructure.telemetry.trace_context import TraceContext
 
 if TYPE_CHECKING:
     from ondol.infrastructure.access.limits.pools import Admission
@@ -88,7 +88,7 @@ class Tally:
         self._guarded: GuardTrace | None = None
         self.read: Decision = "allow"
         self._price_id: uuid.UUID | None = None
-        self._trace = b""
+        self._trace: TraceContext | None = None
 
     def worst_cost(self, input_tokens: int, output_tokens: int) -> Money | None:
         """What the request may cost at the dearest target that may answer; None when a price is not known."""
@@ -126,6 +126,8 @@ class Tally:
         """Keep who answered."""
         self._answer = answer
         self.target = answer.target
+        if answer.body is not None:
+            self.upstream_ns = time.perf_counter_ns() - self.guarded_ns
         self.counts = True
 
     def first_token(self) -> None:
@@ -190,12 +192,16 @@ class Tally:
             headers.append((b"x-ai-generated", b"true"))
         return headers
 
-    def trace_header(self, _exchange: Exchange) -> bytes:
-        """The W3C trace context that goes on to an upstream: the caller's trace, or a new one, with a span of ours."""
-        if not self._trace:
-            told = self.exchange.header(b"traceparent")
-            self._trace = told[3:35] if is_traceparent(told) else os.urandom(16).hex().encode()
-        return b"00-%b-%b-01" % (self._trace, os.urandom(8).hex().encode())
+    def trace_header(self) -> bytes:
+        """The W3C trace context that goes on to an upstream: the caller's trace, or one of our own, with a span of ours."""
+        return self.context().outgoing()
+
+    def context(self) -> TraceContext:
+        """The request's place in a trace."""
+        context = self._trace
+        if context is None:
+            context = self._trace = TraceContext(self.exchange.id, self.exchange.header(b"traceparent"), self.door.trace_ratio)
+        return context
 
     def close(self, status: int, outcome: str, usage: Usage | None = None) -> None:
         """Settle and record, the first time that it is called."""
@@ -211,7 +217,11 @@ class Tally:
             else:
                 admission.release()
             settlement = admission.settlement
-        self.door.record(self._record(status, outcome, usage, settlement))
+        record = self._record(status, outcome, usage, settlement)
+        self.door.record(record)
+        overhead_us = max(0, record.duration_us - record.upstream_us)
+        decisions = self._guarded.decisions if self._guarded is not None else {}
+        self.door.observer.observe(record, overhead_us=overhead_us, decisions=decisions, context=self._trace)
 
     def keep(self, answer: str) -> None:
         """Hand the content to whoever keeps it."""
@@ -289,7 +299,7 @@ class Tally:
             guard_policy=trace.policy if trace is not None else None,
             guard_decision=trace.decision if trace is not None else None,
             guard_rules=trace.rules if trace is not None else (),
-            trace_id=self._trace.decode(),
+            trace_id=self.context().trace_id,
             settlement=settlement,
         )
 
@@ -306,15 +316,6 @@ def priced(price: Price, usage: Usage, quantities: Quantities) -> tuple[Usage, Q
     return replace(
         usage, input_tokens=usage.input_tokens if price.input is not None else 0, output_tokens=usage.output_tokens if price.output is not None else 0
     ), units
-
-
-def is_traceparent(told: bytes) -> bool:
-    """Whether a header is a W3C trace context that can be gone on with."""
-    return len(told) == 55 and told[:3] == b"00-" and told[35:36] == b"-" and told[52:53] == b"-" and _is_hex(told[3:35]) and told[3:35] != b"0" * 32
-
-
-def _is_hex(text: bytes) -> bool:
-    return not text.strip(b"0123456789abcdef")
 
 
 def _header(text: str) -> bytes:

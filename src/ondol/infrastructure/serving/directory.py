@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -65,16 +65,18 @@ class TenantCard:
 
     Attributes:
         prompt: a system prompt pinned to every request; empty for none.
-        models: its own by alias; those that are shared stand in `Directory.shared`.
+        models: its own by alias; those that are shared with all are known to `ServingDirectory.model`.
+        operates: it runs this installation.
     """
 
     id: uuid.UUID
     settings: TenantSettings = field(default_factory=TenantSettings)
     prompt: str = ""
-    time_zone: str = "UTC"
     currency: str = "USD"
     models: Mapping[str, ModelCard] = field(default_factory=dict)
     assistants: Mapping[str, AssistantCard] = field(default_factory=dict)
+    slug: str = ""
+    operates: bool = False
 
 
 class ServingDirectory:
@@ -82,12 +84,16 @@ class ServingDirectory:
 
     Args:
         monotonic: seconds, for `age_seconds`.
+        slugs: brought up to date with every tenant's, for those who need nothing else.
 
     Attributes:
         failing: what is wrong, for readiness; empty when all is well.
     """
 
-    def __init__(self, database: Database, keyring: KeyRing, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, database: Database, keyring: KeyRing, monotonic: Callable[[], float] = time.monotonic, *, slugs: dict[uuid.UUID, str] | None = None
+    ) -> None:
+        self._slugs = {} if slugs is None else slugs
         self.failing: dict[str, str] = {"models": "are being read"}
         self._database = database
         self._keyring = keyring
@@ -126,6 +132,16 @@ class ServingDirectory:
         """All that a tenant may call, by name: its assistants, its own models, the shared ones."""
         found: dict[str, ModelCard | AssistantCard] = {ASSISTANT_PREFIX + name: card for name, card in tenant.assistants.items()}
         return list((found | dict(self._shared) | dict(tenant.models)).items())
+
+    def operates(self, tenant_id: uuid.UUID) -> bool:
+        """Whether a tenant runs this installation: the one that is said to, or the only one."""
+        return self.tenant(tenant_id).operates or (len(self._tenants) == 1 and tenant_id in self._tenants)
+
+    def targets(self) -> Iterator[TargetRow]:
+        """Every place that answers some model, of all tenants."""
+        for tenant in self._tenants.values():
+            for card in tenant.models.values():
+                yield from card.row.targets
 
     async def refresh(self) -> None:
         """Read the counter, and everything when it moved."""
@@ -170,6 +186,7 @@ class ServingDirectory:
             }
             built = await asyncio.to_thread(_Builder(self._keyring).build, said)
             self._tenants, self._shared, self.failing = built
+            self._slugs.update((tenant.id, tenant.slug) for tenant in self._tenants.values())
             self._revision = revision
         self._seen_at = began_at
 
@@ -250,8 +267,8 @@ class _Builder:
         except (OndolError, SealBroken, KeyDestroyed) as error:
             self._tell("settings", row, error)
             # A pinned prompt that cannot be opened must not be left out in silence: the tenant's models are closed.
-            return TenantCard(tenant_id, TenantSettings(content="off"), time_zone=row["time_zone"], currency=row["currency"])
-        return TenantCard(tenant_id, settings, prompt, row["time_zone"], row["currency"], models, assistants)
+            return TenantCard(tenant_id, TenantSettings(content="off"), currency=row["currency"], slug=row["slug"])
+        return TenantCard(tenant_id, settings, prompt, row["currency"], models, assistants, row["slug"], row["operates"])
 
     def _tell(self, what: str, row: Mapping[str, Any], error: Exception) -> None:
         self._broken += 1

@@ -21,7 +21,7 @@ select tenant_id, id, model_id, provider_id, name, priority, weight from model_t
 -- name: serving_tenants
 -- Every tenant with the gateway's settings.
 -- door: system
-select t.id as tenant_id, t.operates, t.time_zone, t.currency, g.settings, g.prompt_sealed
+select t.id as tenant_id, t.slug, t.operates, t.currency, g.settings, g.prompt_sealed
 from tenants t left join gateway_settings g on g.tenant_id = t.id;
 
 -- name: serving_assistants

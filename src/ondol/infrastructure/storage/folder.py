@@ -65,6 +65,11 @@ class DataFolder:
         return self.root / "cache"
 
     @property
+    def metrics(self) -> Path:
+        """What workers count, in numbers."""
+        return self.root / "metrics"
+
+    @property
     def spool(self) -> Path:
         """Records on their way to Postgres. Covered by erasure: they hold ids and figures, and are gone once written."""
         return self.root / "spool"

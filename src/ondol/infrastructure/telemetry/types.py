@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol, TypeAlias
 
 
 class Observed(Protocol):
@@ -136,7 +136,7 @@ class Observed(Protocol):
         """32 hexadecimal digits, or empty."""
 
 
-Decisions = Mapping[str, str]
+Decisions: TypeAlias = Mapping[Any, str]
 """By stage of the guard, the strictest decision."""
 
 

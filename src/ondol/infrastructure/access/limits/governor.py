@@ -126,6 +126,11 @@ class Governor:
         """The number of the last settlement."""
         return self._purse.tally.settled
 
+    @property
+    def leases(self) -> int:
+        """Windows and buckets of which this worker holds a share."""
+        return len(self._purse.pools)
+
     def bounds(self, who: Who, model: str) -> Bounds:
         """What one request of this caller may be at most.
 

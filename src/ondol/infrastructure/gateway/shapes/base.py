@@ -202,8 +202,12 @@ class StreamWriter(Protocol):
         """
         ...
 
+    def rest(self) -> bytes:
+        """What is held back of the texts, once `finished` or `stopped`: after it the guard has seen all. Empty when it is called again."""
+        ...
+
     def finish(self, usage: Usage, extension: Json) -> bytes:
-        """The rest and the end mark, once `finished` or `stopped`."""
+        """The rest, if nobody took it, and the end mark."""
         ...
 
 

@@ -73,6 +73,10 @@ class ChatStream:
             return self._take(frames[0])
         return b"".join([self._take(frame) for frame in frames])
 
+    def rest(self) -> bytes:
+        """Nothing: a choice's text ends with its reason."""
+        return b""
+
     def finish(self, usage: Usage, extension: Json) -> bytes:
         """The last chunks and the end mark."""
         if self._ending:

@@ -251,6 +251,10 @@ class CompletionsStream:
         """What of these frames goes out now."""
         return b"".join([self._take(frame) for frame in frames])
 
+    def rest(self) -> bytes:
+        """Nothing: a choice's text ends with its reason."""
+        return b""
+
     def finish(self, usage: Usage, extension: Json) -> bytes:
         """The last chunks and the end mark."""
         extension = {**self._extension, **extension}

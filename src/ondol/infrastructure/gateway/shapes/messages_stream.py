@@ -58,6 +58,7 @@ class MessagesStream:
     """Writes a streamed answer; a `StreamWriter`."""
 
     def __init__(self, told: Told, letting: Letting) -> None:
+        self._rested = False
         self.usage: Usage | None = None
         self._told = told
         self._texts = letting.choice(0)
@@ -90,14 +91,21 @@ class MessagesStream:
                 self._take(frame, out)
         return b"".join(out)
 
+    def rest(self) -> bytes:
+        """What is held back of the texts."""
+        out: list[bytes] = []
+        if not self._rested:
+            self._rested = True
+            self._begin(out, {})
+            self._end_text(out)
+            told = self._texts.told_of_calls(self._calls)
+            if told:
+                self._put_text(out, told)
+        return b"".join(out)
+
     def finish(self, usage: Usage, extension: Json) -> bytes:
         """The rest, why it ended, and the end."""
-        out: list[bytes] = []
-        self._begin(out, {})
-        self._end_text(out)
-        told = self._texts.told_of_calls(self._calls)
-        if told:
-            self._put_text(out, told)
+        out = [self.rest()]
         reason = dict(self._reason or {"stop_reason": "end_turn", "stop_sequence": None})
         if self._texts.withheld:
             reason = {"stop_reason": STOP_WITHHELD, "stop_sequence": None}

@@ -72,6 +72,7 @@ class ResponsesStream:
     """
 
     def __init__(self, told: Told, letting: Letting) -> None:
+        self._rested = False
         self.usage: Usage | None = None
         self._told = told
         self._texts = letting.choice(0)
@@ -101,16 +102,23 @@ class ResponsesStream:
                 self._take(frame, out)
         return b"".join(out)
 
+    def rest(self) -> bytes:
+        """What is held back of the texts."""
+        out: list[bytes] = []
+        if not self._rested:
+            self._rested = True
+            self._begin(out)
+            for item in list(self._items.values()):
+                self._end_item(item, out)
+            self._items.clear()
+            told = self._texts.told_of_calls(self._calls)
+            if told:
+                self._tell(told, out)
+        return b"".join(out)
+
     def finish(self, usage: Usage, extension: Json) -> bytes:
         """The rest, and the whole answer once more."""
-        out: list[bytes] = []
-        self._begin(out)
-        for item in list(self._items.values()):
-            self._end_item(item, out)
-        self._items.clear()
-        told = self._texts.told_of_calls(self._calls)
-        if told:
-            self._tell(told, out)
+        out = [self.rest()]
         answer = {**self._head, **(self._last or {"status": "completed"})}
         known = extension_of(answer.pop("ondol", None))
         answer["output"] = self._done

@@ -260,6 +260,7 @@ class TranscriptStream:
     """Writes a streamed transcript; a `StreamWriter`. Segments are not sent: their words are in the pieces."""
 
     def __init__(self, asked: Asked, letting: Letting) -> None:
+        self._rested = False
         self.usage: Usage | None = None
         self._asked = asked
         self._texts = letting.choice(0)
@@ -282,10 +283,17 @@ class TranscriptStream:
         """What of these frames goes out now."""
         return b"".join([self._take(frame.data) for frame in frames if not self.stopped and self._done is None])
 
+    def rest(self) -> bytes:
+        """What is held back of the text."""
+        if self._rested:
+            return b""
+        self._rested = True
+        rest = self._texts.finish(CONTENT)
+        return self._send(rest) if rest else b""
+
     def finish(self, usage: Usage, extension: Json) -> bytes:
         """The rest, the whole text once more, and the end mark."""
-        rest = self._texts.finish(CONTENT)
-        out = self._send(rest) if rest else b""
+        out = self.rest()
         told = (self._done or {}).get("usage")
         done: Json = {"type": "transcript.text.done", "text": "".join(self._sent)}
         if isinstance(told, dict):

@@ -59,6 +59,7 @@ class Router:
         now: monotonic seconds; the client's when absent.
         chance: uniform in [0, 1).
         pause: waits this many seconds.
+        asked: told of each attempt that ended: the provider's name, and ``answered`` or the code of the error.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Router:
         now: Callable[[], float] | None = None,
         chance: Callable[[], float] = random.random,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        asked: Callable[[str, str], None] = lambda _provider, _outcome: None,
     ) -> None:
         self._client = client
         self._providers = providers
@@ -79,6 +81,7 @@ class Router:
         self._now = now or client.watch.now
         self._chance = chance
         self._pause = pause
+        self._asked = asked
         self._breakers: dict[uuid.UUID, Breaker] = {}
 
     async def open(
@@ -156,13 +159,13 @@ class Router:
         def tell(error: UpstreamError | None) -> None:
             nonlocal told
             told = True
-            self._tell(journey, breaker, error)
+            self._tell(journey, target, error)
 
         try:
             return await self._send(journey, target, left_s, tell)
         except UpstreamError as error:
             if not told:
-                self._tell(journey, breaker, error)
+                self._tell(journey, target, error)
             journey.failure = error
             return None
         except BaseException:
@@ -222,8 +225,10 @@ class Router:
         tell(None)
         return UpstreamAnswer(target, outgoing.operation, 200, answer.headers, journey.attempts, first_byte_us, body)
 
-    def _tell(self, journey: _Try, breaker: Breaker, error: UpstreamError | None) -> None:
+    def _tell(self, journey: _Try, target: TargetRow, error: UpstreamError | None) -> None:
         """What an end means for the target."""
+        breaker = self.breaker(target)
+        self._asked(target.provider.name, "answered" if error is None else error.code)
         now = self._now()
         if error is None or error.code in {"upstream_refused", "upstream_missing"}:
             breaker.succeeded(now)
