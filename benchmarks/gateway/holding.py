@@ -91,9 +91,14 @@ def spend_budget(governed: Governed, side: Side, slug: str, halves: Halves, pric
     spent = max(told["spent_nano"], counted)
     worst = (max_tokens * prices[1] + 1_000 * prices[0]) // 1_000_000
     return Purse(
-        told["answered"], round(max(0, spent - BUDGET_NANO) / BUDGET_NANO, 6), round(min(spent, BUDGET_NANO) / BUDGET_NANO, 4),
-        round(worst / BUDGET_NANO, 4), abs(counted - told["spent_nano"]) <= told["answered"], round(told["seconds"], 1),
-    )  # fmt: skip
+        requests=told["answered"],
+        failed=told["failed"],
+        overshoot=round(max(0, spent - BUDGET_NANO) / BUDGET_NANO, 6),
+        usable=round(min(spent, BUDGET_NANO) / BUDGET_NANO, 4),
+        worst_share=round(worst / BUDGET_NANO, 4),
+        counted_alike=abs(counted - told["spent_nano"]) <= told["answered"],
+        seconds=round(told["seconds"], 1),
+    )
 
 
 async def _settled(governed: Governed, slug: str, wanted: int) -> int:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -120,18 +121,29 @@ def run(size: Size, names: Sequence[str], *, soak_minutes: float = 0.0) -> dict[
             bench = Bench(folder, size, halves, stack, Governed(folder / "data"))
             _start_upstreams(bench)
             with bench.governed.up(2) as (port, process_id), ExitStack() as with_peers:
-                _start_peers(bench, with_peers, names, port, process_id)
-                _throughput(bench, process_id)
-                _streams(bench)
+                _timed(bench, "start", lambda: _start_peers(bench, with_peers, names, port, process_id))
+                _timed(bench, "throughput", lambda: _throughput(bench, process_id))
+                _timed(bench, "streams", lambda: _streams(bench))
                 with_peers.close()
-                _latency(bench, process_id)
-                _idle(bench, process_id, workers=2)
+                _timed(bench, "latency", lambda: _latency(bench, process_id))
+                _timed(bench, "idle streams", lambda: _idle(bench, process_id, workers=2))
                 if soak_minutes:
-                    _soak(bench, soak_minutes)
+                    _timed(bench, "soak", lambda: _soak(bench, soak_minutes))
             _other_workers(bench)
     return {
         **bench.figures, "absent": bench.absent, "versions": beside.versions(), "machine": machine(), "seconds": round(time.monotonic() - began, 1),
     }  # fmt: skip
+
+
+def _timed(bench: Bench, name: str, measure: Callable[[], None]) -> None:
+    """Measure something; what cannot be measured is named in the figures, and how long it took."""
+    began = time.monotonic()
+    try:
+        measure()
+    except NotStarted as absent:
+        bench.absent[name] = str(absent)
+    seconds: dict[str, float] = bench.figures.setdefault("seconds_of", {})
+    seconds[name] = round(seconds.get(name, 0.0) + time.monotonic() - began, 1)
 
 
 def plans(bench: Bench) -> list[TenantPlan]:
@@ -264,11 +276,7 @@ def _latency(bench: Bench, process_id: int) -> None:
 def _idle(bench: Bench, process_id: int, workers: int) -> None:
     way = bench.sides["ondol"]["whole"]
     side = Side("Ondol", way.port, way.headers, "idle-0", lambda: workers_of(process_id))
-    try:
-        found = idle_streams(side, [f"idle-{number}" for number in range(ORIGINS)], bench.halves, bench.size.streams)
-    except NotStarted as absent:
-        bench.absent["idle streams"] = str(absent)
-        return
+    found = idle_streams(side, [f"idle-{number}" for number in range(ORIGINS)], bench.halves, bench.size.streams)
     bench.figures |= {"idle_kb_per_stream": found["kb_per_stream"], "idle": {**found, "workers": workers}}
 
 
@@ -283,9 +291,9 @@ def _other_workers(bench: Bench) -> None:
             if workers in bench.size.workers:
                 growth[str(workers)] = round(_median(_rounds(bench, ["ondol"], "whole", count=3)["ondol"])["per_s"])
             if workers == 4:
-                _budgets(bench)
+                _timed(bench, "budgets", lambda: _budgets(bench))
             if workers == 1:
-                _idle(bench, process_id, workers=1)
+                _timed(bench, "idle streams", partial(_idle, bench, process_id, workers=1))
     if growth:
         bench.figures["rps_by_workers"] = growth
 

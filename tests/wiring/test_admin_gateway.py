@@ -120,7 +120,7 @@ async def api(addresses: DatabaseAddresses, tmp_path: Path, anyio_backend: str) 
 async def test_a_provider_lives_and_its_credential_is_never_seen(api: Api) -> None:
     put = await api.did("owner", "PUT", "/providers/openai", {**OPENAI, "settings": {"whole_s": 30}})
     assert (put["base_url"], put["credential_hint"], put["settings"]["whole_s"]) == ("https://api.openai.com/v1", "WXYZ", 30)
-    again = await api.did("admin", "PUT", "/providers/openai", {"kind": "openai", "base_url": "https://eu.example/v1"})
+    again = await api.did("admin", "PUT", "/providers/openai", {"kind": "openai", "base_url": "https://api.openai.com/v2"})
     assert (again["id"], again["credential_hint"], again["settings"]["whole_s"]) == (put["id"], "WXYZ", 900)
     rotated = await api.did("owner", "POST", "/providers/openai/credential", {"credential": "sk-proj-9876543210fedcbaABCD"})
     assert rotated["credential_hint"] == "ABCD"
@@ -145,6 +145,20 @@ async def test_a_provider_lives_and_its_credential_is_never_seen(api: Api) -> No
     ]
     assert [kind for kind in kinds if kind.partition(".")[0] in ("provider", "model")] == wanted
     assert not any("0123456789abcdef" in text or "9876543210fedcba" in text for text in api.seen)
+
+
+async def test_a_credential_is_not_carried_off_to_another_host(api: Api) -> None:
+    await api.did("owner", "PUT", "/providers/openai", OPENAI)
+    for change in (
+        {"base_url": "https://thief.example/v1"},
+        {"base_url": "http://api.openai.com/v1"},
+        {"base_url": "https://api.openai.com:8443/v1"},
+        {"settings": {"proxy_url": "http://thief.example:3128"}},
+    ):
+        assert await api.ask("admin", "PUT", "/providers/openai", {"kind": "openai", **change}) == (400, "credential_needed"), change
+    assert (await api.did("admin", "PUT", "/providers/openai", {**OPENAI, "base_url": "https://eu.example/v1"}))["credential_hint"] == "WXYZ"
+    moved = {"kind": "openai", "base_url": "https://thief.example/v1", "credential": ""}
+    assert (await api.did("admin", "PUT", "/providers/openai", moved))["credential_hint"] == ""
 
 
 async def test_a_proxys_password_goes_in_and_never_comes_out(api: Api) -> None:

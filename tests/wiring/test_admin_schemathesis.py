@@ -1,4 +1,4 @@
-"""Schemathesis over the whole admin API: whatever its description allows, and what it forbids, nothing fails inside and every answer is as described."""
+"""Schemathesis over the whole admin API: whatever comes, nothing fails inside, and every answer is as it is described."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from ondol.infrastructure.storage.folder import FolderLock
 from ondol.infrastructure.storage.postgres import DatabaseAddresses
 from ondol.wiring import stores
 from ondol.wiring.doctor import examine
-from ondol.wiring.platform import assistant_room, key_provider, open_platform
+from ondol.wiring.platform import assistant_room, key_provider, open_platform, opened_router
 from tests.application.conftest import SteppedClock
 
 pytestmark = pytest.mark.anyio
@@ -57,8 +57,8 @@ async def test_a_foreign_postgres_is_migrated_and_used(addresses: DatabaseAddres
 async def test_an_api_key_in_the_settings_makes_assistants_generate(addresses: DatabaseAddresses, tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path / "data")
     settings = replace(settings, database=replace(settings.database, url=addresses.owner), model=replace(settings.model, api_key="sk-test"))
-    async with open_platform(settings, clock=SteppedClock()) as platform:
-        generator = assistant_room(platform, {}).generator
+    async with open_platform(settings, clock=SteppedClock()) as platform, opened_router() as router:
+        generator = assistant_room(platform, {}, router).generator
         assert generator is not None
         assert generator.model == "gpt-4o-mini"
 

@@ -7,7 +7,7 @@ import click
 from ondol.cli.main import settings_of
 from ondol.cli.output import print_json, say
 from ondol.cli.running import with_platform
-from ondol.wiring.platform import Platform, assistant_room
+from ondol.wiring.platform import Platform, assistant_room, opened_router
 
 
 @click.command("ask")
@@ -30,17 +30,18 @@ def command(context: click.Context, question: str, assistant: str, tenant: str, 
         async with platform.database.tenant_tx(where.id) as connection:
             person = await find_person(connection, platform.keyring, where.id, login)
             found = await find_assistant(connection, assistant)
-        room = assistant_room(platform, {where.id: where.name})
         request = ChatRequest(new_id(), found.model, (Message("user", question),))
         pieces: list[str] = []
         finish: Finish | None = None
-        async for event in answer(room, where.id, person.id, found, request):
-            if isinstance(event, TextDelta):
-                pieces.append(event.text)
-                if not as_json:
-                    click.echo(event.text, nl=False)
-            elif isinstance(event, Finish):
-                finish = event
+        async with opened_router() as router:
+            room = assistant_room(platform, {where.id: where.name}, router)
+            async for event in answer(room, where.id, person.id, found, request):
+                if isinstance(event, TextDelta):
+                    pieces.append(event.text)
+                    if not as_json:
+                        click.echo(event.text, nl=False)
+                elif isinstance(event, Finish):
+                    finish = event
         _show_end("".join(pieces), finish, as_json)
 
     with_platform(settings_of(context), work)

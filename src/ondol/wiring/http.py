@@ -68,7 +68,7 @@ class Worker:
     def assistants(self) -> AssistantRoom:
         """The assistants' room."""
         policies, clock = self.guard.policies, self.platform.clock
-        return assistant_room(self.platform, self.organisations, lambda tenant_id: policies.prompt_canary(tenant_id, clock()))
+        return assistant_room(self.platform, self.organisations, self.gateway.router, lambda tenant_id: policies.prompt_canary(tenant_id, clock()))
 
     def failing(self) -> dict[str, str]:
         """What is not ready, part by part."""

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ondol.application.assistant.answer import AssistantRoom, Generator
 from ondol.application.declaration import DeclarationRoom
@@ -24,6 +25,10 @@ from ondol.infrastructure.storage.folder import DataFolder, open_folder
 from ondol.infrastructure.storage.lance import LanceRoot, SegmentShelf
 from ondol.infrastructure.storage.postgres import Database, DatabaseAddresses
 from ondol.wiring.stores import Stores
+
+
+if TYPE_CHECKING:
+    from ondol.infrastructure.serving.routing import Router
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,21 +91,39 @@ def _open_stores(stores: Stores) -> bool:
     return False
 
 
+@contextlib.asynccontextmanager
+async def opened_router() -> AsyncIterator[Router]:
+    """The way to providers for a command; a worker has one of its own."""
+    from ondol.infrastructure.serving.http import HttpClient
+    from ondol.infrastructure.serving.providers import new_providers
+    from ondol.infrastructure.serving.routing import Router
+
+    client = HttpClient()
+    try:
+        yield Router(client, new_providers())
+    finally:
+        await client.close()
+
+
 def assistant_room(
-    platform: Platform, organisations: Mapping[uuid.UUID, str], canary_of: Callable[[uuid.UUID], Awaitable[str]] | None = None
+    platform: Platform,
+    organisations: Mapping[uuid.UUID, str],
+    router: Router | None = None,
+    canary_of: Callable[[uuid.UUID], Awaitable[str]] | None = None,
 ) -> AssistantRoom:
     """The assistants' room, with a generative model when the settings name one.
 
     Args:
         organisations: readable names by tenant, kept up to date by whoever passes it.
+        router: the way to the model; without one the extractive model answers.
         canary_of: the word that stands in a tenant's system prompts and must not come out.
     """
     model = platform.settings.model
     generator = None
-    if model.base_url or model.api_key:
-        from ondol.infrastructure.serving import OpenAICompatible
+    if router is not None and (model.base_url or model.api_key):
+        from ondol.infrastructure.serving.chat_model import ChatModel
 
-        provider = OpenAICompatible(model.base_url or "https://api.openai.com/v1", model.api_key, model.name, float(model.timeout_s))
+        provider = ChatModel(router, model.base_url, model.api_key, model.name, float(model.timeout_s))
         generator = Generator(model.name, provider.stream, model.context_tokens)
     return AssistantRoom(platform.knowledge, IndexStates(), generator, lambda tenant_id: organisations.get(tenant_id, ""), canary_of)
 

@@ -144,6 +144,12 @@ class Tenancy:
         async with self.change() as connection:
             await revoke_key(connection, self.id, key.split("-")[2], NOW)
 
+    async def rows(self, statement: str, *values: object) -> list[dict[str, Any]]:
+        """What a statement finds among the tenant's rows."""
+        async with self.ground.platform.database.tenant_tx(self.id) as connection:
+            done = await connection.execute(statement, values)
+            return [dict(row) for row in await done.fetchall()]
+
     async def ask(self, body: Any = None, path: str = "/v1/chat/completions", key: str = "", **headers: str) -> httpx.Response:
         """POST a body: an object, or bytes. An object without a model asks ``m``."""
         content = body if isinstance(body, bytes) else json.dumps({"model": "m", **({"messages": ASK} if body is None else body)}).encode()
@@ -211,12 +217,6 @@ class Ground:
             api_key, minted = await create_key(connection, tenant.id, person.id, "k", NOW)
         await self.fresh()
         return Tenancy(self, tenant, person, api_key, minted.text)
-
-    async def rows(self, statement: str, *values: object) -> list[dict[str, Any]]:
-        """What a statement of the system role finds."""
-        async with self.platform.database.system_tx() as connection:
-            done = await connection.execute(statement, values)
-            return [dict(row) for row in await done.fetchall()]
 
 
 @contextlib.asynccontextmanager

@@ -233,7 +233,7 @@ async def test_a_budget_in_tokens_counts_what_was_used(ground: Ground) -> None:
         refused = await tenancy.ask(body_for("chat", max_tokens=300))
         assert (refused.status_code, refused.json()["error"]["code"]) == (429, "budget_exceeded")
         await ground.fresh()
-        rows = await ground.rows("select spent from limit_pools where rule_id = %s", budget.id)
+        rows = await tenancy.rows("select spent from limit_pools where rule_id = %s", budget.id)
     assert sum(row["spent"] for row in rows) == 150
 
 

@@ -132,7 +132,7 @@ async def test_a_client_that_leaves_at_any_time_lets_the_upstream_go(ground: Gro
 async def test_a_client_gone_at_each_event_of_a_stream(ground: Ground) -> None:
     """Whatever was written when it left: one record, nothing held, and the upstream let go."""
     pieces = [SENTENCE * 4] * 4
-    async with served(ground, Reply(pieces=pieces, between_s=0.002)) as (tenancy, up):
+    async with served(ground, Reply(pieces=pieces, between_s=0.02)) as (tenancy, up):
         await tenancy.limit(concurrent_max=1)
         whole = await tenancy.ask(body_for("chat", stream=True))
         count = whole.text.count("\n\n")
@@ -148,7 +148,7 @@ async def test_a_client_gone_at_each_event_of_a_stream(ground: Ground) -> None:
             record = await tenancy.record(place + 1)
             assert record.outcome in {"caller_left", "answered"}
         assert (await tenancy.ask()).status_code == 200
-    assert [record.outcome for record in tenancy.records[1:3]] == ["caller_left"] * 2
+    assert sum(record.outcome == "caller_left" for record in tenancy.records) >= 3
 
 
 async def test_a_client_that_hangs_up_at_each_byte_of_its_request(ground: Ground) -> None:
@@ -196,7 +196,7 @@ async def test_a_record_says_all_of_a_request_and_reaches_postgres(ground: Groun
     assert [charge.amount for charge in record.settlement.charges] == [120]
     await ground.recorder.rotate()
     assert await ground.drain.flush()
-    [row] = await ground.rows("select * from requests where id = %s", record.id)
+    [row] = await tenancy.rows("select * from requests where id = %s", record.id)
     for name in ("tenant_id", "person_id", "api_key_id", "model", "route", "provider", "upstream_model", "stream", "input_tokens", "output_tokens",
                  "cost_nano", "currency", "price_id", "queue_us", "guard_us", "upstream_us", "first_token_us", "duration_us", "attempts", "status",
                  "outcome", "trace_id", "created_at", "usage_estimated"):  # fmt: skip
@@ -319,7 +319,7 @@ async def test_a_trace_goes_on_to_the_upstream(ground: Ground, told: str, goes_o
         await tenancy.ask(None, **({"traceparent": told} if told else {}))
         sent = up.requests[0].headers["traceparent"]
     version, trace_id, span_id, flags = sent.split("-")
-    assert (version, len(trace_id), len(span_id), flags) == ("00", 32, 16, "01")
+    assert (version, len(trace_id), len(span_id), flags) == ("00", 32, 16, "00")
     assert (trace_id in told) == goes_on
     assert span_id not in told
     assert (await tenancy.record()).trace_id == trace_id

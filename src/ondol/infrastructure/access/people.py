@@ -107,6 +107,12 @@ async def change_tenant(connection: Connection, *, name: str, time_zone: str, cu
     await connection.execute(_QUERIES["tenant_change"], {"name": name, "time_zone": time_zone, "currency": currency})
 
 
+async def own_time_zone(connection: Connection) -> str:
+    """The time zone of the transaction's tenant."""
+    found = await one(connection, _QUERIES["tenant_time_zone"], {})
+    return str(found["time_zone"]) if found is not None else "UTC"
+
+
 def _check_time_zone(time_zone: str) -> None:
     try:
         ZoneInfo(time_zone)

@@ -1,11 +1,8 @@
-"""Serving: what answers a chat request, and the client for providers over HTTP. The fake model is in `scripted`.
-
-The client is imported when it is first asked for: an installation without a provider never loads an HTTP library.
+"""Serving: what answers a request. The way to providers (`http`, `providers`, `routing`), what tenants may call (`store`, `directory`), and what it
+costs (`prices`). The fake model is in `scripted`.
 """
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
 
 from ondol.core.errors import UpstreamRateLimited
 from ondol.infrastructure.serving.tokens import TokenEstimate, estimate_input_tokens, estimate_tokens
@@ -21,9 +18,6 @@ from ondol.infrastructure.serving.types import (
     Usage,
 )
 
-if TYPE_CHECKING:
-    from ondol.infrastructure.serving.openai_compatible import OpenAICompatible
-
 __all__ = [
     "ChatEvent",
     "ChatRequest",
@@ -31,7 +25,6 @@ __all__ = [
     "Finish",
     "FinishReason",
     "Message",
-    "OpenAICompatible",
     "Progress",
     "TextDelta",
     "TokenEstimate",
@@ -40,11 +33,3 @@ __all__ = [
     "estimate_input_tokens",
     "estimate_tokens",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    if name == "OpenAICompatible":
-        from ondol.infrastructure.serving.openai_compatible import OpenAICompatible
-
-        return OpenAICompatible
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -29,6 +29,14 @@ from ondol.infrastructure.storage.postgres import Connection, Database, one, row
 POLL_SECONDS = 1.0
 READ_SECONDS_MAX = 20.0
 ASSISTANT_PREFIX = "assistant/"
+_READ = {
+    "providers": "serving_providers",
+    "models": "serving_models",
+    "targets": "serving_targets",
+    "tenants": "serving_tenants",
+    "assistants": "serving_assistants",
+}
+"""What is read, by the name of its query."""
 
 _LOG = logging.getLogger("ondol.serving")
 
@@ -181,9 +189,7 @@ class ServingDirectory:
         found = await one(connection, QUERIES["serving_revision"], {})
         revision = found["revision"] if found else 0
         if revision != self._revision or self.failing:
-            said = {
-                name: await rows(connection, QUERIES[f"serving_{name}"], {}) for name in ("providers", "models", "targets", "tenants", "assistants")
-            }
+            said = {name: await rows(connection, QUERIES[query], {}) for name, query in _READ.items()}
             built = await asyncio.to_thread(_Builder(self._keyring).build, said)
             self._tenants, self._shared, self.failing = built
             self._slugs.update((tenant.id, tenant.slug) for tenant in self._tenants.values())

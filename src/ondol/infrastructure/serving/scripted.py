@@ -2,7 +2,7 @@
 on request. Tests, demonstrations without a provider and fault drills use it.
 
     async with ScriptedModel("Hello.") as model:
-        provider = OpenAICompatible(model.base_url, "any key", "scripted", timeout_s=5)
+        provider = ChatModel(router, model.base_url, "any key", "scripted", timeout_s=5)
 
     python -m ondol.infrastructure.serving.scripted --port 8080 --say "Hello." --between-ms 50
 """

@@ -100,7 +100,7 @@ async def put_provider(
 
     Args:
         base_url: empty for the kind's own.
-        credential: None leaves the one that is there; an empty one takes it away.
+        credential: None leaves the one that is there, which stays with its host; an empty one takes it away.
         settings: a proxy without its password, as it is shown, leaves the password that is there.
 
     Raises:
@@ -108,8 +108,11 @@ async def put_provider(
     """
     base_url = base_url or (KINDS[kind]("", utc_now).facts.base_url if kind in KINDS else "")
     check_provider(kind, base_url, credential)
-    known = await one(connection, QUERIES["provider_by_name"], {"name": name})
-    settings = _with_password(settings, settings_from(ProviderSettings, known["settings"]) if known is not None else None)
+    found_before = await one(connection, QUERIES["provider_by_name"], {"name": name})
+    known = None if found_before is None else _provider(found_before)
+    settings = _with_password(settings, None if known is None else known.settings)
+    if known is not None and credential is None:
+        _refuse_carrying_off(known, base_url, settings)
     _check_row(row_of(tenant_id, new_id(), name, kind, base_url, credential or "", settings))
     values = {
         "tenant_id": tenant_id,
@@ -192,6 +195,20 @@ def _with_password(new: ProviderSettings, known: ProviderSettings | None) -> Pro
     if known is not None and new.proxy_url and new.proxy_url == _without_password(known.proxy_url):
         return msgspec.structs.replace(new, proxy_url=known.proxy_url)
     return new
+
+
+def _refuse_carrying_off(known: Provider, base_url: str, settings: ProviderSettings) -> None:
+    """Whoever may change a provider may not thereby see its credential: it goes to another host, or by another way there, only when given anew."""
+    before, after = urlsplit(known.base_url), urlsplit(base_url)
+    same_host = (before.scheme, before.hostname, before.port) == (after.scheme, after.hostname, after.port)
+    same_way = (known.settings.proxy_url, known.settings.ca_pem) == (settings.proxy_url, settings.ca_pem)
+    if known.credential_hint and not (same_host and same_way):
+        raise RequestError(
+            "The credential that is there was given for another host, proxy or certificate authority.",
+            "Give it again with the change, or an empty one to take it away.",
+            code="credential_needed",
+            param="credential",
+        )
 
 
 def _check_row(row: ProviderRow) -> None:

@@ -395,7 +395,3 @@ select id, amount, created_by, created_at from budget_credits where budget_id = 
 -- What people call groups and keys that rules are about.
 select id::text as id, name from groups where id = any(%(ids)s::uuid[])
 union all select id::text, public_id from api_keys where id = any(%(ids)s::uuid[]);
-
--- name: own_time_zone
--- The time zone of the transaction's tenant: whose days are counted.
-select time_zone from tenants;

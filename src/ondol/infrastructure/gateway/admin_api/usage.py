@@ -15,13 +15,13 @@ from pydantic import BaseModel, Field
 
 from ondol.core.errors import Forbidden
 from ondol.core.money import Currency, decimal_text
-from ondol.infrastructure.access.limits.bank import QUERIES as LIMIT_QUERIES
 from ondol.infrastructure.access.limits.subjects import names_of
+from ondol.infrastructure.access.people import own_time_zone
 from ondol.infrastructure.access.types import Principal
 from ondol.infrastructure.gateway.admin_api.base import GatewayServices, Moment
 from ondol.infrastructure.gateway.records.usage import GROUPS_MAX, Group, UsageRow, usage_by
 from ondol.infrastructure.guard.api import ASK, READERS
-from ondol.infrastructure.storage.postgres import Connection, one
+from ondol.infrastructure.storage.postgres import Connection
 
 USAGE_PAGE = 1_000
 PERIOD_DAYS = 30
@@ -100,15 +100,14 @@ def usage_router(services: GatewayServices) -> APIRouter:
         begin = since or end - timedelta(days=PERIOD_DAYS)
         only: dict[str, Any] = {"person_id": person, "api_key_id": key, "model": model}
         async with services.within(who) as connection:
-            found = await one(connection, LIMIT_QUERIES["own_time_zone"], {})
-            zone = str(found["time_zone"]) if found else "UTC"
+            zone = await own_time_zone(connection)
             told = await usage_by(connection, by, since=begin, until=end, time_zone=zone, **only)
             totals = await usage_by(connection, (), since=begin, until=end, time_zone=zone, **only)
             lines = await _named(services, connection, who, told[offset : offset + limit])
         more = offset + limit if len(told) > offset + limit else None
         shown = UsageShown(since=begin, until=end, time_zone=zone, lines=lines, totals=[UsageSums(**_sums(row)) for row in totals], next=more)
         if _wants_csv(request.headers.get("accept", "")):
-            return Response(_csv(lines), media_type="text/csv", headers={"content-disposition": 'attachment; filename="usage.csv"'})
+            return Response(csv_of(lines), media_type="text/csv", headers={"content-disposition": 'attachment; filename="usage.csv"'})
         return shown
 
     return router
@@ -144,7 +143,8 @@ def _wants_csv(accept: str) -> bool:
     return "text/csv" in kinds and "application/json" not in kinds
 
 
-def _csv(lines: Iterable[UsageLine]) -> str:
+def csv_of(lines: Iterable[UsageLine]) -> str:
+    """Lines as CSV with their names above, as RFC 4180 has it."""
     written = io.StringIO()
     names = ["day", "model", "login", "person_id", "key", "key_id", "group", "group_id", *UsageSums.model_fields]
     writer = csv.writer(written)

@@ -128,14 +128,15 @@ class MessagesStream:
                 message = data.get("message")
                 if not isinstance(message, dict):
                     raise garbage("a beginning without a message")
-                self._keep_usage(message.get("usage"))
+                self._add_usage(message.get("usage"))
                 self._begin(out, message)
             case "content_block_start":
                 self._begin_block(data.get("content_block"), out)
             case "content_block_stop":
                 self._end_block(out)
             case "message_delta":
-                self._keep_usage(data.get("usage"))
+                if self._add_usage(data.get("usage")):
+                    self.usage = messages_usage(self._usage)
                 delta = data.get("delta")
                 if not isinstance(delta, dict):
                     raise garbage("an end without a reason")
@@ -148,11 +149,11 @@ class MessagesStream:
             case _:
                 pass  # ping, message_stop and what is not known yet say nothing that must go out
 
-    def _keep_usage(self, usage: Any) -> None:
-        """Counts come in two events: the input's first, the output's last, and the last of each holds."""
-        if isinstance(usage, dict):
-            self._usage |= {name: count for name, count in usage.items() if count is not None}
-            self.usage = messages_usage(self._usage)
+    def _add_usage(self, usage: Any) -> bool:
+        """Counts come in two events: the input's first, the output's last, and the last of each holds. Whether there are any."""
+        found = {name: count for name, count in usage.items() if count is not None} if isinstance(usage, dict) else {}
+        self._usage |= found
+        return bool(found)
 
     def _begin(self, out: list[bytes], message: Json) -> None:
         if self._begun:

@@ -285,7 +285,7 @@ class _Events:
             raise _garbage("a chunk without a delta")
         if not self._begun:
             self._begun = True
-            out.append(Frame({"type": "message_start", "message": {"usage": {"input_tokens": 0, "output_tokens": 0}}}, "message_start"))
+            out.append(Frame({"type": "message_start", "message": {}}, "message_start"))
         delta = delta or {}
         reasoning = delta.get("reasoning_content") or delta.get("reasoning")
         if reasoning:

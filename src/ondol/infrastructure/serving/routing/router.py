@@ -23,7 +23,7 @@ from ondol.infrastructure.serving.routing.breaker import DEFAULT_BREAKER, Breake
 from ondol.infrastructure.serving.routing.frames import FrameStream
 from ondol.infrastructure.serving.routing.order import order_of
 from ondol.infrastructure.serving.routing.retry import WAIT_S_MAX, RetryBudget, backoff_s
-from ondol.infrastructure.serving.types import ModelRow, Operation, Outgoing, TargetRow, Timeouts, UpstreamAnswer
+from ondol.infrastructure.serving.types import ModelRow, Operation, Outgoing, ProviderRow, TargetRow, Timeouts, UpstreamAnswer
 
 ANSWER_BYTES_MAX = 64 << 20
 """The largest whole answer: images and speech come as one body."""
@@ -119,6 +119,14 @@ class Router:
             if answer is not None:
                 return answer
         raise journey.failure or self._unavailable(order)
+
+    def check(self, row: ProviderRow) -> None:
+        """Whether a provider could be asked at all.
+
+        Raises:
+            SettingsError: its address, key or another of its settings cannot be used; nothing of it is quoted.
+        """
+        self._providers[row.kind].check(row)
 
     def breaker(self, target: TargetRow) -> Breaker:
         """A target's breaker, for metrics and pages."""
