@@ -176,10 +176,12 @@ def litellm(folder: Path, upstreams: Mapping[str, int]) -> Iterator[Sides]:
         f"      api_base: http://127.0.0.1:{upstream}/v1\n      api_key: {_CREDENTIAL}\n"
         for model, upstream in upstreams.items()
     )
-    configuration.write_text(f"model_list:\n{models}litellm_settings:\n  telemetry: false\n", "utf-8")
+    settings = "litellm_settings:\n  telemetry: false\ngeneral_settings:\n  dangerously_permit_weak_or_unset_master_key: true\n"
+    configuration.write_text(f"model_list:\n{models}{settings}", "utf-8")
     first = next(iter(upstreams))
     environment = {"LITELLM_MODE": "PRODUCTION", "LITELLM_LOG": "ERROR", "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
     options = ["--config", configuration.as_posix(), "--host", "127.0.0.1", "--port", str(port), "--num_workers", str(WORKERS)]
+    options += ["--timeout_worker_healthcheck", "120"]  # else its supervisor ends workers that are merely busy
     with running([program.as_posix(), *options], log, environment) as process:
         wait_for(lambda: answers(port, body_of(first, "Hello"), {}), process, "LiteLLM", log)
         yield {model: Side("LiteLLM", port, {}, model, lambda: family_of(process.pid)) for model in upstreams}

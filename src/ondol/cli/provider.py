@@ -231,7 +231,7 @@ def _set_disabled(context: click.Context, name: str, tenant: str, *, disabled: b
 def _row(provider: Provider) -> dict[str, Any]:
     import msgspec
 
-    from ondol.infrastructure.serving.store import shown_settings
+    from ondol.infrastructure.serving.rows import shown_settings
 
     return {
         "name": provider.name,

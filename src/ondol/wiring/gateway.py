@@ -18,10 +18,11 @@ from ondol.infrastructure.access.limits.types import Alarm, GiveAlarm
 from ondol.infrastructure.access.people import groups_of_person, list_tenants
 from ondol.infrastructure.access.types import Principal
 from ondol.infrastructure.gateway.application import Gateway
-from ondol.infrastructure.gateway.door import Caller, Door
+from ondol.infrastructure.gateway.door import Caller, Door, FeedbackEntry
 from ondol.infrastructure.gateway.exchange import Exchange
 from ondol.infrastructure.gateway.records import RequestRecord
 from ondol.infrastructure.gateway.records.content import ContentLog
+from ondol.infrastructure.gateway.records.feedback import give_feedback
 from ondol.infrastructure.guard.conversation import Conversation
 from ondol.infrastructure.guard.traffic import Asker
 from ondol.infrastructure.serving.directory import AssistantCard, ServingDirectory
@@ -173,6 +174,19 @@ def gateway_of(
         if settings.content != "off":
             contents.keep(caller.tenant_id, caller.person_id, request_id, prompt, said, mode=settings.content, days=settings.content_days)
 
+    async def feedback(caller: Caller, entry: FeedbackEntry) -> uuid.UUID:
+        async with platform.database.tenant_tx(caller.tenant_id) as connection:
+            return await give_feedback(
+                connection,
+                platform.keyring,
+                caller.tenant_id,
+                entry.request_id,
+                entry.opinion,
+                person_id=caller.person_id,
+                api_key_id=caller.api_key_id,
+                now=platform.clock(),
+            )
+
     async def failing() -> Mapping[str, str]:
         return ready()
 
@@ -190,6 +204,7 @@ def gateway_of(
             observer=observer,
             trace_ratio=sampling_ratio(platform.settings.telemetry),
             keep_content=keep_content,
+            feedback=feedback,
             records_full=records_full,
             ready=failing,
             now=platform.clock,

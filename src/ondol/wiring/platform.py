@@ -26,7 +26,6 @@ from ondol.infrastructure.storage.lance import LanceRoot, SegmentShelf
 from ondol.infrastructure.storage.postgres import Database, DatabaseAddresses
 from ondol.wiring.stores import Stores
 
-
 if TYPE_CHECKING:
     from ondol.infrastructure.serving.routing import Router
 

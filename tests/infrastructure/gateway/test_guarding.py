@@ -142,7 +142,7 @@ async def test_a_long_text_is_guarded_as_a_short_one(ground: Ground) -> None:
         tenancy = await guarded(ground, up.base_url)
         text, reason, _ = await ask(tenancy, "y " * 15_000 + f"call 010-8765-4321, {PHONE}")
         assert PHONE not in json.dumps(up.requests[0].body)
-    assert (text[-10:], reason) == (" [PHONE_2]", "stop") or text.endswith(PHONE), "the caller's own number comes back to it"
+    assert (text[-10:], reason) == (" [PHONE_1]", "stop")
 
 
 async def test_parts_that_are_no_text_are_passed_on(ground: Ground) -> None:
@@ -177,6 +177,7 @@ async def test_arguments_of_calls_are_looked_at_before_they_reach_the_caller(gro
         tenancy = await guarded(ground, up.base_url)
         answer = await tenancy.ask(body_for("chat", "hello", tools=tools, stream=True))
     assert answer.status_code == 200
-    assert "Q3EGFT" not in answer.text
+    assert "Q3EGFT" not in answer.text, answer.text
     assert KEY not in answer.text
+    print(answer.text, tenancy.records)
     assert (await tenancy.record()).guard_decision == "block"

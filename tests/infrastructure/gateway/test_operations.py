@@ -343,7 +343,7 @@ async def test_feedback_on_an_answer(ground: Ground) -> None:
         caller, entry = kept[-1]
         assert caller.tenant_id == tenancy.id
         assert (entry.opinion.score, entry.opinion.reasons, entry.opinion.corrected) == (25, ("too-long",), "It is 3.")
-        assert MAIL not in entry.comment
+        assert entry.opinion.comment.startswith("Ask ") and MAIL not in entry.opinion.comment
         for wrong, param in (
             ({"id": "x", "thumb": "up"}, "id"),
             ({"id": str(answer_id), "thumb": "sideways"}, "thumb"),

@@ -10,8 +10,8 @@ import pytest
 
 from ondol.core.ids import new_id
 from ondol.infrastructure.serving.probe import Probe, probe_provider
+from ondol.infrastructure.serving.rows import row_of
 from ondol.infrastructure.serving.settings import ProviderSettings
-from ondol.infrastructure.serving.store import row_of
 from ondol.infrastructure.serving.types import ProviderRow
 
 pytestmark = pytest.mark.anyio

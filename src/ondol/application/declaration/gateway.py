@@ -29,6 +29,7 @@ from ondol.infrastructure.access.types import Tenant
 from ondol.infrastructure.serving import store as serving
 from ondol.infrastructure.serving.prices import Price, create_price, list_prices
 from ondol.infrastructure.serving.prices.store import AMOUNTS
+from ondol.infrastructure.serving.rows import shown_settings
 from ondol.infrastructure.storage.blobs import KeyRing
 from ondol.infrastructure.storage.postgres import Connection
 
@@ -109,9 +110,9 @@ async def _provider(place: GatewayPlace, entry: ProviderEntry) -> list[Done]:
     credential = _credential(place, entry)
     known = {item.name: item for item in await _all(serving.list_providers, place.connection)}.get(entry.name)
     same = known is not None and (
-        (known.kind, serving.shown_settings(known.settings)) == (entry.kind, serving.shown_settings(entry.settings))
+        (known.kind, shown_settings(known.settings)) == (entry.kind, shown_settings(entry.settings))
         and (not entry.base_url or known.base_url == entry.base_url)
-        and (known.settings.proxy_url == entry.settings.proxy_url or serving.shown_settings(entry.settings) == entry.settings)
+        and (known.settings.proxy_url == entry.settings.proxy_url or shown_settings(entry.settings) == entry.settings)
     )
     if same and credential is not None:
         row = await serving.get_provider_row(place.connection, place.keyring, place.tenant.id, entry.name)
@@ -168,7 +169,7 @@ def _sorted_targets(entry: ModelEntry) -> ModelEntry:
 def _provider_entry(item: serving.Provider) -> ProviderEntry:
     disabled = item.disabled_at is not None
     return ProviderEntry(item.name, "anthropic" if item.kind == "anthropic" else "openai", item.base_url, "",
-                         serving.shown_settings(item.settings), disabled)  # fmt: skip
+                         shown_settings(item.settings), disabled)  # fmt: skip
 
 
 def _model_entry(item: serving.Model, prompt: str) -> ModelEntry:

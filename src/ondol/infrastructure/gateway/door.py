@@ -58,13 +58,11 @@ class FeedbackEntry:
 
     Attributes:
         request_id: of the request that was answered.
-        opinion: thumb, score, reasons and the corrected text.
-        comment: in people's own words.
+        opinion: thumb, score, reasons, the corrected text and a comment.
     """
 
     request_id: uuid.UUID
     opinion: Opinion
-    comment: str = ""
 
 
 GuardConversation = Callable[[Caller, uuid.UUID, Sequence[str], str, AssistantCard | None], Awaitable[Conversation]]

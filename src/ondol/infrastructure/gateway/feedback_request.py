@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from dataclasses import replace
 from functools import partial
 from typing import Annotated, Literal
 
@@ -16,12 +17,10 @@ from ondol.infrastructure.gateway.door import Caller, Door, FeedbackEntry
 from ondol.infrastructure.gateway.errors import ContentRefused, answer_to
 from ondol.infrastructure.gateway.exchange import Exchange
 from ondol.infrastructure.gateway.pipeline import Pipeline
-from ondol.infrastructure.gateway.records.feedback import CORRECTED_CHARACTERS_MAX, SCORE_MAX, Opinion, check_opinion
+from ondol.infrastructure.gateway.records.feedback import COMMENT_CHARACTERS_MAX, CORRECTED_CHARACTERS_MAX, SCORE_MAX, Opinion, check_opinion
 from ondol.infrastructure.gateway.shapes.base import Json
 from ondol.infrastructure.gateway.shapes.body import explained, json_object
 from ondol.infrastructure.guard.conversation import Turn
-
-COMMENT_CHARACTERS_MAX = 10_000
 
 _ID = re.compile(r"(?:chatcmpl-|cmpl-|resp_|msg_|modr-)?([0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})", re.IGNORECASE)
 
@@ -49,12 +48,9 @@ def read_feedback(body: Json) -> FeedbackEntry:
     if found is None:
         raise RequestError("`id` is no id of an answer.", "Send the `id` of an answer as it came.", param="id", code="invalid_value")
     score = None if known.score is None else round(known.score * SCORE_MAX)
-    opinion = Opinion(known.thumb, score, tuple(known.reasons), known.correction)
-    if not known.comment:
-        check_opinion(opinion)
-    else:
-        check_opinion(Opinion(known.thumb or "up", score, opinion.reasons, opinion.corrected))  # a comment alone says something, too
-    return FeedbackEntry(uuid.UUID(found[1]), opinion, known.comment)
+    opinion = Opinion(known.thumb, score, tuple(known.reasons), known.correction, known.comment)
+    check_opinion(opinion)
+    return FeedbackEntry(uuid.UUID(found[1]), opinion)
 
 
 async def give_feedback(exchange: Exchange, door: Door, pipeline: Pipeline) -> None:
@@ -82,7 +78,7 @@ async def _guarded(exchange: Exchange, door: Door, caller: Caller, entry: Feedba
     Raises:
         ContentRefused: the policy lets one of them not be kept at all.
     """
-    texts = {"comment": entry.comment, "correction": entry.opinion.corrected}
+    texts = {"comment": entry.opinion.comment, "correction": entry.opinion.corrected}
     if not any(texts.values()):
         return entry
     conversation = await door.guard(caller, exchange.id, [*texts.values()], "", None)
@@ -91,7 +87,5 @@ async def _guarded(exchange: Exchange, door: Door, caller: Caller, entry: Feedba
         if not read.passes:
             raise ContentRefused(read.reply, name)
         texts[name] = read.texts[0]
-    opinion = entry.opinion
-    return FeedbackEntry(
-        entry.request_id, Opinion(opinion.thumb, opinion.score, opinion.reasons, texts["correction"][:CORRECTED_CHARACTERS_MAX]), texts["comment"]
-    )
+    opinion = replace(entry.opinion, corrected=texts["correction"][:CORRECTED_CHARACTERS_MAX], comment=texts["comment"][:COMMENT_CHARACTERS_MAX])
+    return FeedbackEntry(entry.request_id, opinion)

@@ -3,34 +3,29 @@
 from __future__ import annotations
 
 import re
-import ssl
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 from psycopg.types.json import Jsonb
 
 from ondol.core.canonical import Json
-from ondol.core.clock import utc_now
-from ondol.core.errors import Conflict, Forbidden, NotFound, RequestError, SettingsError
+from ondol.core.errors import Conflict, Forbidden, NotFound, RequestError
 from ondol.core.ids import new_id
 from ondol.infrastructure.ledger import record
-from ondol.infrastructure.serving.providers import KINDS
+from ondol.infrastructure.serving.rows import check_credential_stays, check_provider, check_row, own_base_url, row_of, with_password
 from ondol.infrastructure.serving.settings import SETTINGS_BYTES_MAX, ModelSettings, ProviderSettings, TenantSettings, settings_from
-from ondol.infrastructure.serving.types import ProviderRow, Secret, Timeouts
+from ondol.infrastructure.serving.types import ProviderRow
 from ondol.infrastructure.storage.blobs import KeyOwner, KeyRing, open_bytes, seal_bytes
 from ondol.infrastructure.storage.postgres import Connection, load_queries, one, rows
 
-CREDENTIAL_CHARACTERS_MAX = 8_192
 PROMPT_CHARACTERS_MAX = 100_000
 TARGETS_MAX = 64
 PAGE_MAX = 1_000
 
-_PROVIDER_NAME = re.compile(r"(?=.{1,63}\Z)[a-z0-9](-?[a-z0-9])*")
 _ALIAS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,199}")
 
 QUERIES = load_queries("ondol.infrastructure.serving")
@@ -106,14 +101,14 @@ async def put_provider(
     Raises:
         RequestError: when something of it cannot be.
     """
-    base_url = base_url or (KINDS[kind]("", utc_now).facts.base_url if kind in KINDS else "")
+    base_url = base_url or own_base_url(kind)
     check_provider(kind, base_url, credential)
     found_before = await one(connection, QUERIES["provider_by_name"], {"name": name})
     known = None if found_before is None else _provider(found_before)
-    settings = _with_password(settings, None if known is None else known.settings)
-    if known is not None and credential is None:
-        _refuse_carrying_off(known, base_url, settings)
-    _check_row(row_of(tenant_id, new_id(), name, kind, base_url, credential or "", settings))
+    settings = with_password(settings, None if known is None else known.settings)
+    if known is not None and known.credential_hint and credential is None:
+        check_credential_stays(known.base_url, known.settings, base_url, settings)
+    check_row(row_of(tenant_id, new_id(), name, kind, base_url, credential or "", settings))
     values = {
         "tenant_id": tenant_id,
         "id": new_id(),
@@ -138,91 +133,6 @@ async def put_provider(
     body: dict[str, Json] = {"provider": provider_id, "name": name, "kind": kind, "credential": credential is not None}
     await record(connection, tenant_id, kind="provider.put", actor_id=actor_id, body=body, now=now)
     return provider_id
-
-
-def check_provider(kind: str, base_url: str, credential: str | None) -> None:
-    """Refuse a provider that cannot be.
-
-    Raises:
-        RequestError: saying which field.
-    """
-    if kind not in KINDS:
-        raise RequestError(f"There is no kind of provider called {kind[:50]!r}.", f"There are {', '.join(KINDS)}.", param="kind")
-    try:
-        url = urlsplit(base_url)
-        port = url.port
-    except ValueError:
-        raise RequestError("The provider's address is not a URL.", "Write it like https://api.openai.com/v1.", param="base_url") from None
-    if url.scheme not in ("http", "https") or not url.hostname or url.query or url.fragment or url.username or port == 0:
-        hint = "Write it like https://api.openai.com/v1; a key belongs into `credential`."
-        raise RequestError("The provider's address needs http or https, a host, and neither user, query nor fragment.", hint, param="base_url")
-    if credential is not None and (len(credential) > CREDENTIAL_CHARACTERS_MAX or not all("!" <= char <= "~" for char in credential)):
-        raise RequestError("A credential is printable ASCII without spaces.", "Copy it again.", param="credential")
-
-
-def row_of(
-    tenant_id: uuid.UUID, provider_id: uuid.UUID, name: str, kind: str, base_url: str, credential: str, settings: ProviderSettings
-) -> ProviderRow:
-    """A provider as requests go to it."""
-    return ProviderRow(
-        tenant_id=tenant_id,
-        id=provider_id,
-        name=name,
-        kind=kind,
-        base_url=base_url,
-        credential=Secret(credential),
-        headers=tuple(settings.headers.items()),
-        private_network=settings.private_network,
-        ca_pem=settings.ca_pem,
-        proxy_url=settings.proxy_url,
-        timeouts=Timeouts(settings.connect_s, settings.first_byte_s, settings.between_s, settings.whole_s),
-        speaks_responses=bool(settings.speaks_responses),
-    )
-
-
-def shown_settings(settings: ProviderSettings) -> ProviderSettings:
-    """Settings as they are shown and exported: without the proxy's password."""
-    return msgspec.structs.replace(settings, proxy_url=_without_password(settings.proxy_url))
-
-
-def _without_password(url: str) -> str:
-    before, at, host = url.rpartition("@")
-    scheme, slashes, who = before.partition("://")
-    return f"{scheme}{slashes}{who.partition(':')[0]}{at}{host}" if at else url
-
-
-def _with_password(new: ProviderSettings, known: ProviderSettings | None) -> ProviderSettings:
-    if known is not None and new.proxy_url and new.proxy_url == _without_password(known.proxy_url):
-        return msgspec.structs.replace(new, proxy_url=known.proxy_url)
-    return new
-
-
-def _refuse_carrying_off(known: Provider, base_url: str, settings: ProviderSettings) -> None:
-    """Whoever may change a provider may not thereby see its credential: it goes to another host, or by another way there, only when given anew."""
-    before, after = urlsplit(known.base_url), urlsplit(base_url)
-    same_host = (before.scheme, before.hostname, before.port) == (after.scheme, after.hostname, after.port)
-    same_way = (known.settings.proxy_url, known.settings.ca_pem) == (settings.proxy_url, settings.ca_pem)
-    if known.credential_hint and not (same_host and same_way):
-        raise RequestError(
-            "The credential that is there was given for another host, proxy or certificate authority.",
-            "Give it again with the change, or an empty one to take it away.",
-            code="credential_needed",
-            param="credential",
-        )
-
-
-def _check_row(row: ProviderRow) -> None:
-    if not _PROVIDER_NAME.fullmatch(row.name):
-        hint = "Use at most 63 lower-case letters, digits and single hyphens."
-        raise RequestError("That cannot name a provider.", hint, code="bad_name", param="name")
-    try:
-        KINDS[row.kind]("", utc_now).check(row)
-        if row.ca_pem:
-            ssl.create_default_context(cadata=row.ca_pem)
-    except SettingsError as error:
-        raise RequestError(error.message, error.hint, code="bad_provider") from None
-    except (ssl.SSLError, ValueError):
-        raise RequestError("The certificate authority cannot be read.", "Give it as PEM.", code="bad_provider", param="settings.ca_pem") from None
 
 
 def _check_model(alias: str, targets: Sequence[Target], settings: ModelSettings) -> None:

@@ -19,7 +19,7 @@ from tests.infrastructure.gateway.records.making import make_record
 
 pytestmark = pytest.mark.anyio
 NOW = datetime.now(UTC)
-WHOLE = Opinion("down", 20, ("too-long", "not_true"), "서울입니다.")
+WHOLE = Opinion("down", 20, ("too-long", "not_true"), "서울입니다.", "It is not Busan.")
 
 
 async def give(
@@ -48,7 +48,7 @@ async def test_feedback_is_kept_sealed_and_told_to_the_ledger(ground: Ground, da
     async with database.tenant_tx(tenant.id) as connection:
         events = await rows(connection, "select actor_id, body from ledger_events where kind = 'feedback.given' order by id limit 10", {})
     assert [event["actor_id"] for event in events] == [record.person_id] * 2
-    told = {"request": str(record.id), "thumb": "down", "score": 20, "reasons": ["too-long", "not_true"], "corrected": True}
+    told = {"request": str(record.id), "thumb": "down", "score": 20, "reasons": ["too-long", "not_true"], "corrected": True, "comment": True}
     assert events[0]["body"] == {**told, "feedback": str(first)}
 
 

@@ -15,11 +15,12 @@ from ondol.infrastructure.gateway.admin_api.base import PAGE, PAGE_MAX, Body, Ch
 from ondol.infrastructure.guard.api import READ, WRITE
 from ondol.infrastructure.serving import store
 from ondol.infrastructure.serving.probe import probe_provider
+from ondol.infrastructure.serving.rows import CREDENTIAL_CHARACTERS_MAX, shown_settings
 from ondol.infrastructure.serving.settings import ProviderSettings, settings_from
 from ondol.infrastructure.storage.postgres import Connection
 
 Settings = Annotated[dict[str, Any], WithJsonSchema(schema_of(ProviderSettings))]
-Credential = Annotated[str, Field(max_length=store.CREDENTIAL_CHARACTERS_MAX)]
+Credential = Annotated[str, Field(max_length=CREDENTIAL_CHARACTERS_MAX)]
 
 
 class ProviderBody(Body):
@@ -34,7 +35,7 @@ class ProviderBody(Body):
 class CredentialBody(Body):
     """What takes the place of the credential."""
 
-    credential: Annotated[str, Field(min_length=1, max_length=store.CREDENTIAL_CHARACTERS_MAX)]
+    credential: Annotated[str, Field(min_length=1, max_length=CREDENTIAL_CHARACTERS_MAX)]
 
 
 class ProviderShown(BaseModel):
@@ -189,7 +190,7 @@ def _shown(provider: store.Provider) -> ProviderShown:
         kind=provider.kind,
         base_url=provider.base_url,
         credential_hint=provider.credential_hint,
-        settings=plain(store.shown_settings(provider.settings)),
+        settings=plain(shown_settings(provider.settings)),
         disabled_at=provider.disabled_at,
         created_at=provider.created_at,
     )

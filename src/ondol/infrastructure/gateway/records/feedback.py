@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import uuid
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ REASONS_MAX = 10
 REASON_CHARACTERS_MAX = 50
 CORRECTED_CHARACTERS_MAX = 100_000
 SCORE_MAX = 100
+COMMENT_CHARACTERS_MAX = 10_000
 PAGE_MAX = 200
 RECORD_DELAY_S = 3600
 """An answer so young may be one whose record has not reached Postgres yet."""
@@ -41,12 +43,14 @@ class Opinion:
         score: 0 to `SCORE_MAX`.
         reasons: words of the tenant's own, such as ``too-long``.
         corrected: the answer as it should have been.
+        comment: what else people say.
     """
 
     thumb: Thumb | None = None
     score: int | None = None
     reasons: tuple[str, ...] = ()
     corrected: str = ""
+    comment: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +98,9 @@ async def give_feedback(
     await _refuse_strangers(connection, request_id, person_id, now)
     feedback_id = new_id()
     sealed = None
-    if opinion.corrected:
-        sealed = await asyncio.to_thread(seal_text, keyring, tenant_id, person_id, opinion.corrected, _context(feedback_id))
+    if opinion.corrected or opinion.comment:
+        said = json.dumps({"corrected": opinion.corrected, "comment": opinion.comment}, ensure_ascii=False)
+        sealed = await asyncio.to_thread(seal_text, keyring, tenant_id, person_id, said, _context(feedback_id))
     await connection.execute(
         _SQL["feedback_put"],
         {
@@ -107,7 +112,7 @@ async def give_feedback(
             "thumb": opinion.thumb,
             "score": opinion.score,
             "reasons": list(opinion.reasons),
-            "corrected_sealed": sealed,
+            "said_sealed": sealed,
             "created_at": now,
         },
     )
@@ -118,6 +123,7 @@ async def give_feedback(
         "score": opinion.score,
         "reasons": list(opinion.reasons),
         "corrected": bool(opinion.corrected),
+        "comment": bool(opinion.comment),
     }
     await record(connection, tenant_id, kind="feedback.given", actor_id=person_id, body=body, now=now)
     return feedback_id
@@ -132,7 +138,7 @@ async def list_feedback(
     before: uuid.UUID | None = None,
     limit: int = 50,
 ) -> list[Feedback]:
-    """Feedback, the newest first. The next page begins before the last one's id. A corrected text of an erased person is empty.
+    """Feedback, the newest first. The next page begins before the last one's id. What an erased person wrote is empty.
 
     Raises:
         RequestError: when the limit is not between 1 and `PAGE_MAX`.
@@ -141,20 +147,20 @@ async def list_feedback(
         raise RequestError(f"A page has 1 to {PAGE_MAX} opinions.", "Ask for the next page with `before`.", code="bad_limit", param="limit")
     page = await rows(connection, _SQL["feedback_page"], {"before": before or _LAST, "request_id": request_id, "limit": limit})
 
-    def opened() -> list[str]:
-        return [_opened(keyring, tenant_id, row["person_id"], row["id"], row["corrected_sealed"]) for row in page]
+    def opened() -> list[tuple[str, str]]:
+        return [_opened(keyring, tenant_id, row["person_id"], row["id"], row["said_sealed"]) for row in page]
 
-    texts: Sequence[str] = await asyncio.to_thread(opened)
+    texts: Sequence[tuple[str, str]] = await asyncio.to_thread(opened)
     return [
         Feedback(
             row["id"],
             row["request_id"],
             row["person_id"],
             row["api_key_id"],
-            Opinion(row["thumb"], row["score"], tuple(row["reasons"]), corrected),
+            Opinion(row["thumb"], row["score"], tuple(row["reasons"]), corrected, comment),
             row["created_at"],
         )
-        for row, corrected in zip(page, texts, strict=True)
+        for row, (corrected, comment) in zip(page, texts, strict=True)
     ]
 
 
@@ -169,8 +175,8 @@ def check_opinion(opinion: Opinion) -> None:
     Raises:
         RequestError: naming the field.
     """
-    if opinion.thumb is None and opinion.score is None and not opinion.reasons and not opinion.corrected:
-        raise RequestError("The feedback says nothing.", "Give a thumb, a score, reasons or a corrected text.", code="feedback_empty")
+    if opinion.thumb is None and opinion.score is None and not opinion.reasons and not opinion.corrected and not opinion.comment:
+        raise RequestError("The feedback says nothing.", "Give a thumb, a score, reasons, a comment or a corrected text.", code="feedback_empty")
     if opinion.score is not None and not 0 <= opinion.score <= SCORE_MAX:
         raise RequestError(f"A score is a whole number from 0 to {SCORE_MAX}.", code="bad_score", param="score")
     if len(opinion.reasons) > REASONS_MAX or not all(_REASON.fullmatch(reason) for reason in opinion.reasons):
@@ -178,6 +184,8 @@ def check_opinion(opinion: Opinion) -> None:
         raise RequestError("The reasons are no short words.", hint, code="bad_reasons", param="reasons")
     if len(opinion.corrected) > CORRECTED_CHARACTERS_MAX:
         raise RequestError(f"A corrected text has at most {CORRECTED_CHARACTERS_MAX} characters.", code="text_too_long", param="corrected")
+    if len(opinion.comment) > COMMENT_CHARACTERS_MAX:
+        raise RequestError(f"A comment has at most {COMMENT_CHARACTERS_MAX} characters.", code="text_too_long", param="comment")
 
 
 async def _refuse_strangers(connection: Connection, request_id: uuid.UUID, person_id: uuid.UUID, now: datetime) -> None:
@@ -191,13 +199,15 @@ async def _refuse_strangers(connection: Connection, request_id: uuid.UUID, perso
     raise NotFound("There is no such answer.", "Give the id of an answer that you got.", code="answer_not_found", param="id")
 
 
-def _opened(keyring: KeyRing, tenant_id: uuid.UUID, person_id: uuid.UUID, feedback_id: uuid.UUID, sealed: bytes | None) -> str:
+def _opened(keyring: KeyRing, tenant_id: uuid.UUID, person_id: uuid.UUID, feedback_id: uuid.UUID, sealed: bytes | None) -> tuple[str, str]:
+    """The corrected text and the comment."""
     if sealed is None:
-        return ""
+        return "", ""
     try:
-        return open_text(keyring, tenant_id, person_id, bytes(sealed), _context(feedback_id))
+        said = json.loads(open_text(keyring, tenant_id, person_id, bytes(sealed), _context(feedback_id)))
     except KeyDestroyed:
-        return ""
+        return "", ""
+    return said["corrected"], said["comment"]
 
 
 def _context(feedback_id: uuid.UUID) -> bytes:

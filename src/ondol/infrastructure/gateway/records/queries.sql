@@ -146,16 +146,16 @@ delete from request_contents where person_id = %(person_id)s::uuid;
 
 -- name: feedback_put
 -- Keep what a person thinks of an answer, in the place of what they thought before.
-insert into feedback (tenant_id, id, request_id, person_id, api_key_id, thumb, score, reasons, corrected_sealed, created_at)
+insert into feedback (tenant_id, id, request_id, person_id, api_key_id, thumb, score, reasons, said_sealed, created_at)
 values (%(tenant_id)s::uuid, %(id)s::uuid, %(request_id)s::uuid, %(person_id)s::uuid, %(api_key_id)s::uuid, %(thumb)s::text, %(score)s::smallint,
-    %(reasons)s::text[], %(corrected_sealed)s::bytea, %(created_at)s::timestamptz)
+    %(reasons)s::text[], %(said_sealed)s::bytea, %(created_at)s::timestamptz)
 on conflict (tenant_id, request_id, person_id) do update
 set id = excluded.id, api_key_id = excluded.api_key_id, thumb = excluded.thumb, score = excluded.score, reasons = excluded.reasons,
-    corrected_sealed = excluded.corrected_sealed, created_at = excluded.created_at;
+    said_sealed = excluded.said_sealed, created_at = excluded.created_at;
 
 -- name: feedback_page
 -- Feedback, the newest first, before an id.
-select id, request_id, person_id, api_key_id, thumb, score, reasons, corrected_sealed, created_at
+select id, request_id, person_id, api_key_id, thumb, score, reasons, said_sealed, created_at
 from feedback
 where id < %(before)s::uuid and (%(request_id)s::uuid is null or request_id = %(request_id)s::uuid)
 order by id desc limit %(limit)s::int;

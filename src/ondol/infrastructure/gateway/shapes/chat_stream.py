@@ -136,7 +136,6 @@ class ChatStream:
         reason = choice.get("finish_reason")
         goes = known.take(delta, choice, is_last=bool(reason))
         if known.texts.stopped:
-            known.cut()
             self._cut += 1
             reason = "content_filter"
         going = [choice] if goes else []
@@ -232,8 +231,12 @@ class _Choice:
         sends = self._take_called(delta)
         if delta.get("annotations"):
             self._annotations += objects(delta.pop("annotations"), "annotations")  # they speak of the whole text
-        if is_last:
-            self._end(delta, sends)
+        stopped = self.texts.stopped
+        if stopped:
+            self._cut()
+            sends.clear()
+        if is_last or stopped:
+            self._end(delta, sends)  # with what the guard has to say
         if sends:
             delta["tool_calls"] = sends
         if logprobs is not None or self._logprobs:
@@ -246,10 +249,12 @@ class _Choice:
             self._faithful.wrote(text)
             self._faithful.went(out)
 
-    def cut(self) -> None:
+    def _cut(self) -> None:
         """Forget what will not go out."""
         self._logprobs = None
         self._calls.clear()
+        self._order.clear()
+        self._old = None
 
     def last_delta(self) -> Json:
         """What the last chunk carries: annotations, unless their places hold no longer."""

@@ -135,19 +135,23 @@ class MessagesStream:
             case "content_block_stop":
                 self._end_block(out)
             case "message_delta":
-                if self._add_usage(data.get("usage")):
-                    self.usage = messages_usage(self._usage)
-                delta = data.get("delta")
-                if not isinstance(delta, dict):
-                    raise garbage("an end without a reason")
-                if self._told.own:
-                    self._extension |= extension_of(data.get("ondol"))
-                if delta.get("stop_reason"):
-                    self._reason = {"stop_reason": delta["stop_reason"], "stop_sequence": delta.get("stop_sequence")}
+                self._take_end(data)
             case "error":
                 raise UpstreamError("The model provider failed in the middle of its answer.", "Try again.", code="upstream_failed")
             case _:
                 pass  # ping, message_stop and what is not known yet say nothing that must go out
+
+    def _take_end(self, data: Json) -> None:
+        """Why the answer ended, and what it used."""
+        if self._add_usage(data.get("usage")):
+            self.usage = messages_usage(self._usage)
+        delta = data.get("delta")
+        if not isinstance(delta, dict):
+            raise garbage("an end without a reason")
+        if self._told.own:
+            self._extension |= extension_of(data.get("ondol"))
+        if delta.get("stop_reason"):
+            self._reason = {"stop_reason": delta["stop_reason"], "stop_sequence": delta.get("stop_sequence")}
 
     def _add_usage(self, usage: Any) -> bool:
         """Counts come in two events: the input's first, the output's last, and the last of each holds. Whether there are any."""

@@ -55,7 +55,7 @@ create table ondol.feedback (
     thumb text check (thumb in ('up', 'down')),
     score smallint check (score between 0 and 100),
     reasons text[] not null default '{}',
-    corrected_sealed bytea,
+    said_sealed bytea,
     created_at timestamptz not null,
     primary key (tenant_id, id),
     unique (tenant_id, request_id, person_id)
