@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.request import urlopen
 
 import anyio.from_thread
@@ -36,7 +36,7 @@ from tests.infrastructure.gateway.server.wire import running
 from tests.infrastructure.guard.words import word_checks
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
-EXAMPLES = 12
+EXAMPLES = 6
 OPERATIONS_LEAST = 60
 TENANT = """
 version: 1
@@ -112,7 +112,7 @@ def statuses_of(api: Api, operation: Any) -> set[int]:
 def test_every_answer_is_as_described(api: Api) -> None:
     with urlopen(api.url + OPENAPI_PATH) as answer:
         described = schemathesis.openapi.from_dict(json.loads(answer.read()))
-    operations = [found.ok() for found in described.get_all_operations()]
+    operations = [cast(Any, found).ok() for found in described.get_all_operations()]
     seen = {operation.label: statuses_of(api, operation) for operation in operations}
     assert len(seen) >= OPERATIONS_LEAST
     assert not [label for label, statuses in seen.items() if any(status >= 500 for status in statuses)]

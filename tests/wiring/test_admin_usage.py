@@ -140,11 +140,12 @@ async def test_who_reads_what_was_said_is_noted(api: Api) -> None:
     assert (said["mode"], said["prompt"], said["answer"]) == ("masked", "my pin is ****", "kept")
     [body] = [body for kind, body in await api.events() if kind == "content.read"]
     assert body == {"request": str(request_id), "mode": "masked"}
-    opinion = Opinion("down", 20, ("wrong",), "It should have been this.")
+    opinion = Opinion("down", 20, ("wrong",), "It should have been this.", "Sorry.")
     async with api.platform.database.tenant_tx(tenant_id) as connection:
         await give_feedback(connection, api.platform.keyring, tenant_id, request_id, opinion, person_id=person_id, api_key_id=None, now=api.clock.now)
     [shown] = (await api.did("auditor", "GET", f"/feedback?request={request_id}"))["feedback"]
     assert (shown["thumb"], shown["score"], shown["reasons"], shown["corrected"]) == ("down", 20, ["wrong"], "It should have been this.")
+    assert shown["comment"] == "Sorry."
     assert ("feedback.read", {"texts": 1}) in await api.events()
     assert await api.did("other owner", "GET", "/feedback") == {"feedback": [], "next": None}
     assert "It should" not in json.dumps(await api.events())

@@ -13,9 +13,10 @@ from ondol.application.assistant.types import Assistant
 from ondol.application.knowledge.search import IndexStates
 from ondol.application.knowledge.store import find_base
 from ondol.core.ids import new_id
-from ondol.infrastructure.serving.openai_compatible import OpenAICompatible
+from ondol.infrastructure.serving.chat_model import ChatModel
 from ondol.infrastructure.serving.scripted import ScriptedModel
 from ondol.infrastructure.serving.types import ChatEvent, ChatRequest, Finish, Message, TextDelta
+from ondol.wiring.platform import opened_router
 from tests.application.conftest import House
 
 
@@ -73,8 +74,7 @@ async def desk(house: House) -> Desk:
 @pytest.fixture
 async def model(desk: Desk) -> AsyncIterator[ScriptedModel]:
     """A scripted model over real HTTP that the desk generates with."""
-    async with ScriptedModel() as scripted:
-        client = OpenAICompatible(scripted.base_url, "sk-test", "scripted", 5.0)
-        desk.generator = Generator("scripted", client.stream, 4096)
+    async with ScriptedModel() as scripted, opened_router() as router:
+        chat = ChatModel(router, scripted.base_url, "sk-test", "scripted", 5.0)
+        desk.generator = Generator("scripted", chat.stream, 4096)
         yield scripted
-        await client.close()

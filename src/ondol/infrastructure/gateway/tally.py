@@ -213,7 +213,10 @@ class Tally:
         settlement: Any = None
         if admission is not None:
             if usage.input_tokens or usage.output_tokens or self.counts or (self.asked_upstream and outcome in _MAY_HAVE_WORKED):
-                admission.settle(usage.input_tokens + usage.output_tokens, self._reckon(usage))
+                cost = self._reckon(usage)
+                if cost is not None and cost.currency != (admission.plan.currency or cost.currency):
+                    cost = None  # another price list began meanwhile: what was held stands for what cannot be compared
+                admission.settle(usage.input_tokens + usage.output_tokens, cost)
             else:
                 admission.release()
             settlement = admission.settlement

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from ondol.core.money import INT64_MAX
 from ondol.infrastructure.access.limits.pools import SLOTS, Account, Admission, Plan, Pool, Tally
 from ondol.infrastructure.access.limits.types import BUDGET_KINDS, Budget, Limit, Need, PoolKind
 
@@ -342,7 +343,8 @@ def _count(pool: Pool, seconds: float) -> None:
 
 
 def _report(pool: Pool, is_short: bool) -> Report | None:
-    spent = 0 if pool.unit == SLOTS else pool.spent
+    # A column holds no more: what is beyond it is told next time. One tenant's amounts must not stop the exchange of all.
+    spent = 0 if pool.unit == SLOTS else min(pool.spent, INT64_MAX)
     leaves = min(pool.granted, spent)
     keep = int(pool.rate * AHEAD_S * 2)
     if is_short or pool.recalled or pool.idle_beats >= IDLE_BEATS or pool.account.pool is not pool:
@@ -359,7 +361,8 @@ def _want(account: Account) -> Want:
     needed, waiting = account.needed, account.waiting
     account.needed = account.waiting = 0
     if pool is None:
-        return Want(account, max(waiting, needed * NEEDS_AHEAD), needed)
+        return Want(account, min(max(waiting, needed * NEEDS_AHEAD), INT64_MAX), min(needed, INT64_MAX))
     # What was used or is held without a lease is to be covered first.
     debt = max(-pool.free, 0)
-    return Want(account, max(int(pool.rate * AHEAD_S), waiting, needed * NEEDS_AHEAD) + debt, needed + debt)
+    wished = max(int(pool.rate * AHEAD_S), waiting, needed * NEEDS_AHEAD) + debt
+    return Want(account, min(wished, INT64_MAX), min(needed + debt, INT64_MAX))

@@ -94,6 +94,7 @@ where (tenant_id, id) in (select * from unnest(%(tenant_ids)s::uuid[], %(ids)s::
 
 -- name: pools_report
 -- What a replica has spent and gives back: `less` leaves its lease, `spent` is spent. What was spent beyond the lease takes from what is free.
+-- What is spent stays where it and what is leased fit a bigint: nobody's amounts may stop an exchange, which is one for all tenants.
 -- door: system
 with told as (
     select * from unnest(%(tenant_ids)s::uuid[], %(ids)s::uuid[], %(spent)s::bigint[], %(less)s::bigint[]) as t (tenant_id, id, spent, less)
@@ -103,7 +104,8 @@ with told as (
     where l.tenant_id = t.tenant_id and l.pool_id = t.id and l.replica_id = %(replica_id)s::uuid and t.less > 0
     returning l.pool_id
 )
-update limit_pools p set leased = p.leased - t.less, spent = p.spent + t.spent, level = p.level + t.less - t.spent
+update limit_pools p set leased = p.leased - t.less,
+    spent = least(p.spent::numeric + t.spent, 9223372036854775807 - (p.leased - t.less))::bigint, level = p.level + t.less - t.spent
 from told t
 where p.tenant_id = t.tenant_id and p.id = t.id;
 
@@ -207,9 +209,9 @@ on conflict do nothing;
 -- Charge what a replica that is gone had settled and not told.
 -- door: system
 with sums as (
-    select tenant_id, pool_id, sum(amount)::bigint as amount from limit_replays where replica_id = %(id)s::uuid group by tenant_id, pool_id
+    select tenant_id, pool_id, sum(amount) as amount from limit_replays where replica_id = %(id)s::uuid group by tenant_id, pool_id
 )
-update limit_pools p set spent = p.spent + s.amount
+update limit_pools p set spent = least(p.spent + s.amount, 9223372036854775807 - p.leased)::bigint
 from sums s where p.tenant_id = s.tenant_id and p.id = s.pool_id
 returning p.tenant_id, p.id;
 

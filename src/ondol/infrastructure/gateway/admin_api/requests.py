@@ -89,6 +89,7 @@ class FeedbackShown(BaseModel):
     score: int | None
     reasons: list[str]
     corrected: str
+    comment: str
     created_at: datetime
 
 
@@ -158,10 +159,10 @@ def _feedback_routes(router: APIRouter, services: GatewayServices) -> None:
         limit: Annotated[int, Query(ge=1, le=feedback.PAGE_MAX - 1)] = 50,
         who: Principal = services.reads,
     ) -> FeedbackPage:
-        """What people thought of answers. Where corrected texts are among it, the reading is an event of the ledger."""
+        """What people thought of answers. Where people's own words are among it, the reading is an event of the ledger."""
         async with services.within(who) as connection:
             found = await feedback.list_feedback(connection, services.keyring, who.tenant_id, request_id=request, before=before, limit=limit + 1)
-            texts = sum(1 for item in found[:limit] if item.opinion.corrected)
+            texts = sum(1 for item in found[:limit] if item.opinion.corrected or item.opinion.comment)
             if texts:
                 body = {"texts": texts}
                 await record(connection, who.tenant_id, kind="feedback.read", actor_id=who.person_id, body=body, now=services.clock())
@@ -186,6 +187,7 @@ def _opinion(item: feedback.Feedback) -> FeedbackShown:
         score=item.opinion.score,
         reasons=list(item.opinion.reasons),
         corrected=item.opinion.corrected,
+        comment=item.opinion.comment,
         created_at=item.created_at,
     )
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from ondol.core.errors import RequestError, UpstreamError
-from ondol.infrastructure.gateway.shapes.base import Asked, Json, PartsSpot, Spot, Told
+from ondol.infrastructure.gateway.shapes.base import Asked, Json, JsonSpot, PartsSpot, Spot, Told, add_unknown
 from ondol.infrastructure.gateway.shapes.body import check_model, explained, invalid, keep_known
 from ondol.infrastructure.gateway.shapes.letting import Letting, TextOut
 from ondol.infrastructure.gateway.shapes.sse import DONE, event
@@ -25,6 +25,15 @@ PICTURE_TOKENS = 1_105
 """What a picture counts for in an estimate: OpenAI's high detail at 1024 x 1024 is 765, at 2048 x 1024 1,105."""
 BYTES_PER_SOUND_TOKEN = 1_600
 """Base64 of 16 kHz, 16 bit sound at ten tokens a second is 4,267 bytes a token; compressed sound has less, so the estimate errs high."""
+
+MEDIA = frozenset({"image_url", "file", "video_url", "audio_url", "image_embeds", "audio_embeds"})
+"""Kinds of parts, beside sound, that hold no text."""
+KNOWN = frozenset({
+    "model", "messages", "stream", "stream_options", "stop", "tools", "tool_choice", "functions", "function_call", "parallel_tool_calls",
+    "response_format", "prediction", "metadata", "user", "safety_identifier", "prompt_cache_key", "prompt_cache_retention", "reasoning_effort",
+    "verbosity", "service_tier", "modalities", "audio", "logit_bias", "ondol",
+})  # fmt: skip
+"""Fields that are read elsewhere or that no model reads."""
 
 _Tokens = Annotated[int, msgspec.Meta(ge=1, le=TOKENS_MAX)]
 _ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
@@ -89,6 +98,7 @@ def read_chat(body: Json) -> Asked:
         _read_message({"role": "user", "content": prediction.get("content")}, len(known.messages), asked)
         if isinstance(prediction.get("content"), str):
             asked.spots[-1] = Spot("user", prediction["content"], prediction, "content")
+    add_unknown(asked, KNOWN)
     if sum(len(spot.text) for spot in spots) > TEXT_CHARACTERS_MAX:
         raise RequestError(
             f"The messages hold more than {TEXT_CHARACTERS_MAX} characters.", "Send less text.", param="messages", code="text_too_long"
@@ -152,10 +162,17 @@ def _read_parts(parts: list[Any], role: Any, where: str, asked: Asked) -> None:
                 asked.spots.append(Spot(role, text, part, "refusal"))
             case {"type": "text"}:
                 raise invalid(f"{where}[{place}].text", "is not a string")
+            case {"type": str(), "text": str()}:  # whatever it calls itself: servers and translations take its text for one
+                asked.media_tokens += PICTURE_TOKENS
+                texts.append(part)
+            case {"type": "file", "file": {"file_id": str()}}:
+                raise RequestError("A file that is kept at a provider cannot be referred to.", "Send it as data.", param=f"{where}[{place}].file")
             case {"type": "input_audio"}:
                 asked.media_tokens += _sound_tokens(part)
-            case {"type": str()}:
+            case {"type": str(kind)} if kind in MEDIA:
                 asked.media_tokens += PICTURE_TOKENS
+            case {"type": str()}:
+                asked.spots.append(JsonSpot(role, parts, place))
             case _:
                 raise invalid(f"{where}[{place}].type", "is missing")
     if texts:
@@ -176,10 +193,10 @@ def _calls_of(message: Json, where: str) -> list[tuple[Json, str]]:
         raise invalid(f"{where}.tool_calls", "is not a list")
     for place, call in enumerate(calls or ()):
         function = call.get("function") if isinstance(call, dict) else None
+        custom = call.get("custom") if isinstance(call, dict) else None
+        if isinstance(custom, dict) and isinstance(custom.get("input"), str):
+            found.append((custom, "input"))
         if isinstance(call, dict) and function is None:
-            custom = call.get("custom")
-            if isinstance(custom, dict) and isinstance(custom.get("input"), str):
-                found.append((custom, "input"))
             continue
         if not isinstance(function, dict) or not isinstance(function.get("arguments"), str):
             raise invalid(f"{where}.tool_calls[{place}].function.arguments", "is not a string")
@@ -209,7 +226,7 @@ def chat_request(asked: Asked, request_id: uuid.UUID) -> ChatRequest:
         raise RequestError("Assistants give one answer to a request.", "Leave `n` out.", param="n", code="unsupported_value")
     if body.get("modalities") not in (None, [], ["text"]):
         raise RequestError("Assistants answer in text.", "Leave `modalities` out.", param="modalities", code="unsupported_value")
-    messages = tuple(Message(spot.role, spot.text) for spot in asked.spots)
+    messages = tuple(Message(spot.role, spot.text) for spot in asked.spots if not isinstance(spot, JsonSpot))
     return ChatRequest(request_id, asked.model, messages, asked.stream, asked.output_tokens_max, body.get("temperature"))
 
 

@@ -305,6 +305,7 @@ class _Choice:
             name, arguments = function.get("name") or "", function.get("arguments") or ""
             if not isinstance(name, str) or not isinstance(arguments, str):
                 raise chat_garbage("a call of a tool has no text as its arguments")
+            self.texts.count(name, arguments)
             out = call.out.push("" if call.sent else name, arguments)
             if call.out.name and not call.sent:
                 call.sent = True
@@ -330,6 +331,7 @@ class _Choice:
         if self._old is None:
             self._old = _Call(0, self.texts.calling(0), "", "function")
         call = self._old
+        self.texts.count(name, arguments)
         out = call.out.push("" if call.sent else name, arguments)
         if out or (call.out.name and not call.sent):
             delta["function_call"] = _old_delta(call, call.out.name, out)

@@ -13,7 +13,7 @@ import msgspec
 
 from ondol.core.errors import RequestError, UpstreamError
 from ondol.infrastructure.gateway.errors import answer_to
-from ondol.infrastructure.gateway.shapes.base import Asked, Json, Shape, Told
+from ondol.infrastructure.gateway.shapes.base import Asked, Json, Shape, Told, add_unknown
 from ondol.infrastructure.gateway.shapes.body import check_model, explained
 from ondol.infrastructure.gateway.shapes.chat import put_chat_usage, usage_of_chat
 from ondol.infrastructure.gateway.shapes.completions import texts_at
@@ -23,6 +23,9 @@ from ondol.infrastructure.serving.types import Usage
 INPUTS_MAX = 2_048
 TEXT_CHARACTERS_MAX = 1_000_000
 FORMATS = ("float", "base64")
+
+
+_KNOWN = frozenset({"model", "input", "encoding_format", "user", "ondol"})
 
 
 class _Body(msgspec.Struct):
@@ -56,6 +59,7 @@ def read_embeddings(body: Json) -> Asked:
         )
     asked = Asked("embeddings", check_model(known.model), body, texts_at(body, "input", INPUTS_MAX))
     asked.independent = True
+    add_unknown(asked, _KNOWN)
     if sum(len(spot.text) for spot in asked.spots) > TEXT_CHARACTERS_MAX:
         raise RequestError(f"The input holds more than {TEXT_CHARACTERS_MAX} characters.", "Send less text.", param="input", code="text_too_long")
     return asked

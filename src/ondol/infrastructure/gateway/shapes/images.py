@@ -9,7 +9,7 @@ import msgspec
 
 from ondol.core.errors import RequestError, UpstreamError
 from ondol.infrastructure.gateway.errors import answer_to
-from ondol.infrastructure.gateway.shapes.base import Asked, Json, Shape, Spot, Told
+from ondol.infrastructure.gateway.shapes.base import Asked, Json, Shape, Spot, Told, add_unknown
 from ondol.infrastructure.gateway.shapes.body import check_model, explained, keep_known
 from ondol.infrastructure.gateway.shapes.letting import Letting
 from ondol.infrastructure.gateway.shapes.responses import responses_usage
@@ -22,6 +22,11 @@ PROMPT_CHARACTERS_MAX = 32_000
 _TOP = frozenset({"created", "data", "usage", "background", "output_format", "quality", "size", "ondol"})
 _FIELDS = frozenset({"b64_json", "url", "revised_prompt"})
 """What a picture of an answer may hold; anything else is text that nobody looked at."""
+
+
+_KNOWN = frozenset({
+    "model", "prompt", "background", "moderation", "output_format", "quality", "response_format", "size", "style", "user", "ondol",
+})  # fmt: skip
 
 
 class _Body(msgspec.Struct):
@@ -44,6 +49,7 @@ def read_images(body: Json) -> Asked:
     if known.stream:
         raise RequestError("Pictures are not streamed here.", "Leave `stream` out.", param="stream", code="unsupported_parameter")
     asked = Asked("images", check_model(known.model), body, [Spot("user", known.prompt, body, "prompt")])
+    add_unknown(asked, _KNOWN)
     asked.choices = known.n or 1
     asked.quantities = Quantities(images=asked.choices)
     return asked

@@ -114,6 +114,11 @@ class TextOut:
         out = answering.whole(text)
         return out == text and not answering.changed and (answering.verdict is None or answering.verdict.passes)
 
+    def count(self, *texts: str) -> None:
+        """Count what a model wrote that is let out elsewhere: the pieces of a call."""
+        for text in texts:
+            self._letting.estimate.add(text)
+
     def calling(self, _index: int) -> Calling:
         """What lets one call out piece by piece."""
         return self._conversation.calling()

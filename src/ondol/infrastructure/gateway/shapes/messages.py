@@ -11,7 +11,7 @@ import msgspec
 
 from ondol.core.errors import RequestError
 from ondol.infrastructure.gateway.errors import ErrorAnswer, answer_to
-from ondol.infrastructure.gateway.shapes.base import Asked, Json, PartsSpot, Spot, Told
+from ondol.infrastructure.gateway.shapes.base import Asked, Json, JsonSpot, PartsSpot, Spot, Told, add_unknown
 from ondol.infrastructure.gateway.shapes.body import check_model, explained, garbage, invalid, keep_known, objects
 from ondol.infrastructure.gateway.shapes.letting import Letting, TextOut
 from ondol.infrastructure.gateway.shapes.sse import event
@@ -29,6 +29,12 @@ BYTES_PER_DOCUMENT_TOKEN = 4
 TOP = frozenset({"id", "type", "role", "model", "content", "stop_reason", "stop_sequence", "usage", "ondol"})
 BLOCK = frozenset({"type", "id", "name", "input", "text", "citations", "thinking", "signature"})
 """What answers and their blocks hold that is known here. The rest of a block that is known is text that nobody looked at, so it does not go out."""
+KNOWN = frozenset({
+    "model", "messages", "system", "stream", "stop_sequences", "tools", "tool_choice", "metadata", "thinking", "service_tier", "output_format",
+    "output_config", "ondol",
+})  # fmt: skip
+"""Fields that are read elsewhere or that no model reads."""
+_OPAQUE = frozenset({"redacted_thinking", "thinking"})
 STOP_WITHHELD = "refusal"
 """How the family says that a policy ended an answer."""
 
@@ -100,6 +106,7 @@ def read_messages(body: Json, operation: Operation = "messages") -> Asked:
             _read_blocks(content, role, f"messages[{place}].content", asked)
         else:
             raise invalid(f"messages[{place}].content", "is neither a string nor a list of blocks")
+    add_unknown(asked, KNOWN)
     if sum(len(spot.text) for spot in asked.spots) > TEXT_CHARACTERS_MAX:
         raise RequestError(
             f"The messages hold more than {TEXT_CHARACTERS_MAX} characters.", "Send less text.", param="messages", code="text_too_long"
@@ -128,6 +135,8 @@ def _read_blocks(blocks: list[Any], role: Role, where: str, asked: Asked) -> Non
                 texts.append(block)
             case {"type": "text"}:
                 raise invalid(f"{at}.text", "is not a string")
+            case {"type": str(), "text": str()}:  # whatever it calls itself: servers and translations take its text for one
+                texts.append(block)
             case {"type": "thinking", "thinking": str(text)} if text:
                 asked.spots.append(Spot("assistant", text, block, "thinking"))
             case {"type": "tool_use" | "server_tool_use", "input": dict()}:
@@ -135,21 +144,36 @@ def _read_blocks(blocks: list[Any], role: Role, where: str, asked: Asked) -> Non
             case {"type": "tool_result", "content": str(text)}:
                 asked.spots.append(Spot("tool", text, block, "content"))
             case {"type": "tool_result" | "search_result", "content": list(inner)}:
+                _read_names(block, asked)
                 _read_blocks(inner, "tool", f"{at}.content", asked)
             case {"type": str(kind)}:
-                _read_media(kind, block, at, asked)
+                _read_media(kind, blocks, place, at, role, asked)
             case _:
                 raise invalid(f"{at}.type", "is missing")
     if texts:
         asked.spots.append(PartsSpot(role, blocks, texts))
 
 
-def _read_media(kind: str, block: Json, where: str, asked: Asked) -> None:
-    """Documents are read, pictures are counted, and nothing is known of the rest."""
-    if kind == "document" and isinstance(block.get("source"), dict):
-        _read_document(block["source"], where, asked)
+def _read_media(kind: str, blocks: list[Any], place: int, where: str, role: Role, asked: Asked) -> None:
+    """Documents are read, pictures are counted; nothing is known of the rest, which is looked at as it is."""
+    block = blocks[place]
+    source = block.get("source")
+    if isinstance(source, dict) and "file_id" in source:
+        raise RequestError("A file that is kept at a provider cannot be referred to.", "Send it as data.", param=f"{where}.source")
+    if kind == "document" and isinstance(source, dict):
+        _read_names(block, asked)
+        _read_document(source, where, asked)
     elif kind == "image":
         asked.media_tokens += PICTURE_TOKENS
+    elif kind not in _OPAQUE and not (kind == "tool_result" and block.get("content") is None):
+        asked.spots.append(JsonSpot(role, blocks, place))
+
+
+def _read_names(block: Json, asked: Asked) -> None:
+    """What a source is called, and what is said of it: its text is not all that a model is shown."""
+    for name in ("title", "context", "source"):
+        if isinstance(block.get(name), str) and block[name]:
+            asked.spots.append(Spot("tool", block[name], block, name))
 
 
 def _read_document(source: Json, where: str, asked: Asked) -> None:
@@ -181,7 +205,7 @@ def messages_chat_request(asked: Asked, request_id: uuid.UUID) -> ChatRequest:
     for name in ("tools", "thinking"):
         if asked.body.get(name):
             raise RequestError(f"Assistants do not know `{name}`.", f"Leave `{name}` out.", param=name, code="unsupported_parameter")
-    messages = tuple(Message(spot.role, spot.text) for spot in asked.spots)
+    messages = tuple(Message(spot.role, spot.text) for spot in asked.spots if not isinstance(spot, JsonSpot))
     return ChatRequest(request_id, asked.model, messages, asked.stream, asked.output_tokens_max, asked.body.get("temperature"))
 
 

@@ -195,6 +195,7 @@ class MessagesStream:
         if kind == "tool_use":
             block.calling = self._texts.calling(len(self._calls))
             self._calls.append(block.calling)
+            self._texts.count(str(head.get("name") or ""))
             block.calling.push(str(head.get("name") or ""), "")
         elif kind == "thinking" or goes_unchanged(head, self._texts, self._next_index):
             self._send_start(out, block)
@@ -214,6 +215,7 @@ class MessagesStream:
             if going:
                 self._send_delta(out, block, {"type": kind, _KINDS[str(kind)]: going})
         elif kind == "input_json_delta" and block.calling is not None:
+            self._texts.count(str(piece))
             going = block.calling.push("", str(piece))
             if block.calling.name and block.index is None:
                 self._send_start(out, block)

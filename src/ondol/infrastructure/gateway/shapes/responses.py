@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import msgspec
 
 from ondol.core.errors import RequestError, UpstreamError
-from ondol.infrastructure.gateway.shapes.base import Asked, Json, PartsSpot, Spot, Told
+from ondol.infrastructure.gateway.shapes.base import Asked, Json, JsonSpot, PartsSpot, Spot, Told, add_unknown
 from ondol.infrastructure.gateway.shapes.body import check_model, explained, invalid, keep_known, objects
 from ondol.infrastructure.gateway.shapes.letting import Letting, TextOut
 from ondol.infrastructure.guard.conversation import Role
@@ -36,10 +36,18 @@ TOP = frozenset({
 ITEM = frozenset({"type", "id", "role", "status", "content", "call_id", "name", "arguments", "input"})
 PART = frozenset({"type", "text", "refusal", "annotations", "logprobs"})
 """What answers, their items and parts hold that is known here. The rest is text that nobody looked at, so it does not go out."""
+KNOWN = frozenset({
+    "model", "input", "instructions", "stream", "stream_options", "tools", "tool_choice", "text", "reasoning", "include", "truncation", "metadata",
+    "user", "safety_identifier", "prompt_cache_key", "prompt_cache_retention", "service_tier", "ondol",
+})  # fmt: skip
+"""Fields that are read elsewhere or that no model reads."""
 _STATEFUL = ("previous_response_id", "conversation", "background", "prompt")
 """Fields that speak of what a provider keeps."""
+MEDIA = frozenset({"input_image", "input_file", "input_audio", "input_video", "computer_screenshot"})
+"""Kinds of parts that hold no text."""
 _TEXT_PARTS = frozenset({"input_text", "output_text", "text", "summary_text", "reasoning_text"})
 _CALLS: Mapping[str, str] = {"function_call": "arguments", "custom_tool_call": "input"}
+_OPAQUE = frozenset({"compaction"})
 _RESULTS = frozenset({"function_call_output", "custom_tool_call_output", "computer_call_output", "local_shell_call_output"})
 
 
@@ -95,7 +103,8 @@ def read_responses(body: Json) -> Asked:
         if len(known.input) > ITEMS_MAX:
             raise invalid("input", f"has more than {ITEMS_MAX} items")
         for place, item in enumerate(known.input):
-            _read_item(item, f"input[{place}]", asked)
+            _read_item(body["input"], place, f"input[{place}]", asked)
+    add_unknown(asked, KNOWN)
     if sum(len(spot.text) for spot in asked.spots) > TEXT_CHARACTERS_MAX:
         raise RequestError(f"The input holds more than {TEXT_CHARACTERS_MAX} characters.", "Send less text.", param="input", code="text_too_long")
     asked.stream = bool(known.stream)
@@ -112,7 +121,8 @@ def read_responses(body: Json) -> Asked:
     return asked
 
 
-def _read_item(item: Any, where: str, asked: Asked) -> None:
+def _read_item(items: list[Any], place: int, where: str, asked: Asked) -> None:
+    item = items[place]
     if not isinstance(item, dict):
         raise invalid(where, "is not an object")
     kind = item.get("type", "message")
@@ -130,6 +140,10 @@ def _read_item(item: Any, where: str, asked: Asked) -> None:
             asked.spots.append(Spot("tool", output, item, "output"))
         elif isinstance(output, list):
             _read_parts(output, "tool", f"{where}.output", asked)
+        elif isinstance(output, dict):
+            asked.media_tokens += PICTURE_TOKENS
+            if not set(output) <= {"type", "image_url", "detail"}:
+                asked.spots.append(JsonSpot("tool", item, "output"))
     elif kind == "reasoning":
         for name in ("summary", "content"):
             if isinstance(item.get(name), list):
@@ -138,6 +152,8 @@ def _read_item(item: Any, where: str, asked: Asked) -> None:
         raise RequestError(
             "An item that is kept at a provider cannot be referred to.", "Send the item itself.", param=where, code="unsupported_parameter"
         )
+    elif kind not in _OPAQUE:
+        asked.spots.append(JsonSpot("tool", items, place))
 
 
 def _read_said(item: Json, where: str, asked: Asked) -> None:
@@ -162,14 +178,19 @@ def _read_parts(parts: list[Any], role: Role, where: str, asked: Asked) -> None:
                 texts.append(part)
             case {"type": "refusal", "refusal": str(text)}:
                 asked.spots.append(Spot(role, text, part, "refusal"))
-            case {"type": "input_file", "file_data": str(data)}:
-                asked.media_tokens += len(data) // BYTES_PER_FILE_TOKEN + 1
             case {"type": "input_file" | "input_image", "file_id": str()}:
                 raise RequestError("A file that is kept at a provider cannot be referred to.", "Send it as data.", param=f"{where}[{place}].file_id")
+            case {"type": str(), "text": str()}:  # whatever it calls itself: servers and translations take its text for one
+                asked.media_tokens += PICTURE_TOKENS
+                texts.append(part)
+            case {"type": "input_file", "file_data": str(data)}:
+                asked.media_tokens += len(data) // BYTES_PER_FILE_TOKEN + 1
             case {"type": str(kind)} if kind in _TEXT_PARTS:
                 raise invalid(f"{where}[{place}].text", "is not a string")
-            case {"type": str()}:
+            case {"type": str(kind)} if kind in MEDIA:
                 asked.media_tokens += PICTURE_TOKENS
+            case {"type": str()}:
+                asked.spots.append(JsonSpot(role, parts, place))
             case _:
                 raise invalid(f"{where}[{place}].type", "is missing")
     if texts:
@@ -189,7 +210,7 @@ def responses_chat_request(asked: Asked, request_id: uuid.UUID) -> ChatRequest:
     """
     if asked.body.get("tools"):
         raise RequestError("Assistants do not know `tools`.", "Leave `tools` out.", param="tools", code="unsupported_parameter")
-    messages = tuple(Message(spot.role, spot.text) for spot in asked.spots)
+    messages = tuple(Message(spot.role, spot.text) for spot in asked.spots if not isinstance(spot, JsonSpot))
     return ChatRequest(request_id, asked.model, messages, asked.stream, asked.output_tokens_max, asked.body.get("temperature"))
 
 
@@ -318,6 +339,7 @@ def dress(answer: Json, told: Told) -> None:
     answer["id"] = told.id
     answer["model"] = told.model
     answer["store"] = False
+    answer["error"] = None  # in the provider's own words, which may quote anything
     answer["previous_response_id"] = None
     if not answer.get("created_at"):
         answer["created_at"] = told.created_unix_s

@@ -6,11 +6,14 @@ guard; what is told whole is written anew from what went out.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
 from ondol.core.errors import UpstreamError
-from ondol.infrastructure.gateway.errors import answer_to
+from ondol.infrastructure.gateway.errors import ErrorAnswer, answer_to
 from ondol.infrastructure.gateway.shapes.base import Asked, Json, ProgressFrame, Shape, Told
 from ondol.infrastructure.gateway.shapes.body import extension_of, keep_known, objects
 from ondol.infrastructure.gateway.shapes.letting import CONTENT, Letting
@@ -198,6 +201,7 @@ class ResponsesStream:
         elif item.kind in _CALL_FIELDS:
             item.calling = self._texts.calling(len(self._calls))
             self._calls.append(item.calling)
+            self._texts.count(str(told.get("name") or ""))
             item.calling.push(str(told.get("name") or ""), "")
 
     def _open_message(self, item: _Item, out: list[bytes]) -> None:
@@ -221,6 +225,7 @@ class ResponsesStream:
         piece = data.get("delta")
         if item is None or item.calling is None or not isinstance(piece, str):
             raise responses_garbage("arguments outside of a call")
+        self._texts.count(piece)
         going = item.calling.push("", piece)
         if item.calling.name and item.index is None:
             self._open_call(item, item.calling.name, out)
@@ -331,6 +336,14 @@ def _stream(_asked: Asked, told: Told, letting: Letting) -> ResponsesStream:
     return ResponsesStream(told, letting)
 
 
+def responses_error(error: Exception, request_id: uuid.UUID) -> ErrorAnswer:
+    """An error as the family tells it: in a stream it is an event of its own type, and says what is wrong where newer and where older clients look."""
+    known = answer_to(error, request_id)
+    inner = msgspec.json.decode(known.body)["error"]
+    told = {"type": "error", "sequence_number": 0, **{name: inner[name] for name in ("code", "message", "param")}, "error": inner}
+    return ErrorAnswer(known.status, known.code, known.body, known.headers, event(told, b"error"))
+
+
 RESPONSES = Shape(
     operation="responses",
     read=read_responses,
@@ -342,7 +355,7 @@ RESPONSES = Shape(
     text_of=text_of_responses,
     refusal=responses_refusal,
     refusal_stream=responses_refusal_stream,
-    error=answer_to,
+    error=responses_error,
     chat_request=responses_chat_request,
 )
 """OpenAI's ``POST /v1/responses``."""

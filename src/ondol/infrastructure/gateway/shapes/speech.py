@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import msgspec
 
 from ondol.core.errors import UpstreamError
-from ondol.infrastructure.gateway.shapes.base import Asked, Json, Spot
+from ondol.infrastructure.gateway.shapes.base import Asked, Json, Spot, add_unknown
 from ondol.infrastructure.gateway.shapes.body import check_model, explained
 from ondol.infrastructure.gateway.shapes.responses import responses_usage
 from ondol.infrastructure.serving.prices import Quantities
@@ -21,6 +21,9 @@ INSTRUCTIONS_CHARACTERS_MAX = 32_000
 SOUND_TOKENS_PER_NARROW = 1.5
 SOUND_TOKENS_PER_WIDE = 4.0
 """Some 21 tokens are a second of sound at OpenAI, and a second holds some 15 Latin letters or 5 syllables of Hangul."""
+
+
+_KNOWN = frozenset({"model", "input", "instructions", "voice", "response_format", "stream_format", "ondol"})
 
 
 class _Body(msgspec.Struct):
@@ -44,6 +47,7 @@ def read_speech(body: Json) -> Asked:
     if known.instructions:
         asked.spots.append(Spot("user", known.instructions, body, "instructions"))
     asked.independent = True
+    add_unknown(asked, _KNOWN)
     asked.stream = known.stream_format == "sse"
     measure(asked)
     return asked

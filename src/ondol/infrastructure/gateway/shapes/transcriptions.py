@@ -47,6 +47,9 @@ def read_transcriptions(parts: Sequence[tuple[str, str | File]]) -> Asked:
         else:
             body[name] = value
     file = body.get("file")
+    for name, values in body.items():
+        if name != "file" and any(isinstance(each, File) for each in (values if isinstance(values, list) else [values])):
+            raise RequestError(f"`{name}` is a file.", "Send it as a field.", param=name, code="invalid_value")
     for name, kind in (("model", str), ("file", File)):
         if not isinstance(body.get(name), kind):
             raise RequestError(f"`{name}` is missing.", param=name, code="missing_field")

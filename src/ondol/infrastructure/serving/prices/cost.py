@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from ondol.core.money import Currency, Money
+from ondol.core.money import INT64_MAX, Currency, Money
 from ondol.infrastructure.serving.types import Usage
 
 TOKENS_PER_PRICE = 1_000_000
@@ -58,7 +58,7 @@ NOTHING = Quantities()
 
 
 def cost(usage: Usage, price: Price, quantities: Quantities = NOTHING) -> Money | None:
-    """What a request cost, or None when a part of it has no known price.
+    """What a request cost, or None when a part of it has no known price, or the whole is more than an amount of money can be.
 
     Tokens that an upstream calls cached or written beyond all it counted are not believed: the whole is never less than what it counted.
     """
@@ -76,7 +76,8 @@ def cost(usage: Usage, price: Price, quantities: Quantities = NOTHING) -> Money 
 
 
 def worst_cost(price: Price, input_tokens: int, output_tokens: int, quantities: Quantities = NOTHING) -> Money | None:
-    """The most that a request can cost, however its tokens are cached and whatever it thinks: what is reserved. None when that is not known.
+    """The most that a request can cost, however its tokens are cached and whatever it thinks: what is reserved. None when that is not known, or is more than
+    an amount of money can be.
 
     Args:
         input_tokens: as counted here.
@@ -120,4 +121,4 @@ def _total(parts: Iterable[tuple[int, int | None]], price: Price, quantities: Qu
     nano, rest = divmod(scaled, _SCALE)
     if rest * 2 > _SCALE or (rest * 2 == _SCALE and nano % 2):
         nano += 1
-    return Money(nano, price.currency)
+    return Money(nano, price.currency) if nano <= INT64_MAX else None
