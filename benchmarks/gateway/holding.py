@@ -22,6 +22,8 @@ from ondol.core.money import NANO_PER_UNIT
 SETTLE_SECONDS: Final = 2.0
 STREAMS_PER_ORIGIN: Final = 1_000
 WARM_STREAMS: Final = 200
+DESCRIPTORS_SPARE: Final = 200
+"""What a worker opens beside its streams, each of which needs two."""
 BUDGET_NANO: Final = 10 * NANO_PER_UNIT
 CLIENTS: Final = 200
 SPEND_SECONDS_MAX: Final = 60.0
@@ -54,7 +56,7 @@ def idle_streams(side: Side, models: list[str], halves: Halves, wanted: int) -> 
     Raises:
         NotStarted: when streams do not stand.
     """
-    count = min(wanted, len(models) * STREAMS_PER_ORIGIN, (raise_descriptors(2 * wanted + 1_000) - 1_000) // 2)
+    count = min(wanted, len(models) * STREAMS_PER_ORIGIN, (raise_descriptors(2 * wanted + DESCRIPTORS_SPARE) - DESCRIPTORS_SPARE) // 2)
     process_ids = side.process_ids()
     prompts = [halves.prompt(number) for number in range(997)]
     wishes = {"do": "hold", "port": side.port, "headers": dict(side.headers), "models": models, "prompts": prompts, "count": count}

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 import pytest
+import yaml
 
 from ondol.application.declaration import parse_declaration
 from ondol.application.knowledge.frontmatter import parse_metadata, read_metadata
@@ -36,7 +37,8 @@ COMMANDS = sorted({line[2:].strip() for _, body in blocks("console") for line in
 
 @pytest.mark.parametrize("line", COMMANDS)
 def test_a_command_line_parses(line: str) -> None:
-    words = shlex.split(line.partition(" > ")[0].replace(" ID ", f" {EXAMPLE_ID} "))[1:]
+    words = shlex.split(line.replace(" ID ", f" {EXAMPLE_ID} "))[1:]
+    words = words[: words.index(">")] if ">" in words else words
     command: click.Command = cli
     context = click.Context(cli, info_name="ondol")
     while isinstance(command, click.Group) and not (command.invoke_without_command and words[0].startswith("--")):
@@ -56,6 +58,9 @@ def test_the_yaml_examples_are_understood(tmp_path: Path) -> None:
             assert read_metadata(parse_metadata(body.strip().strip("-"))).version == 3
         elif "stages:" in body:
             assert parse_policy(body).stages
+        elif body.startswith("scrape_configs:"):
+            assert all(job["static_configs"] for job in yaml.safe_load(body)["scrape_configs"])
+            continue
         elif body.startswith("version:"):
             assert parse_declaration(body).tenants[0].slug == "acme"
         else:

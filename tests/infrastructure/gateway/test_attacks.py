@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from ondol.core.money import Money
+from ondol.infrastructure.access.limits.types import Bounds
 from ondol.infrastructure.serving.scripted import Reply
 from ondol.infrastructure.serving.types import Usage
 from tests.infrastructure.gateway.ground import Ground, served
+from tests.infrastructure.gateway.upstreams import PATHS, body_for, upstream
 
 pytestmark = pytest.mark.anyio
 
@@ -39,3 +41,131 @@ async def test_budgets_that_overflow_together_stop_nobody_else(ground: Ground) -
         for _ in range(2):
             assert await ground.room.governor.beat()
         assert (await other.ask()).status_code == 200
+
+
+PHONE = "010-1234-5678"
+SECRET = "AKIA" + "Q3EGFT5RJ2XN7WPD"
+IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk="}}
+
+
+def _said(*content: Any, role: str = "user", **more: Any) -> dict[str, Any]:
+    return {"messages": [{"role": "user", "content": "hi"}, {"role": role, "content": list(content), **more}]}
+
+
+def _called(call: dict[str, Any]) -> dict[str, Any]:
+    return {"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": None, "tool_calls": [call]}, *_said("")["messages"][:1]]}
+
+
+HIDDEN: dict[str, tuple[str, dict[str, Any]]] = {
+    "a part of another kind": ("chat", _said({"type": "input_text", "text": PHONE})),
+    "a text beside a refusal": ("chat", _said({"type": "refusal", "refusal": "no", "text": PHONE})),
+    "a text beside a picture": ("chat", _said({**IMAGE, "text": PHONE})),
+    "a part that thinks": ("chat", _said({"type": "thinking", "thinking": PHONE})),
+    "a call with a decoy": ("chat", _called({"id": "1", "type": "custom", "function": {"name": "f", "arguments": ""}, "custom": {"name": "f", "input": PHONE}})),
+    "a block of another kind": ("messages", {"max_tokens": 9, **_said({"type": "x", "text": PHONE})}),
+    "a block in a result": (
+        "messages", {"max_tokens": 9, **_said({"type": "tool_result", "tool_use_id": "1", "content": [{"type": "x", "text": PHONE}]})},
+    ),
+    "a result with a decoy": ("messages", {"max_tokens": 9, **_said({"type": "tool_result", "tool_use_id": "1", "content": PHONE, "text": "no"})}),
+    "what a document is about": (
+        "messages",
+        {"max_tokens": 9, **_said({"type": "document", "context": PHONE, "source": {"type": "text", "media_type": "text/plain", "data": "x"}})},
+    ),
+    "a result of a server's tool": (
+        "messages", {"max_tokens": 9, **_said({"type": "mcp_tool_result", "tool_use_id": "1", "content": [{"type": "text", "text": PHONE}]})},
+    ),
+    "an item of another kind": ("responses", {"input": [{"type": "mcp_call", "id": "1", "name": "f", "arguments": "{}", "output": PHONE}]}),
+    "a part of an output": (
+        "responses", {"input": [{"type": "function_call_output", "call_id": "1", "output": [{"type": "x", "text": PHONE}]}]},
+    ),
+    "a part of a message": ("responses", {"input": [{"role": "user", "content": [{"type": "x", "said": PHONE}]}]}),
+}  # fmt: skip
+NUMBERED = {
+    "version": 1,
+    "name": "numbered",
+    "stages": {
+        "input": [{"find": "personal:PHONE", "do": "mask"}, {"find": "secrets", "do": "block"}],
+        "model": [{"find": "personal:PHONE", "do": "mask"}],
+    },
+}
+
+
+@pytest.mark.parametrize("kind", ["openai", "anthropic"])
+@pytest.mark.parametrize("name", HIDDEN)
+async def test_no_text_of_a_request_hides_in_a_place_of_an_unknown_kind(ground: Ground, name: str, kind: str) -> None:
+    operation, body = HIDDEN[name]
+    async with upstream() as up:
+        tenancy = await ground.tenancy()
+        await tenancy.provider(up.base_url, kind=kind, speaks_responses=True)
+        await tenancy.model()
+        await tenancy.declare(policies=[NUMBERED], guard=[{"policy": "numbered"}])
+        answer = await tenancy.ask(body, PATHS[operation])
+        assert answer.status_code in (200, 400), answer.text
+        assert PHONE not in "".join(str(request.body) for request in up.requests)
+
+
+@pytest.mark.parametrize("operation", ["chat", "completions", "responses", "messages", "embeddings", "images", "speech"])
+@pytest.mark.parametrize("value", [SECRET, [SECRET], {"a": [{"b": SECRET}]}])
+async def test_what_nobody_may_send_goes_into_no_unknown_field(ground: Ground, operation: str, value: Any) -> None:
+    async with upstream() as up:
+        tenancy = await ground.tenancy()
+        await tenancy.provider(up.base_url, kind="anthropic" if operation == "messages" else "openai", speaks_responses=True)
+        await tenancy.model()
+        await tenancy.declare(policies=[NUMBERED], guard=[{"policy": "numbered"}])
+        assert (await tenancy.ask(body_for(operation, documents="plain"), PATHS[operation])).status_code == 200
+        count = len(up.requests)
+        answer = await tenancy.ask(body_for(operation, documents=value), PATHS[operation])
+        assert "content_filter" in answer.text or "refusal" in answer.text or answer.status_code == 400
+        assert len(up.requests) == count
+
+
+@pytest.mark.parametrize(
+    ("operation", "body"),
+    [
+        ("chat", _said({"type": "file", "file": {"file_id": "file-1"}})),
+        ("messages", {"max_tokens": 9, **_said({"type": "document", "source": {"type": "file", "file_id": "file_1"}})}),
+        ("messages", {"max_tokens": 9, **_said({"type": "container_upload", "file_id": "file_1"})}),
+        ("responses", {"input": [{"role": "user", "content": [{"type": "input_file", "file_data": "x", "file_id": "file-1"}]}]}),
+        ("completions", {"prompt": "x", "prompt_embeds": "gASV"}),
+    ],
+)
+async def test_what_a_provider_keeps_and_what_no_policy_can_read_is_refused(ground: Ground, operation: str, body: dict[str, Any]) -> None:
+    async with upstream() as up:
+        tenancy = await ground.tenancy()
+        await tenancy.provider(up.base_url, kind="anthropic" if operation == "messages" else "openai", speaks_responses=True)
+        await tenancy.model()
+        assert (await tenancy.ask(body, PATHS[operation])).status_code == 400
+        assert not up.requests
+
+
+async def test_what_stands_beside_a_picture_is_reserved_too(ground: Ground) -> None:
+    async with served(ground, "x") as (tenancy, up):
+        await tenancy.price(input=10**9, output=0)
+        await tenancy.budget(Money(10**8, "USD"))  # 0.1: a hundred thousand tokens
+        tool = {"type": "function", "function": {"name": "f", "description": "word " * 100_000, "parameters": {"type": "object"}}}
+        body = {**_said(IMAGE, {"type": "text", "text": "what is it?"}), "tools": [tool]}
+        answer = await tenancy.ask(body)
+        assert answer.status_code == 429, answer.text
+        assert not up.requests
+        big = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 1_000_000}}
+        assert (await tenancy.ask(_said(big))).status_code == 200  # a picture's bytes are no tokens
+
+
+async def test_tools_count_as_a_part_of_the_prompt(ground: Ground) -> None:
+    async with served(ground, "x") as (tenancy, up):
+        await tenancy.limit(bounds=Bounds(prompt_tokens_max=1_000))
+        tool = {"type": "function", "function": {"name": "f", "description": "word " * 2_000, "parameters": {"type": "object"}}}
+        assert (await tenancy.ask()).status_code == 200
+        answer = await tenancy.ask({**_said({"type": "text", "text": "hi"}), "tools": [tool]})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "prompt_too_long")
+        assert len(up.requests) == 1
+
+
+@pytest.mark.parametrize("field", ["max_tokens", "max_completion_tokens"])
+async def test_a_bound_on_the_length_of_an_answer_holds_by_whatever_name(ground: Ground, field: str) -> None:
+    async with served(ground, "x", parameters={field: {"most": 100}, "n": {"fixed": 1}}) as (tenancy, up):
+        assert (await tenancy.ask({**_said({"type": "text", "text": "hi"}), field: 50_000, "n": 2})).status_code == 200
+        assert up.requests[-1].body[field] == 100
+        assert up.requests[-1].body["n"] == 1
+        assert (await tenancy.ask({**_said({"type": "text", "text": "hi"}), field: 50})).status_code == 200
+        assert up.requests[-1].body[field] == 50

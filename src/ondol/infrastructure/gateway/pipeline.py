@@ -36,6 +36,8 @@ INDEPENDENT_MAX = 64
 TOKENS_PER_MESSAGE = 8
 """The most that the markers around one message take in any template known to us."""
 ANSWER_BYTES_MAX = 64 << 20
+_OFFERED = ("tools", "functions", "response_format")
+"""Fields that a model is shown beside the texts: they count, as an upstream counts them."""
 
 
 class Pipeline:
@@ -353,6 +355,9 @@ def _need(
     estimate = TokenEstimate()
     for spot in asked.spots:
         estimate.add(spot.text)
+    for name in _OFFERED:
+        if asked.body.get(name):
+            estimate.add(json_bytes(asked.body[name]).decode())
     pinned = len(tenant.prompt.encode()) if tenant.prompt else 0
     tally.bounds = bounds = door.governor.bounds(caller.who, asked.model)
     tally.input_tokens = tokens = estimate.tokens() + asked.media_tokens + TOKENS_PER_MESSAGE * len(asked.spots)
@@ -365,7 +370,7 @@ def _need(
         tally.output_tokens = output
         if card.prompt:
             pinned += len(card.prompt.encode())
-        most = (body_bytes if not asked.media_tokens else estimate.narrow + 3 * estimate.wide) + asked.media_tokens + pinned
+        most = max(body_bytes - asked.media_bytes, 0) + asked.media_tokens + pinned
         if card.settings.context_tokens is not None and tokens + pinned // 4 > card.settings.context_tokens:
             raise _too_long(card.settings.context_tokens)
     if bounds.prompt_tokens_max is not None and tokens > bounds.prompt_tokens_max:

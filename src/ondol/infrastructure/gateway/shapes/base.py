@@ -118,6 +118,7 @@ class Asked:
         progress: the caller wants to be told what an assistant is doing.
         conversation: what keeps a conversation on one target, such as the first message; empty when nothing does.
         media_tokens: what pictures, sounds and files count for, in tokens.
+        media_bytes: how much of the body they are.
         independent: the texts have nothing to do with each other, so each is decided about alone and one that may not pass ends the request.
         quantities: the most that is paid for beside tokens, such as pictures.
         content_type: of the body as it goes on.
@@ -130,6 +131,7 @@ class Asked:
         "conversation",
         "include_usage",
         "independent",
+        "media_bytes",
         "media_tokens",
         "model",
         "operation",
@@ -156,9 +158,15 @@ class Asked:
         self.progress = False
         self.conversation = ""
         self.media_tokens = 0
+        self.media_bytes = 0
         self.independent = False
         self.quantities = NO_QUANTITIES
         self.content_type = b"application/json"
+
+    def add_media(self, holder: Any, tokens: int) -> None:
+        """Count a picture, a sound or a file: its data are no text, however long they are."""
+        self.media_tokens += tokens
+        self.media_bytes += _letters(holder)
 
     def turns(self) -> list[Turn]:
         """The texts for the guard."""
@@ -176,6 +184,15 @@ class Asked:
                 spot.put(text)
                 changed = True
         return changed
+
+
+def _letters(value: Any) -> int:
+    """How long the texts of a part of a body are, but for what is read of it."""
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, dict):
+        return sum(_letters(each) for name, each in value.items() if name != "text")
+    return sum(map(_letters, value)) if isinstance(value, list) else 0
 
 
 class Told:

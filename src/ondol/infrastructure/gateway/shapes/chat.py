@@ -23,6 +23,7 @@ CHOICES_MAX = 128
 TOOLS_MAX = 512
 PICTURE_TOKENS = 1_105
 """What a picture counts for in an estimate: OpenAI's high detail at 1024 x 1024 is 765, at 2048 x 1024 1,105."""
+BYTES_PER_FILE_TOKEN = 4
 BYTES_PER_SOUND_TOKEN = 1_600
 """Base64 of 16 kHz, 16 bit sound at ten tokens a second is 4,267 bytes a token; compressed sound has less, so the estimate errs high."""
 
@@ -155,22 +156,23 @@ def _read_parts(parts: list[Any], role: Any, where: str, asked: Asked) -> None:
         raise invalid(where, f"has more than {PARTS_MAX} parts")
     texts: list[Json] = []
     for place, part in enumerate(parts):
+        if isinstance(part, dict) and isinstance(part.get("text"), str):
+            texts.append(part)  # whatever it calls itself: servers and translations take its text for one
         match part:
             case {"type": "text", "text": str()}:
-                texts.append(part)
+                pass
             case {"type": "refusal", "refusal": str(text)}:
                 asked.spots.append(Spot(role, text, part, "refusal"))
             case {"type": "text"}:
                 raise invalid(f"{where}[{place}].text", "is not a string")
-            case {"type": str(), "text": str()}:  # whatever it calls itself: servers and translations take its text for one
-                asked.media_tokens += PICTURE_TOKENS
-                texts.append(part)
             case {"type": "file", "file": {"file_id": str()}}:
                 raise RequestError("A file that is kept at a provider cannot be referred to.", "Send it as data.", param=f"{where}[{place}].file")
             case {"type": "input_audio"}:
-                asked.media_tokens += _sound_tokens(part)
+                asked.add_media(part, _sound_tokens(part))
+            case {"type": "file", "file": {"file_data": str(data)}}:
+                asked.add_media(part, len(data) // BYTES_PER_FILE_TOKEN + 1)
             case {"type": str(kind)} if kind in MEDIA:
-                asked.media_tokens += PICTURE_TOKENS
+                asked.add_media(part, PICTURE_TOKENS)
             case {"type": str()}:
                 asked.spots.append(JsonSpot(role, parts, place))
             case _:

@@ -130,13 +130,13 @@ def _read_blocks(blocks: list[Any], role: Role, where: str, asked: Asked) -> Non
     texts: list[Json] = []
     for place, block in enumerate(blocks):
         at = f"{where}[{place}]"
+        if isinstance(block, dict) and isinstance(block.get("text"), str):
+            texts.append(block)  # whatever it calls itself: servers and translations take its text for one
         match block:
             case {"type": "text", "text": str()}:
-                texts.append(block)
+                pass
             case {"type": "text"}:
                 raise invalid(f"{at}.text", "is not a string")
-            case {"type": str(), "text": str()}:  # whatever it calls itself: servers and translations take its text for one
-                texts.append(block)
             case {"type": "thinking", "thinking": str(text)} if text:
                 asked.spots.append(Spot("assistant", text, block, "thinking"))
             case {"type": "tool_use" | "server_tool_use", "input": dict()}:
@@ -160,11 +160,13 @@ def _read_media(kind: str, blocks: list[Any], place: int, where: str, role: Role
     source = block.get("source")
     if isinstance(source, dict) and "file_id" in source:
         raise RequestError("A file that is kept at a provider cannot be referred to.", "Send it as data.", param=f"{where}.source")
+    if kind == "container_upload":
+        raise RequestError("A file that is kept at a provider cannot be referred to.", "Send it as data.", param=where)
     if kind == "document" and isinstance(source, dict):
         _read_names(block, asked)
         _read_document(source, where, asked)
     elif kind == "image":
-        asked.media_tokens += PICTURE_TOKENS
+        asked.add_media(block, PICTURE_TOKENS)
     elif kind not in _OPAQUE and not (kind == "tool_result" and block.get("content") is None):
         asked.spots.append(JsonSpot(role, blocks, place))
 
@@ -186,9 +188,9 @@ def _read_document(source: Json, where: str, asked: Asked) -> None:
         case {"type": "content", "content": list(inner)}:
             _read_blocks(inner, "tool", f"{where}.source.content", asked)
         case {"data": str(data)}:
-            asked.media_tokens += len(data) // BYTES_PER_DOCUMENT_TOKEN + 1
+            asked.add_media(data, len(data) // BYTES_PER_DOCUMENT_TOKEN + 1)
         case _:
-            asked.media_tokens += PICTURE_TOKENS
+            asked.add_media(source, PICTURE_TOKENS)
 
 
 def messages_id(request_id: uuid.UUID) -> str:

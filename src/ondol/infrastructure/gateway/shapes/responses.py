@@ -141,7 +141,7 @@ def _read_item(items: list[Any], place: int, where: str, asked: Asked) -> None:
         elif isinstance(output, list):
             _read_parts(output, "tool", f"{where}.output", asked)
         elif isinstance(output, dict):
-            asked.media_tokens += PICTURE_TOKENS
+            asked.add_media(output, PICTURE_TOKENS)
             if not set(output) <= {"type", "image_url", "detail"}:
                 asked.spots.append(JsonSpot("tool", item, "output"))
     elif kind == "reasoning":
@@ -173,22 +173,21 @@ def _read_parts(parts: list[Any], role: Role, where: str, asked: Asked) -> None:
         raise invalid(where, f"has more than {PARTS_MAX} parts")
     texts: list[Json] = []
     for place, part in enumerate(parts):
+        if isinstance(part, dict) and isinstance(part.get("text"), str):
+            texts.append(part)  # whatever it calls itself: servers and translations take its text for one
         match part:
             case {"type": str(kind), "text": str()} if kind in _TEXT_PARTS:
-                texts.append(part)
+                pass
             case {"type": "refusal", "refusal": str(text)}:
                 asked.spots.append(Spot(role, text, part, "refusal"))
             case {"type": "input_file" | "input_image", "file_id": str()}:
                 raise RequestError("A file that is kept at a provider cannot be referred to.", "Send it as data.", param=f"{where}[{place}].file_id")
-            case {"type": str(), "text": str()}:  # whatever it calls itself: servers and translations take its text for one
-                asked.media_tokens += PICTURE_TOKENS
-                texts.append(part)
             case {"type": "input_file", "file_data": str(data)}:
-                asked.media_tokens += len(data) // BYTES_PER_FILE_TOKEN + 1
+                asked.add_media(part, len(data) // BYTES_PER_FILE_TOKEN + 1)
             case {"type": str(kind)} if kind in _TEXT_PARTS:
                 raise invalid(f"{where}[{place}].text", "is not a string")
             case {"type": str(kind)} if kind in MEDIA:
-                asked.media_tokens += PICTURE_TOKENS
+                asked.add_media(part, PICTURE_TOKENS)
             case {"type": str()}:
                 asked.spots.append(JsonSpot(role, parts, place))
             case _:
