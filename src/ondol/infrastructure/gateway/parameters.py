@@ -9,11 +9,14 @@ import msgspec
 from ondol.core.errors import RequestError
 from ondol.infrastructure.access.limits.types import Bounds
 from ondol.infrastructure.gateway.shapes.base import Asked
+from ondol.infrastructure.serving.prices import Quantities
 from ondol.infrastructure.serving.settings import OUTPUT_TOKENS_DEFAULT, Bound, ModelSettings
 
 _WITHOUT_OUTPUT = frozenset({"embeddings", "transcriptions", "speech", "count_tokens", "moderations"})
 _RENDERED = frozenset({"messages", "conversation", "prompt", "tokenize", "tools", "bos_token"})
 """What a chat template is given; set by `chat_template_kwargs` it would take the place of the request's own."""
+_LENGTHS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
+"""How the shapes call the bound on an answer: a bound of one of them holds for all."""
 PICTURE_OUTPUT_TOKENS = 6_240
 """The most that OpenAI's gpt-image-1 takes for a picture: 1024 x 1536 in high quality."""
 
@@ -64,12 +67,24 @@ def apply_bounds(asked: Asked, settings: ModelSettings) -> None:
     Raises:
         RequestError: for a parameter that is forbidden, or is no number where a number is bounded.
     """
+    if not settings.parameters:
+        return
     body = asked.body
+    prompts = asked.choices // _choices(asked)
     for name, bound in settings.parameters.items():
         if bound.fixed is not msgspec.UNSET:
             body[name] = bound.fixed
         elif name in body and body[name] is not None:
             body[name] = _bounded(name, body[name], bound)
+    asked.choices = _choices(asked) * prompts
+    if asked.operation == "images":
+        asked.quantities = Quantities(images=asked.choices)
+
+
+def _choices(asked: Asked) -> int:
+    """How many answers each prompt of a request is to have, all that are paid for."""
+    names = ("n", "best_of") if asked.operation == "completions" else ("n",) if asked.operation in ("chat", "images") else ()
+    return max([1, *(count for name in names if type(count := asked.body.get(name)) is int)])
 
 
 def output_bound(asked: Asked, settings: ModelSettings | None, bounds: Bounds) -> int:
@@ -79,9 +94,14 @@ def output_bound(asked: Asked, settings: ModelSettings | None, bounds: Bounds) -
     if asked.operation == "images":
         return PICTURE_OUTPUT_TOKENS
     wanted = asked.output_tokens_max or (settings.output_tokens_default if settings else OUTPUT_TOKENS_DEFAULT)
-    for most in (settings.output_tokens_max if settings else None, bounds.output_tokens_max):
+    ends: list[float | None] = [settings.output_tokens_max if settings else None, bounds.output_tokens_max]
+    if settings and settings.parameters:
+        lengths = [settings.parameters[name] for name in _LENGTHS if name in settings.parameters]
+        ends += [bound.most for bound in lengths]
+        ends += [bound.fixed for bound in lengths if type(bound.fixed) is int and bound.fixed > 0]
+    for most in ends:
         if most is not None and most < wanted:
-            wanted = most
+            wanted = int(most)
     return wanted
 
 
