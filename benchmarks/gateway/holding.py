@@ -8,6 +8,7 @@ import json
 import statistics
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Final
@@ -28,6 +29,8 @@ BUDGET_NANO: Final = 10 * NANO_PER_UNIT
 CLIENTS: Final = 200
 SPEND_SECONDS_MAX: Final = 60.0
 SAMPLES_A_SOAK: Final = 60
+MORE_THAN_ENOUGH: Final = 1_500.0
+"""Requests a second that a gateway on two cores does not take of the trace's shapes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,22 +125,26 @@ async def _settled(governed: Governed, slug: str, wanted: int) -> int:
     return counted
 
 
-def soak(side: Side, shapes: list[Shape], halves: Halves, rate: float, seconds: float) -> dict[str, Any]:
-    """Load at a constant rate with the trace's shapes; memory and descriptors of the workers meanwhile."""
+def soak(side: Side, shapes: list[Shape], halves: Halves, seconds: float) -> dict[str, Any]:
+    """Half of what the gateway can take of the trace's shapes, at a constant rate; memory and descriptors of the workers meanwhile."""
     bodies = [body_of(side.model, _long(halves, number, shape.characters), max_tokens=shape.output_tokens) for number, shape in enumerate(shapes)]
+    rate = pace(side, bodies, MORE_THAN_ENOUGH, 4, connections=32).per_s / 2
     process_ids = side.process_ids()
     step_s = seconds / SAMPLES_A_SOAK
     samples: list[tuple[float, int]] = []
     failed = answered = 0
     p99: list[float] = []
+    said: Counter[str] = Counter()
     for _ in range(SAMPLES_A_SOAK):
         paced = pace(side, bodies, rate, step_s, connections=128)
         failed, answered = failed + paced.failed, answered + paced.count
+        said.update(paced.said)
         p99.append(paced.whole_ms.get("p99", 0.0))
         samples.append((weigh(process_ids)[0], descriptors(process_ids)))
     early, late = samples[SAMPLES_A_SOAK // 5 : 2 * SAMPLES_A_SOAK // 5], samples[-SAMPLES_A_SOAK // 5 :]
     return {
-        "minutes": round(seconds / 60, 1), "rate": round(rate), "answered": answered, "failed": failed, "p99_ms": round(statistics.median(p99), 2),
+        "minutes": round(seconds / 60, 1), "rate": round(rate), "answered": answered, "failed": failed, "said": dict(said),
+        "p99_ms": round(statistics.median(p99), 2),
         "rss_mb_early": round(statistics.median(memory for memory, _ in early), 1),
         "rss_mb_late": round(statistics.median(memory for memory, _ in late), 1),
         "descriptors_early": statistics.median(open_files for _, open_files in early),

@@ -16,7 +16,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -36,12 +36,14 @@ class Paced:
     """Times of a run at a constant rate, in milliseconds.
 
     Attributes:
+        said: answers that were not 200, by status; what broke off or came too late is not among them.
         first_ms, text_ms: of streams, to the first event, and to the first event that holds text.
         late_p99_ms: how late the generator itself began requests.
     """
 
     count: int
     failed: int
+    said: dict[str, int]
     per_s: float
     whole_ms: dict[str, float]
     first_ms: dict[str, float]
@@ -73,6 +75,7 @@ class Generator:
         self.text_s: list[float] = []
         self.late_s: list[float] = []
         self.failed = 0
+        self.said: Counter[str] = Counter()
 
     def run(self, rate: float, seconds: float) -> float:
         """Send `rate` requests a second for so many seconds, and wait for the answers; the seconds that it took."""
@@ -128,6 +131,7 @@ class Generator:
                 self.text_s.append(line.text_s or line.first_s)
         else:
             self.failed += 1
+            self.said[line.received[9:12].decode("latin-1")] += 1
         self._busy.remove(line.socket)
         self._idle.append(line)
 
@@ -179,7 +183,7 @@ def _main() -> None:
     generator = Generator(options.port, requests, min(options.connections, CONNECTIONS_MAX))
     took_s = generator.run(options.rate, options.seconds)
     figures = {
-        "count": len(generator.whole_s), "failed": generator.failed, "per_s": len(generator.whole_s) / took_s,
+        "count": len(generator.whole_s), "failed": generator.failed, "said": generator.said, "per_s": len(generator.whole_s) / took_s,
         "whole_ms": _percentiles(generator.whole_s), "first_ms": _percentiles(generator.first_s), "text_ms": _percentiles(generator.text_s),
         "late_p99_ms": _percentiles(generator.late_s).get("p99", 0.0),
     }  # fmt: skip

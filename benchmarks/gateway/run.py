@@ -331,11 +331,7 @@ def _budgets(bench: Bench) -> None:
 
 
 def _soak(bench: Bench, minutes: float) -> None:
-    side = bench.sides["paced"]["sized"]
-    shapes = read_shapes(2_000, 16_000, 500)
-    bodies = [body_of(side.model, "word " * (shape.characters // 5), max_tokens=shape.output_tokens) for shape in shapes[:500]]
-    most = pace(side, bodies, 2_000, 5, 64).per_s
-    bench.figures["soak"] = soak(side, shapes, bench.halves, most / 2, minutes * 60)
+    bench.figures["soak"] = soak(bench.sides["paced"]["sized"], read_shapes(2_000, 16_000, 500), bench.halves, minutes * 60)
 
 
 def _others(process_id: int) -> float:

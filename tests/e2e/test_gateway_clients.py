@@ -1,4 +1,4 @@
-"""The vendors' own clients against a platform that runs: text, streams, calls of tools, structured output, errors of the right kind, retries as told."""
+"""The vendors' own clients against a platform that runs: text, streams, calls of tools, structured output, errors of the right kind, and retries."""
 
 from __future__ import annotations
 
@@ -46,15 +46,26 @@ class Served:
 def served(demo_up: Up) -> Iterator[Served]:
     with upstream_thread() as upstream:
         folder = demo_up.folder
-        run(folder, "tenant", "create", "clients", "--currency", "USD")
-        run(folder, "user", "add", "app", *TENANT, "--kind", "service")
-        for name, kind in (("up", "openai"), ("claude", "anthropic")):
-            words = ("--kind", kind, "--url", upstream.model.base_url, "--private-network", "--credential-env", "UPSTREAM")
-            run(folder, "provider", "add", name, *words, *TENANT, UPSTREAM=CREDENTIAL)
-        for alias, target in MODELS.items():
-            run(folder, "model", "add", alias, "--target", target, "--retries", "0", *TENANT)
+        declared = folder.parent / "clients.yaml"
+        declared.write_text(json.dumps({"version": 1, "tenants": [_tenant(upstream.model.base_url)]}), "utf-8")
+        run(folder, "apply", declared.as_posix(), UPSTREAM=CREDENTIAL)
         made: Any = run_json(folder, "key", "create", "app", *TENANT)
         yield Served(demo_up, made["key"], upstream)
+
+
+def _tenant(base_url: str) -> dict[str, Any]:
+    here = {"base_url": base_url, "credential_env": "UPSTREAM", "settings": {"private_network": True}}
+    models = [
+        {"alias": alias, "targets": [dict(zip(("provider", "name"), target.split(":"), strict=True))], "settings": {"retries_max": 0}}
+        for alias, target in MODELS.items()
+    ]
+    return {
+        "slug": "clients",
+        "currency": "USD",
+        "people": [{"login": "app", "kind": "service"}],
+        "providers": [{"name": "up", **here}, {"name": "claude", "kind": "anthropic", **here}],
+        "models": models,
+    }
 
 
 @pytest.fixture(scope="module")
@@ -71,15 +82,15 @@ def node() -> Path:
 
 
 def python(client: str, served: Served, program: Path) -> Any:
-    done = subprocess.run([program, "-I", "-W", "ignore", "clients.py", client], cwd=HERE / "py", env=served.environment, capture_output=True, text=True,
-                          timeout=120, check=False)  # fmt: skip
+    command = [program, "-I", "-W", "ignore", "clients.py", client]
+    done = subprocess.run(command, cwd=HERE / "py", env=served.environment, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr[-5_000:]
     return json.loads(done.stdout.splitlines()[-1])
 
 
 def javascript(client: str, served: Served, program: Path) -> Any:
-    done = subprocess.run([program, "gateway.mjs", client], cwd=HERE / "js", env=served.environment, capture_output=True, text=True, timeout=120,
-                          check=False)  # fmt: skip
+    command = [program, "gateway.mjs", client]
+    done = subprocess.run(command, cwd=HERE / "js", env=served.environment, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr[-5_000:]
     return json.loads(done.stdout.splitlines()[-1])[client]
 

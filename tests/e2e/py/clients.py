@@ -73,7 +73,7 @@ def with_openai() -> dict[str, Any]:
         "retried": retried,
         "retried_seconds": time.monotonic() - began,
         "errors": {
-            "key": failure(lambda: client.with_options(api_key="sk-wrong").models.list()),
+            "key": failure(client.with_options(api_key="sk-wrong").models.list),
             "model": failure(lambda: chat.create(model="nobody", messages=ASK)),
             "parameter": failure(lambda: chat.create(model="small", messages=[])),
             "upstream_refuses": failure(lambda: chat.create(model="refuses", messages=ASK)),

@@ -1,4 +1,4 @@
-"""A whole gateway for tests: real Postgres, a worker's real rooms, the native server on a loopback socket; tenants with keys, models, prices and limits."""
+"""A whole gateway for tests: real Postgres, a worker's real rooms, the native server on a loopback socket; and tenants with all they need."""
 
 from __future__ import annotations
 
@@ -211,7 +211,9 @@ class Ground:
         platform = self.platform
         self._made += 1
         slug = f"acme{self._made}-{secrets.token_hex(3)}"
-        tenant = await create_tenant(platform.database, platform.keyring, slug=slug, name=slug.title(), time_zone=time_zone, currency=currency, now=NOW)
+        tenant = await create_tenant(
+            platform.database, platform.keyring, slug=slug, name=slug.title(), time_zone=time_zone, currency=currency, now=NOW
+        )
         async with platform.database.tenant_tx(tenant.id) as connection:
             person = await add_person(connection, platform.keyring, tenant.id, NewPerson("bot", "Bot"), NOW)
             api_key, minted = await create_key(connection, tenant.id, person.id, "k", NOW)
@@ -264,13 +266,12 @@ async def open_ground(
         try:
             async with asyncio.timeout(60):
                 await guard.policies.refresh()
-            async with drain, recorder, contents.writing:
-                async with running(gateway, limits) as server:
-                    ground.url = f"http://127.0.0.1:{server.port}"
-                    async with httpx.AsyncClient(base_url=ground.url, timeout=30, trust_env=False) as ground.http:
-                        ground.operator = await ground.tenancy()
-                        await set_operator(platform.database, ground.operator.tenant, NOW)
-                        yield ground
+            async with drain, recorder, contents.writing, running(gateway, limits) as server:
+                ground.url = f"http://127.0.0.1:{server.port}"
+                async with httpx.AsyncClient(base_url=ground.url, timeout=30, trust_env=False) as ground.http:
+                    ground.operator = await ground.tenancy()
+                    await set_operator(platform.database, ground.operator.tenant, NOW)
+                    yield ground
         finally:
             fresh.cancel()
             await asyncio.gather(fresh, return_exceptions=True)

@@ -231,7 +231,7 @@ async def test_no_body_is_a_500(ground: Ground, operation: str, kind: str) -> No
 async def test_no_answer_is_a_crash(ground: Ground) -> None:
     """Anything as an upstream's answer: it is let out, or told to be garbage."""
     answers: list[Any] = []
-    near = st.fixed_dictionaries({}, optional={name: JSON for name in ("choices", "content", "output", "usage", "id", "model", "data", "error", "ondol")})
+    near = st.fixed_dictionaries({}, optional=dict.fromkeys(("choices", "content", "output", "usage", "id", "model", "data", "error", "ondol"), JSON))
 
     @given(near)
     @settings(max_examples=60, deadline=None, database=None, suppress_health_check=list(HealthCheck))
@@ -293,7 +293,7 @@ async def test_pipelined_requests_are_each_somebodys_own(ground: Ground) -> None
     """Smuggling: the second request on a connection has its own key, or none."""
     async with served(ground, "Hello.") as (tenancy, _):
         body = json.dumps({"model": "m", **body_for("chat")}).encode()
-        head = "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n{}content-length: %d\r\n\r\n" % len(body)
+        head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n{{}}content-length: {len(body)}\r\n\r\n"
         with_key = head.format(f"authorization: Bearer {tenancy.key}\r\n").encode() + body
         without = head.format("").encode() + body
         assert ground.gateway is not None

@@ -169,3 +169,14 @@ async def test_a_bound_on_the_length_of_an_answer_holds_by_whatever_name(ground:
         assert up.requests[-1].body["n"] == 1
         assert (await tenancy.ask({**_said({"type": "text", "text": "hi"}), field: 50})).status_code == 200
         assert up.requests[-1].body[field] == 50
+
+
+async def test_a_bounded_number_of_choices_is_the_one_that_is_reserved_and_asked_for(ground: Ground) -> None:
+    async with served(ground, "x", parameters={"n": {"least": 2, "most": 3}}) as (tenancy, up):
+        await tenancy.price(input=0, output=10**12)
+        await tenancy.budget(Money(25 * 10**8, "USD"))  # of a thousandth a token: 2500 tokens
+        assert (await tenancy.ask({**_said({"type": "text", "text": "hi"}), "n": 9, "max_tokens": 800})).status_code == 200
+        told = up.requests[-1].body["n"]
+        assert (told, type(told)) == (3, int)
+        assert (await tenancy.ask({**_said({"type": "text", "text": "hi"}), "n": 9, "max_tokens": 900})).status_code == 429
+        assert (await tenancy.ask({**_said({"type": "text", "text": "hi"}), "n": 1, "max_tokens": 1_300})).status_code == 429

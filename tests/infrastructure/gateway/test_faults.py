@@ -74,7 +74,9 @@ async def test_every_fault(ground: Ground, hurried: tuple[Tenancy, ScriptedModel
 
 
 @pytest.mark.parametrize("operation", ["messages", "responses"])
-@pytest.mark.parametrize("trouble", ["hang_before_headers", "hang_mid_stream", "cut_off", "garbage", "error_event", "huge_line", "broken", "rate_limited"])
+@pytest.mark.parametrize(
+    "trouble", ["hang_before_headers", "hang_mid_stream", "cut_off", "garbage", "error_event", "huge_line", "broken", "rate_limited"]
+)
 async def test_faults_in_the_callers_own_shape(ground: Ground, hurried: tuple[Tenancy, ScriptedModel], operation: str, trouble: Any) -> None:
     """Portkey #1142: an error inside a stream with status 200 was taken for an answer."""
     tenancy, up = hurried

@@ -165,7 +165,9 @@ async def test_arguments_of_calls_are_looked_at_before_they_reach_the_caller(gro
     class Calling(AnyShape):
         def events(self, operation: str, pieces: Any, body: Any) -> Any:
             deltas = [{"tool_calls": [{"index": 0, "id": "c", "type": "function", "function": {"name": "send", "arguments": ""}}]}]
-            deltas += [{"tool_calls": [{"index": 0, "function": {"arguments": arguments[place : place + 3]}}]} for place in range(0, len(arguments), 3)]
+            deltas += [
+                {"tool_calls": [{"index": 0, "function": {"arguments": arguments[place : place + 3]}}]} for place in range(0, len(arguments), 3)
+            ]
             chunks = [{"id": "u", "choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in deltas]
             return [*chunks, {"id": "u", "choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]}, "[DONE]"]
 
@@ -179,7 +181,9 @@ async def test_arguments_of_calls_are_looked_at_before_they_reach_the_caller(gro
         answer = await tenancy.ask(body_for("chat", "hello", tools=tools, stream=True))
     assert answer.status_code == 200
     said = "".join(
-        call["function"].get("arguments", "") for event in events_of(answer.text)[:-1] for call in event["choices"][0]["delta"].get("tool_calls") or ()
+        call["function"].get("arguments", "")
+        for event in events_of(answer.text)[:-1]
+        for call in event["choices"][0]["delta"].get("tool_calls") or ()
     )
     assert "Q3EG" not in said
     assert KEY not in answer.text

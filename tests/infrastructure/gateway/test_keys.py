@@ -72,7 +72,8 @@ async def test_a_key_that_may_call_nothing_calls_nothing(ground: Ground) -> None
 
 
 @pytest.mark.parametrize(
-    ("operation", "kind", "end"), [("chat", "openai", "data: [DONE]"), ("responses", "openai", "response.completed"), ("messages", "anthropic", "message_stop")]
+    ("operation", "kind", "end"),
+    [("chat", "openai", "data: [DONE]"), ("responses", "openai", "response.completed"), ("messages", "anthropic", "message_stop")],
 )
 async def test_a_live_stream_of_a_revoked_key_ends_within_a_second(tenancy: Tenancy, operation: str, kind: str, end: str) -> None:
     """Field notes, section 6 point 6: a revocation that kills running streams, measured."""

@@ -251,8 +251,8 @@ async def test_an_answer_without_an_end_is_cut_off(ground: Ground, stream: bool)
 @pytest.mark.parametrize("by", ["assistant", "provider"])
 async def test_silence_is_filled_with_keep_alives(ground: Ground, by: str) -> None:
     speak = asyncio.Event()
-    async with served(ground, Reply("late", before_s=0.25)) as (tenancy, _):
-        model = "m"
+    async with served(ground, Reply("late", before_s=0.25)) as (served_tenancy, _):
+        tenancy, model = served_tenancy, "m"
         if by == "assistant":
             tenancy, made = await assistant(ground, TextDelta("late"), FINISH)
             model, inner = HELP, made.__call__
@@ -333,7 +333,7 @@ async def test_what_a_slow_caller_does_not_take_is_not_produced(ground: Ground) 
             before = produced
             for _ in range(2_000):
                 await asyncio.sleep(0)
-        assert 0 < produced
+        assert produced > 0
         writer.transport.abort()
         await let_go.wait()
         record = await tenancy.record()
@@ -361,7 +361,10 @@ async def _all(stream: Any) -> list[Any]:
 
 async def test_pieces_go_out_as_they_come(ground: Ground) -> None:
     """A stream is no whole answer in disguise: what is harmless goes out before the upstream has said the rest."""
-    async with served(ground, Reply(pieces=["A sentence that is long enough to be let out. " * 8, "rest"], trouble="hang_mid_stream")) as (tenancy, up):
+    async with served(ground, Reply(pieces=["A sentence that is long enough to be let out. " * 8, "rest"], trouble="hang_mid_stream")) as (
+        tenancy,
+        up,
+    ):
         headers = {"authorization": f"Bearer {tenancy.key}"}
         body = {"model": "m", "messages": ASK, "stream": True}
         async with ground.http.stream("POST", "/v1/chat/completions", json=body, headers=headers) as response:

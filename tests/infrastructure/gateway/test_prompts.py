@@ -16,8 +16,8 @@ OF_TENANT = "House rule seven: always mention the blue umbrella and never the pu
 OF_MODEL = "You are the quiet assistant of the Gangnam office; the discount code for partners is TANGERINE MOON FORTY."
 OWN = "Answer in the manner of a sailor."
 SECRETS = ("blue umbrella", "purple giraffe", "TANGERINE", "Gangnam", "quiet assistant")
-CASES = [("chat", "openai"), ("chat", "anthropic"), ("messages", "anthropic"), ("messages", "openai"), ("responses", "openai"), ("responses", "native"),
-         ("responses", "anthropic"), ("completions", "openai"), ("completions", "anthropic")]  # fmt: skip
+CASES = [("chat", "openai"), ("chat", "anthropic"), ("messages", "anthropic"), ("messages", "openai"), ("responses", "openai"),
+         ("responses", "native"), ("responses", "anthropic"), ("completions", "openai"), ("completions", "anthropic")]  # fmt: skip
 
 
 def order_in(text: str, *wanted: str) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -132,7 +131,7 @@ async def test_a_client_that_leaves_at_any_time_lets_the_upstream_go(ground: Gro
 async def test_a_client_gone_at_each_event_of_a_stream(ground: Ground) -> None:
     """Whatever was written when it left: one record, nothing held, and the upstream let go."""
     pieces = [SENTENCE * 4] * 4
-    async with served(ground, Reply(pieces=pieces, between_s=0.02)) as (tenancy, up):
+    async with served(ground, Reply(pieces=pieces, between_s=0.02)) as (tenancy, _):
         await tenancy.limit(concurrent_max=1)
         whole = await tenancy.ask(body_for("chat", stream=True))
         count = whole.text.count("\n\n")
@@ -187,8 +186,8 @@ async def test_a_record_says_all_of_a_request_and_reaches_postgres(ground: Groun
     assert record.guard_policy is not None
     assert len(record.guard_policy) == 32
     assert record.first_token_us is not None
-    assert 0 < record.queue_us
-    assert 0 < record.guard_us
+    assert record.queue_us > 0
+    assert record.guard_us > 0
     assert 20_000 <= record.upstream_us <= record.duration_us
     assert 20_000 <= record.first_token_us <= record.duration_us
     assert record.queue_us + record.guard_us + record.upstream_us <= record.duration_us + 3

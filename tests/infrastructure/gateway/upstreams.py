@@ -103,7 +103,7 @@ class AnyShape:
         raw = [_STREAM, *(chunked(event, end=b"") for event in cut)]
         return Reply(raw=[*raw, b"0\r\n\r\n"]) if self.ends is None else Reply(raw=raw, then="hold")
 
-    def whole(self, operation: str, text: str) -> Json:
+    def whole(self, operation: str, text: str) -> Json:  # noqa: PLR0911 (a shape each)
         """A whole answer."""
         told = self._usage(operation)
         match operation:
@@ -141,7 +141,8 @@ class AnyShape:
             deltas = [{"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": piece}} for piece in pieces]
             end = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": usage["output_tokens"]} if usage else {}}
             return [
-                {"type": "message_start", "message": message}, {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+                {"type": "message_start", "message": message},
+                {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
                 *deltas, {"type": "content_block_stop", "index": 0}, end, {"type": "message_stop"},
             ]  # fmt: skip
         if operation == "responses":

@@ -101,7 +101,7 @@ def output_bound(asked: Asked, settings: ModelSettings | None, bounds: Bounds) -
         ends += [bound.fixed for bound in lengths if type(bound.fixed) is int and bound.fixed > 0]
     for most in ends:
         if most is not None and most < wanted:
-            wanted = int(most)
+            wanted = max(1, int(most))
     return wanted
 
 
@@ -113,7 +113,12 @@ def _bounded(name: str, value: object, bound: Bound) -> object:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise RequestError(f"`{name}` is no number.", param=name, code="invalid_value")
     if bound.least is not None and value < bound.least:
-        return bound.least
+        return _as_written(bound.least, value)
     if bound.most is not None and value > bound.most:
-        return bound.most
+        return _as_written(bound.most, value)
     return value
+
+
+def _as_written(end: float, value: float) -> float:
+    """The end of a bound, whole where a whole number was given: servers refuse 1.0 where they count."""
+    return int(end) if isinstance(value, int) and end == int(end) else end

@@ -221,9 +221,7 @@ class Pipeline:
         def make(target: TargetRow) -> Outgoing:
             way = ways[target.id] = plan(asked, target)
             tally.asked_upstream = True
-            return Outgoing(
-                way.operation, way.request(asked, target, prompts, tally.output_tokens), asked.content_type, trace=tally.trace_header()
-            )
+            return Outgoing(way.operation, way.request(asked, target, prompts, tally.output_tokens), asked.content_type, trace=tally.trace_header())
 
         if prompts:
             keep_pinned(asked)
