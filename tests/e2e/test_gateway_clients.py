@@ -82,14 +82,14 @@ def node() -> Path:
 
 
 def python(client: str, served: Served, program: Path) -> Any:
-    command = [program, "-I", "-W", "ignore", "clients.py", client]
+    command = [program.as_posix(), "-I", "-W", "ignore", "clients.py", client]
     done = subprocess.run(command, cwd=HERE / "py", env=served.environment, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr[-5_000:]
     return json.loads(done.stdout.splitlines()[-1])
 
 
 def javascript(client: str, served: Served, program: Path) -> Any:
-    command = [program, "gateway.mjs", client]
+    command = [program.as_posix(), "gateway.mjs", client]
     done = subprocess.run(command, cwd=HERE / "js", env=served.environment, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr[-5_000:]
     return json.loads(done.stdout.splitlines()[-1])[client]

@@ -5,6 +5,9 @@
 Environment: ONDOL_URL (such as http://127.0.0.1:8700), ONDOL_API_KEY.
 """
 
+# mypy: ignore-errors
+# The libraries are not installed where types are checked.
+
 from __future__ import annotations
 
 import json

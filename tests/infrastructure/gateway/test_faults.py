@@ -17,7 +17,7 @@ from tests.infrastructure.gateway.upstreams import PATHS, body_for
 
 pytestmark = pytest.mark.anyio
 
-FAST = {"first_byte_s": 0.3, "between_s": 0.3, "whole_s": 5, "connect_s": 1}
+FAST: dict[str, Any] = {"first_byte_s": 0.3, "between_s": 0.3, "whole_s": 5, "connect_s": 1}
 STREAM = head(b"content-type: text/event-stream", b"transfer-encoding: chunked")
 TEXT = b'data: {"choices":[{"index":0,"delta":{"content":"%b"},"finish_reason":null}]}\n\n'
 

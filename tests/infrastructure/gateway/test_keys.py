@@ -78,7 +78,7 @@ async def test_a_key_that_may_call_nothing_calls_nothing(ground: Ground) -> None
 async def test_a_live_stream_of_a_revoked_key_ends_within_a_second(tenancy: Tenancy, operation: str, kind: str, end: str) -> None:
     """Field notes, section 6 point 6: a revocation that kills running streams, measured."""
     async with upstream(("A sentence that is long enough to be let out. " * 10, "more"), ends=5 if operation == "responses" else 3) as up:
-        await tenancy.provider(up.base_url, kind=kind, **({"speaks_responses": True} if operation == "responses" else {}))
+        await tenancy.provider(up.base_url, kind=kind, speaks_responses=operation == "responses")
         await tenancy.model()
         key = await tenancy.another_key()
         request = {"model": "m", **body_for(operation, stream=True)}
