@@ -188,6 +188,7 @@ def test_the_secrets_are_marked() -> None:
         "guard.alarms.smtp_password",
         "guard.alarms.webhook_secret",
         "model.api_key",
+        "outbound.proxy_url",
         "telemetry.otlp_headers",
     }
     assert not [name for name in ROWS if name.rpartition(".")[2] in ("password", "secret", "token") and not ROWS[name].secret]

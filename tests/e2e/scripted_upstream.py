@@ -71,7 +71,7 @@ class Upstream(AnyShape):
         first = {"index": 0, "id": "call_1", "type": "function", "function": {"name": "weather", "arguments": ""}}
         calls = [first, *({"index": 0, "function": {"arguments": part}} for part in parts)]
         chunks = [{**stamp, "choices": [{"index": 0, "delta": {"tool_calls": [call]}, "finish_reason": None}]} for call in calls]
-        return [*chunks, {**stamp, "choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]}, *plain[2:]]
+        return [plain[0], *chunks, {**stamp, "choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]}, *plain[3:]]
 
     def _structured(self, body: Any) -> str:
         wanted = (body.get("response_format") or {}).get("type") in {"json_schema", "json_object"}

@@ -33,7 +33,7 @@ def command(context: click.Context, question: str, assistant: str, tenant: str, 
         request = ChatRequest(new_id(), found.model, (Message("user", question),))
         pieces: list[str] = []
         finish: Finish | None = None
-        async with opened_router() as router:
+        async with opened_router(platform.settings.outbound.proxy_url) as router:
             room = assistant_room(platform, {where.id: where.name}, router)
             async for event in answer(room, where.id, person.id, found, request):
                 if isinstance(event, TextDelta):

@@ -128,6 +128,15 @@ class ModelSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OutboundSettings:
+    """How this installation reaches providers."""
+
+    proxy_url: str = _setting(
+        "", "http://[user:password@]host:port of a proxy for all requests to providers; a provider's own goes first. Empty: none.", secret=True
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SignInSettings:
     """Passwords and sessions."""
 
@@ -217,6 +226,7 @@ class Settings:
     storage: StorageSettings = field(default_factory=StorageSettings)
     keys: KeySettings = field(default_factory=KeySettings)
     model: ModelSettings = field(default_factory=ModelSettings)
+    outbound: OutboundSettings = field(default_factory=OutboundSettings)
     sign_in: SignInSettings = field(default_factory=SignInSettings)
     guard: GuardSettings = field(default_factory=GuardSettings)
     log: LogSettings = field(default_factory=LogSettings)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,12 +32,13 @@ from ondol.infrastructure.serving.prices import PriceDirectory
 from ondol.infrastructure.serving.providers import new_providers
 from ondol.infrastructure.serving.routing import Router
 from ondol.infrastructure.serving.types import ChatEvent, ChatRequest
-from ondol.infrastructure.telemetry.notices import Notice, tell
+from ondol.infrastructure.telemetry.notices import AlarmFailed, Notice, tell
 from ondol.infrastructure.telemetry.observer import Observer
 from ondol.infrastructure.telemetry.room import sampling_ratio
 from ondol.wiring.guard import GuardRoom
 from ondol.wiring.platform import Platform
 
+_LOG = logging.getLogger("ondol.gateway")
 CALLERS_MAX = 100_000
 """Callers kept ready; each is a few hundred bytes."""
 
@@ -68,15 +70,17 @@ async def open_gateway_room(platform: Platform, observer: Observer, slugs: dict[
         slugs: kept up to date with every tenant's.
     """
     directory = ServingDirectory(platform.database, platform.keyring, slugs=slugs)
+    tellers: set[asyncio.Task[None]] = set()
     prices = PriceDirectory()
     governor = Governor(
         platform.database,
         give_alarm=_budget_alarms(platform),
         is_open=lambda tenant_id: directory.tenant(tenant_id).settings.when_away == "open",
+        tell_open=lambda tenant_id: tellers.add(_tell_open(platform, directory.tenant(tenant_id).slug, tellers)),
         followers=(prices.read,),
     )
     client = HttpClient()
-    router = Router(client, new_providers(), asked=observer.asked_upstream)
+    router = Router(client, new_providers(platform.settings.outbound.proxy_url), asked=observer.asked_upstream)
     await directory.refresh()
     tasks = [asyncio.create_task(directory.run(), name="models"), asyncio.create_task(governor.run(), name="limits")]
     try:
@@ -86,6 +90,30 @@ async def open_gateway_room(platform: Platform, observer: Observer, slugs: dict[
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await client.close()
+
+
+def _tell_open(platform: Platform, slug: str, tellers: set[asyncio.Task[None]]) -> asyncio.Task[None]:
+    """Tell people that a tenant's requests go on uncounted by others, since Postgres is away and the tenant is set so."""
+    _LOG.error("requests go on without Postgres", extra={"tenant": slug})
+    now = platform.clock()
+    lines = (
+        f"테넌트 / Tenant: {slug}",
+        "Postgres가 응답하지 않아 한도와 예산을 다른 작업자와 맞추지 못한 채 요청을 계속 받습니다.",
+        "Postgres does not answer: requests go on without limits and budgets being shared with other workers.",
+        f"시각 / Since: {now.isoformat(timespec='seconds')}",
+    )
+    body = {"event": "limits.open", "tenant": slug, "since": now.isoformat()}
+    notice = Notice(f"open-{slug}-{int(now.timestamp())}", f"[Ondol] {slug}: requests go on without Postgres", lines, body)
+
+    async def told() -> None:
+        try:
+            await tell(platform.settings.guard.alarms, notice, now)
+        except AlarmFailed as error:
+            _LOG.warning("alarm not given", extra={"reason": error.message})
+
+    task = asyncio.create_task(told())
+    task.add_done_callback(tellers.discard)
+    return task
 
 
 def _budget_alarms(platform: Platform) -> GiveAlarm:
@@ -156,7 +184,8 @@ def gateway_of(
         principal = await caller_of(keys, platform.sign_in, exchange.headers())
         async with platform.database.tenant_tx(principal.tenant_id) as connection:
             groups = await groups_of_person(connection, principal.person_id)
-        return Caller(principal.tenant_id, principal.person_id, principal.api_key_id, None, groups)
+        models = None if principal.models is None else frozenset(principal.models)
+        return Caller(principal.tenant_id, principal.person_id, principal.api_key_id, models, groups)
 
     async def guarded(caller: Caller, request_id: uuid.UUID, texts: Sequence[str], model: str, assistant: AssistantCard | None) -> Conversation:
         asker = Asker(caller.tenant_id, caller.person_id, caller.api_key_id, request_id)

@@ -91,15 +91,19 @@ def _open_stores(stores: Stores) -> bool:
 
 
 @contextlib.asynccontextmanager
-async def opened_router() -> AsyncIterator[Router]:
-    """The way to providers for a command; a worker has one of its own."""
+async def opened_router(proxy_url: str = "") -> AsyncIterator[Router]:
+    """The way to providers for a command; a worker has one of its own.
+
+    Args:
+        proxy_url: the installation's outbound proxy; empty for none.
+    """
     from ondol.infrastructure.serving.http import HttpClient
     from ondol.infrastructure.serving.providers import new_providers
     from ondol.infrastructure.serving.routing import Router
 
     client = HttpClient()
     try:
-        yield Router(client, new_providers())
+        yield Router(client, new_providers(proxy_url))
     finally:
         await client.close()
 

@@ -102,7 +102,7 @@ async def test_a_deadline_ends_what_takes_longer(ground: Ground) -> None:
 
 
 @pytest.mark.parametrize(("asked", "sent"), [({}, 50), ({"max_tokens": 10}, 10), ({"max_tokens": 999}, 50), ({"max_completion_tokens": 999}, 50)])
-async def test_every_request_has_an_end(ground: Ground, asked: dict[str, int], sent: int) -> None:
+async def test_every_request_has_an_end(ground: Ground, asked: dict[str, Any], sent: int) -> None:
     async with served(ground, HELLO, output_tokens_default=80) as (tenancy, up):
         await tenancy.limit(bounds=Bounds(output_tokens_max=50))
         await tenancy.ask(body_for("chat", **asked))

@@ -242,7 +242,7 @@ async def test_an_answer_without_an_end_is_cut_off(ground: Ground, stream: bool)
     tenancy, _ = await assistant(ground, TextDelta("half"))
     async with tenancy.client() as client:
         with pytest.raises(openai.APIError) as caught:
-            answer = await client.chat.completions.create(model=HELP, messages=ASK, stream=stream)
+            answer: Any = await client.chat.completions.create(model=HELP, messages=ASK, stream=stream)
             if stream:
                 _ = [chunk async for chunk in answer]
     assert caught.value.code == "upstream_cut_off"
@@ -290,7 +290,7 @@ async def test_a_caller_who_leaves_cancels_the_assistant_within_100_ms(ground: G
         async with tenancy.client() as client:
             asking = asyncio.create_task(client.chat.completions.create(model=HELP, messages=ASK, stream=stream))
             await made.started.wait()
-            answer = await asking if stream else None
+            answer: Any = await asking if stream else None
             started = asyncio.get_running_loop().time()
             if answer is not None:
                 await answer.close()

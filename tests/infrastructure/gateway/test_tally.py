@@ -88,8 +88,7 @@ async def test_a_client_that_leaves_early_is_counted_and_the_upstream_let_go_wit
     """LiteLLM #14457 (usage lost on disconnect), #17364 (the upstream goes on writing for nobody)."""
     took_s = []
     for _ in range(3):
-        ends = {"responses": 6 if kind == "native" else 3, "messages": 4}.get(operation if kind != "anthropic" or operation == "messages" else "", 3)
-        ends = 5 if (operation, kind) == ("chat", "anthropic") else ends
+        ends = {("chat", "openai"): 4, ("messages", "openai"): 4, ("responses", "openai"): 4, ("responses", "native"): 6}.get((operation, kind), 5)
         async with upstream([SENTENCE * 4] * 6, ends=ends) as up:
             tenancy = await tenant_at(ground, up.base_url, kind)
             await tenancy.price(input=10**9, output=10**9)

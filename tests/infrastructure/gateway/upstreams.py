@@ -167,7 +167,8 @@ class AnyShape:
             return {**stamp, "choices": [{"index": 0, **what, "finish_reason": reason}]}
 
         last = [{**stamp, "choices": [], **told}] if told and (body.get("stream_options") or {}).get("include_usage") else []
-        return [*(chunk(piece, None) for piece in pieces), chunk(None, "stop"), *last, "[DONE]"]
+        begin = [{**stamp, "choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}]}]
+        return [*(begin if operation == "chat" else ()), *(chunk(piece, None) for piece in pieces), chunk(None, "stop"), *last, "[DONE]"]
 
     def _usage(self, operation: str) -> Json:
         if self.usage is None:

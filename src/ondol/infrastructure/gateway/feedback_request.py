@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import uuid
 from dataclasses import replace
@@ -16,7 +17,7 @@ from ondol.infrastructure.access.limits.types import Need
 from ondol.infrastructure.gateway.door import Caller, Door, FeedbackEntry
 from ondol.infrastructure.gateway.errors import ContentRefused, answer_to
 from ondol.infrastructure.gateway.exchange import Exchange
-from ondol.infrastructure.gateway.pipeline import Pipeline
+from ondol.infrastructure.gateway.pipeline import LONG_CHARACTERS, Pipeline
 from ondol.infrastructure.gateway.records.feedback import COMMENT_CHARACTERS_MAX, CORRECTED_CHARACTERS_MAX, SCORE_MAX, Opinion, check_opinion
 from ondol.infrastructure.gateway.shapes.base import Json
 from ondol.infrastructure.gateway.shapes.body import explained, json_object
@@ -83,7 +84,8 @@ async def _guarded(exchange: Exchange, door: Door, caller: Caller, entry: Feedba
         return entry
     conversation = await door.guard(caller, exchange.id, [*texts.values()], "", None)
     for name, text in texts.items():
-        read = conversation.read([Turn("user", text)])
+        turns = [Turn("user", text)]
+        read = await asyncio.to_thread(conversation.read, turns) if len(text) > LONG_CHARACTERS else conversation.read(turns)
         if not read.passes:
             raise ContentRefused(read.reply, name)
         texts[name] = read.texts[0]

@@ -244,7 +244,7 @@ class Pipeline:
         """Let a whole answer out, settle and record it, and send it."""
         tally.first_token()
         tally.counting = letting.estimate
-        if shape.is_written and _characters(answer) > LONG_CHARACTERS:
+        if shape.is_written and max(tally.answer_bytes, _characters(answer)) > LONG_CHARACTERS:
             await asyncio.to_thread(shape.let, answer, told, letting)
         else:
             shape.let(answer, told, letting)
@@ -398,14 +398,12 @@ def _read_each(conversation: Conversation, turns: Sequence[Turn]) -> ReadTurns:
 
 
 def _characters(answer: Json) -> int:
-    """About how much text an answer holds."""
+    """How much text an assistant's answer holds; of others, the bytes are known."""
     choices = answer.get("choices")
-    if not isinstance(choices, list):
-        return LONG_CHARACTERS + 1  # other shapes are walked in a thread only when long; what cannot be told counts as long
     total = 0
-    for choice in choices:
+    for choice in choices if isinstance(choices, list) else ():
         message = choice.get("message") if isinstance(choice, dict) else None
-        content = message.get("content") if isinstance(message, dict) else choice.get("text") if isinstance(choice, dict) else None
+        content = message.get("content") if isinstance(message, dict) else None
         total += len(content) if isinstance(content, str) else 0
     return total
 

@@ -130,6 +130,11 @@ class Tally:
             self.upstream_ns = time.perf_counter_ns() - self.guarded_ns
         self.counts = True
 
+    @property
+    def answer_bytes(self) -> int:
+        """How long an upstream's whole answer is."""
+        return len(self._answer.body or b"") if self._answer is not None else 0
+
     def first_token(self) -> None:
         """The first of the answer is here."""
         if not self._first_ns:

@@ -70,7 +70,10 @@ def keys_router(services: GatewayServices) -> APIRouter:
 
     @router.post("", openapi_extra=WRITE)
     async def create_key(body: KeyBody, who: Principal = services.writes) -> KeyMade:
-        """Make a key. Only an owner makes one that acts as an owner."""
+        """Make a key. Only an owner makes one that acts as an owner, and a key makes none that may call more than itself."""
+        if who.models is not None and (body.models is None or not set(body.models) <= set(who.models)):
+            hint = "Name models that this key may call, or use a key that may call all."
+            raise Forbidden("This key may call some models only.", hint, code="model_not_allowed", param="models")
         async with services.within(who) as connection:
             person = await find_person(connection, services.keyring, who.tenant_id, body.login)
             if "owner" in person.roles and "owner" not in who.roles:

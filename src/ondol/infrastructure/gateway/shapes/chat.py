@@ -131,7 +131,7 @@ def _schema(told: _Format) -> Mapping[str, Any] | None:
 def _read_message(message: Json, place: int, asked: Asked) -> None:
     """The texts of one message, and what else it weighs."""
     role = message.get("role")
-    if role not in _ROLES:
+    if not isinstance(role, str) or role not in _ROLES:
         raise invalid(f"messages[{place}].role", f"is not one of {', '.join(sorted(_ROLES))}")
     known: Literal["system", "developer", "user", "assistant", "tool"] = "tool" if role == "function" else role
     content = message.get("content")
@@ -406,8 +406,19 @@ def _let_call(call: Any, texts: TextOut, place: int) -> bool:
     result = texts.call(place, name, arguments)
     if result is None:
         return False
+    _keep_read(call, ("id", "index", "type", "function" if holder is function else "custom"), texts)
+    _keep_read(holder, ("name", field), texts)
     holder["name"], holder[field] = result
     return True
+
+
+def _keep_read(holder: Json, read: tuple[str, ...], texts: TextOut) -> None:
+    """Of what stands beside what was read, such as a signature, that which the guard has nothing against."""
+    if len(holder) > len(read) or not holder.keys() <= set(read):
+        beside = {name: value for name, value in holder.items() if name not in read}
+        if beside and not texts.annotations([beside]):
+            for name in beside:
+                del holder[name]
 
 
 def chat_garbage(what: str) -> UpstreamError:

@@ -99,7 +99,7 @@ def told_ms(answer: Json) -> int | None:
     told = usage.get("seconds") if isinstance(usage, dict) and usage.get("type") == "duration" else answer.get("duration")
     try:
         seconds = float(told) if isinstance(told, int | float | str) else -1.0
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return round(seconds * 1_000) if 0 <= seconds < 10**7 else None
 
