@@ -28,6 +28,7 @@ from ondol.infrastructure.guard.conversation import Conversation
 from ondol.infrastructure.guard.traffic import Asker
 from ondol.infrastructure.serving.directory import AssistantCard, ServingDirectory
 from ondol.infrastructure.serving.http import HttpClient
+from ondol.infrastructure.serving.http.pool import CONNECTIONS_PER_ORIGIN_MAX
 from ondol.infrastructure.serving.prices import PriceDirectory
 from ondol.infrastructure.serving.providers import new_providers
 from ondol.infrastructure.serving.routing import Router
@@ -79,9 +80,10 @@ async def open_gateway_room(platform: Platform, observer: Observer, slugs: dict[
         tell_open=lambda tenant_id: tellers.add(_tell_open(platform, directory.tenant(tenant_id).slug, tellers)),
         followers=(prices.read,),
     )
-    client = HttpClient()
+    client = HttpClient(connections_per_origin_max=max(CONNECTIONS_PER_ORIGIN_MAX, platform.settings.http.connections_max))
     router = Router(client, new_providers(platform.settings.outbound.proxy_url), asked=observer.asked_upstream)
     await directory.refresh()
+    await governor.beat()  # whoever comes first need not wait for rules that are not read yet
     tasks = [asyncio.create_task(directory.run(), name="models"), asyncio.create_task(governor.run(), name="limits")]
     try:
         yield GatewayRoom(directory, governor, prices, client, router)

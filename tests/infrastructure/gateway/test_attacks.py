@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from ondol.core.money import Money
 from ondol.infrastructure.access.limits.types import Bounds
 from ondol.infrastructure.serving.scripted import Reply
+from ondol.infrastructure.serving.scripted_faults import whole
 from ondol.infrastructure.serving.types import Usage
 from tests.infrastructure.gateway.ground import Ground, served
 from tests.infrastructure.gateway.upstreams import PATHS, body_for, upstream
@@ -180,3 +182,64 @@ async def test_a_bounded_number_of_choices_is_the_one_that_is_reserved_and_asked
         assert (told, type(told)) == (3, int)
         assert (await tenancy.ask({**_said({"type": "text", "text": "hi"}), "n": 9, "max_tokens": 900})).status_code == 429
         assert (await tenancy.ask({**_said({"type": "text", "text": "hi"}), "n": 1, "max_tokens": 1_300})).status_code == 429
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}", "note": SECRET}},
+        {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}, "custom": {"name": "g", "input": SECRET}},
+        {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}, "note": {"a": [SECRET]}},
+    ],
+)
+async def test_a_call_carries_out_nothing_that_the_guard_did_not_read(ground: Ground, call: dict[str, Any]) -> None:
+    message = {"role": "assistant", "content": None, "tool_calls": [{**call, "extra_content": {"signature": "aGk="}}]}
+    answer = {"id": "u", "object": "chat.completion", "choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}]}
+    async with served(ground, Reply(raw=[whole(json.dumps(answer).encode())])) as (tenancy, _):
+        policy = {"version": 1, "name": "out", "stages": {stage: [{"find": "secrets", "do": "block"}] for stage in ("output", "tool")}}
+        await tenancy.declare(policies=[policy], guard=[{"policy": "out"}])
+        told = await tenancy.ask()
+        assert told.status_code == 200, told.text
+        assert SECRET not in told.text
+        assert told.json()["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"] == "{}"
+
+
+async def test_what_a_provider_says_of_its_failures_stays_inside_an_answer_too(ground: Ground) -> None:
+    part = {"type": "output_text", "text": "hi", "annotations": []}
+    item = {"id": "i", "type": "message", "role": "assistant", "status": "completed", "content": [part]}
+    answer = {"id": "u", "object": "response", "status": "incomplete", "output": [item], "error": {"code": "x", "message": SECRET}}
+    async with upstream() as up:
+        up.says = Reply(raw=[whole(json.dumps(answer).encode())])
+        tenancy = await ground.tenancy()
+        await tenancy.provider(up.base_url, speaks_responses=True)
+        await tenancy.model()
+        told = await tenancy.ask({"input": "hi"}, "/v1/responses")
+        assert told.status_code == 200, told.text
+        assert SECRET not in told.text
+
+
+@pytest.mark.parametrize("role", [[], {}, 5, None])
+async def test_a_role_that_is_no_word_is_told_so(ground: Ground, role: Any) -> None:
+    async with served(ground, "x") as (tenancy, _):
+        assert (await tenancy.ask({"messages": [{"role": role, "content": "hi"}]})).status_code == 400
+
+
+@pytest.mark.parametrize("field", ["reasoning_content", "arguments"])
+async def test_a_huge_answer_does_not_hold_up_others(ground: Ground, field: str) -> None:
+    text = "The parcel is on its way to you. " * 60_000
+    said = {"role": "assistant", "content": "hi"}
+    calls = [{"id": "1", "type": "function", "function": {"name": "f", "arguments": json.dumps({"a": text})}}]
+    message = {**said, "reasoning_content": text} if field == "reasoning_content" else {**said, "tool_calls": calls}
+    answer = {"id": "u", "object": "chat.completion", "choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
+    async with served(ground, Reply(raw=[whole(json.dumps(answer).encode())])) as (tenancy, _):
+        await tenancy.declare(policies=[NUMBERED | {"stages": {"output": [{"find": "personal:PHONE", "do": "mask"}]}}], guard=[{"policy": "numbered"}])
+        longest = 0.0
+        running = asyncio.create_task(tenancy.ask())
+        loop = asyncio.get_running_loop()
+        before = loop.time()
+        while not running.done():
+            await asyncio.sleep(0.005)
+            longest, before = max(longest, loop.time() - before), loop.time()
+        assert (await running).status_code == 200
+        print("LONGEST", longest)
+        assert longest < 1.0

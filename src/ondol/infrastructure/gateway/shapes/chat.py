@@ -414,7 +414,7 @@ def _let_call(call: Any, texts: TextOut, place: int) -> bool:
 
 def _keep_read(holder: Json, read: tuple[str, ...], texts: TextOut) -> None:
     """Of what stands beside what was read, such as a signature, that which the guard has nothing against."""
-    if len(holder) > len(read) or not holder.keys() <= set(read):
+    if not holder.keys() <= set(read):
         beside = {name: value for name, value in holder.items() if name not in read}
         if beside and not texts.annotations([beside]):
             for name in beside:
