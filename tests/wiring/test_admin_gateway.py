@@ -194,6 +194,8 @@ async def test_only_the_operators_tenant_reaches_private_addresses_and_shares_mo
     # What was private before stays so, at the same address and no other.
     await api.did("owner", "PUT", "/providers/inside", private)
     assert await api.ask("owner", "PUT", "/providers/inside", {**private, "base_url": "http://10.0.0.6/v1"}) == (403, "not_operator")
+    proxied = {**private, "settings": {"private_network": True, "proxy_url": "http://10.0.0.7:3128"}}
+    assert await api.ask("owner", "PUT", "/providers/inside", proxied) == (403, "not_operator")
 
 
 async def test_a_model_has_targets_settings_and_a_pinned_prompt_that_nobody_sees(api: Api) -> None:
@@ -275,6 +277,12 @@ async def test_a_key_is_shown_once_restricted_and_revoked(api: Api) -> None:
     await api.keys.refresh()
     assert api.keys.check(made["key"]).models == ("mini",)
     assert await api.ask("admin", "POST", "/keys", {"login": "owner"}) == (403, "role_required")
+    narrow = await api.did("owner", "POST", "/keys", {"login": "owner", "models": ["mini"]})
+    await api.keys.refresh()
+    api.texts["narrow"] = narrow["key"]
+    for wider in (None, ["mini", "maxi"]):
+        assert await api.ask("narrow", "POST", "/keys", {"login": "robot", "models": wider}) == (403, "model_not_allowed")
+    assert (await api.ask("narrow", "POST", "/keys", {"login": "robot", "models": ["mini"]}))[0] == 200
     assert (await api.ask("owner", "POST", "/keys", {"login": "owner"}))[0] == 200
     assert await api.ask("owner", "POST", "/keys", {"login": "ghost"}) == (404, "person_not_found")
     assert await api.ask("owner", "POST", "/keys", {"login": "robot", "expires_at": "2020-01-01T00:00:00Z"}) == (400, "bad_expiry")

@@ -199,12 +199,24 @@ class Ground:
     http: httpx.AsyncClient = field(default_factory=httpx.AsyncClient)
     operator: Tenancy | None = None
     _made: int = 0
+    _held: bool = False
+
+    @contextlib.asynccontextmanager
+    async def at_once(self) -> AsyncIterator[None]:
+        """Several changes that are in force together, when this ends."""
+        self._held = True
+        try:
+            yield
+        finally:
+            self._held = False
+        await self.fresh()
 
     async def fresh(self) -> None:
         """What was changed is in force. Workers hear of it by themselves too; this waits for it."""
-        await self.keys.refresh()
-        await self.room.directory.refresh()
-        assert await self.room.governor.beat()
+        if self._held:
+            return
+        _, _, heard = await asyncio.gather(self.keys.refresh(), self.room.directory.refresh(), self.room.governor.beat())
+        assert heard
 
     async def tenancy(self, currency: str = "USD", time_zone: str = "UTC") -> Tenancy:
         """A fresh tenant."""
@@ -282,9 +294,10 @@ async def open_ground(
 async def served(ground: Ground, says: Says, **model: Any) -> AsyncIterator[tuple[Tenancy, ScriptedModel]]:
     """A fresh tenant whose model ``m`` is the scripted one."""
     async with ScriptedModel(says) as upstream:
-        tenancy = await ground.tenancy()
-        await tenancy.provider(upstream.base_url)
-        await tenancy.model(**model)
+        async with ground.at_once():
+            tenancy = await ground.tenancy()
+            await tenancy.provider(upstream.base_url)
+            await tenancy.model(**model)
         yield tenancy, upstream
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from ondol.core.money import Money
 from ondol.infrastructure.access.limits.types import Bounds
-from ondol.infrastructure.serving.scripted import Reply
+from ondol.infrastructure.serving.scripted import Reply, ScriptedModel
 from ondol.infrastructure.serving.scripted_faults import whole
 from ondol.infrastructure.serving.types import Usage
 from tests.infrastructure.gateway.ground import Ground, served
@@ -39,7 +39,7 @@ async def test_budgets_that_overflow_together_stop_nobody_else(ground: Ground) -
         await tenancy.budget(Money(MOST, "USD"))
         await other.limit(requests_per_minute=100)
         answers = await asyncio.gather(*(tenancy.ask() for _ in range(4)))
-        print([a.status_code for a in answers], answers[0].text)
+        assert [answer.status_code for answer in answers] == [200] * 4
         for _ in range(2):
             assert await ground.room.governor.beat()
         assert (await other.ask()).status_code == 200
@@ -63,7 +63,9 @@ HIDDEN: dict[str, tuple[str, dict[str, Any]]] = {
     "a text beside a refusal": ("chat", _said({"type": "refusal", "refusal": "no", "text": PHONE})),
     "a text beside a picture": ("chat", _said({**IMAGE, "text": PHONE})),
     "a part that thinks": ("chat", _said({"type": "thinking", "thinking": PHONE})),
-    "a call with a decoy": ("chat", _called({"id": "1", "type": "custom", "function": {"name": "f", "arguments": ""}, "custom": {"name": "f", "input": PHONE}})),
+    "a call with a decoy": (
+        "chat", _called({"id": "1", "type": "custom", "function": {"name": "f", "arguments": ""}, "custom": {"name": "f", "input": PHONE}}),
+    ),
     "a block of another kind": ("messages", {"max_tokens": 9, **_said({"type": "x", "text": PHONE})}),
     "a block in a result": (
         "messages", {"max_tokens": 9, **_said({"type": "tool_result", "tool_use_id": "1", "content": [{"type": "x", "text": PHONE}]})},
@@ -208,8 +210,7 @@ async def test_what_a_provider_says_of_its_failures_stays_inside_an_answer_too(g
     part = {"type": "output_text", "text": "hi", "annotations": []}
     item = {"id": "i", "type": "message", "role": "assistant", "status": "completed", "content": [part]}
     answer = {"id": "u", "object": "response", "status": "incomplete", "output": [item], "error": {"code": "x", "message": SECRET}}
-    async with upstream() as up:
-        up.says = Reply(raw=[whole(json.dumps(answer).encode())])
+    async with ScriptedModel(Reply(raw=[whole(json.dumps(answer).encode())])) as up:
         tenancy = await ground.tenancy()
         await tenancy.provider(up.base_url, speaks_responses=True)
         await tenancy.model()
@@ -224,22 +225,37 @@ async def test_a_role_that_is_no_word_is_told_so(ground: Ground, role: Any) -> N
         assert (await tenancy.ask({"messages": [{"role": role, "content": "hi"}]})).status_code == 400
 
 
-@pytest.mark.parametrize("field", ["reasoning_content", "arguments"])
-async def test_a_huge_answer_does_not_hold_up_others(ground: Ground, field: str) -> None:
-    text = "The parcel is on its way to you. " * 60_000
-    said = {"role": "assistant", "content": "hi"}
-    calls = [{"id": "1", "type": "function", "function": {"name": "f", "arguments": json.dumps({"a": text})}}]
-    message = {**said, "reasoning_content": text} if field == "reasoning_content" else {**said, "tool_calls": calls}
-    answer = {"id": "u", "object": "chat.completion", "choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
-    async with served(ground, Reply(raw=[whole(json.dumps(answer).encode())])) as (tenancy, _):
-        await tenancy.declare(policies=[NUMBERED | {"stages": {"output": [{"find": "personal:PHONE", "do": "mask"}]}}], guard=[{"policy": "numbered"}])
+@pytest.mark.parametrize("field", ["content", "reasoning_content", "arguments"])
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_huge_answer_does_not_hold_up_others(ground: Ground, field: str, stream: bool) -> None:
+    text = "The parcel is on its way to you. " * 4_000
+    call = {"index": 0, "id": "1", "type": "function", "function": {"name": "f", "arguments": json.dumps({"a": text})}}
+    said = {"role": "assistant", "content": "hi", **({"tool_calls": [call]} if field == "arguments" else {field: text})}
+    choice = {"index": 0, "delta" if stream else "message": said, "finish_reason": "stop"}
+    answer = json.dumps({"id": "u", "object": "chat.completion", "choices": [choice]}).encode()
+    raw = whole(b"data: " + answer + b"\n\ndata: [DONE]\n\n", content_type=b"text/event-stream") if stream else whole(answer)
+    async with served(ground, Reply(raw=[raw])) as (tenancy, _):
         longest = 0.0
-        running = asyncio.create_task(tenancy.ask())
         loop = asyncio.get_running_loop()
+        running = asyncio.create_task(tenancy.ask({**_said({"type": "text", "text": "hi"}), "stream": stream}))
         before = loop.time()
         while not running.done():
             await asyncio.sleep(0.005)
             longest, before = max(longest, loop.time() - before), loop.time()
-        assert (await running).status_code == 200
-        print("LONGEST", longest)
-        assert longest < 1.0
+        told = await running
+        assert told.status_code == 200
+        assert "parcel" in told.text
+        assert longest < 0.8
+
+
+async def test_who_leaves_before_an_answer_begins_has_used_what_was_held(ground: Ground) -> None:
+    async with served(ground, Reply("x", trouble="hang_before_headers")) as (tenancy, up):
+        await tenancy.budget(3_000)
+        asking = asyncio.create_task(tenancy.ask({**_said({"type": "text", "text": "hi"}), "max_tokens": 2_000}))
+        await up.requests_came(1)
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+        await tenancy.record()
+        up.say("Hello.")
+        assert (await tenancy.ask({**_said({"type": "text", "text": "hi"}), "max_tokens": 2_000})).status_code == 429
+        assert (await tenancy.ask({**_said({"type": "text", "text": "hi"}), "max_tokens": 100})).status_code == 200

@@ -23,9 +23,10 @@ CASES = [("chat", "openai"), ("messages", "anthropic"), ("responses", "openai"),
 
 
 async def tenant_at(ground: Ground, base_url: str, kind: str, **model: Any) -> Tenancy:
-    tenancy = await ground.tenancy()
-    await tenancy.provider(base_url, kind="anthropic" if kind == "anthropic" else "openai", speaks_responses=kind == "native")
-    await tenancy.model(**model)
+    async with ground.at_once():
+        tenancy = await ground.tenancy()
+        await tenancy.provider(base_url, kind="anthropic" if kind == "anthropic" else "openai", speaks_responses=kind == "native")
+        await tenancy.model(**model)
     return tenancy
 
 

@@ -115,7 +115,7 @@ class AnyShape:
                 return {"input_tokens": 77}
             case "responses":
                 part = {"type": "output_text", "text": text, "annotations": []}
-                item = {"id": "i", "type": "message", "role": "assistant", "status": "completed", "content": [part]}
+                item: Any = {"id": "i", "type": "message", "role": "assistant", "status": "completed", "content": [part]}
                 return {"id": "u", "object": "response", "created_at": 0, "status": "completed", "model": "u", "output": [item], **told}
             case "completions":
                 choice = {"index": 0, "text": text, "finish_reason": "stop", "logprobs": None}
@@ -136,10 +136,14 @@ class AnyShape:
         told = self._usage(operation)
         if operation == "messages":
             usage = told.get("usage", {})
-            started = {"input_tokens": usage.get("input_tokens", 0), "output_tokens": 1} if usage else {}
-            message = {"id": "u", "type": "message", "role": "assistant", "model": "u", "content": [], "stop_reason": None, "usage": started}
+            started: Any = {"input_tokens": usage.get("input_tokens", 0), "output_tokens": 1} if usage else {}
+            message: Any = {"id": "u", "type": "message", "role": "assistant", "model": "u", "content": [], "stop_reason": None, "usage": started}
             deltas = [{"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": piece}} for piece in pieces]
-            end = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": usage["output_tokens"]} if usage else {}}
+            end: Any = {
+                "type": "message_delta",
+                "delta": {"stop_reason": "end_turn"},
+                "usage": {"output_tokens": usage["output_tokens"]} if usage else {},
+            }
             return [
                 {"type": "message_start", "message": message},
                 {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
@@ -147,10 +151,10 @@ class AnyShape:
             ]  # fmt: skip
         if operation == "responses":
             full = self.whole(operation, "".join(pieces))
-            place = {"item_id": "i", "output_index": 0, "content_index": 0}
-            item = {**full["output"][0], "content": [], "status": "in_progress"}
-            part = {"type": "output_text", "text": "", "annotations": []}
-            begin = [{"type": "response.created", "response": {**full, "output": [], "status": "in_progress", "usage": None}}]
+            place: Any = {"item_id": "i", "output_index": 0, "content_index": 0}
+            item: Any = {**full["output"][0], "content": [], "status": "in_progress"}
+            part: Any = {"type": "output_text", "text": "", "annotations": []}
+            begin: Any = [{"type": "response.created", "response": {**full, "output": [], "status": "in_progress", "usage": None}}]
             begin += [{"type": "response.output_item.added", "output_index": 0, "item": item}]
             begin += [{"type": "response.content_part.added", **place, "part": part}]
             deltas = [{"type": "response.output_text.delta", **place, "delta": piece} for piece in pieces]
@@ -160,7 +164,7 @@ class AnyShape:
             end += [{"type": "response.completed", "response": full}]
             return [{**event, "sequence_number": number} for number, event in enumerate([*begin, *deltas, *end])]
         kind = "text_completion" if operation == "completions" else "chat.completion.chunk"
-        stamp = {"id": "u", "object": kind, "created": 0, "model": "u"}
+        stamp: Any = {"id": "u", "object": kind, "created": 0, "model": "u"}
 
         def chunk(piece: str | None, reason: str | None) -> Json:
             what: Json = {"text": piece or ""} if operation == "completions" else {"delta": {} if piece is None else {"content": piece}}

@@ -146,6 +146,7 @@ class KeyDirectory:
         self._monotonic = monotonic
         self._keys: Mapping[str, _KeyInForce] = {}
         self._revision = -1
+        self._reading = asyncio.Lock()
         self._seen_at = float("-inf")
 
     def check(self, key_text: str) -> Principal:
@@ -198,6 +199,10 @@ class KeyDirectory:
         )
 
     async def _read(self, connection: Connection) -> None:
+        async with self._reading:  # an older reading that ends later would bring back what is gone
+            await self._read_alone(connection)
+
+    async def _read_alone(self, connection: Connection) -> None:
         began_at = self._monotonic()
         found = await one(connection, _QUERIES["key_revision"], {})
         revision = found["revision"] if found else 0

@@ -31,6 +31,8 @@ from ondol.infrastructure.serving.types import Frame, Outgoing, TargetRow, Upstr
 
 LONG_CHARACTERS = 20_000
 """A longer text is looked at in a thread: other requests must not wait the milliseconds that it takes."""
+ANSWER_LONG_BYTES = 8_192
+"""The same for what is answered, which is looked at step by step where it is longer: a hundred times as slowly as what is asked."""
 INDEPENDENT_MAX = 64
 """More texts that are looked at one by one take as long as one long text."""
 TOKENS_PER_MESSAGE = 8
@@ -244,7 +246,7 @@ class Pipeline:
         """Let a whole answer out, settle and record it, and send it."""
         tally.first_token()
         tally.counting = letting.estimate
-        if shape.is_written and max(tally.answer_bytes, _characters(answer)) > LONG_CHARACTERS:
+        if shape.is_written and max(tally.answer_bytes, _characters(answer)) > ANSWER_LONG_BYTES:
             await asyncio.to_thread(shape.let, answer, told, letting)
         else:
             shape.let(answer, told, letting)
@@ -269,7 +271,7 @@ class Pipeline:
         beat = Beat(exchange, self._door.keep_alive_s)
         try:
             async for batch in frames:
-                out = writer.take(batch)
+                out = writer.take(batch) if tally.batch_bytes <= ANSWER_LONG_BYTES else await asyncio.to_thread(writer.take, batch)
                 tally.first_token()
                 if not exchange.streaming:  # a comment may have opened it
                     exchange.open_stream(tally.headers(None))

@@ -33,6 +33,9 @@ _MAY_HAVE_WORKED = frozenset(
 )
 """Outcomes after which an upstream that was asked may send a bill although it told no usage."""
 
+_LEFT = frozenset({"caller_left", "revoked_api_key"})
+"""Outcomes that a caller can bring about."""
+
 
 class Tally:
     """One request's account.
@@ -135,6 +138,11 @@ class Tally:
         """How long an upstream's whole answer is."""
         return len(self._answer.body or b"") if self._answer is not None else 0
 
+    @property
+    def batch_bytes(self) -> int:
+        """How long what came last of an upstream's stream is."""
+        return getattr(self._answer.frames, "read_bytes", 0) if self._answer is not None else 0
+
     def first_token(self) -> None:
         """The first of the answer is here."""
         if not self._first_ns:
@@ -221,7 +229,9 @@ class Tally:
                 cost = self._reckon(usage)
                 if cost is not None and cost.currency != (admission.plan.currency or cost.currency):
                     cost = None  # another price list began meanwhile: what was held stands for what cannot be compared
-                admission.settle(usage.input_tokens + usage.output_tokens, cost)
+                # Of an answer that never began nobody knows how long it was: what nobody knows is not given back.
+                is_unknown = outcome in _LEFT and self.asked_upstream and self.usage is None and self.counting is None
+                admission.settle(None if is_unknown else usage.input_tokens + usage.output_tokens, cost)
             else:
                 admission.release()
             settlement = admission.settlement

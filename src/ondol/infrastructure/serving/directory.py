@@ -109,6 +109,7 @@ class ServingDirectory:
         self._tenants: Mapping[uuid.UUID, TenantCard] = {}
         self._shared: Mapping[str, ModelCard] = {}
         self._revision = -1
+        self._reading = asyncio.Lock()
         self._seen_at = float("-inf")
 
     @property
@@ -185,6 +186,10 @@ class ServingDirectory:
         )
 
     async def _read(self, connection: Connection) -> None:
+        async with self._reading:  # an older reading that ends later would bring back what is gone
+            await self._read_alone(connection)
+
+    async def _read_alone(self, connection: Connection) -> None:
         began_at = self._monotonic()
         found = await one(connection, QUERIES["serving_revision"], {})
         revision = found["revision"] if found else 0

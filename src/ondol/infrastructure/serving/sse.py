@@ -58,6 +58,11 @@ class SseReader:
         self._data_bytes = 0
         self._name = b""
 
+    @property
+    def waiting_bytes(self) -> int:
+        """How much of an event is here that has not ended."""
+        return self._piece_bytes + self._data_bytes
+
     def feed(self, piece: bytes) -> list[SseEvent]:
         """The events that this piece completes.
 
@@ -161,7 +166,10 @@ class FrameReader(SseReader):
         return found
 
     def last_frames(self) -> list[Frame]:
-        """What is left when the stream ends without its last blank line: at most one frame; half an event is none."""
+        """What is left when the stream ends without its last blank line: at most one frame; half an event is none, nor is
+        anything behind what cannot be read."""
+        if self.trouble is not None:
+            return []
         try:
             return [_frame(event.data, event.name.decode("utf-8", "replace")) for event in self.finish()]
         except (ValueError, RecursionError):

@@ -15,7 +15,7 @@ from ondol.infrastructure.gateway.admin_api.base import PAGE, PAGE_MAX, Body, Ch
 from ondol.infrastructure.guard.api import READ, WRITE
 from ondol.infrastructure.serving import store
 from ondol.infrastructure.serving.probe import probe_provider
-from ondol.infrastructure.serving.rows import CREDENTIAL_CHARACTERS_MAX, shown_settings
+from ondol.infrastructure.serving.rows import CREDENTIAL_CHARACTERS_MAX, shown_settings, with_password
 from ondol.infrastructure.serving.settings import ProviderSettings, settings_from
 from ondol.infrastructure.storage.postgres import Connection
 
@@ -175,7 +175,12 @@ async def _refuse_private(connection: Connection, who: Principal, name: str, bas
         known = await store.get_provider(connection, name)
     except NotFound:
         known = None
-    if known is None or not known.settings.private_network or known.base_url != base_url:
+    if (
+        known is None
+        or not known.settings.private_network
+        or known.base_url != base_url
+        or known.settings.proxy_url != with_password(settings, known.settings).proxy_url  # by a proxy it would go anywhere
+    ):
         raise Forbidden(
             "Only the tenant that runs this installation lets a provider have a private address.",
             f"On the machine: ondol provider add {name} --private-network, or ondol tenant operator.",

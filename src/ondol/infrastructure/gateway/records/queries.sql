@@ -79,7 +79,7 @@ select
     sum(cache_write_tokens)::bigint as cache_write_tokens,
     sum(output_tokens)::bigint as output_tokens,
     sum(reasoning_tokens)::bigint as reasoning_tokens,
-    coalesce(sum(cost_nano), 0)::bigint as cost_nano
+    least(coalesce(sum(cost_nano), 0), 9223372036854775807)::bigint as cost_nano
 from requests
 where id >= %(first_id)s::uuid and id < %(end_id)s::uuid
     and created_at >= %(since)s::timestamptz and created_at < %(until)s::timestamptz
@@ -106,7 +106,7 @@ select
     sum(cache_write_tokens)::bigint as cache_write_tokens,
     sum(output_tokens)::bigint as output_tokens,
     sum(reasoning_tokens)::bigint as reasoning_tokens,
-    coalesce(sum(cost_nano), 0)::bigint as cost_nano
+    least(coalesce(sum(cost_nano), 0), 9223372036854775807)::bigint as cost_nano
 from requests cross join lateral unnest(group_ids) as member (group_id)
 where id >= %(first_id)s::uuid and id < %(end_id)s::uuid
     and created_at >= %(since)s::timestamptz and created_at < %(until)s::timestamptz

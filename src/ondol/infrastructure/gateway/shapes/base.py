@@ -87,7 +87,9 @@ class JsonSpot(Spot):
         try:
             self.owner[self.key] = text if isinstance(self.owner[self.key], str) else json.loads(text)
         except ValueError:
-            raise RequestError("The request holds something that the content policy does not let go on.", "Leave it out.", param=str(self.key)) from None
+            raise RequestError(
+                "The request holds something that the content policy does not let go on.", "Leave it out.", param=str(self.key)
+            ) from None
 
 
 def add_unknown(asked: Asked, known: frozenset[str]) -> None:

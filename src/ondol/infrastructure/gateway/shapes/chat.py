@@ -27,8 +27,8 @@ BYTES_PER_FILE_TOKEN = 4
 BYTES_PER_SOUND_TOKEN = 1_600
 """Base64 of 16 kHz, 16 bit sound at ten tokens a second is 4,267 bytes a token; compressed sound has less, so the estimate errs high."""
 
-MEDIA = frozenset({"image_url", "file", "video_url", "audio_url", "image_embeds", "audio_embeds"})
-"""Kinds of parts, beside sound, that hold no text."""
+MEDIA = frozenset({"image_url", "input_audio", "file", "video_url", "audio_url", "image_embeds", "audio_embeds"})
+"""Kinds of parts that hold no text."""
 KNOWN = frozenset({
     "model", "messages", "stream", "stream_options", "stop", "tools", "tool_choice", "functions", "function_call", "parallel_tool_calls",
     "response_format", "prediction", "metadata", "user", "safety_identifier", "prompt_cache_key", "prompt_cache_retention", "reasoning_effort",
@@ -130,8 +130,8 @@ def _schema(told: _Format) -> Mapping[str, Any] | None:
 
 def _read_message(message: Json, place: int, asked: Asked) -> None:
     """The texts of one message, and what else it weighs."""
-    role = message.get("role")
-    if not isinstance(role, str) or role not in _ROLES:
+    role: Any = message.get("role")
+    if str(role) not in _ROLES:
         raise invalid(f"messages[{place}].role", f"is not one of {', '.join(sorted(_ROLES))}")
     known: Literal["system", "developer", "user", "assistant", "tool"] = "tool" if role == "function" else role
     content = message.get("content")
@@ -158,27 +158,32 @@ def _read_parts(parts: list[Any], role: Any, where: str, asked: Asked) -> None:
     for place, part in enumerate(parts):
         if isinstance(part, dict) and isinstance(part.get("text"), str):
             texts.append(part)  # whatever it calls itself: servers and translations take its text for one
+        elif isinstance(part, dict) and part.get("type") == "text":
+            raise invalid(f"{where}[{place}].text", "is not a string")
         match part:
-            case {"type": "text", "text": str()}:
+            case {"type": "text"}:
                 pass
             case {"type": "refusal", "refusal": str(text)}:
                 asked.spots.append(Spot(role, text, part, "refusal"))
-            case {"type": "text"}:
-                raise invalid(f"{where}[{place}].text", "is not a string")
-            case {"type": "file", "file": {"file_id": str()}}:
-                raise RequestError("A file that is kept at a provider cannot be referred to.", "Send it as data.", param=f"{where}[{place}].file")
-            case {"type": "input_audio"}:
-                asked.add_media(part, _sound_tokens(part))
-            case {"type": "file", "file": {"file_data": str(data)}}:
-                asked.add_media(part, len(data) // BYTES_PER_FILE_TOKEN + 1)
             case {"type": str(kind)} if kind in MEDIA:
-                asked.add_media(part, PICTURE_TOKENS)
+                asked.add_media(part, _media_tokens(part, f"{where}[{place}]"))
             case {"type": str()}:
                 asked.spots.append(JsonSpot(role, parts, place))
             case _:
                 raise invalid(f"{where}[{place}].type", "is missing")
     if texts:
         asked.spots.append(PartsSpot(role, parts, texts))
+
+
+def _media_tokens(part: Json, where: str) -> int:
+    match part:
+        case {"type": "input_audio"}:
+            return _sound_tokens(part)
+        case {"type": "file", "file": {"file_id": str()}}:
+            raise RequestError("A file that is kept at a provider cannot be referred to.", "Send it as data.", param=f"{where}.file")
+        case {"type": "file", "file": {"file_data": str(data)}}:
+            return len(data) // BYTES_PER_FILE_TOKEN + 1
+    return PICTURE_TOKENS
 
 
 def _sound_tokens(part: Json) -> int:

@@ -205,7 +205,7 @@ class _Choice:
         self._annotations: list[Any] = []
         self._rest = ""
 
-    def take(self, delta: Json, choice: Json, *, is_last: bool) -> bool:
+    def take(self, delta: Json, choice: Json, *, is_last: bool) -> bool:  # noqa: PLR0912 (a field each)
         """Let a piece out in place; whether anything of it is left to send."""
         logprobs = choice.get("logprobs")
         if logprobs is not None and self._logprobs is None and not self._told_text:

@@ -62,7 +62,9 @@ def read_completions(body: Json) -> Asked:
     if known.suffix:
         asked.spots.append(Spot("user", known.suffix, body, "suffix"))
     if body.get("prompt_embeds"):
-        raise RequestError("`prompt_embeds` holds no text, and a policy reads text only.", "Send text.", param="prompt_embeds", code="tokens_not_readable")
+        raise RequestError(
+            "`prompt_embeds` holds no text, and a policy reads text only.", "Send text.", param="prompt_embeds", code="tokens_not_readable"
+        )
     add_unknown(asked, KNOWN)
     if sum(len(spot.text) for spot in asked.spots) > TEXT_CHARACTERS_MAX:
         raise RequestError(f"The prompt holds more than {TEXT_CHARACTERS_MAX} characters.", "Send less text.", param="prompt", code="text_too_long")

@@ -102,7 +102,7 @@ def read_responses(body: Json) -> Asked:
     else:
         if len(known.input) > ITEMS_MAX:
             raise invalid("input", f"has more than {ITEMS_MAX} items")
-        for place, item in enumerate(known.input):
+        for place in range(len(known.input)):
             _read_item(body["input"], place, f"input[{place}]", asked)
     add_unknown(asked, KNOWN)
     if sum(len(spot.text) for spot in asked.spots) > TEXT_CHARACTERS_MAX:
@@ -135,15 +135,7 @@ def _read_item(items: list[Any], place: int, where: str, asked: Asked) -> None:
             raise invalid(f"{where}.{_CALLS[kind]}", "is not a string")
         asked.spots.append(Spot("assistant", item[_CALLS[kind]], item, _CALLS[kind]))
     elif kind in _RESULTS:
-        output = item.get("output")
-        if isinstance(output, str):
-            asked.spots.append(Spot("tool", output, item, "output"))
-        elif isinstance(output, list):
-            _read_parts(output, "tool", f"{where}.output", asked)
-        elif isinstance(output, dict):
-            asked.add_media(output, PICTURE_TOKENS)
-            if not set(output) <= {"type", "image_url", "detail"}:
-                asked.spots.append(JsonSpot("tool", item, "output"))
+        _read_result(item, where, asked)
     elif kind == "reasoning":
         for name in ("summary", "content"):
             if isinstance(item.get(name), list):
@@ -154,6 +146,18 @@ def _read_item(items: list[Any], place: int, where: str, asked: Asked) -> None:
         )
     elif kind not in _OPAQUE:
         asked.spots.append(JsonSpot("tool", items, place))
+
+
+def _read_result(item: Json, where: str, asked: Asked) -> None:
+    output = item.get("output")
+    if isinstance(output, str):
+        asked.spots.append(Spot("tool", output, item, "output"))
+    elif isinstance(output, list):
+        _read_parts(output, "tool", f"{where}.output", asked)
+    elif isinstance(output, dict):
+        asked.add_media(output, PICTURE_TOKENS)
+        if not set(output) <= {"type", "image_url", "detail"}:
+            asked.spots.append(JsonSpot("tool", item, "output"))
 
 
 def _read_said(item: Json, where: str, asked: Asked) -> None:

@@ -337,7 +337,7 @@ def _stream(_asked: Asked, told: Told, letting: Letting) -> ResponsesStream:
 
 
 def responses_error(error: Exception, request_id: uuid.UUID) -> ErrorAnswer:
-    """An error as the family tells it: in a stream it is an event of its own type, and says what is wrong where newer and where older clients look."""
+    """An error as the family tells it: in a stream an event of its own type, which says what is wrong where newer and where older clients look."""
     known = answer_to(error, request_id)
     inner = msgspec.json.decode(known.body)["error"]
     told = {"type": "error", "sequence_number": 0, **{name: inner[name] for name in ("code", "message", "param")}, "error": inner}

@@ -38,18 +38,8 @@ def read_transcriptions(parts: Sequence[tuple[str, str | File]]) -> Asked:
     Raises:
         RequestError: with `param` set to the offending field.
     """
-    body: Json = {}
-    for name, value in parts:
-        if name in _REPEATED:
-            body.setdefault(name, []).append(value)
-        elif name in body:
-            raise RequestError(f"`{name}` is told twice.", "Send it once.", param=name, code="invalid_value")
-        else:
-            body[name] = value
+    body = _fields(parts)
     file = body.get("file")
-    for name, values in body.items():
-        if name != "file" and any(isinstance(each, File) for each in (values if isinstance(values, list) else [values])):
-            raise RequestError(f"`{name}` is a file.", "Send it as a field.", param=name, code="invalid_value")
     for name, kind in (("model", str), ("file", File)):
         if not isinstance(body.get(name), kind):
             raise RequestError(f"`{name}` is missing.", param=name, code="missing_field")
@@ -74,6 +64,20 @@ def read_transcriptions(parts: Sequence[tuple[str, str | File]]) -> Asked:
     asked.quantities = Quantities(milliseconds=length_ms)
     asked.media_tokens = length_ms * TOKENS_PER_SECOND // 1_000 + 1
     return asked
+
+
+def _fields(parts: Sequence[tuple[str, str | File]]) -> Json:
+    body: Json = {}
+    for name, value in parts:
+        if isinstance(value, File) and name != "file":  # some servers take a file for the text of a field, which nobody would have read
+            raise RequestError(f"`{name}` is a file.", "Send it as a field.", param=name, code="invalid_value")
+        if name in _REPEATED:
+            body.setdefault(name, []).append(value)
+        elif name in body:
+            raise RequestError(f"`{name}` is told twice.", "Send it once.", param=name, code="invalid_value")
+        else:
+            body[name] = value
+    return body
 
 
 def _number(told: Any) -> float:

@@ -76,8 +76,8 @@ def cost(usage: Usage, price: Price, quantities: Quantities = NOTHING) -> Money 
 
 
 def worst_cost(price: Price, input_tokens: int, output_tokens: int, quantities: Quantities = NOTHING) -> Money | None:
-    """The most that a request can cost, however its tokens are cached and whatever it thinks: what is reserved. None when that is not known, or is more than
-    an amount of money can be.
+    """The most that a request can cost, however its tokens are cached and whatever it thinks: what is reserved. None when that is
+    not known, or is more than an amount of money can be.
 
     Args:
         input_tokens: as counted here.

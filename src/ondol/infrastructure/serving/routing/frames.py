@@ -21,12 +21,16 @@ class FrameStream:
     Args:
         between_s: the longest wait for the next frame; comments and half frames do not count.
         ended: called once, with the error or None, when the stream is over by itself. Not called after `cancel`.
+
+    Attributes:
+        read_bytes: how long the last frames may be together, as they came.
     """
 
-    __slots__ = ("_answer", "_between_s", "_end", "_ended", "_first", "_over", "_reader", "_trouble")
+    __slots__ = ("_answer", "_between_s", "_end", "_ended", "_first", "_over", "_reader", "_trouble", "read_bytes")
 
     def __init__(self, answer: HttpAnswer, end: StreamEnd, between_s: float, ended: Callable[[UpstreamError | None], None]) -> None:
         answer.paced = True
+        self.read_bytes = 0
         self._answer = answer
         self._reader = FrameReader()
         self._end = end
@@ -72,6 +76,7 @@ class FrameStream:
         trouble = self._trouble or reader.trouble
         if trouble is not None:
             raise self._close(trouble)
+        self.read_bytes = reader.waiting_bytes
         while True:
             try:
                 piece = answer.take() if answer.size else await answer.piece()
@@ -79,6 +84,7 @@ class FrameStream:
                 if not self._end.finished:
                     raise self._close(error) from error.__cause__
                 piece = b""
+            self.read_bytes += len(piece)
             try:
                 frames = reader.frames(piece) if piece else reader.last_frames()
             except UpstreamError as error:
