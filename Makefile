@@ -101,6 +101,7 @@ lock: dev-set  ## Choose versions anew and write requirements/*.lock (ARGS=--upg
 	@$(AT_HOME) $(LOCK) $(ARGS) requirements/dev.in -c requirements/default.lock -c requirements/build.lock -o requirements/dev.lock
 	@$(AT_HOME) $(LOCK) $(ARGS) requirements/peers.in -o requirements/peers.lock
 	@$(AT_HOME) $(LOCK) $(ARGS) requirements/litellm.in -o requirements/litellm.lock
+	@$(AT_HOME) $(LOCK) $(ARGS) requirements/clients.in -o requirements/clients.lock
 	@$(AT_HOME) $(LOCK) $(ARGS) --excludes requirements/redteam.excludes requirements/redteam.in -o requirements/redteam.lock
 	@$(AT_HOME) $(PY) scripts/locks.py
 	@$(AT_HOME) $(PY) scripts/assets.py --accept
