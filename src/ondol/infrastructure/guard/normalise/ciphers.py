@@ -87,7 +87,7 @@ def ciphers_in(text: str, codes: Codes, *, latin: bool, hangul: bool, jamo: bool
             yield from _runs(text, _WORD, "rot13", lambda word: word.lower() in _rotated(), _is_english, _rot13)
         if len(words & _backward()) >= HITS_MIN:
             yield from _runs(text, _WORD, "reversed", lambda word: word.lower() in _backward(), _is_english, _reversed)
-        if not _typed().keys().isdisjoint([word[:4] for word in words]):
+        if not _typed().keys().isdisjoint([word[:4] for word in words]) and any(map(_is_keyed, _WORD.findall(text))):
             yield from _keyboard(text)
     if hangul and may_be_backward(text, codes):
         yield from _runs(text, _HANGUL_WORD, "reversed", _ends_backward, _is_korean, _reversed)
@@ -228,6 +228,13 @@ def _runs_within(
             yield Found(kind, start, end, decode(text[start : min(end, start + RUN_CHARACTERS_MAX)]))
         count = hit_count = 0
         hits = set()
+
+
+def _is_keyed(word: str) -> bool:
+    """Whether a word is a known Korean one on the other keyboard: without any, no run is one."""
+    lower = word.lower()
+    known = _typed().get(lower[:4])
+    return known is not None and len(word) <= KEYED_WORD_MAX and not is_english(lower) and hangul_of(word).startswith(known)
 
 
 def _keyboard(text: str) -> Iterator[Found]:
