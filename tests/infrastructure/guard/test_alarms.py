@@ -26,7 +26,7 @@ from ondol.core.ids import new_id
 from ondol.infrastructure.access.types import Tenant
 from ondol.infrastructure.guard import alarms as module
 from ondol.infrastructure.guard.alarms import ATTEMPTS_MAX, Alarm, give_alarms, notice_of
-from ondol.infrastructure.telemetry.notices import AlarmFailed, call_webhook, send_email, signature
+from ondol.infrastructure.telemetry.notices import AlarmFailed, call_webhook, send_email, signature, tell
 from ondol.infrastructure.guard.incidents import Case, open_incident
 from ondol.infrastructure.storage.blobs import KeyRing
 from ondol.infrastructure.storage.postgres import Database, rows
@@ -293,7 +293,7 @@ async def test_a_webhook_that_fails_does_not_keep_the_email_back(
     receiver.status = 500
     both = replace(mail_settings(mail, str(certificate[0])), webhook_url=receiver.url, webhook_private=True)
     with pytest.raises(AlarmFailed, match="500"):
-        await module.tell(both, notice_of(alarm), NOW)
+        await tell(both, notice_of(alarm), NOW)
     assert (len(receiver.requests), len(mail.messages)) == (1, 1)
 
 

@@ -27,7 +27,7 @@ from ondol.infrastructure.guard.policy import Policy
 from ondol.infrastructure.guard.registry import Resources
 from ondol.infrastructure.guard.store import Binding, put_binding, put_policy, remove_binding
 from ondol.infrastructure.guard.text import GuardText
-from ondol.infrastructure.guard.texts import add_text, prepare_text
+from ondol.infrastructure.guard.texts import add_text, load_corpus, prepare_text
 from ondol.infrastructure.guard.types import Check, Finding
 from ondol.infrastructure.storage.blobs import KeyRing
 from ondol.infrastructure.storage.postgres import Database
@@ -306,7 +306,7 @@ async def test_who_chose_a_policy_is_refused_until_it_is_ready_and_not_guarded_b
 
 async def test_only_texts_that_changed_are_read_again(database: Database, keyring: KeyRing, tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[int] = []
-    load = module.load_corpus
+    load = load_corpus
 
     async def counting(connection: Any, ring: KeyRing, tenant_id: Any, text_ids: Sequence[Any]) -> Any:
         read.append(len(text_ids))

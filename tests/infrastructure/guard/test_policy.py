@@ -93,7 +93,7 @@ def test_what_a_rule_is_about(on: str, expected: bool) -> None:
 
 def test_only_what_can_be_mended_is_repaired() -> None:
     assert policy_from({"version": 1, "name": "x", "stages": {"output": [{"find": "schema.not_json", "do": "repair"}]}})
-    with pytest.raises(SettingsError, match="Only|would repair"):
+    with pytest.raises(SettingsError, match=r"Only|would repair"):
         policy_from({"version": 1, "name": "x", "stages": {"output": [{"find": "personal", "do": "repair"}]}})
 
 

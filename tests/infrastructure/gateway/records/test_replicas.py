@@ -19,8 +19,7 @@ from ondol.infrastructure.gateway.records.recorder import RequestRecorder
 from ondol.infrastructure.gateway.records.replicas import SUFFIX, ReplicaMarks, dead_replicas
 from ondol.infrastructure.storage.postgres import Database, DatabaseAddresses
 from ondol.infrastructure.storage.spool import Spool
-from tests.infrastructure.access.limits.conftest import Bench, usd
-from tests.infrastructure.access.limits.test_governor import ask
+from tests.infrastructure.access.limits.conftest import Bench, ask, usd
 from tests.infrastructure.gateway.records.making import make_record
 
 pytestmark = pytest.mark.anyio
