@@ -26,10 +26,10 @@ from ondol.core.ids import new_id
 from ondol.infrastructure.access.types import Tenant
 from ondol.infrastructure.guard import alarms as module
 from ondol.infrastructure.guard.alarms import ATTEMPTS_MAX, Alarm, give_alarms, notice_of
-from ondol.infrastructure.telemetry.notices import AlarmFailed, call_webhook, send_email, signature, tell
 from ondol.infrastructure.guard.incidents import Case, open_incident
 from ondol.infrastructure.storage.blobs import KeyRing
 from ondol.infrastructure.storage.postgres import Database, rows
+from ondol.infrastructure.telemetry.notices import AlarmFailed, call_webhook, send_email, signature, tell
 
 pytestmark = pytest.mark.anyio
 NOW = datetime(2026, 11, 21, 9, 10, tzinfo=UTC)

@@ -164,5 +164,3 @@ def _usage_of(usage: Any) -> Usage | None:
 
 def _garbage(what: str) -> UpstreamError:
     return UpstreamError(f"The model provider's answer cannot be understood: {what}.", code="upstream_garbage")
-
-

@@ -25,7 +25,9 @@ SYSTEM_PRIVILEGES = {
     "sign_in_failures": {"SELECT", "INSERT", "DELETE"},
     "key_revision": {"SELECT"},
     "ledger_events": {
-        "SELECT", "UPDATE (batch)", "UPDATE (place)",
+        "SELECT",
+        "UPDATE (batch)",
+        "UPDATE (place)",
         *(f"INSERT ({column})" for column in ("tenant_id", "id", "kind", "actor_id", "body", "digest", "created_at")),
     },
     "requests": {"SELECT (tenant_id)", "SELECT (id)", "INSERT"},
