@@ -105,12 +105,17 @@ async def test_a_slow_loris_gains_nothing_by_sending_a_little() -> None:
 
 
 async def test_a_connection_that_asks_nothing_is_closed_without_a_word() -> None:
-    async with running(Seen(), short(header_timeout_s=0.03)) as server:
+    async with running(Seen(), short(idle_timeout_s=0.03)) as server:
         assert await ask(server.port) == []
     async with running(Seen(), short(idle_timeout_s=0.03)) as server:
         (answer,) = await ask(server.port, HEAD + b"\r\n")
         assert answer.status == 200
         assert [answer.status for answer in await ask(server.port, HEAD + b"\r\n\r\n")] == [200]
+
+
+async def test_a_connection_opened_before_it_is_needed_may_wait_as_long_as_an_idle_one() -> None:
+    async with running(Seen(), short(header_timeout_s=0.03)) as server:
+        assert [answer.status for answer in await ask(server.port, b"", HEAD + b"Connection: close\r\n\r\n", every_s=0.2)] == [200]
 
 
 async def test_a_body_must_come_in_time_and_what_comes_earns_time() -> None:

@@ -102,7 +102,7 @@ class Connection(asyncio.Protocol):
             self._refusing = True
         if above > CONNECTIONS_REFUSED_MAX or state.draining:
             self._transport.abort()
-        self.deadline = self._loop.time() + (state.limits.linger_s if self._refusing else state.limits.header_timeout_s)
+        self.deadline = self._loop.time() + (state.limits.linger_s if self._refusing else state.limits.idle_timeout_s)
 
     def data_received(self, data: bytes) -> None:
         """Bytes have come."""

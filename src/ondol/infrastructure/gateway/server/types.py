@@ -38,8 +38,9 @@ class Limits:
 
     Attributes:
         connections_max: open connections; more are answered 503.
-        header_timeout_s: from a request's first byte (a new connection: from its opening) to the end of its head.
-        idle_timeout_s: from one answer to the next request.
+        header_timeout_s: from a request's first byte to the end of its head.
+        idle_timeout_s: from one answer, or the opening, to the next request. Browsers open a connection before they need it, so
+            that a short time here would close it in the moment when the request goes out.
         body_timeout_s: how long a body may be waited for; what arrives earns more time, at `body_bytes_per_s_min`.
         send_timeout_s: a caller that takes no byte for so long counts as gone, so that its upstream is let go.
         linger_s: how long we go on reading after an answer that ends the connection: closing at once would reset it, and the
