@@ -223,6 +223,7 @@ async def test_a_model_has_targets_settings_and_a_pinned_prompt_that_nobody_sees
         ({**MINI, "settings": {"retries": 1}}, (400, "bad_settings")),
         ({**MINI, "settings": {"deadline_s": 0}}, (400, "bad_settings")),
         ({"targets": []}, (400, "invalid_request")),
+        ({"targets": [{"provider": "openai", "name": "a\0b"}]}, (400, "bad_target")),
     ):
         assert await api.ask("owner", "PUT", "/models/x", wrong) == code
     assert await api.ask("owner", "PUT", "/models/assistant/x", MINI) == (400, "bad_name")

@@ -142,8 +142,9 @@ def _check_model(alias: str, targets: Sequence[Target], settings: ModelSettings)
     if not 1 <= len(targets) <= TARGETS_MAX:
         raise RequestError(f"A model has 1 to {TARGETS_MAX} targets.", "Name a provider and the model's name there.", param="targets")
     for target in targets:
-        if not 1 <= len(target.name) <= 300 or not 0 <= target.priority <= 100 or not 0 <= target.weight <= 1_000_000:
-            hint = "A name has 1 to 300 characters, a priority is 0 to 100, a weight 0 to 1000000."
+        named = 1 <= len(target.name) <= 300 and target.name.isprintable()
+        if not named or not 0 <= target.priority <= 100 or not 0 <= target.weight <= 1_000_000:
+            hint = "A name has 1 to 300 printable characters, a priority is 0 to 100, a weight 0 to 1000000."
             raise RequestError("A target cannot be like that.", hint, code="bad_target", param="targets")
     if len(msgspec.json.encode(settings)) > SETTINGS_BYTES_MAX:
         raise RequestError(f"Settings have at most {SETTINGS_BYTES_MAX} bytes.", "Leave some parameters out.", code="bad_settings")
