@@ -126,12 +126,12 @@ async def plain_servers(authority: Authority) -> None:
         writer.close()
 
     client = HttpClient(resolver=everything_is_local)
-    for serve, code in ((nonsense, "upstream_unreachable"), (silence, "upstream_timeout")):
+    for serve in (nonsense, silence):
         server = await asyncio.start_server(serve, "127.0.0.1", 0)
         request = request_to("upstream.test", server.sockets[0].getsockname()[1])
         with pytest.raises(UpstreamError) as caught:
             await client.send(request, Timeouts(connect_s=0.2), Egress(frozenset({request.origin}), private_network=True, ca_pem=authority.pem))
-        assert (caught.value.code, client.connections) == (code, 0)
+        assert (caught.value.code, client.connections) == ("upstream_unreachable", 0)  # nothing was sent, so nothing is charged
         server.close()
         await server.wait_closed()
     await client.close()

@@ -6,7 +6,7 @@ import asyncio
 import ssl
 from collections.abc import Callable
 
-from ondol.infrastructure.serving.errors import UpstreamFailure, busy, refused_by_egress, timed_out, unreachable
+from ondol.infrastructure.serving.errors import UpstreamFailure, busy, refused_by_egress, unreachable
 from ondol.infrastructure.serving.http.answer import HttpAnswer
 from ondol.infrastructure.serving.http.connection import Connection, StaleConnection
 from ondol.infrastructure.serving.http.egress import Egress, Resolver, checked_addresses, forbidden, literal_address, system_resolver
@@ -120,7 +120,7 @@ class HttpClient:
                 else:
                     await self._connect_through(egress, connection, origin, context)
         except TimeoutError:
-            raise timed_out("did not accept a connection") from None
+            raise unreachable("It did not accept a connection in time.") from None
         except ssl.SSLCertVerificationError as error:
             raise UpstreamFailure(
                 "The model provider's certificate is not trusted.",

@@ -59,7 +59,7 @@ class Pool:
         """A fresh connection; when the origin has as many as it may have, the next one that is free.
 
         Raises:
-            UpstreamError: ``upstream_busy``, ``upstream_unreachable``, ``upstream_not_allowed``, ``upstream_untrusted`` or ``upstream_timeout``.
+            UpstreamError: ``upstream_busy``, ``upstream_unreachable``, ``upstream_not_allowed`` or ``upstream_untrusted``.
         """
         while len(self._all) >= self._connections_max:
             connection = await self._wait(connect_s)

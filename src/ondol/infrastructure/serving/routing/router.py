@@ -35,6 +35,8 @@ LIMITED_S = 1.0
 """How long a target is left alone after a 429 that does not say."""
 CLOCK_SLACK_S = 0.01
 """A loop's clock stands still while it works: a wait up to a moment is made a little longer."""
+_OF_TIME = frozenset({"upstream_timeout", "upstream_unreachable"})
+"""Failures that a request's own deadline brings about when it is the shorter one: the target is not to blame."""
 _SPREAD = 0.2
 
 
@@ -242,7 +244,7 @@ class Router:
             breaker.succeeded(now)
         elif isinstance(error, UpstreamLimited):
             breaker.limited(now, error.told_s or LIMITED_S)
-        elif not getattr(error, "blames", True) or (error.code == "upstream_timeout" and now >= journey.whole_at):
+        elif not getattr(error, "blames", True) or (error.code in _OF_TIME and now >= journey.whole_at):
             breaker.abandoned()
         else:
             breaker.failed(now, spread=1.0 + _SPREAD * self._chance())
