@@ -242,6 +242,20 @@ async def test_a_callers_own_deadline_does_not_blame_the_target() -> None:
         assert ground.waits == []
 
 
+async def test_a_deadline_that_ends_while_connecting_does_not_blame_the_target(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with grounds(GOOD) as ground:
+
+        async def never(*_: object, **__: object) -> list[str]:
+            ground.clock.now += 1
+            await asyncio.sleep(60)
+            return []
+
+        monkeypatch.setattr("ondol.infrastructure.serving.http.client.checked_addresses", never)
+        way = model(ground.target(0), retries_max=3)
+        assert {await ground.code(way, deadline_s=0.02) for _ in range(7)} == {"upstream_unreachable"}
+        assert (ground.router.breaker(way.targets[0]).state, ground.asked()) == ("closed", [0])
+
+
 async def test_a_whole_answer_that_breaks_off_was_paid_for_and_is_not_asked_again() -> None:
     async with grounds(Reply(raw=[head(b"content-type: application/json", b"content-length: 99") + b"{"], then="close"), GOOD) as ground:
         assert await ground.code(model(ground.target(0), ground.target(1, priority=1), retries_max=3)) == "upstream_cut_off"
