@@ -34,7 +34,7 @@ async def test_each_moment_has_the_price_of_its_day(database: Database, tenant: 
     async with database.tenant_tx(tenant.id) as connection:
         await create_price(connection, first, NOW)
         await create_price(connection, later, NOW)
-        assert await list_prices(connection) == [first, later]
+        assert await list_prices(connection) == sorted((first, later), key=lambda price: price.id)
         with pytest.raises(Conflict):
             await create_price(connection, price_of(tenant.id), NOW)
     assert await governor.beat(), "a change is read with the next beat"
