@@ -11,13 +11,12 @@ import pytest
 
 from ondol.core.errors import NotFound, RequestError, Unauthenticated
 from ondol.core.ids import new_id
-from ondol.infrastructure.access import keys as module
 from ondol.infrastructure.access.keys import STALE_SECONDS_MAX, KeyDirectory, create_key, find_key, list_keys, revoke_key
 from ondol.infrastructure.access.people import NewPerson, add_person, logins_of
 from ondol.infrastructure.access.secrets import MintedKey
 from ondol.infrastructure.access.types import ApiKey, Person, Principal, Tenant
 from ondol.infrastructure.storage.blobs import KeyRing
-from ondol.infrastructure.storage.postgres import Database, DatabaseAddresses
+from ondol.infrastructure.storage.postgres import Database, DatabaseAddresses, following
 from tests.infrastructure.access.conftest import Hands
 
 pytestmark = pytest.mark.anyio
@@ -178,7 +177,7 @@ def knows(directory: KeyDirectory, text: str) -> bool:
 async def test_a_change_is_told_at_once(
     database: Database, kim: Person, clock: Hands, directory: KeyDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "POLL_SECONDS", 600.0)
+    monkeypatch.setattr(following, "POLL_SECONDS", 600.0)
     _, known = await make(database, kim, clock)
     async with running(directory):
         await until(lambda: knows(directory, known.text), 5)
@@ -191,7 +190,7 @@ async def test_a_change_is_told_at_once(
 async def test_a_lost_notice_is_found_by_the_counter(
     database: Database, kim: Person, clock: Hands, directory: KeyDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "POLL_SECONDS", 0.05)
+    monkeypatch.setattr(following, "POLL_SECONDS", 0.05)
     key, minted = await make(database, kim, clock)
     with psycopg.connect(database.addresses.owner) as owner:
         owner.execute(
@@ -207,7 +206,7 @@ async def test_a_lost_notice_is_found_by_the_counter(
 async def test_an_outage_is_lived_through(
     database: Database, kim: Person, clock: Hands, directory: KeyDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "POLL_SECONDS", 0.05)
+    monkeypatch.setattr(following, "POLL_SECONDS", 0.05)
     key, minted = await make(database, kim, clock)
     async with running(directory):
         await until(lambda: knows(directory, minted.text), 5)

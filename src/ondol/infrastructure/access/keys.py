@@ -1,7 +1,7 @@
 """API keys: made, listed and revoked in Postgres, checked in memory.
 
-A change of any key is told by NOTIFY and seen at once; a lost notice is found by a counter that is read every `POLL_SECONDS`. So a revoked key
-works at most `POLL_SECONDS` and one reload longer while Postgres answers, and at most `STALE_SECONDS_MAX` while it does not: then all keys
+A change of any key is told by NOTIFY and seen at once; a lost notice is found by a counter that `follow` reads every second. So a revoked key
+works at most a second and one reload longer while Postgres answers, and at most `STALE_SECONDS_MAX` while it does not: then all keys
 are refused.
 """
 
@@ -16,24 +16,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-import psycopg
-from psycopg.conninfo import make_conninfo
-from psycopg.rows import dict_row
-
 from ondol.core.clock import Clock
-from ondol.core.errors import NotFound, OndolError, RequestError, Unauthenticated
+from ondol.core.errors import NotFound, RequestError, Unauthenticated
 from ondol.core.ids import new_id
 from ondol.infrastructure.access.secrets import MintedKey, mint_key, same, split_key, token_hash
 from ondol.infrastructure.access.types import ApiKey, Principal
 from ondol.infrastructure.ledger import record
-from ondol.infrastructure.storage.postgres import Connection, Database, load_queries, one, rows
+from ondol.infrastructure.storage.postgres import Connection, Database, follow, load_queries, one, rows
 
 _QUERIES = load_queries("ondol.infrastructure.access")
 _LOG = logging.getLogger("ondol.access")
 
-POLL_SECONDS = 1.0
 STALE_SECONDS_MAX = 60.0
-READ_SECONDS_MAX = 20.0
 PAGE_MAX = 1000
 NAME_CHARACTERS_MAX = 200
 MODELS_MAX = 200
@@ -178,25 +172,7 @@ class KeyDirectory:
 
     async def run(self) -> None:
         """Keep the directory fresh until cancelled, over one connection of its own: woken by notices, and by the clock where one was lost."""
-        while True:
-            try:
-                async with await self._connect() as connection:
-                    await connection.execute("listen ondol_keys")
-                    while True:
-                        async with asyncio.timeout(READ_SECONDS_MAX):
-                            await self._read(connection)
-                        async for _ in connection.notifies(timeout=POLL_SECONDS, stop_after=1):
-                            pass
-            except (OndolError, psycopg.Error, TimeoutError) as error:
-                _LOG.warning("keys not refreshed", extra={"reason": type(error).__name__})
-                await asyncio.sleep(POLL_SECONDS)
-
-    async def _connect(self) -> Connection:
-        return await Connection.connect(
-            make_conninfo(self._database.addresses.system, options="-c search_path=ondol,pg_temp", application_name="ondol keys", connect_timeout=10),
-            autocommit=True,
-            row_factory=dict_row,
-        )
+        await follow(self._database, "ondol_keys", self._read, name="keys", log=_LOG)
 
     async def _read(self, connection: Connection) -> None:
         async with self._reading:  # an older reading that ends later would bring back what is gone

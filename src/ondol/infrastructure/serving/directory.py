@@ -1,6 +1,6 @@
 """What answers each tenant's models, and how the gateway treats the tenant: kept in memory, so that no request waits for Postgres.
 
-A change is told by NOTIFY and seen at once; a lost notice is found by a counter that is read every `POLL_SECONDS`.
+A change is told by NOTIFY and seen at once; a lost notice is found by a counter that is read every second (`postgres.follow`).
 """
 
 from __future__ import annotations
@@ -15,19 +15,13 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-import psycopg
-from psycopg.conninfo import make_conninfo
-from psycopg.rows import dict_row
-
 from ondol.core.errors import KeyDestroyed, NotFound, OndolError, SealBroken
 from ondol.infrastructure.serving.settings import ModelSettings, ProviderSettings, TenantSettings, settings_from
 from ondol.infrastructure.serving.store import QUERIES, open_credential, open_prompt
 from ondol.infrastructure.serving.types import ModelRow, ProviderRow, Secret, TargetRow, Timeouts
 from ondol.infrastructure.storage.blobs import KeyRing
-from ondol.infrastructure.storage.postgres import Connection, Database, one, rows
+from ondol.infrastructure.storage.postgres import Connection, Database, follow, one, rows
 
-POLL_SECONDS = 1.0
-READ_SECONDS_MAX = 20.0
 ASSISTANT_PREFIX = "assistant/"
 _READ = {
     "providers": "serving_providers",
@@ -159,31 +153,7 @@ class ServingDirectory:
 
     async def run(self) -> None:
         """Keep the directory fresh until cancelled, over one connection of its own: woken by notices, and by the clock where one was lost."""
-        while True:
-            try:
-                async with await self._connect() as connection:
-                    await connection.execute("listen ondol_serving")
-                    while True:
-                        async with asyncio.timeout(READ_SECONDS_MAX):
-                            await self._read(connection)
-                        async for _ in connection.notifies(timeout=POLL_SECONDS, stop_after=1):
-                            pass
-            except (OndolError, psycopg.Error, TimeoutError) as error:
-                _LOG.warning("models not refreshed", extra={"reason": type(error).__name__})
-                await asyncio.sleep(POLL_SECONDS)
-            except Exception:
-                # The boundary of this task: without it, everything that changes later would never be in force, and nobody would know.
-                _LOG.exception("models not refreshed")
-                await asyncio.sleep(POLL_SECONDS)
-
-    async def _connect(self) -> Connection:
-        return await Connection.connect(
-            make_conninfo(
-                self._database.addresses.system, options="-c search_path=ondol,pg_temp", application_name="ondol models", connect_timeout=10
-            ),
-            autocommit=True,
-            row_factory=dict_row,
-        )
+        await follow(self._database, "ondol_serving", self._read, name="models", log=_LOG)
 
     async def _read(self, connection: Connection) -> None:
         async with self._reading:  # an older reading that ends later would bring back what is gone

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, Protocol
 
+from ondol.infrastructure.gateway.shapes.base import ProgressFrame
 from ondol.infrastructure.serving.types import Frame
 
 
@@ -21,3 +22,31 @@ class Closing:
         close: Any = getattr(self._frames, "aclose", None)
         if close is not None:
             await close()
+
+
+class Writer(Protocol):
+    """Writes the frames of one shape from the data of another's."""
+
+    def take(self, data: dict[str, Any], out: list[Frame]) -> None:
+        """Add to `out` what one frame comes to."""
+
+    def finish(self, out: list[Frame]) -> None:
+        """Add to `out` what is left at the end."""
+
+
+async def written(frames: AsyncIterator[list[Frame]], writer: Writer) -> AsyncIterator[list[Frame]]:
+    """Frames as a writer writes them, batch by batch; progress goes through as it is."""
+    async with Closing(frames) as closing:
+        async for batch in closing:
+            out: list[Frame] = []
+            for frame in batch:
+                if isinstance(frame, ProgressFrame):
+                    out.append(frame)
+                else:
+                    writer.take(frame.data, out)
+            if out:
+                yield out
+    rest: list[Frame] = []
+    writer.finish(rest)
+    if rest:
+        yield rest

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any, cast
 
 from ondol.core.errors import RequestError, UpstreamError
-from ondol.infrastructure.gateway.shapes.base import Asked, Json, ProgressFrame
+from ondol.infrastructure.gateway.shapes.base import Asked, Json
 from ondol.infrastructure.gateway.shapes.body import extension_of, objects
-from ondol.infrastructure.gateway.translate.closing import Closing
+from ondol.infrastructure.gateway.translate.closing import written
 from ondol.infrastructure.gateway.translate.direct import encode_body, prepare_chat
 from ondol.infrastructure.serving.types import Frame, Operation, TargetRow
 
@@ -235,27 +235,13 @@ def usage_as_messages(usage: Any) -> Json | None:
     return told
 
 
-async def chat_frames_as_messages(frames: AsyncIterator[list[Frame]]) -> AsyncIterator[list[Frame]]:
+def chat_frames_as_messages(frames: AsyncIterator[list[Frame]]) -> AsyncIterator[list[Frame]]:
     """The chunks of a chat as a message's events.
 
     Raises:
         UpstreamError: when they are not of the shape.
     """
-    writer = _Events()
-    async with Closing(frames) as closing:
-        async for batch in closing:
-            out: list[Frame] = []
-            for frame in batch:
-                if isinstance(frame, ProgressFrame):
-                    out.append(frame)
-                else:
-                    writer.take(frame.data, out)
-            if out:
-                yield out
-    rest: list[Frame] = []
-    writer.finish(rest)
-    if rest:
-        yield rest
+    return written(frames, _Events())
 
 
 class _Events:

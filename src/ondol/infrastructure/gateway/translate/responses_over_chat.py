@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from ondol.core.errors import RequestError, UpstreamError
-from ondol.infrastructure.gateway.shapes.base import Asked, Json, ProgressFrame
+from ondol.infrastructure.gateway.shapes.base import Asked, Json
 from ondol.infrastructure.gateway.shapes.body import extension_of, objects
 from ondol.infrastructure.gateway.shapes.responses import (
     chat_as_responses,
@@ -17,7 +17,7 @@ from ondol.infrastructure.gateway.shapes.responses import (
     text_part,
 )
 from ondol.infrastructure.gateway.translate.chat_over_messages import messages_as_chat, messages_body, messages_frames_as_chat
-from ondol.infrastructure.gateway.translate.closing import Closing
+from ondol.infrastructure.gateway.translate.closing import written
 from ondol.infrastructure.gateway.translate.direct import encode_body, prepare_chat, prepare_messages
 from ondol.infrastructure.serving.types import Frame, Operation, TargetRow
 
@@ -180,27 +180,13 @@ def _format(form: Json) -> Json:
     raise _unsaid("text.format")
 
 
-async def chat_frames_as_responses(frames: AsyncIterator[list[Frame]]) -> AsyncIterator[list[Frame]]:
+def chat_frames_as_responses(frames: AsyncIterator[list[Frame]]) -> AsyncIterator[list[Frame]]:
     """The chunks of a chat as events of this shape.
 
     Raises:
         UpstreamError: when they are not of the shape.
     """
-    writer = _Events()
-    async with Closing(frames) as closing:
-        async for batch in closing:
-            out: list[Frame] = []
-            for frame in batch:
-                if isinstance(frame, ProgressFrame):
-                    out.append(frame)
-                else:
-                    writer.take(frame.data, out)
-            if out:
-                yield out
-    rest: list[Frame] = []
-    writer.finish(rest)
-    if rest:
-        yield rest
+    return written(frames, _Events())
 
 
 class _Events:
