@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,7 +40,17 @@ def page(browser: Browser) -> Iterator[Page]:
             complaints.append(message.text)
 
     opened.on("console", listen)
+    began = time.monotonic()
+
+    def tell(what: str, about: object, url: str) -> None:
+        print(f"{time.monotonic() - began:7.3f} {what} {about} {url}")  # shown beside a failure
+
+    opened.on("request", lambda request: tell("asked", request.method, request.url))
+    opened.on("response", lambda response: tell("answered", response.status, response.url))
+    opened.on("requestfailed", lambda request: tell("failed", request.failure, request.url))
     yield opened
+    tell("ended at", "", opened.url)
+    print(opened.locator("body").inner_text(timeout=2_000)[:2_000])
     context.close()
     assert complaints == []
 
