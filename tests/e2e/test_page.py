@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import shutil
@@ -16,6 +17,7 @@ from tests.e2e.conftest import Up, run_json
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 PASSWORD = "correct horse battery"
+_LOG = logging.getLogger("tests.page")
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
 
@@ -43,14 +45,14 @@ def page(browser: Browser) -> Iterator[Page]:
     began = time.monotonic()
 
     def tell(what: str, about: object, url: str) -> None:
-        print(f"{time.monotonic() - began:7.3f} {what} {about} {url}")  # shown beside a failure
+        _LOG.warning("%7.3f %s %s %s", time.monotonic() - began, what, about, url)  # shown beside a failure
 
     opened.on("request", lambda request: tell("asked", request.method, request.url))
     opened.on("response", lambda response: tell("answered", response.status, response.url))
     opened.on("requestfailed", lambda request: tell("failed", request.failure, request.url))
     yield opened
     tell("ended at", "", opened.url)
-    print(opened.locator("body").inner_text(timeout=2_000)[:2_000])
+    _LOG.warning(opened.locator("body").inner_text(timeout=2_000)[:2_000])
     context.close()
     assert complaints == []
 
