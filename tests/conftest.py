@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import hypothesis
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
@@ -24,6 +25,10 @@ from ondol.infrastructure.storage.postgres.migrate import migrate
 from ondol.infrastructure.storage.postgres.roles import addresses_from_owner
 
 TEMPLATE = "ondol_template"
+
+# The machine may be busy, and a first example prepares what the others find ready: how long one takes says nothing.
+hypothesis.settings.register_profile("ondol", deadline=None)
+hypothesis.settings.load_profile("ondol")
 
 
 @pytest.fixture(scope="session")

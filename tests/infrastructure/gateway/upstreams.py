@@ -67,6 +67,19 @@ def text_in(shape: str, answer: Json) -> str:
     return "".join(part.get("text", "") for item in answer["output"] for part in item.get("content") or ())
 
 
+def text_streamed(shape: str, events: Sequence[Any]) -> str:
+    """What the deltas of a stream's events say."""
+    told = [event for event in events if isinstance(event, dict)]
+    match shape:
+        case "chat":
+            return "".join(choice["delta"].get("content") or "" for event in told for choice in event["choices"])
+        case "completions":
+            return "".join(choice["text"] for event in told for choice in event["choices"])
+        case "messages":
+            return "".join(event["delta"].get("text", "") for event in told if event["type"] == "content_block_delta")
+    return "".join(event["delta"] for event in told if event["type"] == "response.output_text.delta")
+
+
 def usage_in(shape: str, answer: Json) -> tuple[int, int]:
     """Input and output tokens of a whole answer."""
     usage = answer["usage"]

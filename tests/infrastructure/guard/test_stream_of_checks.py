@@ -61,6 +61,25 @@ def test_streams_mask_what_the_whole_text_masks() -> None:
         assert streamed(text, [draw.randint(1, 9)]) == GUARD.inspect(text, Marks(bytes(32))).text
 
 
+def test_what_stands_at_the_very_beginning_is_masked_too() -> None:
+    draw = random.Random(8)
+    for variant in variants(8, 2):
+        text = draw.choice(("", "My number: ", "번호 ", "It is ")) + variant.text + " " + draw.choice(FILLERS)
+        assert streamed(text, [1]) == GUARD.inspect(text, Marks(bytes(32))).text
+        assert streamed(text, [draw.randint(2, 9)]) == GUARD.inspect(text, Marks(bytes(32))).text
+
+
+@pytest.mark.parametrize("words", [["Refunds", " take", " three", " days"], ["환불은", " 영업일", " 기준", " 사흘"]])
+def test_the_first_word_goes_out_when_the_second_begins(words: list[str]) -> None:
+    stream = StreamGuard(GUARD, Marks(bytes(32)))
+    assert [stream.push(word) for word in words] == ["", words[0] + " ", words[1][1:] + " ", words[2][1:] + " "]
+
+
+def test_a_number_at_the_beginning_is_held_though_words_follow() -> None:
+    stream = StreamGuard(GUARD, Marks(bytes(32)))
+    assert [stream.push(piece) for piece in ("call", " 010", "-1234", "-5678", " now")] == ["", "call ", "", "", ""]
+
+
 @given(
     st.lists(st.sampled_from(FILLERS + PIECES + (" ", "\n", ", ")), max_size=12).map("".join), st.lists(st.integers(1, 40), min_size=1, max_size=5)
 )

@@ -6,6 +6,7 @@ verdict, are the same however the text was cut into pieces, one piece included: 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -15,8 +16,9 @@ from ondol.infrastructure.guard.policy import EDITS
 from ondol.infrastructure.guard.types import Finding
 
 STEP_CHARACTERS = 32
-"""How often the text is looked at. A smaller step lets text out sooner and costs more."""
+"""How often the text is looked at. A smaller step lets text out sooner and costs more. Before the first step each word that begins is a look."""
 
+_WORD_BEGINS = re.compile(r"(?<=\s)\S")
 _ENDING = ("escalate", "answer", "block")
 
 
@@ -40,6 +42,7 @@ class StreamGuard:
         self._window_start = 0
         self._settled = 0
         self._next_look = STEP_CHARACTERS
+        self._words_to = 0
         self._decided: list[Decided] = []
         self._out: list[str] = []
         self._failed: tuple[str, ...] = ()
@@ -71,6 +74,8 @@ class StreamGuard:
         self._length += len(piece)
         if not self._enforces:
             return piece
+        if self._words_to < STEP_CHARACTERS and not self._holds_all:
+            self._take_words()
         if self._length >= self._next_look:
             self._take_steps()
         return self._let_out()
@@ -98,6 +103,19 @@ class StreamGuard:
         begin = self.push(text)
         rest, verdict = self.finish()
         return begin + rest, verdict
+
+    def _take_words(self) -> None:
+        """Before the first step, settle at each word that begins if nothing is found so far: whoever waits for an answer waits for its first word."""
+        window, offset = self._window, self._window_start
+        ends = [word.end() for word in _WORD_BEGINS.finditer(window, self._words_to - offset, STEP_CHARACTERS - offset)]
+        self._words_to = min(self._length, STEP_CHARACTERS)
+        while ends and not self._finds_nothing(window[: ends[-1]]):
+            ends.pop()
+        if ends:
+            self._pass_on(max(self._settled, *(offset + self._guard.settled(window[:end]) for end in ends)))
+
+    def _finds_nothing(self, text: str) -> bool:
+        return (self._calm is not None and not self._calm.trouble(text)) or self._guard.find(text, is_part=True) == ([], ())
 
     def _take_steps(self) -> None:
         """Look at the text at each step that is there by now."""
