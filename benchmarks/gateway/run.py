@@ -12,9 +12,9 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -58,6 +58,7 @@ class Size:
         paced_rounds, paced_seconds: at a constant rate, directly and through the gateway in turn.
         streams: that stand still.
         workers: numbers of workers whose throughput is told.
+        budget_workers: that share the budgets.
         small_tokens: the most that an answer on the budget of small requests may have.
         without, without_streams: sides that are left out of whole answers and of streams.
     """
@@ -68,13 +69,14 @@ class Size:
     paced_seconds: float
     streams: int
     workers: tuple[int, ...]
+    budget_workers: int
     small_tokens: int
     without: frozenset[str] = frozenset()
     without_streams: frozenset[str] = frozenset({"portkey"})
 
 
-QUICK: Final = Size(2, 1, 2, 1, 1_500, (), 400, frozenset({"kept"}), frozenset({"portkey", "nginx"}))
-LONG: Final = Size(7, 4, 7, 4, 10_000, (1, 2, 4), 100)
+QUICK: Final = Size(2, 1, 1, 2, 1_000, (), beside.WORKERS, 400, frozenset({"kept"}), frozenset({"portkey", "nginx"}))
+LONG: Final = Size(7, 4, 7, 4, 10_000, (1, 2, 4), 4, 100)
 """Portkey 1.15.2 answers 500 to streams of such an upstream: it changes headers that Node's own `fetch` made immutable."""
 
 
@@ -129,11 +131,16 @@ def run(size: Size, names: Sequence[str], *, soak_minutes: float = 0.0) -> dict[
             _start_upstreams(bench)
             with ExitStack() as with_peers, ThreadPoolExecutor(len(beside.PEERS)) as pool:
                 starting = _start_peers(bench, pool, names)
-                _many_workers(bench)
-                with bench.governed.up(2) as (port, process_id):
+                is_one = size.budget_workers == beside.WORKERS
+                if not is_one:
+                    with _started(bench, size.budget_workers) as (port, process_id):
+                        _begin(bench, port, process_id)
+                with _started(bench, beside.WORKERS) as (port, process_id):
+                    if is_one:
+                        _begin(bench, port, process_id)
                     _ways_in(bench, port, process_id)
                     if 1 not in size.workers:
-                        _timed(bench, "idle streams", lambda: _idle(bench, process_id, workers=2))
+                        _timed(bench, "idle streams", lambda: _idle(bench, process_id, workers=beside.WORKERS))
                     _timed(bench, "start of peers", lambda: _await_peers(bench, with_peers, starting))
                     _timed(bench, "throughput", lambda: _throughput(bench, process_id))
                     _timed(bench, "streams", lambda: _streams(bench))
@@ -154,6 +161,10 @@ def _timed(bench: Bench, name: str, measure: Callable[[], None]) -> None:
         measure()
     except NotStarted as absent:
         bench.absent[name] = str(absent)
+    _spent(bench, name, began)
+
+
+def _spent(bench: Bench, name: str, began: float) -> None:
     seconds: dict[str, float] = bench.figures.setdefault("seconds_of", {})
     seconds[name] = round(seconds.get(name, 0.0) + time.monotonic() - began, 1)
 
@@ -211,13 +222,23 @@ def _ways_in(bench: Bench, port: int, process_id: int) -> None:
         bench.sides[name] = {model: bench.governed.side(name, slug, model, port, process_id) for model in models}
 
 
-def _many_workers(bench: Bench) -> None:
-    """The first start: tenants are made, and budgets spent, with four workers."""
-    with bench.governed.up(4) as (port, process_id):
-        asyncio.run(bench.governed.make(plans(bench)))
-        time.sleep(KNOWN_AFTER_S)
-        _ways_in(bench, port, process_id)
-        _timed(bench, "budgets", lambda: _budgets(bench))
+@contextmanager
+def _started(bench: Bench, workers: int) -> Iterator[tuple[int, int]]:
+    """The platform with so many workers; how long its start and its end took stands in the figures."""
+    began = time.monotonic()
+    with bench.governed.up(workers) as found:
+        _spent(bench, "start of Ondol", began)
+        yield found
+        began = time.monotonic()
+    _spent(bench, "end of Ondol", began)
+
+
+def _begin(bench: Bench, port: int, process_id: int) -> None:
+    """The first start: tenants are made, and budgets spent."""
+    asyncio.run(bench.governed.make(plans(bench)))
+    time.sleep(KNOWN_AFTER_S)
+    _ways_in(bench, port, process_id)
+    _timed(bench, "budgets", lambda: _budgets(bench))
 
 
 def _throughput(bench: Bench, process_id: int) -> None:
@@ -234,7 +255,7 @@ def _throughput(bench: Bench, process_id: int) -> None:
         "content_kept_rps": round(medians["kept"]["per_s"]) if "kept" in medians else None,
         "worker_cpu_us": round(medians["ondol"]["cpu_us"]),
         "beside_cpu_us": round(others_us),
-        "rss_mb_per_worker": round(weigh(workers_of(process_id))[0] / 2, 1),
+        "rss_mb_per_worker": round(weigh(workers_of(process_id))[0] / beside.WORKERS, 1),
         "throughput": medians,
     }
 
@@ -314,7 +335,7 @@ def _other_workers(bench: Bench) -> None:
     """How throughput grows with workers, and streams that stand still on one."""
     growth: dict[str, int] = {}
     for workers in bench.size.workers:
-        with bench.governed.up(workers) as (port, process_id):
+        with _started(bench, workers) as (port, process_id):
             _ways_in(bench, port, process_id)
             growth[str(workers)] = round(_median(_rounds(bench, ["ondol"], "whole", count=3)["ondol"])["per_s"])
             if workers == 1:
