@@ -182,7 +182,7 @@ def litellm(folder: Path, upstreams: Mapping[str, int]) -> Iterator[Sides]:
     environment = {"LITELLM_MODE": "PRODUCTION", "LITELLM_LOG": "ERROR", "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
     options = ["--config", configuration.as_posix(), "--host", "127.0.0.1", "--port", str(port), "--num_workers", str(WORKERS)]
     options += ["--run_gunicorn"]  # uvicorn's own supervisor ends workers that are merely busy
-    with running([program.as_posix(), *options], log, environment) as process:
+    with running([program.as_posix(), *options], log, environment, stop_s=0.5) as process:  # gunicorn waits half a minute for kept connections
         wait_for(lambda: answers(port, body_of(first, "Hello"), {}), process, "LiteLLM", log)
         yield {model: Side("LiteLLM", port, {}, model, lambda: family_of(process.pid)) for model in upstreams}
 

@@ -56,8 +56,14 @@ def free_ports(count: int) -> list[int]:
 
 
 @contextlib.contextmanager
-def running(command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None) -> Iterator[subprocess.Popen[bytes]]:
-    """A program with its own process group, ended with all its children when this ends. What it says goes to `log`."""
+def running(
+    command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None, *, stop_s: float = STOP_SECONDS_MAX
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A program with its own process group, ended with all its children when this ends. What it says goes to `log`.
+
+    Args:
+        stop_s: how long it may take to end by itself.
+    """
     with log.open("wb") as out:
         process = subprocess.Popen(
             list(command), stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, cwd=PROJECT, start_new_session=True,
@@ -68,7 +74,7 @@ def running(command: Sequence[str], log: Path, environment: Mapping[str, str] | 
     finally:
         process.send_signal(signal.SIGINT)
         try:
-            process.wait(STOP_SECONDS_MAX)
+            process.wait(stop_s)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
