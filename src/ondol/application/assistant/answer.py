@@ -1,21 +1,34 @@
-"""From a question to a cited answer, in a straight line: search -> choose or generate -> cite or refuse -> record."""
+"""From a question to a cited answer, in a straight line: search -> choose or generate -> verify -> answer or refuse -> record."""
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
-from ondol.application.assistant.citations import CitationGate
 from ondol.application.assistant.extractive import extract
 from ondol.application.assistant.forms import form_of
-from ondol.application.assistant.generative import build_request
+from ondol.application.assistant.generative import Prepared, build_request
 from ondol.application.assistant.promise import graders, may_run_on, with_promising
 from ondol.application.assistant.question import search_terms
 from ondol.application.assistant.sources import annotations_of, extension_of, number_sources
 from ondol.application.assistant.store import add_answer
 from ondol.application.assistant.types import REFUSALS, Assistant, Cited, Outcome, Source
+from ondol.application.assistant.verify import (
+    VERIFIER_ID,
+    AnswerVerifier,
+    Checked,
+    Passage,
+    Span,
+    VerificationPolicy,
+    read_passage,
+    summary_of,
+    verification_policy,
+)
 from ondol.application.knowledge.rooms import Knowledge
 from ondol.application.knowledge.search import Evidence, Found, IndexStates, read_beside, search
 from ondol.application.prompts.templates_store import Language
@@ -33,6 +46,7 @@ SCATTERED_HITS_MAX = 80
 DEFINITION_BEGINNINGS_MAX = 20
 """Who asks what a thing is shares one word with every passage about it, so beginnings of documents are looked through as well."""
 QUESTION_CHARACTERS_MAX = 4000
+_LOG = logging.getLogger("ondol.assistant")
 FOLLOW_UP_CHARACTERS_MAX = 12
 """A question this short leans on the one before it, so both are searched for."""
 
@@ -75,6 +89,7 @@ class _Answered:
     model: str
     prompt_digest: bytes | None
     usage: Usage
+    checked: Sequence[Checked] = ()
 
 
 async def answer(
@@ -91,30 +106,36 @@ async def answer(
     """
     question = _question_of(request)
     language = detect_language(question)
+    policy = verification_policy(assistant.settings.get("verification"))
     asked = MARK.sub(" ", _search_text(request, question))  # what the guard put in the place of a value is no word of the question
     yield Progress("searching")
     found = await find_evidence(room.knowledge, room.states, tenant_id, person_id, assistant.base_id, asked)
     yield Progress("reading")
-    answered: _Answered | None = None
+    keep = partial(_record, room, tenant_id, person_id, assistant, request.id, question, found)
     if room.generator is None or not found.evidence:
         answered = _answer_by_extraction(asked, language, found)
         yield Progress("writing")
+        yield Progress("checking")
         yield TextDelta(answered.text)
     else:
-        async for event in _answer_by_generation(room, room.generator, tenant_id, request, question, language, found):
-            if isinstance(event, _Answered):
-                answered = event
-            else:
+        writing = _Writing(room.generator, found, policy)
+        try:
+            async for event in writing.events(await _prepared(room, room.generator, tenant_id, request, question, language, found)):
                 yield event
-    assert answered is not None  # noqa: S101 - each branch above ends with one
-    yield Progress("checking")
-    await _record(room, tenant_id, person_id, assistant, request.id, question, found, answered)
+        except BaseException as error:
+            await _keep_broken(keep, writing, error)
+            raise
+        answered = writing.answered(language)
+        if answered.outcome == "refused":
+            yield TextDelta(answered.text)
+    await keep(answered)
     refused = answered.outcome == "refused"
+    extension = extension_of(request.id, assistant, found, answered.sources, language=language, refused=refused, model=answered.model)
     yield Finish(
         reason="stop",
         usage=answered.usage,
         annotations=annotations_of(answered.text, answered.sources),
-        extension=extension_of(request.id, assistant, found, answered.sources, language=language, refused=refused, model=answered.model),
+        extension={**extension, "verification": summary_of(answered.checked)},
     )
 
 
@@ -164,7 +185,19 @@ def _answer_by_extraction(question: str, language: Language, found: Found) -> _A
         return _Answered(text, (), "refused", "extractive", None, _usage(question, text))
     sources, numbers = number_sources(found.evidence, draft.sentences)
     text = _joined(draft.sentences, numbers)
-    return _Answered(text, sources, "answered", "extractive", None, _usage(question, text))
+    return _Answered(text, sources, "answered", "extractive", None, _usage(question, text), _quoted(draft.sentences, numbers, text))
+
+
+def _quoted(sentences: Sequence[Cited], numbers: Mapping[int, int], text: str) -> list[Checked]:
+    """Sentences that stand word for word in what they cite need no check."""
+    checked, place = [], 0
+    for sentence in sentences:
+        number = numbers[sentence.source]
+        start = text.index(sentence.text, place)
+        place = start + len(sentence.text)
+        end = place + len(f" [{number}]")
+        checked.append(Checked(start, end, "supported", 1.0, (number,), (Span(number, sentence.start, sentence.end),), ()))
+    return checked
 
 
 def _joined(sentences: Sequence[Cited], numbers: Mapping[int, int]) -> str:
@@ -177,10 +210,10 @@ def _joined(sentences: Sequence[Cited], numbers: Mapping[int, int]) -> str:
     return text
 
 
-async def _answer_by_generation(
+async def _prepared(
     room: AssistantRoom, generator: Generator, tenant_id: uuid.UUID, request: ChatRequest, question: str, language: Language, found: Found
-) -> AsyncIterator[ChatEvent | _Answered]:
-    prepared, prompt, given = build_request(
+) -> Prepared:
+    return build_request(
         request,
         question,
         found.evidence,
@@ -190,28 +223,78 @@ async def _answer_by_generation(
         context_tokens=generator.context_tokens,
         canary=await room.canary_of(tenant_id) if room.canary_of else "",
     )
-    yield Progress("writing")
-    gate = CitationGate(given)
-    pieces: list[str] = []
-    usage = Usage(0, 0, estimated=True)
-    async for event in generator.stream(prepared):
-        if isinstance(event, TextDelta):
-            for piece in gate.push(event.text):
-                pieces.append(piece)
-                yield TextDelta(piece)
-        elif isinstance(event, Finish):
-            usage = event.usage
-    for piece in gate.finish():
-        pieces.append(piece)
-        yield TextDelta(piece)
-    text = "".join(pieces).strip()
-    if not text:
-        text = REFUSALS[language]
-        yield TextDelta(text)
-        yield _Answered(text, (), "refused", generator.model, prompt.digest, usage)
-        return
-    sources = tuple(Source(number, found.evidence[number - 1]) for number in sorted(gate.cited))
-    yield _Answered(text, sources, "answered", generator.model, prompt.digest, usage)
+
+
+class _Writing:
+    """An answer while a model writes it: what is cited and checked goes out, sentence by sentence."""
+
+    def __init__(self, generator: Generator, found: Found, policy: VerificationPolicy) -> None:
+        self._generator = generator
+        self._found = found
+        self._policy = policy
+        self._verifier: AnswerVerifier | None = None
+        self._prompt_digest: bytes | None = None
+        self._usage = Usage(0, 0, estimated=True)
+
+    async def events(self, prepared: Prepared) -> AsyncIterator[ChatEvent]:
+        """Ask the model and give what may be shown."""
+        self._prompt_digest = prepared.prompt.digest
+        yield Progress("writing")
+        given = self._found.evidence[: prepared.given]
+        # Passages are read for the check while the model thinks of its first word.
+        reading = asyncio.ensure_future(asyncio.to_thread(_read_all, given))
+        try:
+            async for event in self._generator.stream(prepared.request):
+                if isinstance(event, Finish):
+                    self._usage = event.usage
+                elif isinstance(event, TextDelta):
+                    if self._verifier is None:
+                        self._verifier = AnswerVerifier(await reading, self._policy)
+                    for piece in self._verifier.push(event.text):
+                        yield TextDelta(piece)
+        finally:
+            reading.cancel()
+        yield Progress("checking")
+        for piece in self._verifier.finish() if self._verifier is not None else ():
+            yield TextDelta(piece)
+
+    def answered(self, language: Language, outcome: Outcome = "answered") -> _Answered:
+        """What went out; a refusal when nothing of an answer did."""
+        verifier = self._verifier
+        text = verifier.text if verifier is not None else ""
+        checked = verifier.checked if verifier is not None else ()
+        if outcome == "answered" and not text.strip():
+            return _Answered(REFUSALS[language], (), "refused", self._generator.model, self._prompt_digest, self._usage, checked)
+        sources = _cited_sources(self._found, checked)
+        return _Answered(text, sources, outcome, self._generator.model, self._prompt_digest, self._usage, checked)
+
+
+def _read_all(given: Sequence[Evidence]) -> list[Passage]:
+    return [read_passage(item.text, (item.version.details.title, *item.headings)) for item in given]
+
+
+def _cited_sources(found: Found, checked: Sequence[Checked]) -> tuple[Source, ...]:
+    """The sources of what was shown, with the sentences that bear it out."""
+    quotes: dict[int, list[tuple[int, int]]] = {}
+    for one in checked:
+        if one.is_left_out:
+            continue
+        for number in one.numbers:
+            quotes.setdefault(number, [])
+        for span in one.spans:
+            if (span.start, span.end) not in quotes[span.source]:
+                quotes[span.source].append((span.start, span.end))
+    return tuple(Source(number, found.evidence[number - 1], tuple(sorted(spans))) for number, spans in sorted(quotes.items()))
+
+
+async def _keep_broken(keep: Callable[[_Answered], Awaitable[None]], writing: _Writing, error: BaseException) -> None:
+    """Keep what went out of an answer that was not finished: somebody may have read it."""
+    outcome: Outcome = "failed" if isinstance(error, Exception) else "cancelled"
+    kept = asyncio.ensure_future(keep(writing.answered("en", outcome)))
+    try:
+        await asyncio.shield(kept)
+    except Exception:
+        _LOG.exception("broken answer not recorded")
 
 
 async def _record(
@@ -235,6 +318,7 @@ async def _record(
         "prompt": answered.prompt_digest.hex() if answered.prompt_digest else None,
         "evidence": [_trace(item) for item in found.evidence],
         "cited": [str(version_id) for version_id in cited],
+        "verification": _verdicts(answered.checked),
     }
     async with room.knowledge.database.tenant_tx(tenant_id) as connection:
         await add_answer(
@@ -255,6 +339,12 @@ async def _record(
         await add_links(connection, tenant_id, [*links, Link(answer_id, person_id, "about")], now)
         body = {"answer": answer_id, "assistant": assistant.id, "outcome": answered.outcome, "cited": cited}
         await record(connection, tenant_id, kind="answer.given", actor_id=person_id, body=body, now=now)
+
+
+def _verdicts(checked: Sequence[Checked]) -> dict[str, Any]:
+    """How many sentences were found what, by which rules. Words of the answer are not in it: they are sealed with it."""
+    told = summary_of(checked)
+    return {"verifier": VERIFIER_ID, **{name: count for name, count in told.items() if name != "checks"}}
 
 
 def _trace(item: Evidence) -> dict[str, Any]:

@@ -10,7 +10,9 @@ HELD_CHARACTERS_MAX = 16_000
 _MARK = re.compile(r"\s?\[(\d{1,3})\]")
 _BLANK_LINE = re.compile(r"\n[ \t]*\r?\n")
 _FENCE = re.compile(r"^[ \t]*(?:```|~~~)", re.MULTILINE)
+_GOES_ON = re.compile(r"\s+[^\s\[]|[^\s\[.!?,;:)»”’\"'。！？]")
 _CLOSING = re.compile(r"[.!?,;:)»”’\"'。！？]{0,3}")
+_CLOSED = re.compile(r"[.!?,;:)»”’\"'。！？]{1,3}(?=\s)")
 
 
 class CitationGate:
@@ -28,13 +30,20 @@ class CitationGate:
         self._count = evidence_count
         self._held = ""
         self._released = False
+        self._at_mark = False
         self.cited: list[int] = []
         self.withheld_characters = 0
+
+    @property
+    def has_moved_on(self) -> bool:
+        """Whether text is held that begins something new: no more marks and no closing punctuation can follow what went out."""
+        return _GOES_ON.match(self._held) is not None
 
     def push(self, text: str) -> Iterator[str]:
         """Take the next piece of the model's text and give what may be shown now."""
         self._held += text
         yield from self._release_cited()
+        yield from self._release_closing()
         while (end := self._paragraph_end()) is not None:
             paragraph, self._held = self._held[:end], self._held[end:]
             yield from self._settle_rest(paragraph)
@@ -65,10 +74,20 @@ class CitationGate:
                 continue
             if number not in self.cited:
                 self.cited.append(number)
-            self._released = True
+            self._released = self._at_mark = True
             shown, self._held = self._held[: mark.end()], self._held[mark.end() :]
             position = 0
             yield shown
+            yield from self._release_closing()
+
+    def _release_closing(self) -> Iterator[str]:
+        """The punctuation right behind a mark that went out, once it is certain where it ends."""
+        closing = _CLOSED.match(self._held) if self._at_mark else None
+        if closing is not None:
+            self._held = self._held[closing.end() :]
+            yield closing[0]
+        if _CLOSING.fullmatch(self._held.strip()) is None:
+            self._at_mark = False
 
     def _in_code(self, position: int) -> bool:
         return len(_FENCE.findall(self._held[:position])) % 2 == 1

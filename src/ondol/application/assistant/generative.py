@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from ondol.application.assistant.types import REFUSALS
 from ondol.application.knowledge.search import Evidence
@@ -18,6 +18,20 @@ ANSWER_TOKENS_RESERVED = 1024
 HISTORY_TURNS_MAX = 6
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What a model is asked.
+
+    Attributes:
+        prompt: which the request was made of.
+        given: how many passages fitted into it, from the first.
+    """
+
+    request: ChatRequest
+    prompt: Prompt
+    given: int
+
+
 def build_request(
     request: ChatRequest,
     question: str,
@@ -28,8 +42,8 @@ def build_request(
     model: str,
     context_tokens: int,
     canary: str = "",
-) -> tuple[ChatRequest, Prompt, int]:
-    """The request for the model, the prompt it was made of, and how many passages fitted.
+) -> Prepared:
+    """The request for the model.
 
     The caller's own system messages are left out: the system prompt is the assistant's. Evidence stands between random marks, so that a
     document cannot pretend to end it.
@@ -53,7 +67,7 @@ def build_request(
         blocks.append(block)
     system = render_prompt(prompt, organisation=organisation, refusal=REFUSALS[language], fence=fence, passages="\n".join([*blocks, fence]))
     messages = (Message("system", mark_prompt(system, canary)), *(Message(m.role, m.content) for m in history), Message("user", question))
-    return replace(request, model=model, messages=messages, stream=True, raw={}), prompt, len(blocks)
+    return Prepared(replace(request, model=model, messages=messages, stream=True, raw={}), prompt, len(blocks))
 
 
 def _heading_of(found: Evidence) -> str:

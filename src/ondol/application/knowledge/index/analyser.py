@@ -115,6 +115,16 @@ def analyse(text: str) -> list[str]:
     return terms
 
 
+def proper_nouns(text: str) -> list[str]:
+    """The Korean proper nouns of a text in lower case, in order, as the dictionary tells them (tag NNP)."""
+    normal = _UNTAGGABLE.sub(" ", unicodedata.normalize("NFKC", text))
+    found = []
+    for piece in _pieces(normal):
+        if _SYLLABLE.search(piece):
+            found += [morpheme.surface.lower() for morpheme in _tagger().parse(piece) if morpheme.feature.pos == "NNP"]
+    return found
+
+
 def weight_of(term: str) -> float:
     """How much a query term counts beside the others, in (0, 1]."""
     return BIGRAM_WEIGHT if term.startswith(BIGRAM_MARK) else 1.0
