@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
 from ondol.application.assistant.answer import AssistantRoom, Generator, answer
-from ondol.application.assistant.store import put_assistant
+from ondol.application.assistant.store import get_answer, put_assistant
 from ondol.application.assistant.types import Assistant
 from ondol.application.knowledge.search import IndexStates
 from ondol.application.knowledge.store import find_base
@@ -54,6 +55,14 @@ class Desk:
         request = ChatRequest(new_id(), self.assistant.model, (*earlier, Message("user", question)))
         events = [event async for event in answer(room, self.house.tenant_id, self.house.people[who], self.assistant, request)]
         return Told(request, events)
+
+    async def last_answer(self) -> dict[str, Any]:
+        """The record of the answer that was given last."""
+        platform = self.house.platform
+        async with platform.database.tenant_tx(self.house.tenant_id) as connection:
+            found = await (await connection.execute("select id from answers order by id desc limit 1")).fetchone()
+            assert found is not None
+            return await get_answer(connection, platform.keyring, self.house.tenant_id, found["id"])
 
 
 @pytest.fixture

@@ -1,15 +1,21 @@
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import json
+from typing import Any, cast
 
 import pytest
 
+from ondol.application.assistant.answer import AssistantRoom, answer
 from ondol.application.assistant.store import get_answer
 from ondol.application.assistant.types import REFUSALS
+from ondol.application.knowledge.search import IndexStates
 from ondol.core.errors import RequestError, UpstreamError
+from ondol.core.ids import new_id
 from ondol.infrastructure.ledger import ancestors
 from ondol.infrastructure.serving.scripted import Reply, ScriptedModel
-from ondol.infrastructure.serving.types import Message, Progress
+from ondol.infrastructure.serving.types import ChatRequest, Message, Progress, TextDelta
 from tests.application.assistant.conftest import Desk
 
 pytestmark = pytest.mark.anyio
@@ -133,3 +139,59 @@ async def test_a_failing_model_is_an_error_and_not_an_answer(desk: Desk, model: 
     model.say(Reply("It takes 5 business days [1]. And more.", trouble=trouble))  # type: ignore[arg-type]
     with pytest.raises(UpstreamError):
         await desk.ask("How long does a refund take?")
+
+
+async def test_an_answer_tells_how_many_of_its_sentences_are_borne_out(desk: Desk, model: ScriptedModel) -> None:
+    model.say("It takes 5 business days [1]. It goes back to the card that was charged [1]. It takes 9 business days [1].")
+    told = await desk.ask("How long does a refund take?")
+    assert "9 business" not in told.text
+    verification = told.finish.extension["verification"]
+    counts = {name: verification[name] for name in ("sentences", "supported", "unsupported", "left_out")}
+    assert counts == {"sentences": 3, "supported": 2, "unsupported": 1, "left_out": 1}
+    [source] = told.finish.extension["sources"]
+    assert [source["text"][quote["start"] : quote["end"]] for quote in source["quotes"]] == [
+        "A refund is paid within 5 business days.",
+        "It goes back to the card that was charged.",
+    ]
+
+
+async def test_quotes_are_borne_out_by_themselves(desk: Desk) -> None:
+    told = await desk.ask("How long does a refund take?")
+    [check, *_] = told.finish.extension["verification"]["checks"]
+    assert (check["verdict"], told.text[check["start"] : check["end"]]) == ("supported", told.text.split("\n")[0])
+
+
+async def test_an_assistant_may_show_what_is_not_borne_out(desk: Desk, model: ScriptedModel) -> None:
+    desk.assistant = dataclasses.replace(desk.assistant, settings={"verification": {"unsupported": "strike"}})
+    model.say("It takes 9 business days [1].")
+    told = await desk.ask("How long does a refund take?")
+    assert told.text == "~~It takes 9 business days~~ [1]."
+
+
+async def test_an_answer_of_which_nothing_is_borne_out_is_a_refusal(desk: Desk, model: ScriptedModel) -> None:
+    model.say("It takes 9 business days [1].")
+    told = await desk.ask("How long does a refund take?")
+    assert (told.text, told.finish.extension["refused"], told.finish.extension["sources"]) == (REFUSALS["en"], True, [])
+
+
+async def test_what_was_shown_of_a_broken_answer_is_on_record(desk: Desk, model: ScriptedModel) -> None:
+    model.say(Reply("It takes 5 business days [1]. And more is to be said of it here.", trouble="cut_off"))
+    request = None
+    with pytest.raises(UpstreamError):
+        request = await desk.ask("How long does a refund take?")
+    assert request is None
+    kept = await desk.last_answer()
+    assert (kept["outcome"], kept["question"]) == ("failed", "How long does a refund take?")
+
+
+async def test_so_is_what_was_shown_when_the_asker_left(desk: Desk, model: ScriptedModel) -> None:
+    model.say("It takes 5 business days [1]. It goes back to the card that was charged [1].")
+    room = AssistantRoom(desk.house.platform.knowledge, IndexStates(), desk.generator, lambda tenant_id: "ACME")
+    request = ChatRequest(new_id(), desk.assistant.model, (Message("user", "How long does a refund take?"),))
+    events = answer(room, desk.house.tenant_id, desk.house.people["visitor"], desk.assistant, request)
+    async with contextlib.aclosing(cast(Any, events)) as reading:
+        async for event in reading:
+            if isinstance(event, TextDelta):
+                break
+    kept = await desk.last_answer()
+    assert (kept["outcome"], kept["answer"]) == ("cancelled", "It takes 5 business days [1].")

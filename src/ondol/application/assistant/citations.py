@@ -42,8 +42,8 @@ class CitationGate:
     def push(self, text: str) -> Iterator[str]:
         """Take the next piece of the model's text and give what may be shown now."""
         self._held += text
-        yield from self._release_cited()
         yield from self._release_closing()
+        yield from self._release_cited()
         while (end := self._paragraph_end()) is not None:
             paragraph, self._held = self._held[:end], self._held[end:]
             yield from self._settle_rest(paragraph)

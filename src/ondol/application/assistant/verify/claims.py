@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from ondol.application.assistant.lexicon import synonym_groups
+from ondol.application.assistant.lexicon import LIGHT_NOUNS, LIGHT_WORDS, synonym_groups
 from ondol.application.assistant.verify.amounts import Amount, Date, amounts_of, clocks_of, dates_of
+from ondol.application.assistant.words import stem_words
 from ondol.application.knowledge.index import analyse
 from ondol.application.knowledge.index.analyser import BIGRAM_MARK, proper_nouns
 from ondol.application.knowledge.index.stopwords import STOPWORDS
@@ -81,33 +82,9 @@ _OPPOSITES: tuple[tuple[str, str], ...] = (
     (r"공개", r"비공개"),
 )
 _OPPOSITE_PATTERNS = tuple((re.compile(one, re.IGNORECASE), re.compile(other, re.IGNORECASE)) for one, other in _OPPOSITES)
-_WEAK = frozenset(
-    [
-        "경우",
-        "것",
-        "수",
-        "점",
-        "중",
-        "때문",
-        "내용",
-        "문서",
-        "자료",
-        "다음",
-        "아래",
-        "위",
-        "따르",
-        "의하",
-        "관하",
-        "대하",
-        "passage",
-        "document",
-        "accord",
-        "say",
-        "state",
-        "mention",
-        "follow",
-    ]
-)
+_OF_ANSWERS = "경우 것 수 점 중 때문 내용 문서 자료 다음 아래 위 따르 의하 관하 대하 passage document accord say state mention follow"
+_WITHOUT_TOPIC = frozenset((*STOPWORDS, *LIGHT_NOUNS, *stem_words(sorted(LIGHT_WORDS)), *_OF_ANSWERS.split()))
+"""Terms that any sentence may hold, and words with which answers speak of their sources."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,13 +106,15 @@ class Claim:
     """What one sentence says. Its identifiers, names and clauses are read where they are asked for: of most sentences nobody asks.
 
     Attributes:
-        said: its words, normalised, without the marks of citations and lists; amounts and dates have their places in it.
+        said: what it says, normalised, without the marks of citations and lists; amounts and dates have their places in it.
+        words: the same without its figures, which are compared by their values.
         clocks: times of day, in minutes since midnight.
         terms: stems and morphemes that carry a topic.
         start, end: half-open, in characters of the text that it was read from.
     """
 
     said: str
+    words: str
     amounts: tuple[Amount, ...]
     dates: tuple[Date, ...]
     clocks: frozenset[int]
@@ -154,15 +133,15 @@ class Claim:
 
     def identifiers(self) -> tuple[str, ...]:
         """Names of commands, hosts, fields and error codes, as they stand, in lower case."""
-        return tuple(dict.fromkeys(_identifiers(self.said)))
+        return tuple(dict.fromkeys(_identifiers(self.words)))
 
     def names(self) -> tuple[str, ...]:
         """Words with a capital inside the sentence and Korean proper nouns, in lower case."""
-        return tuple(dict.fromkeys(_names(self.said)))
+        return tuple(dict.fromkeys(_names(self.words)))
 
     def clauses(self) -> tuple[Clause, ...]:
         """Its parts."""
-        return tuple(_clauses(self.said))
+        return tuple(_clauses(self.words))
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,8 +173,11 @@ def read_claim(sentence: str, offset: int = 0) -> Claim:
     """Read one sentence; marks of citations and of lists say nothing."""
     lead = _LEAD.match(sentence)
     said = _normal(_MARKS.sub(lambda mark: " " * len(mark[0]), sentence[lead.end() if lead else 0 :]))
-    clocks = frozenset(minutes for minutes, _, _ in clocks_of(said))
-    return Claim(said, tuple(amounts_of(said)), tuple(dates_of(said)), clocks, _terms(said), offset, offset + len(sentence))
+    amounts, dates, clocks = amounts_of(said), dates_of(said), clocks_of(said)
+    figures = [*((found.start, found.end) for found in (*amounts, *dates)), *((start, end) for _, start, end in clocks)]
+    words = _without(said, figures)
+    times = frozenset(minutes for minutes, _, _ in clocks)
+    return Claim(said, words, tuple(amounts), tuple(dates), times, _terms(words), offset, offset + len(sentence))
 
 
 def synonyms_of(term: str) -> frozenset[str]:
@@ -210,7 +192,13 @@ def _normal(text: str) -> str:
 
 
 def _terms(text: str) -> frozenset[str]:
-    return frozenset(term for term in analyse(text) if not term.startswith(BIGRAM_MARK) and term not in STOPWORDS and term not in _WEAK)
+    return frozenset(term for term in analyse(text) if not term.startswith(BIGRAM_MARK) and term not in _WITHOUT_TOPIC)
+
+
+def _without(text: str, spans: Sequence[tuple[int, int]]) -> str:
+    for start, end in spans:
+        text = text[:start] + " " * (end - start) + text[end:]
+    return text
 
 
 def _identifiers(text: str) -> Iterator[str]:

@@ -115,7 +115,7 @@ def verify_sentence(sentence: str, cited: Sequence[Passage]) -> Verified:
 
 def _support(claim: Claim, cited: Sequence[Passage]) -> tuple[list[tuple[int, Claim]], float, list[str]]:
     """The sentences that hold most of a claim's words, the share that they and the headings hold, and what is missing."""
-    wanted = {term for term in claim.terms if not term[0].isdigit()} or set(claim.terms)
+    wanted = set(claim.terms)
     around: set[str] = set().union(*(one.around for one in cited))
     left = {term for term in wanted if not _holds(around, term)}
     if not left and not claim.amounts:
@@ -134,11 +134,13 @@ def _support(claim: Claim, cited: Sequence[Passage]) -> tuple[list[tuple[int, Cl
 
 
 def _gain(left: set[str], claim: Claim, found: Claim) -> float:
-    """How much a sentence adds: words, and half as much for each amount or date it shares."""
+    """How much a sentence adds: words, and half as much for each amount or date it shares, if it speaks of any of this at all."""
+    if claim.terms and not any(_holds(found.terms, term) for term in claim.terms):
+        return 0.0
     words = sum(_holds(found.terms, term) for term in left)
     amounts = sum(any(amount.is_same(other) for other in found.amounts) for amount in claim.amounts)
     dates = sum(any(date.is_same(other) for other in found.dates) for date in claim.dates)
-    return words + 0.5 * (amounts + dates) if words else 0.0
+    return words + 0.5 * (amounts + dates)
 
 
 def _holds(terms: frozenset[str] | set[str], term: str) -> bool:
