@@ -79,11 +79,11 @@ export class Turn {
     const open = (number, opener) => this.actions.openSources(facts, number, opener);
     this.growing.finish((number) => (sources.has(number) ? citation(sources.get(number), this.preview, open) : null));
     const checked = sources.size > 0;
-    const words = finishReason === "length" ? "chat.cut" : checked ? "chat.checked" : "chat.unchecked";
+    const words = finishReason === "length" ? t("chat.cut") : checked ? verdictOf(facts.verification) : t("chat.unchecked");
     const mark = finishReason === "length" ? "pause" : checked ? "check" : "document";
     const first = facts?.sources?.[0]?.n;
     const opener = checked ? button(t("sources.count", { count: sources.size }), "document", (event) => open(first, event.currentTarget)) : null;
-    this.end("done", mark, t(words), opener, this.copyButton());
+    this.end("done", mark, words, opener, this.copyButton());
   }
 
   /** A refusal has no sources to show: not even a title may hint at what this person cannot read. */
@@ -163,4 +163,12 @@ async function copy(text) {
   field.select();
   document.execCommand("copy");
   field.remove();
+}
+
+/** How many of the sentences that are shown stand in their sources, and how many were left out because they do not. */
+function verdictOf(verification) {
+  if (!verification?.sentences) return t("chat.checked");
+  const shown = verification.sentences - verification.left_out;
+  const words = t("chat.verified", { count: verification.supported, total: shown });
+  return verification.left_out ? `${words} · ${t("chat.left_out", { count: verification.left_out })}` : words;
 }
