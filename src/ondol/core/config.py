@@ -125,6 +125,10 @@ class ModelSettings:
     name: str = _setting("gpt-4o-mini", "Model name to ask for there.")
     timeout_s: int = _setting(120, "Longest that one answer may take.", low=1, high=86_400)
     context_tokens: int = _setting(8192, "Tokens that a prompt may hold.", low=512, high=10_000_000)
+    evidence_turn: Literal["tool", "user"] = _setting(
+        "tool",
+        "Whose turn passages of documents are in; `user` for models whose template knows no tools: they then weigh as much as the asker's words.",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

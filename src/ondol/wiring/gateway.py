@@ -194,10 +194,10 @@ def gateway_of(
         name, base = (assistant.name, assistant.base) if assistant is not None else ("", "")
         return await guard.conversation(asker, texts, model=model, assistant=name, base=base)
 
-    async def answered(caller: Caller, card: AssistantCard, request: ChatRequest) -> AsyncIterator[ChatEvent]:
+    async def answered(caller: Caller, card: AssistantCard, request: ChatRequest, conversation: Conversation) -> AsyncIterator[ChatEvent]:
         async with platform.database.tenant_tx(caller.tenant_id) as connection:
             assistant = await find_assistant(connection, card.name)
-        async for event in answer(assistants, caller.tenant_id, caller.person_id, assistant, request):
+        async for event in answer(assistants, caller.tenant_id, caller.person_id, assistant, request, conversation.documents):
             yield event
 
     def keep_content(caller: Caller, request_id: uuid.UUID, prompt: str, said: str) -> None:

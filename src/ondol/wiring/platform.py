@@ -127,7 +127,7 @@ def assistant_room(
         from ondol.infrastructure.serving.chat_model import ChatModel
 
         provider = ChatModel(router, model.base_url, model.api_key, model.name, float(model.timeout_s))
-        generator = Generator(model.name, provider.stream, model.context_tokens)
+        generator = Generator(model.name, provider.stream, model.context_tokens, model.evidence_turn)
     return AssistantRoom(platform.knowledge, IndexStates(), generator, lambda tenant_id: organisations.get(tenant_id, ""), canary_of)
 
 

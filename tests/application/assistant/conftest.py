@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ondol.application.assistant.answer import AssistantRoom, Generator, answer
+from ondol.application.assistant.answer import AssistantRoom, Generator, Inspect, answer
 from ondol.application.assistant.store import get_answer, put_assistant
 from ondol.application.assistant.types import Assistant
 from ondol.application.knowledge.search import IndexStates
@@ -49,11 +49,12 @@ class Desk:
     house: House
     assistant: Assistant
     generator: Generator | None = None
+    inspect: Inspect = tuple
 
     async def ask(self, question: str, *earlier: Message, who: str = "visitor") -> Told:
         room = AssistantRoom(self.house.platform.knowledge, IndexStates(), self.generator, lambda tenant_id: "ACME")
         request = ChatRequest(new_id(), self.assistant.model, (*earlier, Message("user", question)))
-        events = [event async for event in answer(room, self.house.tenant_id, self.house.people[who], self.assistant, request)]
+        events = [event async for event in answer(room, self.house.tenant_id, self.house.people[who], self.assistant, request, self.inspect)]
         return Told(request, events)
 
     async def last_answer(self) -> dict[str, Any]:

@@ -97,9 +97,12 @@ async def test_a_model_generates_from_the_evidence_and_only_cited_words_come_thr
     assert "[9]" not in told.text
     assert (told.titles, told.finish.extension["model"]) == (["Refund policy"], "scripted")
     [request] = model.requests
-    system = request.body["messages"][0]
-    assert system["role"] == "system"
-    assert "within 5 business days" in system["content"]
+    system, question, call, found = request.body["messages"]
+    assert [message["role"] for message in request.body["messages"]] == ["system", "user", "assistant", "tool"]
+    assert question["content"] == "How long does a refund take?"
+    assert call["tool_calls"][0]["id"] == found["tool_call_id"]
+    assert "within 5 business days" in found["content"]
+    assert "business days" not in system["content"] + question["content"]
     assert "Sesame" not in json.dumps(request.body)
 
 
@@ -126,12 +129,14 @@ async def test_a_document_cannot_close_the_evidence_and_speak_as_the_system(desk
     await desk.house.ingest()
     model.say("It takes 5 business days [1].")
     await desk.ask("How long does a refund take?")
-    system = model.requests[0].body["messages"][0]["content"]
-    fence = system.split("\n[1] ")[0].splitlines()[-1]
+    passages = model.requests[0].body["messages"][-1]["content"]
+    fence = passages.splitlines()[0]
     assert fence.startswith("<<")
     assert fence != "<<00000000>>"
-    evidence = system.split(fence)
+    assert fence in model.requests[0].body["messages"][0]["content"]
+    evidence = passages.split(fence)
     assert any("99 years" in piece for piece in evidence[1:-1])
+    assert evidence[-1] == ""
 
 
 @pytest.mark.parametrize("trouble", ["cut_off", "garbage", "broken"])

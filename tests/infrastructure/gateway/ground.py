@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import httpx
 import openai
@@ -26,13 +26,14 @@ from ondol.infrastructure.access.limits.types import Bounds, Budget, Limit, Rate
 from ondol.infrastructure.access.people import NewPerson, add_person, create_tenant
 from ondol.infrastructure.access.types import ApiKey, Person, Tenant
 from ondol.infrastructure.gateway.application import Gateway
-from ondol.infrastructure.gateway.door import Answerer, Caller
+from ondol.infrastructure.gateway.door import Caller
 from ondol.infrastructure.gateway.records import RequestRecord
 from ondol.infrastructure.gateway.records.content import ContentLog
 from ondol.infrastructure.gateway.records.drain import RecordDrain
 from ondol.infrastructure.gateway.records.lines import FORM
 from ondol.infrastructure.gateway.records.recorder import RequestRecorder
 from ondol.infrastructure.gateway.server import Limits
+from ondol.infrastructure.guard.conversation import Conversation
 from ondol.infrastructure.serving.directory import AssistantCard
 from ondol.infrastructure.serving.operator import set_operator
 from ondol.infrastructure.serving.prices import Price, create_price
@@ -48,6 +49,8 @@ from ondol.wiring.gateway import GatewayRoom, gateway_of, open_gateway_room
 from ondol.wiring.guard import GuardRoom, open_guard
 from ondol.wiring.platform import Platform, assistant_room, build_platform
 from tests.infrastructure.gateway.server.wire import eventually, running
+
+ScriptedAnswerer: TypeAlias = Callable[[Caller, AssistantCard, ChatRequest], AsyncIterator[ChatEvent]]
 
 NOW = datetime(2026, 3, 4, tzinfo=UTC)
 CREDENTIAL = "sk-upstream-0123456789abcdef"
@@ -195,7 +198,7 @@ class Ground:
     records: list[RequestRecord] = field(default_factory=list)
     failing: dict[str, str] = field(default_factory=dict)
     is_full: bool = False
-    answers: dict[uuid.UUID, Answerer] = field(default_factory=dict)
+    answers: dict[uuid.UUID, ScriptedAnswerer] = field(default_factory=dict)
     http: httpx.AsyncClient = field(default_factory=httpx.AsyncClient)
     operator: Tenancy | None = None
     _made: int = 0
@@ -268,8 +271,9 @@ async def open_ground(
         )  # fmt: skip
         door = gateway.pipeline._door
 
-        def answer(caller: Caller, card: AssistantCard, request: ChatRequest) -> AsyncIterator[ChatEvent]:
-            return ground.answers.get(caller.tenant_id, door.answer)(caller, card, request)
+        def answer(caller: Caller, card: AssistantCard, request: ChatRequest, conversation: Conversation) -> AsyncIterator[ChatEvent]:
+            scripted = ground.answers.get(caller.tenant_id)
+            return scripted(caller, card, request) if scripted is not None else door.answer(caller, card, request, conversation)
 
         most = body_bytes_max or door.body_bytes_max
         gateway = ground.gateway = Gateway(replace(door, keep_alive_s=keep_alive_s, body_bytes_max=most, answer=answer))

@@ -8,11 +8,11 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 from ondol.application.assistant.extractive import extract
 from ondol.application.assistant.forms import form_of
-from ondol.application.assistant.generative import Prepared, build_request
+from ondol.application.assistant.generative import EvidenceTurn, Prepared, build_request
 from ondol.application.assistant.promise import graders, may_run_on, with_promising
 from ondol.application.assistant.question import search_terms
 from ondol.application.assistant.sources import annotations_of, extension_of, number_sources
@@ -39,7 +39,10 @@ from ondol.infrastructure.ledger import Link, NewArtefact, add_artefacts, add_li
 from ondol.infrastructure.serving.tokens import estimate_tokens
 from ondol.infrastructure.serving.types import ChatEvent, ChatRequest, ChatUpstream, Finish, Progress, TextDelta, Usage
 
+Inspect: TypeAlias = Callable[[Sequence[str]], Sequence[str]]
 EVIDENCE_MAX = 8
+EVIDENCE_SHOWN_MAX = 24
+"""Passages that a model is shown at most, if so many fit."""
 PROMISING_HITS_MAX = 40
 SCATTERED_HITS_MAX = 80
 """Of so many the form of a question decides which are read beside the best; of more where lists and limits are asked for, whose words are common."""
@@ -57,11 +60,13 @@ class Generator:
 
     Attributes:
         context_tokens: what prompt and answer may take together.
+        evidence_turn: whose turn the passages are in.
     """
 
     model: str
     stream: ChatUpstream
     context_tokens: int
+    evidence_turn: EvidenceTurn = "tool"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +98,12 @@ class _Answered:
 
 
 async def answer(
-    room: AssistantRoom, tenant_id: uuid.UUID, person_id: uuid.UUID, assistant: Assistant, request: ChatRequest
+    room: AssistantRoom, tenant_id: uuid.UUID, person_id: uuid.UUID, assistant: Assistant, request: ChatRequest, inspect: Inspect = tuple
 ) -> AsyncIterator[ChatEvent]:
     """Answer a request as one person of one tenant.
+
+    Args:
+        inspect: the guard's look at texts of documents, before a model or the asker sees them.
 
     Yields:
         Progress and pieces of text as they come, then one `Finish` with the sources.
@@ -113,14 +121,15 @@ async def answer(
     yield Progress("reading")
     keep = partial(_record, room, tenant_id, person_id, assistant, request.id, question, found)
     if room.generator is None or not found.evidence:
-        answered = _answer_by_extraction(asked, language, found)
+        answered = _answer_by_extraction(asked, language, found, inspect)
         yield Progress("writing")
         yield Progress("checking")
         yield TextDelta(answered.text)
     else:
-        writing = _Writing(room.generator, found, policy)
+        shown = await _guarded(found.evidence[:EVIDENCE_SHOWN_MAX], inspect)
+        writing = _Writing(room.generator, found, shown, policy)
         try:
-            async for event in writing.events(await _prepared(room, room.generator, tenant_id, request, question, language, found)):
+            async for event in writing.events(await _prepared(room, room.generator, tenant_id, request, question, language, shown)):
                 yield event
         except BaseException as error:
             await _keep_broken(keep, writing, error)
@@ -178,14 +187,28 @@ def _search_text(request: ChatRequest, question: str) -> str:
     return f"{asked[-2][:QUESTION_CHARACTERS_MAX]}\n{question}" if len(asked) > 1 else question
 
 
-def _answer_by_extraction(question: str, language: Language, found: Found) -> _Answered:
+async def _guarded(evidence: Sequence[Evidence], inspect: Inspect) -> list[Evidence]:
+    """The passages as they may be shown to a model: the guard has taken out what would instruct it. It looks in a thread, for they are long."""
+    texts = await asyncio.to_thread(inspect, [item.text for item in evidence])
+    return [item if text == item.text else replace(item, text=text) for item, text in zip(evidence, texts, strict=True)]
+
+
+def _answer_by_extraction(question: str, language: Language, found: Found, inspect: Inspect) -> _Answered:
     draft = extract(question, found.evidence, found.term_weights)
+    places = sorted({sentence.source for sentence in draft.sentences})
+    passed = dict(zip(places, inspect([found.evidence[place].text for place in places]), strict=True))
+    draft = replace(draft, sentences=tuple(one for one in draft.sentences if _is_passed(one, found.evidence[one.source].text, passed[one.source])))
     if not draft.sentences:
         text = REFUSALS[language]
         return _Answered(text, (), "refused", "extractive", None, _usage(question, text))
     sources, numbers = number_sources(found.evidence, draft.sentences)
     text = _joined(draft.sentences, numbers)
     return _Answered(text, sources, "answered", "extractive", None, _usage(question, text), _quoted(draft.sentences, numbers, text))
+
+
+def _is_passed(sentence: Cited, text: str, passed: str) -> bool:
+    """Whether the guard let the quoted words through."""
+    return passed == text or text[sentence.start : sentence.end] in passed
 
 
 def _quoted(sentences: Sequence[Cited], numbers: Mapping[int, int], text: str) -> list[Checked]:
@@ -211,16 +234,17 @@ def _joined(sentences: Sequence[Cited], numbers: Mapping[int, int]) -> str:
 
 
 async def _prepared(
-    room: AssistantRoom, generator: Generator, tenant_id: uuid.UUID, request: ChatRequest, question: str, language: Language, found: Found
+    room: AssistantRoom, generator: Generator, tenant_id: uuid.UUID, request: ChatRequest, asked: str, language: Language, shown: Sequence[Evidence]
 ) -> Prepared:
     return build_request(
         request,
-        question,
-        found.evidence,
+        asked,
+        shown,
         language=language,
         organisation=room.organisation_of(tenant_id),
         model=generator.model,
         context_tokens=generator.context_tokens,
+        evidence_turn=generator.evidence_turn,
         canary=await room.canary_of(tenant_id) if room.canary_of else "",
     )
 
@@ -228,9 +252,10 @@ async def _prepared(
 class _Writing:
     """An answer while a model writes it: what is cited and checked goes out, sentence by sentence."""
 
-    def __init__(self, generator: Generator, found: Found, policy: VerificationPolicy) -> None:
+    def __init__(self, generator: Generator, found: Found, shown: Sequence[Evidence], policy: VerificationPolicy) -> None:
         self._generator = generator
         self._found = found
+        self._shown = shown
         self._policy = policy
         self._verifier: AnswerVerifier | None = None
         self._prompt_digest: bytes | None = None
@@ -240,7 +265,7 @@ class _Writing:
         """Ask the model and give what may be shown."""
         self._prompt_digest = prepared.prompt.digest
         yield Progress("writing")
-        given = self._found.evidence[: prepared.given]
+        given = self._shown[: prepared.given]
         # Passages are read for the check while the model thinks of its first word.
         reading = asyncio.ensure_future(asyncio.to_thread(_read_all, given))
         try:
@@ -265,7 +290,7 @@ class _Writing:
         checked = verifier.checked if verifier is not None else ()
         if outcome == "answered" and not text.strip():
             return _Answered(REFUSALS[language], (), "refused", self._generator.model, self._prompt_digest, self._usage, checked)
-        sources = _cited_sources(self._found, checked)
+        sources = _cited_sources(self._found.evidence, self._shown, checked)
         return _Answered(text, sources, outcome, self._generator.model, self._prompt_digest, self._usage, checked)
 
 
@@ -273,8 +298,8 @@ def _read_all(given: Sequence[Evidence]) -> list[Passage]:
     return [read_passage(item.text, (item.version.details.title, *item.headings)) for item in given]
 
 
-def _cited_sources(found: Found, checked: Sequence[Checked]) -> tuple[Source, ...]:
-    """The sources of what was shown, with the sentences that bear it out."""
+def _cited_sources(evidence: Sequence[Evidence], shown: Sequence[Evidence], checked: Sequence[Checked]) -> tuple[Source, ...]:
+    """The sources of what was shown, with the sentences that bear it out, where they stand in the document's own text."""
     quotes: dict[int, list[tuple[int, int]]] = {}
     for one in checked:
         if one.is_left_out:
@@ -282,9 +307,12 @@ def _cited_sources(found: Found, checked: Sequence[Checked]) -> tuple[Source, ..
         for number in one.numbers:
             quotes.setdefault(number, [])
         for span in one.spans:
-            if (span.start, span.end) not in quotes[span.source]:
-                quotes[span.source].append((span.start, span.end))
-    return tuple(Source(number, found.evidence[number - 1], tuple(sorted(spans))) for number, spans in sorted(quotes.items()))
+            text, own = shown[span.source - 1].text, evidence[span.source - 1].text
+            start = span.start if text == own else own.find(text[span.start : span.end])
+            quote = (start, start + span.end - span.start)
+            if start >= 0 and quote not in quotes[span.source]:
+                quotes[span.source].append(quote)
+    return tuple(Source(number, evidence[number - 1], tuple(sorted(spans))) for number, spans in sorted(quotes.items()))
 
 
 async def _keep_broken(keep: Callable[[_Answered], Awaitable[None]], writing: _Writing, error: BaseException) -> None:

@@ -67,7 +67,8 @@ class FeedbackEntry:
 
 GuardConversation = Callable[[Caller, uuid.UUID, Sequence[str], str, AssistantCard | None], Awaitable[Conversation]]
 """Guards one request: who asks, the request's id, its texts, the model's name, and the assistant if it is one."""
-Answerer = Callable[[Caller, AssistantCard, ChatRequest], AsyncIterator[ChatEvent]]
+Answerer = Callable[[Caller, AssistantCard, ChatRequest, Conversation], AsyncIterator[ChatEvent]]
+"""Answers as an assistant; what it shows a model of documents, the conversation's guard has looked at."""
 
 
 @dataclass(frozen=True, slots=True)

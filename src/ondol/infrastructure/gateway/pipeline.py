@@ -193,7 +193,9 @@ class Pipeline:
         self, exchange: Exchange, shape: Shape, asked: Asked, told: Told, letting: Letting, card: AssistantCard, tally: Tally
     ) -> None:
         tally.asked_upstream = told.own = True
-        events = self._door.answer(tally.caller, card, shape.chat_request(asked, exchange.id))
+        conversation = tally.conversation
+        assert conversation is not None  # noqa: S101 - `read` sets it
+        events = self._door.answer(tally.caller, card, shape.chat_request(asked, exchange.id), conversation)
         back = FROM_CHAT.get(asked.operation)
         if asked.stream:
             frames = assistant_frames(events)

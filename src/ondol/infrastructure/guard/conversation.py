@@ -241,9 +241,24 @@ class Conversation:
         guard = self.guards.stages.get("output")
         return Answering(self, expecting(guard, expects, self.marks.key) if guard else None)
 
-    def shown(self, documents: Sequence[str]) -> None:
-        """Tell what else the model was shown: nothing of it goes into a privileged tool unseen by a person. Results of tools are known by `read`."""
-        self._untrusted += documents
+    def documents(self, texts: Sequence[str]) -> tuple[str, ...]:
+        """What of documents goes on to a model: each is looked at like a tool's answer, and what would instruct the model is taken out.
+
+        Nothing of them goes into a privileged tool unseen by a person.
+
+        Returns:
+            One text for each, empty where it may not be shown at all.
+        """
+        self._untrusted += texts
+        guard = self.guards.stages.get("model")
+        if guard is None:
+            return tuple(texts)
+        passed = []
+        for text in texts:
+            verdict = guard.inspect(text, self.marks)
+            self.note("model", text, verdict, watched=bool(verdict.decided))
+            passed.append(verdict.text if verdict.passes else "")
+        return tuple(passed)
 
     def offered(self, definitions: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         """The tools that a model may be shown: all, or none.

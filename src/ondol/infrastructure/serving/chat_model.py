@@ -21,6 +21,7 @@ from ondol.infrastructure.serving.types import (
     Finish,
     FinishReason,
     Frame,
+    Message,
     ModelRow,
     Outgoing,
     ProviderRow,
@@ -136,7 +137,7 @@ class _Said:
 
 
 def _body(request: ChatRequest, model: str) -> bytes:
-    messages = [{"role": message.role, "content": message.content} for message in request.messages]
+    messages = [_message(message) for message in request.messages]
     body: dict[str, Any] = {"model": model, "messages": messages, "stream": True, "stream_options": {"include_usage": True}}
     if request.max_tokens is not None:
         body["max_tokens"] = request.max_tokens
@@ -146,6 +147,12 @@ def _body(request: ChatRequest, model: str) -> bytes:
         return _encode(body)
     except (ValueError, TypeError, OverflowError) as error:
         raise RequestError("The request holds a value that cannot be passed on to the model provider.", code="invalid_value") from error
+
+
+def _message(message: Message) -> dict[str, Any]:
+    """A turn with what ties a tool's answer to its call."""
+    tied = {name: message.raw[name] for name in ("tool_calls", "tool_call_id") if name in message.raw}
+    return {"role": message.role, "content": message.content or (None if tied else ""), **tied}
 
 
 def _reason_of(word: str) -> FinishReason:

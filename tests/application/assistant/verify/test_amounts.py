@@ -102,6 +102,6 @@ def test_times_of_day(text: str, minutes: int) -> None:
 
 @given(st.text(alphabet="0123456789,.-~:년월일시분만천억원개번 $%aApmMarch한두사흘영업기준", max_size=80))
 def test_any_text_is_read_and_places_are_inside(text: str) -> None:
-    for found in (*amounts_of(text), *dates_of(text)):
-        assert 0 <= found.start < found.end <= len(text)
+    places = [(amount.start, amount.end) for amount in amounts_of(text)] + [(date.start, date.end) for date in dates_of(text)]
+    assert all(0 <= start < end <= len(text) for start, end in places)
     assert all(0 <= minutes < 25 * 60 for minutes, _, _ in clocks_of(text))

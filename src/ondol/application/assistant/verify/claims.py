@@ -174,7 +174,8 @@ def read_claim(sentence: str, offset: int = 0) -> Claim:
     lead = _LEAD.match(sentence)
     said = _normal(_MARKS.sub(lambda mark: " " * len(mark[0]), sentence[lead.end() if lead else 0 :]))
     amounts, dates, clocks = amounts_of(said), dates_of(said), clocks_of(said)
-    figures = [*((found.start, found.end) for found in (*amounts, *dates)), *((start, end) for _, start, end in clocks)]
+    figures = [(amount.start, amount.end) for amount in amounts] + [(date.start, date.end) for date in dates]
+    figures += [(start, end) for _, start, end in clocks]
     words = _without(said, figures)
     times = frozenset(minutes for minutes, _, _ in clocks)
     return Claim(said, words, tuple(amounts), tuple(dates), times, _terms(words), offset, offset + len(sentence))
