@@ -1,0 +1,1 @@
+"""How well answers rest on documents."""

@@ -1,0 +1,3 @@
+from benchmarks.knowledge.run import main
+
+main()
