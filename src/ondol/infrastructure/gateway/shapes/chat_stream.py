@@ -138,13 +138,14 @@ class ChatStream:
         if known.texts.stopped:
             self._cut += 1
             reason = "content_filter"
+        if goes:
+            choice["index"] = index
+            choice["finish_reason"] = None  # always there, though `transformers serve` leaves it out; a true one is told in `finish`
         going = [choice] if goes else []
         if reason:
             known.done = True
             self._done += 1
             withheld = known.texts.withheld
-            if goes:
-                choice["finish_reason"] = None
             last = {"index": index, "delta": known.last_delta(), "logprobs": None, "finish_reason": "content_filter" if withheld else str(reason)}
             if not withheld and isinstance(choice.get("stop_reason"), str | int):
                 last["stop_reason"] = choice["stop_reason"]  # vLLM says which stop sequence it was

@@ -105,8 +105,7 @@ def prepare_responses(body: Json, asked: Asked, _target: TargetRow, prompts: tup
             raise RequestError("`instructions` is no string.", param="instructions", code="unsupported_value")
     body["max_output_tokens"] = output_tokens
     body["store"] = False
-    if not asked.stream:
-        body.pop("stream", None)
+    body["stream"] = asked.stream  # said in either case: `transformers serve` streams unless it is told not to
 
 
 def prepare_completions(body: Json, asked: Asked, _target: TargetRow, prompts: tuple[str, ...], output_tokens: int) -> None:

@@ -39,7 +39,7 @@ SERVERS: Mapping[str, Server] = {
     "tensorrt_llm": Server("http://localhost:8000/v1", frozenset({"chat", "completions", "responses"})),
     "ollama": Server("http://localhost:11434/v1", _TEXT | {"responses"}),
     "llama_cpp": Server("http://localhost:8080/v1", _TEXT),
-    "transformers": Server("http://localhost:8000/v1", frozenset({"chat", "responses", "transcriptions"}), sends_done=False),
+    "transformers": Server("http://localhost:8000/v1", frozenset({"chat", "completions", "responses", "transcriptions"}), sends_done=False),
 }
 """For forms and documentation: a row of kind ``openai`` works with each of them."""
 
