@@ -169,10 +169,10 @@ async def test_tools_count_as_a_part_of_the_prompt(ground: Ground) -> None:
 async def test_a_bound_on_the_length_of_an_answer_holds_by_whatever_name(ground: Ground, field: str) -> None:
     async with served(ground, "x", parameters={field: {"most": 100}, "n": {"fixed": 1}}) as (tenancy, up):
         assert (await tenancy.ask({**_said({"type": "text", "text": "hi"}), field: 50_000, "n": 2})).status_code == 200
-        assert up.requests[-1].body[field] == 100
+        assert up.requests[-1].body["max_tokens"] == 100
         assert up.requests[-1].body["n"] == 1
         assert (await tenancy.ask({**_said({"type": "text", "text": "hi"}), field: 50})).status_code == 200
-        assert up.requests[-1].body[field] == 50
+        assert up.requests[-1].body["max_tokens"] == 50
 
 
 async def test_a_bounded_number_of_choices_is_the_one_that_is_reserved_and_asked_for(ground: Ground) -> None:

@@ -168,7 +168,7 @@ async def test_a_provider_behind_the_gateway(ground: Ground) -> None:
     assert answer.choices[0].message.content == "Through two sockets."
     assert answer.model_extra == {"ondol": {"usage_estimated": True}}
     sent = up.requests[0]
-    assert sent.body == {"model": "small", "messages": ASK, "max_completion_tokens": 20, "seed": 3}
+    assert sent.body == {"model": "small", "messages": ASK, "max_tokens": 20, "seed": 3}
     record = await tenancy.record()
     assert (record.model, record.status, record.outcome, record.route) == ("m", 200, "answered", "chat.completions")
     assert record.input_tokens > 0

@@ -86,6 +86,15 @@ async def test_a_server_that_streams_responses_unless_it_is_told_not_to(ground: 
     assert ((await tenancy.record()).input_tokens, (await tenancy.record()).output_tokens) == (9, 4)
 
 
+@pytest.mark.parametrize(("told", "field"), [(None, "max_tokens"), ("max_completion_tokens", "max_completion_tokens")])
+async def test_a_server_that_knows_one_name_for_the_bound_is_not_told_another(ground: Ground, told: str | None, field: str) -> None:
+    """llama.cpp's Python server goes on to the end of its context when it is told ``max_completion_tokens``."""
+    body = {"messages": ASK, "max_completion_tokens": 7}
+    _, answer, upstream = await asked(ground, lambda _: Reply("Hi."), body, bound_field=told)
+    assert answer.status_code == 200
+    assert {name: value for name, value in upstream.requests[-1].body.items() if name.startswith("max_")} == {field: 7}
+
+
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize(
     ("status", "body", "code"),

@@ -228,6 +228,7 @@ class _Builder:
             proxy_url=settings.proxy_url,
             timeouts=Timeouts(settings.connect_s, settings.first_byte_s, settings.between_s, settings.whole_s),
             speaks_responses=_is_openai(row["base_url"]) if settings.speaks_responses is None else settings.speaks_responses,
+            bound_field=settings.bound_field or "",
         )
 
     def _model(self, row: Mapping[str, Any], targets: list[TargetRow]) -> ModelCard | None:

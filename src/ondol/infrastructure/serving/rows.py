@@ -71,6 +71,7 @@ def row_of(
         proxy_url=settings.proxy_url,
         timeouts=Timeouts(settings.connect_s, settings.first_byte_s, settings.between_s, settings.whole_s),
         speaks_responses=bool(settings.speaks_responses),
+        bound_field=settings.bound_field or "",
     )
 
 

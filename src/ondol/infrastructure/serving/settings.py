@@ -26,6 +26,8 @@ class ProviderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ca_pem: certificates of the authority that signed the provider's; empty for the system's.
         proxy_url: an outbound proxy, such as ``http://proxy.example:3128``; empty for none.
         speaks_responses: it knows OpenAI's responses itself; when absent only OpenAI's own service is taken to, and others are asked for a chat.
+        bound_field: the field by which its chats take the bound on an answer. When absent, OpenAI's own service gets ``max_completion_tokens``
+            (``max_tokens`` where the caller says so), and all others get ``max_tokens``: some of them know no other name and would go on without end.
         connect_s, first_byte_s, between_s, whole_s: how long connecting, the first byte, the next piece and the whole answer may take, in seconds.
     """
 
@@ -34,6 +36,7 @@ class ProviderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ca_pem: _Text = ""
     proxy_url: Annotated[str, msgspec.Meta(max_length=2_000)] = ""
     speaks_responses: bool | None = None
+    bound_field: Literal["max_tokens", "max_completion_tokens"] | None = None
     connect_s: _Seconds = 5.0
     first_byte_s: _Seconds = 120.0
     between_s: _Seconds = 60.0

@@ -174,6 +174,7 @@ class ProviderRow:
         ca_pem: certificate authorities of its own, as PEM; empty for the system's.
         proxy_url: ``http://[user:password@]host:port`` of an outbound proxy; empty for the installation's, if there is one.
         speaks_responses: it knows OpenAI's responses itself; they are asked for as a chat elsewhere.
+        bound_field: the field by which its chats take the bound on an answer; empty for what its host suggests.
     """
 
     tenant_id: uuid.UUID
@@ -188,6 +189,7 @@ class ProviderRow:
     proxy_url: str = field(default="", repr=False)
     timeouts: Timeouts = DEFAULT_TIMEOUTS
     speaks_responses: bool = False
+    bound_field: str = ""
 
 
 @dataclass(frozen=True, slots=True)

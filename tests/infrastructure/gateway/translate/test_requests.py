@@ -29,6 +29,28 @@ def sent(kind: str, shape: str, body: dict[str, Any], prompts: tuple[str, ...] =
     return found
 
 
+@pytest.mark.parametrize(
+    ("base_url", "told", "asked", "field"),
+    [
+        ("http://up.example/v1", "", {}, "max_tokens"),
+        ("http://up.example/v1", "", {"max_completion_tokens": 900}, "max_tokens"),
+        ("http://up.example/v1", "", {"max_tokens": 900, "max_completion_tokens": 900}, "max_tokens"),
+        ("http://up.example/v1", "max_completion_tokens", {"max_tokens": 900}, "max_completion_tokens"),
+        ("http://api.openai.com.up.example/v1", "", {"max_completion_tokens": 900}, "max_tokens"),
+        ("https://api.openai.com/v1", "", {}, "max_completion_tokens"),
+        ("https://api.openai.com/v1", "", {"max_tokens": 900}, "max_tokens"),
+        ("https://api.openai.com/v1", "max_tokens", {}, "max_tokens"),
+        ("https://acme.openai.azure.com/openai/v1", "", {"max_tokens": 900, "max_completion_tokens": 900}, "max_completion_tokens"),
+        ("", "", {"max_completion_tokens": 900}, "max_completion_tokens"),
+    ],
+)
+def test_a_chats_bound_goes_by_the_one_name_that_the_server_knows(base_url: str, told: str, asked: dict[str, int], field: str) -> None:
+    read = read_chat({"model": "alias", "messages": [{"role": "user", "content": "u"}], **asked})
+    there = target(row(base_url, bound_field=told))
+    body = json.loads(plan(read, there).request(read, there, (), 50))
+    assert {name: value for name, value in body.items() if name.startswith("max_")} == {field: 50}
+
+
 CHAT_TOOL = {"type": "function", "function": {"name": "f", "description": "d", "parameters": SCHEMA}}
 CHAT = {
     "messages": [

@@ -12,6 +12,7 @@ from ondol.infrastructure.serving.types import Frame, Operation, TargetRow
 
 NEW_OUTPUT_FIELD_HOSTS = ("api.openai.com", ".openai.azure.com")
 """Whose newer models refuse ``max_tokens``; other servers know it and often nothing else."""
+_BOUND_FIELDS = ("max_tokens", "max_completion_tokens")
 
 _encode = msgspec.json.Encoder().encode
 
@@ -60,13 +61,10 @@ def prepare_chat(body: Json, asked: Asked, target: TargetRow, prompts: tuple[str
     """What the gateway decides of a chat."""
     if prompts:
         body["messages"] = [{"role": "system", "content": "\n\n".join(prompts)}, *body["messages"]]
-    if body.get("max_completion_tokens") is not None:
-        body["max_completion_tokens"] = output_tokens
-        body.pop("max_tokens", None)
-    elif body.get("max_tokens") is not None or not _wants_new_field(target):
-        body["max_tokens"] = output_tokens
-    else:
-        body["max_completion_tokens"] = output_tokens
+    bound = _bound_field(body, target)
+    for field in _BOUND_FIELDS:
+        body.pop(field, None)
+    body[bound] = output_tokens
     prepare_stream(body, asked)
 
 
@@ -80,9 +78,15 @@ def prepare_stream(body: Json, asked: Asked) -> None:
         body.pop("stream_options", None)
 
 
-def _wants_new_field(target: TargetRow) -> bool:
+def _bound_field(body: Json, target: TargetRow) -> str:
+    """The name by which a target takes the bound: what it does not know it would write on without."""
+    if target.provider.bound_field:
+        return target.provider.bound_field
     host = target.provider.base_url.split("//", 1)[-1].split("/", 1)[0]
-    return not host or host.endswith(NEW_OUTPUT_FIELD_HOSTS)
+    if host and not host.endswith(NEW_OUTPUT_FIELD_HOSTS):
+        return "max_tokens"
+    is_older = body.get("max_tokens") is not None and body.get("max_completion_tokens") is None
+    return "max_tokens" if is_older else "max_completion_tokens"
 
 
 def prepare_messages(body: Json, asked: Asked, _target: TargetRow, prompts: tuple[str, ...], output_tokens: int) -> None:
