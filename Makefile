@@ -31,7 +31,7 @@ ifeq ($(PLACE),)
 RENEW := renew
 endif
 
-.PHONY: help up test test-long lint style types layers tidy licences audit-online bench redteam docs lock clean renew run-set dev-set
+.PHONY: help up test test-long test-upstreams lint style types layers tidy licences audit-online bench redteam docs lock clean renew run-set dev-set
 
 help:  ## Print this table
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -43,7 +43,13 @@ test: dev-set  ## Run the tests (ARGS="-k gateway" chooses some)
 	@exec $(PY) -m pytest -p tests.plugin.skips -n $(WORKERS) --dist loadfile --timeout 120 $(ARGS)
 
 test-long: dev-set  ## Run the tests that take minutes as well
-	@exec $(PY) -m pytest -p tests.plugin.skips -n $(WORKERS) --dist loadfile --timeout 1800 -m 'long or not long' $(ARGS)
+	@exec $(PY) -m pytest -p tests.plugin.skips -n $(WORKERS) --dist loadfile --timeout 1800 -m 'not upstreams' $(ARGS)
+
+test-upstreams: dev-set  ## Run the gateway before real model servers, from environments of their own (about 1 GB the first time)
+	@$(AT_HOME) $(PY) -m scripts.apart upstreams
+	@$(AT_HOME) $(PY) -m scripts.apart llama_cpp || \
+	  printf 'ondol: %s\n' "llama.cpp's server could not be built, see above: it needs a C++ compiler. Its tests are skipped."
+	@exec $(PY) -m pytest -p tests.plugin.skips --timeout 600 -m upstreams $(ARGS) tests/upstreams
 
 lint: dev-set  ## Check style, types, layers, tidiness and licences
 	@$(MAKE) --no-print-directory --keep-going style types layers tidy licences
@@ -102,6 +108,8 @@ lock: dev-set  ## Choose versions anew and write requirements/*.lock (ARGS=--upg
 	@$(AT_HOME) $(LOCK) $(ARGS) requirements/peers.in -o requirements/peers.lock
 	@$(AT_HOME) $(LOCK) $(ARGS) requirements/litellm.in -o requirements/litellm.lock
 	@$(AT_HOME) $(LOCK) $(ARGS) requirements/clients.in -o requirements/clients.lock
+	@$(AT_HOME) $(LOCK) $(ARGS) requirements/llama_cpp.in -o requirements/llama_cpp.lock
+	@$(AT_HOME) $(LOCK) $(ARGS) --excludes requirements/upstreams.excludes requirements/upstreams.in -o requirements/upstreams.lock
 	@$(AT_HOME) $(LOCK) $(ARGS) --excludes requirements/redteam.excludes requirements/redteam.in -o requirements/redteam.lock
 	@$(AT_HOME) $(PY) scripts/locks.py
 	@$(AT_HOME) $(PY) scripts/assets.py --accept
