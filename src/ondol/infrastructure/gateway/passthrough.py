@@ -27,7 +27,6 @@ from ondol.infrastructure.serving.types import UpstreamAnswer, Usage
 
 UPLOAD_BYTES_MAX = 26 << 20
 """OpenAI takes files of 25 MB."""
-PIECE_BYTES = 64 << 10
 
 _SOUND_TYPES = (b"audio/", b"application/octet-stream")
 
@@ -84,28 +83,34 @@ class Passthrough:
         return answer, asked
 
     async def _speak(self, exchange: Exchange, tally: Tally) -> None:
-        answer, asked = await self._asked(exchange, tally)
+        answer, _ = await self._asked(exchange, tally)
         try:
             if answer.frames is not None:
                 await self._speak_events(exchange, answer, tally)
                 return
-            body = answer.body or b""
-            content_type = next((value for name, value in answer.headers if name == b"content-type"), b"application/octet-stream")
-            if not content_type.lower().startswith(_SOUND_TYPES):
-                raise UpstreamError("The model provider's answer cannot be understood: it is no sound.", code="upstream_garbage")
-            tally.first_token()
-            tally.usage = Usage(tally.input_tokens, asked.output_tokens_max or 0, estimated=True)
-            usage = tally.settled(TokenEstimate())
-            headers = [(b"content-type", content_type.translate(None, b"\r\n\x00")), *tally.headers(usage)]
-            exchange.open(200, headers, len(body))
-            view = memoryview(body)
-            for place in range(0, len(body) - PIECE_BYTES, PIECE_BYTES):
-                await exchange.write(bytes(view[place : place + PIECE_BYTES]))
-            tally.close(200, "answered", usage)
-            await exchange.write(bytes(view[-((len(body) - 1) % PIECE_BYTES + 1) :]) if body else b"")
-            exchange.end()
+            await self._speak_sound(exchange, answer, tally)
         finally:
             answer.cancel()
+
+    async def _speak_sound(self, exchange: Exchange, answer: UpstreamAnswer, tally: Tally) -> None:
+        """Let sound out as it comes. What it costs is known before it begins, for what is spoken is: whoever leaves early pays for all of it."""
+        assert answer.pieces is not None  # noqa: S101 - asked for as no stream of events
+        content_type = next((value for name, value in answer.headers if name == b"content-type"), b"application/octet-stream")
+        if not content_type.lower().startswith(_SOUND_TYPES):
+            raise UpstreamError("The model provider's answer cannot be understood: it is no sound.", code="upstream_garbage")
+        tally.first_token()
+        tally.streams = True
+        tally.usage = Usage(tally.input_tokens, tally.asked.output_tokens_max or 0, estimated=True)
+        usage = tally.settled(TokenEstimate())
+        exchange.open(200, [(b"content-type", content_type.translate(None, b"\r\n\x00")), *tally.headers(usage)], answer.length)
+        sent = 0
+        async for piece in answer.pieces:
+            sent += len(piece)
+            if sent == answer.length:  # this is the last byte; where no length was told, the end that follows is
+                tally.close(200, "answered", usage)
+            await exchange.write(piece)
+        tally.close(200, "answered", usage)
+        exchange.end()
 
     async def _speak_events(self, exchange: Exchange, answer: UpstreamAnswer, tally: Tally) -> None:
         assert answer.frames is not None  # noqa: S101 - asked before
@@ -116,8 +121,8 @@ class Passthrough:
             async for batch in answer.frames:
                 going, told, is_end = sound_events(batch)
                 usage, ended = told or usage, ended or is_end
-                if not exchange.streaming:
-                    tally.first_token()
+                tally.first_token()
+                if not exchange.streaming:  # a comment may have opened it
                     exchange.open_stream(tally.headers(None))
                 if going:
                     beat.written = True

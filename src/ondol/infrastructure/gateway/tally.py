@@ -51,12 +51,13 @@ class Tally:
         keeps: its content is kept.
         prompt: what was asked, as it is kept; empty for what the guard left of it.
         read: what the guard decided about the request.
+        streams: the answer goes out as it comes.
     """
 
     __slots__ = (
         "_answer", "_closed", "_cost", "_first_ns", "_guarded", "_price_id", "_trace", "admission", "asked", "asked_upstream", "bounds", "caller",
         "card", "conversation", "counting", "counts", "door", "exchange", "guarded_ns", "input_tokens", "keeps", "need", "output_tokens", "prompt",
-        "queued_ns", "read", "target", "tenant", "upstream_ns", "usage",
+        "queued_ns", "read", "streams", "target", "tenant", "upstream_ns", "usage",
     )  # fmt: skip
 
     def __init__(
@@ -77,6 +78,7 @@ class Tally:
         self.bounds = Bounds()
         self.input_tokens = 0
         self.output_tokens = 0
+        self.streams = asked.stream
         self.asked_upstream = False
         self.counts = False
         self.counting: TokenEstimate | None = None
@@ -295,7 +297,7 @@ class Tally:
             route=ROUTES.get(self.asked.operation, self.asked.operation),
             provider=target.provider.name if target is not None else "",
             upstream_model=target.model if target is not None else "",
-            stream=self.asked.stream,
+            stream=self.streams,
             input_tokens=usage.input_tokens,
             output_tokens=usage.output_tokens,
             cached_tokens=usage.cached_tokens,
@@ -308,7 +310,7 @@ class Tally:
             queue_us=(self.queued_ns - exchange.started_ns) // 1_000 if self.queued_ns else 0,
             guard_us=(self.guarded_ns - self.queued_ns) // 1_000 if self.guarded_ns else 0,
             upstream_us=(self.upstream_ns or now - self.guarded_ns) // 1_000 if self.asked_upstream and self.guarded_ns else 0,
-            first_token_us=(self._first_ns - exchange.started_ns) // 1_000 if self._first_ns and self.asked.stream else None,
+            first_token_us=(self._first_ns - exchange.started_ns) // 1_000 if self._first_ns and self.streams else None,
             duration_us=(now - exchange.started_ns) // 1_000,
             attempts=answer.attempts if answer is not None else 0,
             status=status,

@@ -257,15 +257,17 @@ def _nothing() -> None:
 
 @dataclass(slots=True)
 class UpstreamAnswer:
-    """What a target answered: a whole body, or a stream of frames.
+    """What a target answered: a whole body, a body in pieces, or a stream of frames.
 
     Attributes:
         headers: of the answer, names in lower case.
         attempts: how many requests were sent for it, this one included.
         first_byte_us: microseconds from the beginning of `Router.open` to the first byte of the body, or to the first frame.
-        body: the whole answer; None for a stream.
+        body: the whole answer; None for the other two.
         frames: all frames of one network read together, never an empty list. Raises `UpstreamError` with code ``upstream_cut_off``,
-            ``upstream_garbage``, ``upstream_timeout`` or ``upstream_failed``. None for a whole answer.
+            ``upstream_garbage``, ``upstream_timeout`` or ``upstream_failed``. None for the other two.
+        pieces: the body as it comes, for what goes out as it comes; never an empty piece. Raises as `frames` does. None for the other two.
+        length: bytes of that body, when the target told them.
         cancel: lets the upstream go at once; harmless when the answer has ended.
     """
 
@@ -277,4 +279,6 @@ class UpstreamAnswer:
     first_byte_us: int
     body: bytes | None = field(default=None, repr=False)
     frames: AsyncIterator[list[Frame]] | None = None
+    pieces: AsyncIterator[bytes] | None = None
+    length: int | None = None
     cancel: Callable[[], None] = _nothing

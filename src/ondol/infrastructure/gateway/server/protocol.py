@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import socket
+import struct
 import time
 from typing import cast
 
@@ -40,6 +43,8 @@ _NEVER = float("inf")
 _HEAD, _BODY, _ANSWER, _BROKEN, _DISCARD, _CLOSED = range(6)
 _TLS_HANDSHAKE = 0x16
 _CR = 0x0D
+_RESET = struct.pack("ii", 1, 0)
+"""Closes with a reset: to a caller of HTTP/1.0 the usual end of a connection is the end of an answer."""
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _REQUEST_LINE_BYTES_MAX = METHOD_BYTES_MAX + URI_BYTES_MAX + len(" ") + len(" HTTP/1.1")
 
@@ -190,7 +195,10 @@ class Connection(asyncio.Protocol):
         """Cut the connection: what went out of an answer must not be taken for the whole."""
         self._state.counters.cut += 1
         self._stage = _CLOSED
-        self._exchange = None
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None and exchange.old:
+            with contextlib.suppress(OSError):  # it may be closed already
+                self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self._transport.abort()
 
     # What an exchange calls

@@ -59,6 +59,12 @@ class HttpAnswer:
                 return value
         return b""
 
+    @property
+    def length(self) -> int | None:
+        """Bytes of the body as the head tells them; None when it does not. The parser holds the body to it."""
+        told = self.header(b"content-length")
+        return int(told) if told else None
+
     async def read(self, bytes_max: int) -> bytes:
         """The whole body.
 

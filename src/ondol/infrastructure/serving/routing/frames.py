@@ -8,7 +8,7 @@ from ondol.core.errors import UpstreamError
 from ondol.infrastructure.serving.errors import UpstreamFailure, cut_off
 from ondol.infrastructure.serving.http import HttpAnswer
 from ondol.infrastructure.serving.providers import StreamEnd
-from ondol.infrastructure.serving.sse import FrameReader
+from ondol.infrastructure.serving.sse import STREAM_BYTES_MAX, FrameReader
 from ondol.infrastructure.serving.types import Frame
 
 AFTER_FINISH_S = 5.0
@@ -21,6 +21,7 @@ class FrameStream:
     Args:
         between_s: the longest wait for the next frame; comments and half frames do not count.
         ended: called once, with the error or None, when the stream is over by itself. Not called after `cancel`.
+        stream_bytes_max: the largest stream.
 
     Attributes:
         read_bytes: how long the last frames may be together, as they came.
@@ -28,11 +29,18 @@ class FrameStream:
 
     __slots__ = ("_answer", "_between_s", "_end", "_ended", "_first", "_over", "_reader", "_trouble", "read_bytes")
 
-    def __init__(self, answer: HttpAnswer, end: StreamEnd, between_s: float, ended: Callable[[UpstreamError | None], None]) -> None:
+    def __init__(
+        self,
+        answer: HttpAnswer,
+        end: StreamEnd,
+        between_s: float,
+        ended: Callable[[UpstreamError | None], None],
+        stream_bytes_max: int = STREAM_BYTES_MAX,
+    ) -> None:
         answer.paced = True
         self.read_bytes = 0
         self._answer = answer
-        self._reader = FrameReader()
+        self._reader = FrameReader(stream_bytes_max=stream_bytes_max)
         self._end = end
         self._between_s = between_s
         self._ended = ended

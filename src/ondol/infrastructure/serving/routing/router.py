@@ -22,14 +22,22 @@ from ondol.infrastructure.serving.providers.failures import ERROR_BODY_BYTES_MAX
 from ondol.infrastructure.serving.routing.breaker import DEFAULT_BREAKER, Breaker, BreakerSettings
 from ondol.infrastructure.serving.routing.frames import FrameStream
 from ondol.infrastructure.serving.routing.order import order_of
+from ondol.infrastructure.serving.routing.pieces import PieceStream
 from ondol.infrastructure.serving.routing.retry import WAIT_S_MAX, RetryBudget, backoff_s
+from ondol.infrastructure.serving.sse import STREAM_BYTES_MAX
 from ondol.infrastructure.serving.types import ModelRow, Operation, Outgoing, ProviderRow, TargetRow, Timeouts, UpstreamAnswer
 
 ANSWER_BYTES_MAX = 64 << 20
-"""The largest whole answer: images and speech come as one body."""
+"""The largest whole answer: images come as one body."""
+SOUND_BYTES_MAX = 1 << 30
+"""The longest speech: the most text that may be asked for is some two hours, and that long is its largest form, 48 kHz in 24 bit."""
+SOUND_EVENTS_BYTES_MAX = SOUND_BYTES_MAX * 3 // 2
+"""The same in events, which hold it in base64."""
 TARGETS_REMEMBERED_MAX = 10_000
 ATTEMPTS_MAX = 16
-NOT_JSON: frozenset[Operation] = frozenset({"transcriptions", "speech"})
+NOT_JSON: frozenset[Operation] = frozenset({"transcriptions"})
+SOUND: frozenset[Operation] = frozenset({"speech"})
+"""Operations whose answers go out as they come, asked for as a stream or not."""
 ERROR_BODY_S = 5.0
 LIMITED_S = 1.0
 """How long a target is left alone after a 429 that does not say."""
@@ -207,18 +215,33 @@ class Router:
             media_type = answer.header(b"content-type").partition(b";")[0].strip().lower()
             if not provider.accepts(outgoing.operation, media_type, stream=journey.stream):
                 raise garbage("it has the wrong content type")
-            if not journey.stream:
+            sound = outgoing.operation in SOUND
+            if not journey.stream and not sound:
                 return await self._whole(journey, target, outgoing, answer, tell)
-            stream = FrameStream(answer, provider.stream_end(outgoing.operation, credential), timeouts.between_s, tell)
+            stream: FrameStream | PieceStream
+            if journey.stream:
+                end = provider.stream_end(outgoing.operation, credential)
+                stream = FrameStream(answer, end, timeouts.between_s, tell, SOUND_EVENTS_BYTES_MAX if sound else STREAM_BYTES_MAX)
+            else:
+                stream = PieceStream(answer, SOUND_BYTES_MAX, tell)
             await stream.begin()
         except BaseException:
             answer.cancel()
             raise
+        return self._begun(journey, target, outgoing, answer, stream)
+
+    def _begun(self, journey: _Try, target: TargetRow, outgoing: Outgoing, answer: HttpAnswer, stream: FrameStream | PieceStream) -> UpstreamAnswer:
+        """An answer whose first part is here."""
         first_byte_us = (perf_counter_ns() - journey.started_ns) // 1000
         breaker = self.breaker(target)
         if breaker.state != "closed":
-            breaker.succeeded(self._now())  # A probe has done its work at the first frame; other streams are counted at their end.
-        return UpstreamAnswer(target, outgoing.operation, 200, answer.headers, journey.attempts, first_byte_us, frames=stream, cancel=stream.cancel)
+            breaker.succeeded(self._now())  # A probe has done its work at the first part; other streams are counted at their end.
+        begun = UpstreamAnswer(target, outgoing.operation, 200, answer.headers, journey.attempts, first_byte_us, cancel=stream.cancel)
+        if isinstance(stream, FrameStream):
+            begun.frames = stream
+        else:
+            begun.pieces, begun.length = stream, answer.length
+        return begun
 
     async def _whole(
         self, journey: _Try, target: TargetRow, outgoing: Outgoing, answer: HttpAnswer, tell: Callable[[UpstreamError | None], None]
