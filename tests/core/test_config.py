@@ -8,7 +8,7 @@ from typing import Any, Literal
 import pytest
 import yaml
 
-from ondol.core.config import SettingRow, Settings, load_settings, setting_rows, type_name, value_of
+from ondol.core.config import SettingRow, Settings, differing, live_part, load_settings, setting_rows, type_name, value_of
 from ondol.core.errors import SettingsError
 
 ROWS = {row.name: row for row in setting_rows()}
@@ -49,6 +49,22 @@ def test_every_setting_is_read_from_the_file_the_environment_and_an_option(name:
     assert row.help.endswith((".", ").", "?"))
     assert type_name(row.type)
     assert row.variables[0] == "ONDOL_" + name.upper().replace(".", "_")
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_what_is_live_may_be_in_force_and_the_rest_waits(name: str, file: Path) -> None:
+    row = ROWS[name]
+    file.write_text(yaml.safe_dump({name: other_value(row)}))
+    read = load_settings(file, {})
+    assert differing(Settings(), read) == [row]
+    merged = live_part(Settings(), read)
+    assert differing(Settings(), merged) == ([row] if row.live else [])
+    assert differing(merged, read) == ([] if row.live else [row])
+
+
+def test_what_is_opened_once_is_not_live() -> None:
+    waits = {name for name, row in ROWS.items() if not row.live}
+    assert waits >= {"data_dir", "http.host", "http.port", "http.workers", "database.url", "storage.blobs_url", "keys.provider"}
 
 
 def test_the_later_source_wins(file: Path) -> None:

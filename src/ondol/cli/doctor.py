@@ -6,6 +6,7 @@ import click
 
 from ondol.cli.main import settings_of
 from ondol.cli.output import print_json, say
+from ondol.core.errors import SettingsError
 
 _MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "failed": ("✗", "red")}
 
@@ -16,9 +17,13 @@ _MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "failed": ("✗", 
 @click.pass_context
 def command(context: click.Context, production: bool, as_json: bool) -> None:
     """Check this installation and say how to mend each finding. The exit status is 1 when something failed."""
-    from ondol.wiring.doctor import examine
+    from ondol.wiring.doctor import Finding, examine
 
-    findings = examine(settings_of(context), production=production)
+    try:
+        findings = examine(settings_of(context), production=production)
+    except SettingsError as error:
+        mend = f"{error.hint} What runs already goes on with the settings it had.".strip()
+        findings = [Finding("settings", "failed", error.message, mend)]
     failed = sum(finding.state == "failed" for finding in findings)
     if as_json:
         print_json({"failed": failed, "findings": [{"check": f.check, "state": f.state, "found": f.found, "mend": f.mend} for f in findings]})

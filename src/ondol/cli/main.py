@@ -9,12 +9,16 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ondol import __version__
-from ondol.core.config import Settings, load_settings
+from ondol.core.config import Settings, load_settings, settings_path
 from ondol.core.errors import OndolError
+
+if TYPE_CHECKING:
+    from ondol.wiring.live_settings import LiveSettings
 
 COMMANDS = {
     "up": "Start everything, print where it is, stop it on Ctrl-C.",
@@ -88,6 +92,14 @@ def settings_of(context: click.Context, **options: object) -> Settings:
     config, data_dir = context.find_root().obj
     chosen = {name.replace("__", "."): value for name, value in options.items()}
     return load_settings(config, options={"data_dir": data_dir, **chosen}, other_variables=option_variables(os.environ))
+
+
+def live_settings_of(context: click.Context, **options: object) -> LiveSettings:
+    """The same for a process that runs on while its settings file may change."""
+    from ondol.wiring.live_settings import LiveSettings
+
+    config, _ = context.find_root().obj
+    return LiveSettings(lambda: settings_of(context, **options), settings_path(config).absolute())
 
 
 def option_variables(environment: Iterable[str]) -> set[str]:

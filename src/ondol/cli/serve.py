@@ -6,18 +6,20 @@ import asyncio
 import os
 import signal
 import socket
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from ondol.cli.lifeline import on_end, tell_ready, wait_for_begin
-from ondol.cli.main import settings_of
-from ondol.core.config import HttpSettings, Settings
+from ondol.cli.main import live_settings_of
+from ondol.core.config import HttpSettings
 from ondol.infrastructure.telemetry.logs import set_up_logging
 
 if TYPE_CHECKING:
     from ondol.infrastructure.gateway.server import Certificates, Limits, TrustedProxies
+    from ondol.wiring.live_settings import LiveSettings
 
 
 @click.command("serve")
@@ -29,8 +31,8 @@ if TYPE_CHECKING:
 @click.pass_context
 def command(context: click.Context, host: str | None, port: int | None, socket_fd: int | None, lifeline_fd: int | None, ready_fd: int | None) -> None:
     """Run one HTTP worker, for replicas beside a Postgres of your own. `ondol up` runs several with everything else."""
-    settings = settings_of(context, http__host=host, http__port=port)
-    set_up_logging(settings.log.level, settings.log.format)
+    live = live_settings_of(context, http__host=host, http__port=port)
+    follow_log_settings(live)
     from ondol.wiring.http import open_worker  # noqa: F401 - heavy imports happen while Postgres starts
 
     if not wait_for_begin(lifeline_fd):
@@ -38,13 +40,19 @@ def command(context: click.Context, host: str | None, port: int | None, socket_f
     if socket_fd is None:
         from ondol.cli.supervisor import listen
 
-        listener = listen(settings.http)
+        listener = listen(live.now.http)
     else:
         listener = socket.socket(fileno=socket_fd)
-    _run(settings, listener, lifeline_fd, ready_fd)
+    _run(live, listener, lifeline_fd, ready_fd)
 
 
-def _run(settings: Settings, listener: socket.socket, lifeline_fd: int | None, ready_fd: int | None) -> None:
+def follow_log_settings(live: LiveSettings) -> None:
+    """Log as the settings say, now and when they change."""
+    set_up_logging(live.now.log.level, live.now.log.format)
+    live.follow(lambda settings: settings.log, lambda log: partial(set_up_logging, log.level, log.format))
+
+
+def _run(live: LiveSettings, listener: socket.socket, lifeline_fd: int | None, ready_fd: int | None) -> None:
     import uvloop
 
     from ondol.infrastructure.gateway.gauges import server_gauges
@@ -52,19 +60,22 @@ def _run(settings: Settings, listener: socket.socket, lifeline_fd: int | None, r
     from ondol.wiring.http import open_worker
     from ondol.wiring.platform import open_platform
 
-    limits, tls, proxies = _server_settings(settings.http)
+    http = live.now.http
+    limits, tls, proxies = _server_settings(http)
 
     async def run() -> None:
         stop = asyncio.Event()
         on_end(lifeline_fd, stop.set)
         for number in (signal.SIGTERM,) if lifeline_fd is not None else (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        async with open_platform(settings) as platform, open_worker(platform, lambda: tell_ready(ready_fd)) as handler:
-            server = Server(handler, [listener], limits, tls, proxies, shares=lifeline_fd is not None and settings.http.workers > 1)
+        async with open_platform(live) as platform, open_worker(platform, lambda: tell_ready(ready_fd)) as handler:
+            server = Server(handler, [listener], limits, tls, proxies, shares=lifeline_fd is not None and http.workers > 1)
             await server.start()
+            server.grant(_limits(live.now.http), _proxies(live.now.http))  # they may have changed while the rest was opened
+            live.follow(lambda settings: settings.http, lambda changed: partial(server.grant, _limits(changed), _proxies(changed)))
             handler.observer.gauges(server_gauges(server.counters, lambda: server.connections_open))
             await stop.wait()
-            await server.drain(settings.http.drain_s)
+            await server.drain(http.drain_s)
 
     if lifeline_fd is not None:
         # The terminal's Ctrl-C reaches the supervisor, which ends the lifeline; a worker must not stop on its own before that.
@@ -82,13 +93,24 @@ def _server_settings(http: HttpSettings) -> tuple[Limits, Certificates | None, T
     Raises:
         SettingsError: a file or a network cannot be used.
     """
-    from ondol.infrastructure.gateway.server import Certificates, Limits, TrustedProxies
+    from ondol.infrastructure.gateway.server import Certificates
 
-    limits = Limits(
+    tls = Certificates(Path(http.tls_certificate), Path(http.tls_key)) if http.tls_certificate else None
+    return _limits(http), tls, _proxies(http)
+
+
+def _limits(http: HttpSettings) -> Limits:
+    from ondol.infrastructure.gateway.server import Limits
+
+    return Limits(
         connections_max=http.connections_max,
         header_timeout_s=http.header_timeout_s,
         idle_timeout_s=http.idle_timeout_s,
         body_timeout_s=http.body_timeout_s,
     )
-    tls = Certificates(Path(http.tls_certificate), Path(http.tls_key)) if http.tls_certificate else None
-    return limits, tls, TrustedProxies(http.trusted_proxies.split(","))
+
+
+def _proxies(http: HttpSettings) -> TrustedProxies:
+    from ondol.infrastructure.gateway.server import TrustedProxies
+
+    return TrustedProxies(http.trusted_proxies.split(","))

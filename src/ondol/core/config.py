@@ -1,8 +1,8 @@
-"""The settings of an installation: one table of name, type, default and help, read once at start.
+"""The settings of an installation: one table of name, type, default, help and when it takes effect.
 
 A value comes from, in rising order of precedence: the default, `ondol.yaml`, the environment, a command-line option.
 The variable of a setting is ``ONDOL_`` and its name in capitals with ``.`` as ``_`` (`http.port` is ``ONDOL_HTTP_PORT``).
-Each room is handed only its slice.
+Each room is handed only its slice. Settings that are marked live are taken up again when the file changes; the others need a restart.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ def _setting(
     *,
     env: str | None = None,
     secret: bool = False,
+    live: bool = False,
     low: int | None = None,
     high: int | None = None,
     pattern: str | None = None,
@@ -52,11 +53,12 @@ def _setting(
 
     Args:
         env: a second variable that is honoured.
+        live: a changed value is in force without a restart.
         low: the least value of a number, which every number has.
         high: its greatest value, which every number has.
         pattern: what a whole text must match.
     """
-    told = {"help": help_text, "env": env, "secret": secret, "low": low, "high": high, "pattern": pattern}
+    told = {"help": help_text, "env": env, "secret": secret, "live": live, "low": low, "high": high, "pattern": pattern}
     return field(default=default, repr=not secret, metadata=told)
 
 
@@ -67,17 +69,19 @@ class HttpSettings:
     host: str = _setting("127.0.0.1", "Address to listen on. Loopback unless you open it on purpose.")
     port: int = _setting(8700, "TCP port to listen on; 0 takes a free one.", low=0, high=65_535)
     workers: int = _setting(2, "HTTP worker processes on that port.", low=1, high=256)
-    public_url: str = _setting("", "The address that people type, if a proxy stands in front (https://ai.example.com).")
+    public_url: str = _setting("", "The address that people type, if a proxy stands in front (https://ai.example.com).", live=True)
     tls_certificate: str = _setting("", "PEM file of the certificate chain; with it the platform speaks TLS itself.")
     tls_key: str = _setting("", "PEM file of the certificate's private key.")
-    body_bytes_max: int = _setting(8 * 1024 * 1024, "Largest request body that is read.", low=1024, high=2**30)
-    connections_max: int = _setting(1000, "Open connections for each worker; more are answered 503.", low=1, high=100_000)
-    header_timeout_s: int = _setting(10, "Longest from a request's first byte to the end of its headers, in seconds.", low=1, high=600)
-    idle_timeout_s: int = _setting(75, "A connection without a request is closed after so many seconds.", low=1, high=86_400)
-    body_timeout_s: int = _setting(30, "Longest wait for a request's body, in seconds; what arrives earns a little more time.", low=1, high=86_400)
+    body_bytes_max: int = _setting(8 * 1024 * 1024, "Largest request body that is read.", low=1024, high=2**30, live=True)
+    connections_max: int = _setting(1000, "Open connections for each worker; more are answered 503.", low=1, high=100_000, live=True)
+    header_timeout_s: int = _setting(10, "Longest from a request's first byte to the end of its headers, in seconds.", low=1, high=600, live=True)
+    idle_timeout_s: int = _setting(75, "A connection without a request is closed after so many seconds.", low=1, high=86_400, live=True)
+    body_timeout_s: int = _setting(
+        30, "Longest wait for a request's body, in seconds; what arrives earns a little more time.", low=1, high=86_400, live=True
+    )
     drain_s: int = _setting(10, "When the platform stops, running requests get so many seconds to end.", low=0, high=3_600)
     trusted_proxies: str = _setting(
-        "", "Networks, by commas, of the proxies whose X-Forwarded-For and X-Forwarded-Proto count (10.0.0.0/8,::1). Empty: nobody's."
+        "", "Networks, by commas, of the proxies whose X-Forwarded-For and X-Forwarded-Proto count (10.0.0.0/8,::1). Empty: nobody's.", live=True
     )
 
 
@@ -119,15 +123,16 @@ class ModelSettings:
     """The generative model behind assistants. Without one, the built-in extractive model answers."""
 
     base_url: str = _setting(
-        "", "OpenAI-compatible address (https://host/v1): OpenAI, vLLM, Ollama, llama.cpp, transformers serve.", env="OPENAI_BASE_URL"
+        "", "OpenAI-compatible address (https://host/v1): OpenAI, vLLM, Ollama, llama.cpp, transformers serve.", env="OPENAI_BASE_URL", live=True
     )
-    api_key: str = _setting("", "Key for that address.", env="OPENAI_API_KEY", secret=True)
-    name: str = _setting("gpt-4o-mini", "Model name to ask for there.")
-    timeout_s: int = _setting(120, "Longest that one answer may take.", low=1, high=86_400)
-    context_tokens: int = _setting(8192, "Tokens that a prompt may hold.", low=512, high=10_000_000)
+    api_key: str = _setting("", "Key for that address.", env="OPENAI_API_KEY", secret=True, live=True)
+    name: str = _setting("gpt-4o-mini", "Model name to ask for there.", live=True)
+    timeout_s: int = _setting(120, "Longest that one answer may take.", low=1, high=86_400, live=True)
+    context_tokens: int = _setting(8192, "Tokens that a prompt may hold.", low=512, high=10_000_000, live=True)
     evidence_turn: Literal["tool", "user"] = _setting(
         "tool",
         "Whose turn passages of documents are in; `user` for models whose template knows no tools: they then weigh as much as the asker's words.",
+        live=True,
     )
 
 
@@ -136,7 +141,10 @@ class OutboundSettings:
     """How this installation reaches providers."""
 
     proxy_url: str = _setting(
-        "", "http://[user:password@]host:port of a proxy for all requests to providers; a provider's own goes first. Empty: none.", secret=True
+        "",
+        "http://[user:password@]host:port of a proxy for all requests to providers; a provider's own goes first. Empty: none.",
+        secret=True,
+        live=True,
     )
 
 
@@ -144,18 +152,18 @@ class OutboundSettings:
 class SignInSettings:
     """Passwords and sessions."""
 
-    session_hours: int = _setting(12, "A session ends after so long.", low=1, high=8760)
-    attempts_max: int = _setting(5, "Wrong passwords for one account or address within the window before it waits.", low=1, high=1000)
-    attempts_window_s: int = _setting(900, "Length of that window.", low=1, high=86_400)
-    one_time_hours: int = _setting(72, "A one-time sign-in ends after so long.", low=1, high=8760)
+    session_hours: int = _setting(12, "A session ends after so long.", low=1, high=8760, live=True)
+    attempts_max: int = _setting(5, "Wrong passwords for one account or address within the window before it waits.", low=1, high=1000, live=True)
+    attempts_window_s: int = _setting(900, "Length of that window.", low=1, high=86_400, live=True)
+    one_time_hours: int = _setting(72, "A one-time sign-in ends after so long.", low=1, high=8760, live=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogSettings:
     """What the platform writes about itself."""
 
-    level: Literal["debug", "info", "warning", "error"] = _setting("info", "Least severity that is written.")
-    format: Literal["text", "json"] = _setting("text", "One line of text, or one JSON object, for each event.")
+    level: Literal["debug", "info", "warning", "error"] = _setting("info", "Least severity that is written.", live=True)
+    format: Literal["text", "json"] = _setting("text", "One line of text, or one JSON object, for each event.", live=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,9 +171,11 @@ class MetricsSettings:
     """The page for Prometheus."""
 
     open_to: str = _setting(
-        "127.0.0.0/8,::1", "Networks, by commas, that may read /metrics without a key. Everybody else needs a key of an admin or auditor."
+        "127.0.0.0/8,::1", "Networks, by commas, that may read /metrics without a key. Everybody else needs a key of an admin or auditor.", live=True
     )
-    operator: str = _setting("", "Short name of the tenant whose admins and auditors may read it with a key. Empty: the tenant that is the only one.")
+    operator: str = _setting(
+        "", "Short name of the tenant whose admins and auditors may read it with a key. Empty: the tenant that is the only one.", live=True
+    )
     tenants: bool = _setting(False, "Whether requests, tokens and cost are told for each tenant, by its short name.")
     label_values_max: int = _setting(100, "Different values of one label, such as model; further ones are counted as `other`.", low=1, high=10_000)
 
@@ -191,18 +201,18 @@ class TelemetrySettings:
 class AlarmSettings:
     """Who is told of a new incident of the guard: rules and counts, never a text."""
 
-    webhook_url: str = _setting("", "https:// address that is told of each new incident. Empty: none.")
-    webhook_secret: str = _setting("", "Key of the HMAC-SHA256 signature of what is sent there.", secret=True)
-    webhook_private: bool = _setting(False, "Whether that address may be private or on this machine.")
-    email_to: str = _setting("", "Addresses, by commas, that get an e-mail of each new incident. Empty: none.")
-    email_from: str = _setting("ondol@localhost", "Sender of these e-mails.")
-    smtp_host: str = _setting("", "Mail server.")
-    smtp_port: int = _setting(587, "Its port.", low=1, high=65_535)
-    smtp_starttls: bool = _setting(True, "Whether the mail server must speak STARTTLS.")
-    smtp_authority: str = _setting("", "PEM file of the authority that signed its certificate. Empty: the system's.")
-    smtp_login: str = _setting("", "Login at the mail server. Empty: none.")
-    smtp_password: str = _setting("", "Password for that login.", secret=True)
-    timeout_s: int = _setting(10, "Longest that telling one of the two may take.", low=1, high=300)
+    webhook_url: str = _setting("", "https:// address that is told of each new incident. Empty: none.", live=True)
+    webhook_secret: str = _setting("", "Key of the HMAC-SHA256 signature of what is sent there.", secret=True, live=True)
+    webhook_private: bool = _setting(False, "Whether that address may be private or on this machine.", live=True)
+    email_to: str = _setting("", "Addresses, by commas, that get an e-mail of each new incident. Empty: none.", live=True)
+    email_from: str = _setting("ondol@localhost", "Sender of these e-mails.", live=True)
+    smtp_host: str = _setting("", "Mail server.", live=True)
+    smtp_port: int = _setting(587, "Its port.", low=1, high=65_535, live=True)
+    smtp_starttls: bool = _setting(True, "Whether the mail server must speak STARTTLS.", live=True)
+    smtp_authority: str = _setting("", "PEM file of the authority that signed its certificate. Empty: the system's.", live=True)
+    smtp_login: str = _setting("", "Login at the mail server. Empty: none.", live=True)
+    smtp_password: str = _setting("", "Password for that login.", secret=True, live=True)
+    timeout_s: int = _setting(10, "Longest that telling one of the two may take.", low=1, high=300, live=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,7 +226,7 @@ class GuardSettings:
 class BackupSettings:
     """Backups of Postgres and the key ring."""
 
-    directory: str = _setting("", "Folder that `ondol db backup` writes to. Empty: no backup is set up.")
+    directory: str = _setting("", "Folder that `ondol db backup` writes to. Empty: no backup is set up.", live=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,6 +259,7 @@ class SettingRow:
     help: str
     variables: tuple[str, ...]
     secret: bool
+    live: bool
     low: int | None
     high: int | None
     pattern: str | None
@@ -275,6 +286,7 @@ def _rows(section: type, prefix: str) -> Iterator[SettingRow]:
             help=entry.metadata["help"],
             variables=(variable, second) if second else (variable,),
             secret=entry.metadata["secret"],
+            live=entry.metadata["live"],
             low=entry.metadata["low"],
             high=entry.metadata["high"],
             pattern=entry.metadata["pattern"],
@@ -446,6 +458,23 @@ def _build(section: type, prefix: str, values: Mapping[str, object]) -> Any:
         elif name in values:
             chosen[entry.name] = values[name]
     return section(**chosen)  # the fields were typed one by one above
+
+
+def settings_path(file: Path | None = None, environment: Mapping[str, str] | None = None) -> Path:
+    """Where the settings file is, or would be. Arguments as of `load_settings`."""
+    return _settings_path(file, os.environ if environment is None else environment)[0]
+
+
+def live_part(running: Settings, read: Settings) -> Settings:
+    """What of settings that were read anew may be in force now: those that are live; the others stay as they are."""
+    values = {row.name: value_of(read if row.live else running, row.name) for row in setting_rows()}
+    merged: Settings = _build(Settings, "", values)
+    return merged
+
+
+def differing(one: Settings, other: Settings) -> list[SettingRow]:
+    """The settings in which two differ."""
+    return [row for row in setting_rows() if value_of(one, row.name) != value_of(other, row.name)]
 
 
 def value_of(settings: Settings, name: str) -> object:

@@ -8,9 +8,11 @@ import logging
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from ondol.application.assistant.answer import AssistantRoom, answer
 from ondol.application.assistant.store import find_assistant
+from ondol.core.config import Settings
 from ondol.core.money import NANO_PER_UNIT
 from ondol.infrastructure.access.callers import caller_of
 from ondol.infrastructure.access.keys import KeyDirectory
@@ -80,8 +82,10 @@ async def open_gateway_room(platform: Platform, observer: Observer, slugs: dict[
         tell_open=lambda tenant_id: tellers.add(_tell_open(platform, directory.tenant(tenant_id).slug, tellers)),
         followers=(prices.read,),
     )
-    client = HttpClient(connections_per_origin_max=max(CONNECTIONS_PER_ORIGIN_MAX, platform.settings.http.connections_max))
+    client = HttpClient(connections_per_origin_max=_connections_to_providers(platform.settings))
     router = Router(client, new_providers(platform.settings.outbound.proxy_url), asked=observer.asked_upstream)
+    platform.live.follow(lambda settings: settings.outbound.proxy_url, lambda proxy_url: partial(router.speak_by, new_providers(proxy_url)))
+    platform.live.follow(_connections_to_providers, lambda most: partial(client.allow, most))
     await directory.refresh()
     await governor.beat()  # whoever comes first need not wait for rules that are not read yet
     tasks = [asyncio.create_task(directory.run(), name="models"), asyncio.create_task(governor.run(), name="limits")]
@@ -92,6 +96,11 @@ async def open_gateway_room(platform: Platform, observer: Observer, slugs: dict[
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await client.close()
+
+
+def _connections_to_providers(settings: Settings) -> int:
+    """As many to one provider as callers may hold: each of them may be waiting for it."""
+    return max(CONNECTIONS_PER_ORIGIN_MAX, settings.http.connections_max)
 
 
 def _tell_open(platform: Platform, slug: str, tellers: set[asyncio.Task[None]]) -> asyncio.Task[None]:
@@ -120,7 +129,6 @@ def _tell_open(platform: Platform, slug: str, tellers: set[asyncio.Task[None]]) 
 
 def _budget_alarms(platform: Platform) -> GiveAlarm:
     """Tells people of a budget's share that was reached, by the ways that incidents are told. Where none is set up the console shows it."""
-    settings = platform.settings.guard.alarms
 
     async def give(alarm: Alarm) -> None:
         slug = next((tenant.slug for tenant in await list_tenants(platform.database) if tenant.id == alarm.tenant_id), str(alarm.tenant_id))
@@ -139,7 +147,7 @@ def _budget_alarms(platform: Platform) -> GiveAlarm:
             "reached_at": alarm.reached_at.isoformat(),
         }  # fmt: skip
         subject = f"[Ondol] {slug}: budget {alarm.budget_name} at {alarm.percent} %"
-        await tell(settings, Notice(f"{alarm.pool_id}-{alarm.percent}", subject, lines, body), platform.clock())
+        await tell(platform.settings.guard.alarms, Notice(f"{alarm.pool_id}-{alarm.percent}", subject, lines, body), platform.clock())
 
     return give
 
@@ -149,7 +157,7 @@ def gateway_of(
     keys: KeyDirectory,
     room: GatewayRoom,
     guard: GuardRoom,
-    assistants: AssistantRoom,
+    assistants: Callable[[], AssistantRoom],
     *,
     record: Callable[[RequestRecord], None],
     observer: Observer,
@@ -197,7 +205,7 @@ def gateway_of(
     async def answered(caller: Caller, card: AssistantCard, request: ChatRequest, conversation: Conversation) -> AsyncIterator[ChatEvent]:
         async with platform.database.tenant_tx(caller.tenant_id) as connection:
             assistant = await find_assistant(connection, card.name)
-        async for event in answer(assistants, caller.tenant_id, caller.person_id, assistant, request, conversation.documents):
+        async for event in answer(assistants(), caller.tenant_id, caller.person_id, assistant, request, conversation.documents):
             yield event
 
     def keep_content(caller: Caller, request_id: uuid.UUID, prompt: str, said: str) -> None:
@@ -239,7 +247,7 @@ def gateway_of(
             records_full=records_full,
             ready=failing,
             now=platform.clock,
-            body_bytes_max=platform.settings.http.body_bytes_max,
+            body_bytes_max=lambda: platform.settings.http.body_bytes_max,
         )
     )
     keys.on_gone = gateway.pipeline.end_key

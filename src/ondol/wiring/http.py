@@ -8,7 +8,7 @@ import ctypes
 import gc
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from ondol.application.assistant.answer import AssistantRoom
@@ -16,6 +16,7 @@ from ondol.application.assistant.store import list_assistants
 from ondol.application.console import create_console
 from ondol.application.console.services import AssistantCard, ConsoleServices, OriginalFile, Profile
 from ondol.application.knowledge.originals import open_original
+from ondol.core.config import ModelSettings
 from ondol.infrastructure.access import sign_in as signing
 from ondol.infrastructure.access.keys import KeyDirectory
 from ondol.infrastructure.access.people import get_person, list_tenants
@@ -38,7 +39,7 @@ from ondol.infrastructure.telemetry.room import open_telemetry
 from ondol.wiring.admin import ADMIN_PATHS, admin_application, admin_authentication
 from ondol.wiring.gateway import GatewayRoom, gateway_of, open_gateway_room
 from ondol.wiring.guard import GuardRoom, open_guard
-from ondol.wiring.platform import Platform, assistant_room
+from ondol.wiring.platform import Platform, assistant_room, generator_of
 from ondol.wiring.stores import base_url
 
 GARBAGE_AFTER_OBJECTS = 5_000
@@ -107,7 +108,9 @@ async def open_worker(platform: Platform, on_warm: Callable[[], None] = lambda: 
             async with worker.drain, worker.recorder, contents.writing:
                 # Known before the first record: a worker that dies without one leaves leases that somebody must close.
                 recorder.mark_replica(room.governor.replica_id)
-                yield WorkerHandler(worker)
+                handler = WorkerHandler(worker)
+                async with platform.live.watched():
+                    yield handler
         finally:
             for task in (fresh, warming):
                 task.cancel()
@@ -124,24 +127,46 @@ class WorkerHandler:
 
     def __init__(self, worker: Worker) -> None:
         self.observer = worker.observer
+        self._assistants = worker.assistants()
         self._gateway = gateway_of(
             worker.platform,
             worker.keys,
             worker.gateway,
             worker.guard,
-            worker.assistants(),
+            lambda: self._assistants,
             record=worker.recorder.record,
             observer=worker.observer,
             records_full=lambda: worker.recorder.full,
             contents=worker.contents,
             ready=worker.failing,
         )
-        authenticate = admin_authentication(worker.platform, worker.keys)
+        self._authenticate = admin_authentication(worker.platform, worker.keys)
         self._admin = admin_application(worker.platform, worker.keys, worker.guard.policies)
-        self._metrics = MetricsPage(
-            worker.observer, worker.platform.settings.metrics.open_to, authenticate, lambda tenant_id: _is_operator(worker, tenant_id)
-        )
+        self._metrics = self._metrics_page(worker, worker.platform.settings.metrics.open_to)
         self._console = AsgiBridge(create_console(_console_services(worker)))
+        self._follow(worker)
+
+    def _follow(self, worker: Worker) -> None:
+        """Take changed settings up. What is being answered goes on with what it began with."""
+        live = worker.platform.live
+
+        def assistants(model: ModelSettings) -> Callable[[], None]:
+            made = replace(self._assistants, generator=generator_of(model, worker.gateway.router))
+            return lambda: setattr(self, "_assistants", made)
+
+        def metrics(open_to: str) -> Callable[[], None]:
+            made = self._metrics_page(worker, open_to)
+            return lambda: setattr(self, "_metrics", made)
+
+        def console(_: object) -> Callable[[], None]:
+            return lambda: setattr(self, "_console", AsgiBridge(create_console(_console_services(worker))))
+
+        live.follow(lambda settings: settings.model, assistants)
+        live.follow(lambda settings: settings.metrics.open_to, metrics)
+        live.follow(lambda settings: (base_url(settings), settings.sign_in), console)
+
+    def _metrics_page(self, worker: Worker, open_to: str) -> MetricsPage:
+        return MetricsPage(worker.observer, open_to, self._authenticate, lambda tenant_id: _is_operator(worker, tenant_id))
 
     async def __call__(self, exchange: Exchange) -> None:
         """Answer one request."""

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from ondol.application.knowledge.segments import drop_replaced
 from ondol.application.knowledge.sweep import sweep_unnamed
+from ondol.core.config import Settings
 from ondol.infrastructure.access.people import list_tenants
 from ondol.infrastructure.access.sign_in import forget_old_sessions
 from ondol.infrastructure.jobs import JobApp, create_job_app, run_jobs
@@ -91,6 +92,11 @@ def _register_guard_tasks(app: JobApp, platform: Platform) -> None:
         await expire_tokens(platform.database, platform.clock())
         await expire_traffic(platform.database, platform.clock())
         await expire_approvals(platform.database, platform.clock())
+
+
+def settings_used(settings: Settings) -> object:
+    """What the job worker makes of the settings when it begins."""
+    return settings.guard.alarms, base_url(settings)
 
 
 async def run_worker(platform: Platform, stop: asyncio.Event) -> None:

@@ -17,13 +17,14 @@ from ondol.application.knowledge.content import OpenedTexts
 from ondol.application.knowledge.rooms import Knowledge
 from ondol.application.knowledge.search import IndexStates
 from ondol.core.clock import Clock, utc_now
-from ondol.core.config import Settings
+from ondol.core.config import ModelSettings, Settings
 from ondol.infrastructure.access.audiences import VisibleAudiences
 from ondol.infrastructure.access.sign_in import SignIn
 from ondol.infrastructure.storage.blobs import EnvironmentKeyProvider, FileKeyProvider, KeyProvider, KeyRing, SealedBlobs, open_store
 from ondol.infrastructure.storage.folder import DataFolder, open_folder
 from ondol.infrastructure.storage.lance import LanceRoot, SegmentShelf
 from ondol.infrastructure.storage.postgres import Database, DatabaseAddresses
+from ondol.wiring.live_settings import LiveSettings, as_live
 from ondol.wiring.stores import Stores
 
 if TYPE_CHECKING:
@@ -32,9 +33,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """Everything below the rooms, opened."""
+    """Everything below the rooms, opened.
 
-    settings: Settings
+    Attributes:
+        live: the settings, for whoever keeps what is made of them.
+    """
+
+    live: LiveSettings
     folder: DataFolder
     database: Database
     keyring: KeyRing
@@ -42,6 +47,11 @@ class Platform:
     lance: LanceRoot
     knowledge: Knowledge
     clock: Clock
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force at this moment."""
+        return self.live.now
 
     @property
     def declaration_room(self) -> DeclarationRoom:
@@ -55,20 +65,21 @@ class Platform:
 
 
 @contextlib.asynccontextmanager
-async def open_platform(settings: Settings, *, clock: Clock = utc_now) -> AsyncIterator[Platform]:
-    """Open the stores for a command or a worker.
+async def open_platform(settings: Settings | LiveSettings, *, clock: Clock = utc_now) -> AsyncIterator[Platform]:
+    """Open the stores for a command, whose settings stay, or for a worker, whose settings may change.
 
     Where nobody runs the embedded Postgres of the data folder it is started for as long as this lasts; otherwise the running one is used.
 
     Raises:
         DataFolderError: when the stores cannot be opened or do not come up.
     """
-    folder = open_folder(settings.data_dir)
-    stores = Stores(settings, folder)
+    live = as_live(settings)
+    folder = open_folder(live.now.data_dir)
+    stores = Stores(live.now, folder)
     with stores.used() if stores.is_embedded else contextlib.nullcontext():
         owns = await asyncio.to_thread(_open_stores, stores)
         try:
-            platform = build_platform(settings, folder, stores.addresses(), clock)
+            platform = build_platform(live, folder, stores.addresses(), clock)
             try:
                 yield platform
             finally:
@@ -121,14 +132,22 @@ def assistant_room(
         router: the way to the model; without one the extractive model answers.
         canary_of: the word that stands in a tenant's system prompts and must not come out.
     """
-    model = platform.settings.model
-    generator = None
-    if router is not None and (model.base_url or model.api_key):
-        from ondol.infrastructure.serving.chat_model import ChatModel
-
-        provider = ChatModel(router, model.base_url, model.api_key, model.name, float(model.timeout_s))
-        generator = Generator(model.name, provider.stream, model.context_tokens, model.evidence_turn)
+    generator = generator_of(platform.settings.model, router) if router is not None else None
     return AssistantRoom(platform.knowledge, IndexStates(), generator, lambda tenant_id: organisations.get(tenant_id, ""), canary_of)
+
+
+def generator_of(model: ModelSettings, router: Router) -> Generator | None:
+    """The generative model that the settings name; None when they name none.
+
+    Raises:
+        SettingsError: its address or key cannot be used.
+    """
+    if not (model.base_url or model.api_key):
+        return None
+    from ondol.infrastructure.serving.chat_model import ChatModel
+
+    provider = ChatModel(router, model.base_url, model.api_key, model.name, float(model.timeout_s))
+    return Generator(model.name, provider.stream, model.context_tokens, model.evidence_turn)
 
 
 def key_provider(settings: Settings, folder: DataFolder) -> KeyProvider:
@@ -138,11 +157,12 @@ def key_provider(settings: Settings, folder: DataFolder) -> KeyProvider:
     return FileKeyProvider.open_or_create(Path(settings.keys.file) if settings.keys.file else folder.root_key)
 
 
-def build_platform(settings: Settings, folder: DataFolder, addresses: DatabaseAddresses, clock: Clock) -> Platform:
+def build_platform(settings: Settings | LiveSettings, folder: DataFolder, addresses: DatabaseAddresses, clock: Clock) -> Platform:
     """Join the stores of a data folder and a migrated database. `open_platform` does it for commands and workers."""
-    storage = settings.storage
-    database = Database(addresses, pool_max=settings.database.pool_max, statement_timeout_ms=settings.database.statement_timeout_ms)
-    keyring = KeyRing(open_store(storage.keyring_url or folder.keyring), key_provider(settings, folder))
+    live = as_live(settings)
+    storage, limits = live.now.storage, live.now.database
+    database = Database(addresses, pool_max=limits.pool_max, statement_timeout_ms=limits.statement_timeout_ms)
+    keyring = KeyRing(open_store(storage.keyring_url or folder.keyring), key_provider(live.now, folder))
     blobs = SealedBlobs(open_store(storage.blobs_url or folder.blobs), keyring)
     lance = LanceRoot(storage.lance_url or folder.lance)
     half = storage.index_cache_mb * 2**20 // 2
@@ -157,4 +177,4 @@ def build_platform(settings: Settings, folder: DataFolder, addresses: DatabaseAd
         texts=OpenedTexts(blobs),
         clock=clock,
     )
-    return Platform(settings, folder, database, keyring, blobs, lance, knowledge, clock)
+    return Platform(live, folder, database, keyring, blobs, lance, knowledge, clock)

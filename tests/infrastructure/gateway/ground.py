@@ -265,8 +265,9 @@ async def open_ground(
         def ready() -> Mapping[str, str]:
             return ground.failing | room.directory.failing
 
+        assistants = assistant_room(platform, {})
         gateway = ground.gateway = gateway_of(
-            platform, keys, room, guard, assistant_room(platform, {}),
+            platform, keys, room, guard, lambda: assistants,
             record=record, observer=observer, records_full=lambda: ground.is_full or recorder.full, contents=contents, ready=ready,
         )  # fmt: skip
         door = gateway.pipeline._door
@@ -275,8 +276,9 @@ async def open_ground(
             scripted = ground.answers.get(caller.tenant_id)
             return scripted(caller, card, request) if scripted is not None else door.answer(caller, card, request, conversation)
 
-        most = body_bytes_max or door.body_bytes_max
-        gateway = ground.gateway = Gateway(replace(door, keep_alive_s=keep_alive_s, body_bytes_max=most, answer=answer))
+        gateway = ground.gateway = Gateway(
+            replace(door, keep_alive_s=keep_alive_s, body_bytes_max=lambda: body_bytes_max or door.body_bytes_max(), answer=answer)
+        )
         keys.on_gone = gateway.pipeline.end_key
         fresh = asyncio.create_task(keys.run())
         try:

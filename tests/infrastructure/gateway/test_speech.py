@@ -110,6 +110,7 @@ async def test_the_first_byte_comes_before_the_last_was_sent(ground: Ground, len
         assert response.headers["x-ondol-cost"] == "0.00018 USD"
         [record] = tenancy.records
     assert (record.status, record.outcome, record.route, record.stream, record.cost_nano) == (200, "answered", "speech", True, COST_NANO)
+    assert (record.usage_estimated, record.output_tokens) == (True, 18), "of twelve letters, a second of sound"
     assert record.first_token_us is not None
     assert 0 < record.first_token_us <= record.duration_us
 

@@ -91,7 +91,7 @@ class Door:
         trace_ratio: the share of traces that is exported.
         records_full: records can neither be written nor kept: new requests are refused.
         ready: the parts that fail, by name; empty when all is well.
-        body_bytes_max: largest request body.
+        body_bytes_max: largest request body, at this moment.
         keep_alive_s: longest silence of a stream, in seconds.
     """
 
@@ -111,5 +111,5 @@ class Door:
     feedback: Callable[[Caller, FeedbackEntry], Awaitable[uuid.UUID]] | None = None
     trace_ratio: float = 0.0
     now: Clock = utc_now
-    body_bytes_max: int = BODY_BYTES_MAX
+    body_bytes_max: Callable[[], int] = lambda: BODY_BYTES_MAX
     keep_alive_s: float = KEEP_ALIVE_S

@@ -108,7 +108,7 @@ class Pipeline:
         door = self._door
         if door.records_full():
             raise RecordsUnavailable
-        most = bytes_max or door.body_bytes_max
+        most = bytes_max or door.body_bytes_max()
         limits = door.governor.bounds(caller.who, "")
         return await exchange.body(most if limits.body_bytes_max is None else min(most, limits.body_bytes_max))
 

@@ -15,7 +15,7 @@ import pytest
 from ondol.infrastructure.gateway.errors import CallerLeft
 from ondol.infrastructure.gateway.exchange import Exchange
 from ondol.infrastructure.gateway.request_head import HEAD_BYTES_MAX, HEADERS_MAX, URI_BYTES_MAX
-from ondol.infrastructure.gateway.server import Limits
+from ondol.infrastructure.gateway.server import Limits, TrustedProxies
 from ondol.infrastructure.gateway.server.chunks import SMALL_CHUNKS_MAX
 from ondol.infrastructure.gateway.server.protocol import CONNECTIONS_REFUSED_MAX
 from tests.infrastructure.gateway.server.wire import Answer, Seen, eventually, read_answers, running, wired
@@ -215,3 +215,28 @@ async def test_connections_above_the_limit_are_told_so_and_far_above_it_cut() ->
         assert all(end == b"" or isinstance(end, ConnectionError) for end in ends)
         for _, writer in flood:
             writer.close()
+
+
+async def test_what_is_granted_may_change_while_callers_are_connected() -> None:
+    """Neither a request nor a connection is lost, and proxies that are trusted no more are not believed on open connections either."""
+    seen: list[str] = []
+
+    async def handler(exchange: Exchange) -> None:
+        seen.append(exchange.client)
+        exchange.answer(200, b"")
+
+    request = HEAD + b"X-Forwarded-For: 203.0.113.9\r\n\r\n"
+    async with running(handler, short()) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        for proxies in ([], ["127.0.0.1"], []):
+            server.grant(short(), TrustedProxies(proxies))
+            writer.write(request)
+            await reader.readuntil(b"\r\n\r\n")
+        assert seen == ["127.0.0.1", "203.0.113.9", "127.0.0.1"]
+        server.grant(short(idle_timeout_s=0.02, connections_max=1), TrustedProxies())
+        [answer] = await ask(server.port, request)
+        assert answer.status == 503, "there is one connection already"
+        writer.write(request)
+        async with asyncio.timeout(5):
+            assert b" 200 " in await reader.read(), "answered, and closed after the new time without a request"
+        writer.close()

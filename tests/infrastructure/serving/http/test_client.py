@@ -205,6 +205,18 @@ async def test_the_pool_is_bounded_and_those_who_wait_are_served_in_order() -> N
     await client.close()
 
 
+async def test_more_connections_may_be_allowed_later() -> None:
+    client = HttpClient(connections_per_origin_max=1)
+    async with ScriptedModel([Reply(trouble="hang_before_headers"), Reply(raw=[whole()])]) as upstream:
+        hanging = asyncio.create_task(fetch(client, upstream.base_url))
+        await upstream.requests_came(1)
+        client.allow(2)
+        assert await fetch(client, upstream.base_url) == BODY
+        hanging.cancel()
+        await asyncio.gather(hanging, return_exceptions=True)
+    await client.close()
+
+
 async def test_who_leaves_while_a_connection_is_handed_over_gives_it_back() -> None:
     client = HttpClient(connections_per_origin_max=1)
     async with ScriptedModel([Reply(trouble="hang_before_headers"), Reply(raw=[whole()])]) as upstream:

@@ -97,7 +97,7 @@ class Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         peer = transport.get_extra_info("peername")
         self._peer = str(peer[0]) if isinstance(peer, tuple) else ""
-        self._trusted = state.proxies.trusts(self._peer)
+        self.judge_peer()
         self._scheme = "https" if transport.get_extra_info("ssl_object") is not None else "http"
         state.counters.connections += 1
         state.open.add(self)
@@ -190,6 +190,10 @@ class Connection(asyncio.Protocol):
         self.keep_alive = False
         if self._exchange is None and self._stage == _HEAD and not self._started_ns:
             self._close()
+
+    def judge_peer(self) -> None:
+        """See whether the peer is a trusted proxy, whose word about where requests come from counts."""
+        self._trusted = self._state.proxies.trusts(self._peer)
 
     def abort(self) -> None:
         """Cut the connection: what went out of an answer must not be taken for the whole."""

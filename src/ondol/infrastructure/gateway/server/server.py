@@ -77,6 +77,14 @@ class Server:
         """The port of the first listener."""
         return int(self._listeners[0].getsockname()[1])
 
+    def grant(self, limits: Limits, proxies: TrustedProxies) -> None:
+        """Hold callers to these limits, and trust these proxies, from now on; on open connections from their next wait and request."""
+        state = self._started()
+        self._limits = state.limits = limits
+        self._proxies = state.proxies = proxies
+        for connection in state.open:
+            connection.judge_peer()
+
     async def start(self) -> None:
         """Begin to accept connections."""
         loop = asyncio.get_running_loop()

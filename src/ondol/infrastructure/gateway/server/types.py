@@ -24,6 +24,9 @@ class Open(Protocol):
     def drain(self) -> None:
         """Take no further request."""
 
+    def judge_peer(self) -> None:
+        """See anew whether the peer is a trusted proxy."""
+
     def abort(self) -> None:
         """Cut it."""
 

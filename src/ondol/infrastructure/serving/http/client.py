@@ -75,6 +75,12 @@ class HttpClient:
             raise
         raise unreachable("It closes connections as soon as they are used.")
 
+    def allow(self, connections_per_origin_max: int) -> None:
+        """Hold so many connections to one origin from now on. Those above stay until they end."""
+        self._connections_max = connections_per_origin_max
+        for pool in self._pools.values():
+            pool.connections_max = connections_per_origin_max
+
     @property
     def connections(self) -> int:
         """Connections that stand or are being made."""

@@ -35,7 +35,7 @@ class Pool:
     ) -> None:
         self.watch = watch
         self._connect = connect
-        self._connections_max = connections_max
+        self.connections_max = connections_max
         self._emptied = emptied
         self._idle: dict[Connection, None] = {}
         self._all: set[Connection] = set()
@@ -61,7 +61,7 @@ class Pool:
         Raises:
             UpstreamError: ``upstream_busy``, ``upstream_unreachable``, ``upstream_not_allowed`` or ``upstream_untrusted``.
         """
-        while len(self._all) >= self._connections_max:
+        while len(self._all) >= self.connections_max:
             connection = await self._wait(connect_s)
             if connection is not None:
                 return connection
