@@ -6,12 +6,13 @@ import asyncio
 import contextlib
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from ondol.infrastructure.guard.conversation import Conversation
 from ondol.infrastructure.guard.policies import PolicyDirectory
 from ondol.infrastructure.guard.policy import Policy
 from ondol.infrastructure.guard.registry import Resources, checks_for
+from ondol.infrastructure.guard.remembered import Remembered
 from ondol.infrastructure.guard.samples import masked_text
 from ondol.infrastructure.guard.sealing import tenant_key
 from ondol.infrastructure.guard.traffic import Asker, GuardRecorder
@@ -29,11 +30,13 @@ class GuardRoom:
         policies: which policy guards what; its `failing` belongs into readiness.
         vault: what tokens stand for.
         recorder: masked traffic and incidents.
+        remembered: what was found in texts that come again.
     """
 
     policies: PolicyDirectory
     vault: Vault
     recorder: GuardRecorder
+    remembered: Remembered = field(default_factory=Remembered)
 
     async def conversation(self, asker: Asker, texts: Sequence[str], *, model: str, assistant: str = "", base: str = "") -> Conversation:
         """What guards one request. Postgres is asked only when the texts hold tokens of an earlier request.
@@ -46,7 +49,7 @@ class GuardRoom:
         tokens = await self.vault.look_up(asker.tenant_id, asker.person_id, texts)
         keep_token = self.vault.keeper(asker.tenant_id, asker.person_id)
         watch = self.recorder.watcher(asker, guards.policies, key)
-        return Conversation(guards, key, keep_token, watch, tokens, tenant=str(asker.tenant_id))
+        return Conversation(guards, key, keep_token, watch, tokens, tenant=str(asker.tenant_id), remembered=self.remembered)
 
     def masked(self, tenant_id: uuid.UUID, text: str) -> str:
         """A text of a tenant with everything private masked. It takes a millisecond for a thousand characters: call it in a thread.

@@ -61,8 +61,6 @@ async def _answer(exchange: Exchange, pipeline: Pipeline, tally: Tally) -> None:
 def estimated(asked: Asked, prompts: tuple[str, ...] = ()) -> int:
     """What a request comes to in tokens, counted here."""
     estimate = TokenEstimate()
-    for text in (*prompts, *(spot.text for spot in asked.spots)):
+    for text in (*prompts, *(spot.counted() for spot in asked.spots)):
         estimate.add(text)
-    if asked.body.get("tools"):
-        estimate.add(msgspec.json.encode(asked.body["tools"]).decode())
     return estimate.tokens() + asked.media_tokens + TOKENS_PER_MESSAGE * len(asked.body["messages"]) + TOKENS_PER_REQUEST

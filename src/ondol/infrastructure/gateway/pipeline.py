@@ -38,8 +38,6 @@ INDEPENDENT_MAX = 64
 TOKENS_PER_MESSAGE = 8
 """The most that the markers around one message take in any template known to us."""
 ANSWER_BYTES_MAX = 64 << 20
-_OFFERED = ("tools", "functions", "response_format")
-"""Fields that a model is shown beside the texts: they count, as an upstream counts them."""
 
 
 class Pipeline:
@@ -356,10 +354,7 @@ def _need(
     """The worst that the request may use: more input tokens than bytes there cannot be, and the output is bounded."""
     estimate = TokenEstimate()
     for spot in asked.spots:
-        estimate.add(spot.text)
-    for name in _OFFERED:
-        if asked.body.get(name):
-            estimate.add(json_bytes(asked.body[name]).decode())
+        estimate.add(spot.counted())
     pinned = len(tenant.prompt.encode()) if tenant.prompt else 0
     tally.bounds = bounds = door.governor.bounds(caller.who, asked.model)
     tally.input_tokens = tokens = estimate.tokens() + asked.media_tokens + TOKENS_PER_MESSAGE * len(asked.spots)

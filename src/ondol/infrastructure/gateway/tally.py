@@ -254,7 +254,7 @@ class Tally:
             self.prompt = self._prompt()
 
     def _prompt(self) -> str:
-        return "\n\n".join(f"[{spot.role}] {spot.text}" for spot in self.asked.spots)
+        return "\n\n".join(f"[{spot.role}] {spot.text}" for spot in self.asked.spots if spot.role != "field")
 
     def _guard_trace(self) -> GuardTrace:
         """What the guard did in all; asked for once nothing more comes."""

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import itertools
-import threading
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -16,7 +14,8 @@ from ondol.core.language import detect_language
 from ondol.infrastructure.guard.actions import Edit, Marks, apply_edits
 from ondol.infrastructure.guard.engine import Decision, Scans, StageGuard, Verdict
 from ondol.infrastructure.guard.expects import NOTHING, Expects, expecting
-from ondol.infrastructure.guard.policy import EDITS, Policy
+from ondol.infrastructure.guard.policy import EDITS, Action, Policy
+from ondol.infrastructure.guard.remembered import Remembered
 from ondol.infrastructure.guard.replies import Language, text_of
 from ondol.infrastructure.guard.stream import StreamGuard, StreamRestorer
 from ondol.infrastructure.guard.tools.calling import Calling
@@ -34,37 +33,18 @@ TOOL_NAME_SHOWN = 128
 
 KeepToken: TypeAlias = Callable[[str, str, str], None]
 Watch: TypeAlias = Callable[[Stage, str, Verdict], None]
-Role: TypeAlias = Literal["system", "developer", "user", "assistant", "tool"]
-INSTRUCTIONS_KEPT_MAX = 64
-INSTRUCTION_CHARACTERS_MAX = 20_000
-"""System prompts that are remembered, of one policy; together at most about five megabytes."""
+Role: TypeAlias = Literal["system", "developer", "user", "assistant", "tool", "field"]
+"""Who speaks. A ``field`` is what stands in a request beside its messages: tools, schemas, metadata and the like."""
 
 _INSTRUCTING = frozenset({"system", "developer"})
+_STANDING = frozenset({"system", "developer", "field"})
+"""Roles whose texts hold for the whole request, wherever they stand."""
+_TO_PEOPLE: frozenset[Action] = frozenset({"restrict", "escalate", "answer"})
+"""Actions that are an answer to somebody. A field is nobody: that a tool is there for people in distress does not mean that one is asking."""
+_BY_MODEL = ".model"
+"""How rules end that are a model's judgement of whole windows. Those were taught on what people write; tools are written as orders."""
 _NEVER_SENT = frozenset({"personal", "secrets", "private_keys"})
 _ORDER: tuple[Decision, ...] = ("allow", "mask", "restrict", "escalate", "answer", "block")
-
-
-class Instructions:
-    """What was found in applications' instructions, which are the same in request after request: looked at once, and forgotten when others come."""
-
-    def __init__(self) -> None:
-        self._found: OrderedDict[str, tuple[list[Finding], tuple[str, ...]]] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def find(self, guard: StageGuard, text: str) -> tuple[list[Finding], tuple[str, ...]]:
-        """All findings, and the checks that failed."""
-        with self._lock:
-            known = self._found.get(text)
-            if known is not None:
-                self._found.move_to_end(text)
-                return known
-        found = guard.find(text)
-        if not found[1] and len(text) <= INSTRUCTION_CHARACTERS_MAX:
-            with self._lock:
-                self._found[text] = found
-                while len(self._found) > INSTRUCTIONS_KEPT_MAX:
-                    self._found.popitem(last=False)
-        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +53,11 @@ class Guards:
 
     Attributes:
         tools: of each of the policies that restricts tools, the chosen one first.
-        instructions: what is known of system prompts.
     """
 
     policies: tuple[Policy, ...]
     stages: Mapping[Stage, StageGuard]
     tools: tuple[ToolsInForce, ...] = ()
-    instructions: Instructions = field(default_factory=Instructions, compare=False)
 
     @property
     def digest(self) -> bytes:
@@ -181,6 +159,7 @@ class Conversation:
         tokens: tokens of earlier requests that the caller may have back, and their values.
         tenant: the caller's tenant as it stands in the tables that a tool's SQL reads; with none such SQL finds nothing.
         clock: for approvals of tool calls.
+        remembered: what was found in texts before; None looks at each anew.
     """
 
     def __init__(
@@ -193,8 +172,10 @@ class Conversation:
         *,
         tenant: str = "",
         clock: Clock = utc_now,
+        remembered: Remembered | None = None,
     ) -> None:
         self.guards = guards
+        self._remembered = remembered
         self.marks = Marks(key, keep_token, dict(tokens or {}))
         self.language: Language = "en"
         self._watch = watch
@@ -206,7 +187,7 @@ class Conversation:
 
     def read(self, turns: Sequence[Turn]) -> ReadTurns:
         """Look at what is asked. Turns of people are input, those of tools are what goes on to a model; of earlier answers only the edits count,
-        and of an application's instructions only what nobody may send.
+        and of an application's instructions only what nobody may send. Fields are input too, but are not answered.
         """
         people = [place for place, turn in enumerate(turns) if turn.role == "user"]
         last = people[-1] if people else -1
@@ -224,7 +205,7 @@ class Conversation:
             if verdict is None or turn.role == "assistant":
                 texts.append(turn.text if verdict is None or not verdict.passes else verdict.text)
                 continue
-            if place < last and not verdict.passes and turn.role not in _INSTRUCTING:
+            if place < last and not verdict.passes and turn.role not in _STANDING:
                 texts.append(turn.text if verdict.decision == "answer" else WITHHELD)
                 continue
             texts.append(verdict.text)
@@ -318,31 +299,40 @@ class Conversation:
         if not turn.text:
             return None
         if turn.role in _INSTRUCTING:
-            return self._read_instructions(turn.text)
+            return self._read_instructions(turn)
         stage: Stage = "model" if turn.role == "tool" else "input"
         guard = self.guards.stages.get(stage)
         if guard is None:
             return None
+        findings, failed = self._find(guard, turn)
         if turn.role == "assistant":
-            findings, failed = guard.find(turn.text)
-            decided = [item for item in guard.decided_of(findings) if item.action in EDITS]
-            return guard.decide(turn.text, [item.finding for item in decided], failed, self.marks)
-        verdict = guard.inspect(turn.text, self.marks)
+            findings = [item.finding for item in guard.decided_of(findings) if item.action in EDITS]
+            return guard.decide(turn.text, findings, failed, self.marks)
+        if turn.role == "field":
+            decided = [item for item in guard.decided_of(findings) if item.action not in _TO_PEOPLE]
+            findings = [item.finding for item in decided if not item.finding.rule.endswith(_BY_MODEL)]
+        verdict = guard.decide(turn.text, findings, failed, self.marks)
         if is_new or verdict.passes:  # what was refused before is no part of what is decided now
             self.note(stage, turn.text, verdict, watched=is_new)
         return verdict
 
-    def _read_instructions(self, text: str) -> Verdict | None:
+    def _find(self, guard: StageGuard, turn: Turn) -> tuple[list[Finding], tuple[str, ...]]:
+        """All findings in a turn, and the checks that failed."""
+        if self._remembered is None:
+            return guard.find(turn.text)
+        return self._remembered.find(guard, self.marks.key, turn.role, turn.text)
+
+    def _read_instructions(self, turn: Turn) -> Verdict | None:
         """What an application tells a model is its own, orders and telephone numbers too. What nobody may send, it may not send here either."""
         guard = self.guards.stages.get("input")
         if guard is None:
             return None
-        findings, failed = self.guards.instructions.find(guard, text)
+        findings, failed = self._find(guard, turn)
         kept = [item.finding for item in guard.decided_of(findings) if item.action == "block" and item.finding.check in _NEVER_SENT]
         if not kept and not failed:
             return None
-        verdict = guard.decide(text, kept, failed, self.marks)
-        self.note("input", text, verdict)
+        verdict = guard.decide(turn.text, kept, failed, self.marks)
+        self.note("input", turn.text, verdict)
         return verdict
 
     def _joined_edits(self, turns: Sequence[Turn]) -> list[Turn]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -176,6 +177,8 @@ class StageGuard:
         names: the checks that some rule of the stage is about, whether they are there or not.
         reach: the longest reach of the checks that have one and whose findings change or end a text, in characters.
         looks_at_whole: some check judges texts as one.
+        has_pure: some check goes by the text and the policies alone.
+        version: names the stage, its policies and those checks, 32 bytes.
     """
 
     def __init__(self, stage: Stage, policies: Sequence[Policy], checks: Mapping[str, Check], scans: Scans | None = None) -> None:
@@ -194,6 +197,10 @@ class StageGuard:
         self.checks = checks
         self._looks = tuple((check, hasattr(check, "patterns"), bool(getattr(check, "needs_match", False))) for check in checks)
         self._looks_at_parts = tuple(look for look in self._looks if look[0].reach is not None)
+        self._pure = tuple(look for look in self._looks if getattr(look[0], "is_pure", False))
+        self._impure = tuple(look for look in self._looks if not getattr(look[0], "is_pure", False))
+        self.has_pure = bool(self._pure)
+        self.version = _version(self.stage, self.policies, [look[0].name for look in self._pure])
         self._calm: Calm | Literal[False] | None = False
         self._holding = tuple(check for check in checks if check.reach is not None and check.name in self._acting)
         self._open = tuple((check.reach or 0, cast(Callable[[str], int] | None, getattr(check, "open_from", None))) for check in self._holding)
@@ -258,17 +265,35 @@ class StageGuard:
         Args:
             is_part: leaves out the checks that judge texts as one.
         """
-        looks = self._looks_at_parts if is_part else self._looks
+        findings, failed = self._look(text, self._looks_at_parts if is_part else self._looks)
+        return _in_order(text, findings, failed)
+
+    def find_apart(self, text: str) -> tuple[list[Finding], list[Finding], tuple[str, ...]]:
+        """What the checks found that go by the text and the policies alone, to be given to `find_again` if no check failed; and what `find` tells."""
+        pure, failed = self._look(text, self._pure)
+        others, more = self._look(text, self._impure) if self._impure else ([], [])
+        found = _in_order(text, [*pure, *others], [*failed, *more])
+        return pure, *found
+
+    def find_again(self, text: str, pure: Sequence[Finding]) -> tuple[list[Finding], tuple[str, ...]]:
+        """What `find` tells of a text that was looked at before: only those checks look that depend on something else."""
+        others, failed = self._look(text, self._impure) if self._impure else ([], [])
+        return _in_order(text, [*pure, *others], failed)
+
+    def _look(self, text: str, looks: Sequence[tuple[Check, bool, bool]]) -> tuple[list[Finding], list[str]]:
+        """What some of the checks find, in no order, and the names of those that failed."""
         if len(text) > TEXT_CHARACTERS_MAX:
-            return [], tuple(check.name for check, _, _ in looks)
+            return [], [check.name for check, _, _ in looks]
         looked_at = GuardText(text)
         findings: list[Finding] = []
         failed: list[str] = []
-        matches = self._scans.matches(looked_at, self._views, failed)
+        by_name: dict[str, list[Match]] = {}
+        if any(by_patterns for _, by_patterns, _ in looks):
+            by_name = self._scans.matches(looked_at, self._views, failed)
         for check, by_patterns, needs_match in looks:
             try:
                 if by_patterns:
-                    own = matches.get(check.name, ())
+                    own = by_name.get(check.name, ())
                     if own or not needs_match:
                         findings += cast(PatternCheck, check).confirm(looked_at, own)
                 else:
@@ -277,16 +302,7 @@ class StageGuard:
                 # Whatever a check fails with, the policy's answer to it is the same: the text is not let pass unseen.
                 _logger.exception("a check failed", extra={"check": check.name})
                 failed.append(check.name)
-        if not findings:
-            return findings, tuple(dict.fromkeys(failed)) if failed else ()
-        if len(findings) > FINDINGS_MAX:
-            failed.append("too-many-findings")
-            findings = findings[:FINDINGS_MAX]
-        marks = mark_spans(text)
-        if marks:
-            findings = [item for item in findings if not any(start <= item.start and item.end <= end for start, end in marks)]
-        findings.sort(key=attrgetter("start", "end", "rule"))
-        return findings, tuple(dict.fromkeys(failed))
+        return findings, failed
 
     def inspect(self, text: str, marks: Marks) -> Verdict:
         """Find, decide and edit."""
@@ -427,6 +443,28 @@ def _usual_text(item: Decided) -> str:
         case "answer":
             return "helpline" if item.finding.entity == "SELF_HARM" else "expert"
     return ""
+
+
+def _in_order(text: str, findings: list[Finding], failed: list[str]) -> tuple[list[Finding], tuple[str, ...]]:
+    """Findings by where they begin, without those inside marks, and each failed check once."""
+    if not findings:
+        return findings, tuple(dict.fromkeys(failed)) if failed else ()
+    if len(findings) > FINDINGS_MAX:
+        failed.append("too-many-findings")
+        findings = findings[:FINDINGS_MAX]
+    marks = mark_spans(text)
+    if marks:
+        findings = [item for item in findings if not any(start <= item.start and item.end <= end for start, end in marks)]
+    findings.sort(key=attrgetter("start", "end", "rule"))
+    return findings, tuple(dict.fromkeys(failed))
+
+
+def _version(stage: Stage, policies: Sequence[Policy], checks: Sequence[str]) -> bytes:
+    """Names what texts are looked at by."""
+    named = hashlib.blake2b("\0".join((stage, *checks)).encode(), digest_size=32)
+    for policy in policies:
+        named.update(policy.digest)
+    return named.digest()
 
 
 @lru_cache(maxsize=64)

@@ -45,6 +45,9 @@ class Check(Protocol):
         reach: no finding is longer than this, nor depends on text further away from it than this, in characters; `WHOLE_TEXT` when the
             text is judged as one. What streams is held back by it, or less where the check has a method `open_from`: given a text that may go
             on, from where on a finding may still come about or change.
+
+    A check whose class says ``is_pure = True`` goes by the text and the policy's settings alone: not by canaries, registered texts, the time, or what
+    was said before. What it finds may be remembered (`remembered.Remembered`).
     """
 
     @property

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -40,6 +39,10 @@ class Spot:
         self.owner = owner
         self.key = key
 
+    def counted(self) -> str:
+        """The text as its tokens are counted."""
+        return self.text
+
     def put(self, text: str) -> None:
         """Write another text in its place."""
         self.text = text
@@ -66,41 +69,6 @@ class PartsSpot(Spot):
         self.texts[0]["text"] = text
         emptied = {id(part) for part in self.texts[1:]}
         self.owner[:] = [part for part in self.owner if id(part) not in emptied]
-
-
-class JsonSpot(Spot):
-    """What nothing is known of here: looked at as the text of its JSON, so that no text hides in it."""
-
-    __slots__ = ()
-
-    def __init__(self, role: Role, owner: Any, key: str | int) -> None:
-        value = owner[key]
-        super().__init__(role, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), owner, key)
-
-    def put(self, text: str) -> None:
-        """Write another text in its place.
-
-        Raises:
-            RequestError: when that is no JSON any more.
-        """
-        self.text = text
-        try:
-            self.owner[self.key] = text if isinstance(self.owner[self.key], str) else json.loads(text)
-        except ValueError:
-            raise RequestError(
-                "The request holds something that the content policy does not let go on.", "Leave it out.", param=str(self.key)
-            ) from None
-
-
-def add_unknown(asked: Asked, known: frozenset[str]) -> None:
-    """Have the guard read the fields of a request that nothing is known of, as it reads an application's own instructions: a server may show them
-    to its model.
-    """
-    body = asked.body
-    if not body.keys() <= known:
-        for name, value in body.items():
-            if name not in known and value and isinstance(value, str | list | dict):
-                asked.spots.append(JsonSpot("system", body, name))
 
 
 class Asked:

@@ -9,8 +9,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from ondol.core.errors import RequestError, UpstreamError
-from ondol.infrastructure.gateway.shapes.base import Asked, Json, JsonSpot, PartsSpot, Spot, Told, add_unknown
+from ondol.infrastructure.gateway.shapes.base import Asked, Json, PartsSpot, Spot, Told
 from ondol.infrastructure.gateway.shapes.body import check_model, explained, invalid, keep_known
+from ondol.infrastructure.gateway.shapes.fields import JsonSpot, add_fields, add_media_fields, add_name, add_rest
 from ondol.infrastructure.gateway.shapes.letting import Letting, TextOut
 from ondol.infrastructure.gateway.shapes.sse import DONE, event
 from ondol.infrastructure.serving.types import ChatRequest, Message, Usage
@@ -29,12 +30,10 @@ BYTES_PER_SOUND_TOKEN = 1_600
 
 MEDIA = frozenset({"image_url", "input_audio", "file", "video_url", "audio_url", "image_embeds", "audio_embeds"})
 """Kinds of parts that hold no text."""
-KNOWN = frozenset({
-    "model", "messages", "stream", "stream_options", "stop", "tools", "tool_choice", "functions", "function_call", "parallel_tool_calls",
-    "response_format", "prediction", "metadata", "user", "safety_identifier", "prompt_cache_key", "prompt_cache_retention", "reasoning_effort",
-    "verbosity", "service_tier", "modalities", "audio", "logit_bias", "ondol",
-})  # fmt: skip
-"""Fields that are read elsewhere or that no model reads."""
+READ = frozenset({"model", "messages", "stream", "stream_options", "prediction", "logit_bias", "ondol"})
+"""Fields that are read elsewhere or hold no text."""
+_MESSAGE = frozenset({"role", "content", "name", "tool_calls", "function_call", "tool_call_id", "refusal", "reasoning_content", "reasoning"})
+_PART = frozenset({"type", "text", "refusal"})
 
 _Tokens = Annotated[int, msgspec.Meta(ge=1, le=TOKENS_MAX)]
 _ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
@@ -99,7 +98,7 @@ def read_chat(body: Json) -> Asked:
         _read_message({"role": "user", "content": prediction.get("content")}, len(known.messages), asked)
         if isinstance(prediction.get("content"), str):
             asked.spots[-1] = Spot("user", prediction["content"], prediction, "content")
-    add_unknown(asked, KNOWN)
+    add_fields(asked, READ)
     if sum(len(spot.text) for spot in spots) > TEXT_CHARACTERS_MAX:
         raise RequestError(
             f"The messages hold more than {TEXT_CHARACTERS_MAX} characters.", "Send less text.", param="messages", code="text_too_long"
@@ -145,10 +144,13 @@ def _read_message(message: Json, place: int, asked: Asked) -> None:
     if known == "assistant":
         for call, field in _calls_of(message, f"messages[{place}]"):
             asked.spots.append(Spot("assistant", call[field], call, field))
+            add_name(asked, call)
         for name in TEXTS[1:]:
             text = message.get(name)
             if isinstance(text, str) and text:
                 asked.spots.append(Spot("assistant", text, message, name))
+    add_name(asked, message)
+    add_rest(asked, message, _MESSAGE)
 
 
 def _read_parts(parts: list[Any], role: Any, where: str, asked: Asked) -> None:
@@ -162,11 +164,12 @@ def _read_parts(parts: list[Any], role: Any, where: str, asked: Asked) -> None:
             raise invalid(f"{where}[{place}].text", "is not a string")
         match part:
             case {"type": "text"}:
-                pass
+                add_rest(asked, part, _PART)
             case {"type": "refusal", "refusal": str(text)}:
                 asked.spots.append(Spot(role, text, part, "refusal"))
             case {"type": str(kind)} if kind in MEDIA:
                 asked.add_media(part, _media_tokens(part, f"{where}[{place}]"))
+                add_media_fields(asked, part, kind)
             case {"type": str()}:
                 asked.spots.append(JsonSpot(role, parts, place))
             case _:
@@ -233,7 +236,7 @@ def chat_request(asked: Asked, request_id: uuid.UUID) -> ChatRequest:
         raise RequestError("Assistants give one answer to a request.", "Leave `n` out.", param="n", code="unsupported_value")
     if body.get("modalities") not in (None, [], ["text"]):
         raise RequestError("Assistants answer in text.", "Leave `modalities` out.", param="modalities", code="unsupported_value")
-    messages = tuple(Message(spot.role, spot.text) for spot in asked.spots if not isinstance(spot, JsonSpot))
+    messages = tuple(Message(spot.role, spot.text) for spot in asked.spots if spot.role != "field" and not isinstance(spot, JsonSpot))
     return ChatRequest(request_id, asked.model, messages, asked.stream, asked.output_tokens_max, body.get("temperature"))
 
 

@@ -10,9 +10,10 @@ import msgspec
 
 from ondol.core.errors import RequestError, UpstreamError
 from ondol.infrastructure.gateway.errors import answer_to
-from ondol.infrastructure.gateway.shapes.base import Asked, Json, ProgressFrame, Shape, Spot, Told, add_unknown
+from ondol.infrastructure.gateway.shapes.base import Asked, Json, ProgressFrame, Shape, Spot, Told
 from ondol.infrastructure.gateway.shapes.body import check_model, explained
 from ondol.infrastructure.gateway.shapes.chat import chat_usage, put_chat_usage, told_usage, usage_of_chat
+from ondol.infrastructure.gateway.shapes.fields import add_fields
 from ondol.infrastructure.gateway.shapes.letting import CONTENT, Letting, TextOut
 from ondol.infrastructure.gateway.shapes.logprobs import Faithful, Waiting
 from ondol.infrastructure.gateway.shapes.sse import DONE, event
@@ -22,8 +23,8 @@ PROMPTS_MAX = 128
 CHOICES_MAX = 128
 TEXT_CHARACTERS_MAX = 1_000_000
 TOKENS_MAX = 2**31 - 1
-KNOWN = frozenset({"model", "prompt", "suffix", "stream", "stream_options", "stop", "user", "logit_bias", "metadata", "ondol"})
-"""Fields that are read elsewhere or that no model reads."""
+READ = frozenset({"model", "prompt", "suffix", "stream", "stream_options", "logit_bias", "ondol"})
+"""Fields that are read elsewhere or hold no text."""
 LOGPROBS = ("tokens", "token_logprobs", "top_logprobs", "text_offset")
 """The lists of log probabilities, one entry for each token."""
 
@@ -65,7 +66,7 @@ def read_completions(body: Json) -> Asked:
         raise RequestError(
             "`prompt_embeds` holds no text, and a policy reads text only.", "Send text.", param="prompt_embeds", code="tokens_not_readable"
         )
-    add_unknown(asked, KNOWN)
+    add_fields(asked, READ)
     if sum(len(spot.text) for spot in asked.spots) > TEXT_CHARACTERS_MAX:
         raise RequestError(f"The prompt holds more than {TEXT_CHARACTERS_MAX} characters.", "Send less text.", param="prompt", code="text_too_long")
     asked.stream = bool(known.stream)

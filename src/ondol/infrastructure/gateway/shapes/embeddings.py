@@ -13,10 +13,11 @@ import msgspec
 
 from ondol.core.errors import RequestError, UpstreamError
 from ondol.infrastructure.gateway.errors import answer_to
-from ondol.infrastructure.gateway.shapes.base import Asked, Json, Shape, Told, add_unknown
+from ondol.infrastructure.gateway.shapes.base import Asked, Json, Shape, Told
 from ondol.infrastructure.gateway.shapes.body import check_model, explained
 from ondol.infrastructure.gateway.shapes.chat import put_chat_usage, usage_of_chat
 from ondol.infrastructure.gateway.shapes.completions import texts_at
+from ondol.infrastructure.gateway.shapes.fields import add_fields
 from ondol.infrastructure.gateway.shapes.letting import Letting
 from ondol.infrastructure.serving.types import Usage
 
@@ -25,7 +26,8 @@ TEXT_CHARACTERS_MAX = 1_000_000
 FORMATS = ("float", "base64")
 
 
-_KNOWN = frozenset({"model", "input", "encoding_format", "user", "ondol"})
+_READ = frozenset({"model", "input", "encoding_format", "ondol"})
+"""Fields that are read elsewhere or hold no text."""
 
 
 class _Body(msgspec.Struct):
@@ -59,7 +61,7 @@ def read_embeddings(body: Json) -> Asked:
         )
     asked = Asked("embeddings", check_model(known.model), body, texts_at(body, "input", INPUTS_MAX))
     asked.independent = True
-    add_unknown(asked, _KNOWN)
+    add_fields(asked, _READ)
     if sum(len(spot.text) for spot in asked.spots) > TEXT_CHARACTERS_MAX:
         raise RequestError(f"The input holds more than {TEXT_CHARACTERS_MAX} characters.", "Send less text.", param="input", code="text_too_long")
     return asked

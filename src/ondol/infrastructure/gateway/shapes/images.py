@@ -9,8 +9,9 @@ import msgspec
 
 from ondol.core.errors import RequestError, UpstreamError
 from ondol.infrastructure.gateway.errors import answer_to
-from ondol.infrastructure.gateway.shapes.base import Asked, Json, Shape, Spot, Told, add_unknown
+from ondol.infrastructure.gateway.shapes.base import Asked, Json, Shape, Spot, Told
 from ondol.infrastructure.gateway.shapes.body import check_model, explained, keep_known
+from ondol.infrastructure.gateway.shapes.fields import add_fields
 from ondol.infrastructure.gateway.shapes.letting import Letting
 from ondol.infrastructure.gateway.shapes.responses import responses_usage
 from ondol.infrastructure.serving.prices import Quantities
@@ -24,9 +25,8 @@ _FIELDS = frozenset({"b64_json", "url", "revised_prompt"})
 """What a picture of an answer may hold; anything else is text that nobody looked at."""
 
 
-_KNOWN = frozenset({
-    "model", "prompt", "background", "moderation", "output_format", "quality", "response_format", "size", "style", "user", "ondol",
-})  # fmt: skip
+_READ = frozenset({"model", "prompt", "ondol"})
+"""Fields that are read elsewhere or hold no text."""
 
 
 class _Body(msgspec.Struct):
@@ -49,7 +49,7 @@ def read_images(body: Json) -> Asked:
     if known.stream:
         raise RequestError("Pictures are not streamed here.", "Leave `stream` out.", param="stream", code="unsupported_parameter")
     asked = Asked("images", check_model(known.model), body, [Spot("user", known.prompt, body, "prompt")])
-    add_unknown(asked, _KNOWN)
+    add_fields(asked, _READ)
     asked.choices = known.n or 1
     asked.quantities = Quantities(images=asked.choices)
     return asked

@@ -11,8 +11,9 @@ import msgspec
 
 from ondol.core.errors import RequestError
 from ondol.infrastructure.gateway.errors import ErrorAnswer, answer_to
-from ondol.infrastructure.gateway.shapes.base import Asked, Json, JsonSpot, PartsSpot, Spot, Told, add_unknown
+from ondol.infrastructure.gateway.shapes.base import Asked, Json, PartsSpot, Spot, Told
 from ondol.infrastructure.gateway.shapes.body import check_model, explained, garbage, invalid, keep_known, objects
+from ondol.infrastructure.gateway.shapes.fields import JsonSpot, add_fields, add_media_fields, add_name, add_rest
 from ondol.infrastructure.gateway.shapes.letting import Letting, TextOut
 from ondol.infrastructure.gateway.shapes.sse import event
 from ondol.infrastructure.guard.conversation import Role
@@ -29,11 +30,10 @@ BYTES_PER_DOCUMENT_TOKEN = 4
 TOP = frozenset({"id", "type", "role", "model", "content", "stop_reason", "stop_sequence", "usage", "ondol"})
 BLOCK = frozenset({"type", "id", "name", "input", "text", "citations", "thinking", "signature"})
 """What answers and their blocks hold that is known here. The rest of a block that is known is text that nobody looked at, so it does not go out."""
-KNOWN = frozenset({
-    "model", "messages", "system", "stream", "stop_sequences", "tools", "tool_choice", "metadata", "thinking", "service_tier", "output_format",
-    "output_config", "ondol",
-})  # fmt: skip
-"""Fields that are read elsewhere or that no model reads."""
+READ = frozenset({"model", "messages", "system", "stream", "ondol"})
+"""Fields that are read elsewhere or hold no text."""
+_MESSAGE = frozenset({"role", "content"})
+_TEXT = frozenset({"type", "text"})
 _OPAQUE = frozenset({"redacted_thinking", "thinking"})
 STOP_WITHHELD = "refusal"
 """How the family says that a policy ended an answer."""
@@ -106,7 +106,8 @@ def read_messages(body: Json, operation: Operation = "messages") -> Asked:
             _read_blocks(content, role, f"messages[{place}].content", asked)
         else:
             raise invalid(f"messages[{place}].content", "is neither a string nor a list of blocks")
-    add_unknown(asked, KNOWN)
+        add_rest(asked, message, _MESSAGE)
+    add_fields(asked, READ)
     if sum(len(spot.text) for spot in asked.spots) > TEXT_CHARACTERS_MAX:
         raise RequestError(
             f"The messages hold more than {TEXT_CHARACTERS_MAX} characters.", "Send less text.", param="messages", code="text_too_long"
@@ -134,13 +135,14 @@ def _read_blocks(blocks: list[Any], role: Role, where: str, asked: Asked) -> Non
             texts.append(block)  # whatever it calls itself: servers and translations take its text for one
         match block:
             case {"type": "text", "text": str()}:
-                pass
+                add_rest(asked, block, _TEXT)
             case {"type": "text"}:
                 raise invalid(f"{at}.text", "is not a string")
             case {"type": "thinking", "thinking": str(text)} if text:
                 asked.spots.append(Spot("assistant", text, block, "thinking"))
             case {"type": "tool_use" | "server_tool_use", "input": dict()}:
                 asked.spots.append(InputSpot(block))
+                add_name(asked, block)
             case {"type": "tool_result", "content": str(text)}:
                 asked.spots.append(Spot("tool", text, block, "content"))
             case {"type": "tool_result" | "search_result", "content": list(inner)}:
@@ -167,6 +169,7 @@ def _read_media(kind: str, blocks: list[Any], place: int, where: str, role: Role
         _read_document(source, where, asked)
     elif kind == "image":
         asked.add_media(block, PICTURE_TOKENS)
+        add_media_fields(asked, block, "source")
     elif kind not in _OPAQUE and not (kind == "tool_result" and block.get("content") is None):
         asked.spots.append(JsonSpot(role, blocks, place))
 
@@ -207,7 +210,7 @@ def messages_chat_request(asked: Asked, request_id: uuid.UUID) -> ChatRequest:
     for name in ("tools", "thinking"):
         if asked.body.get(name):
             raise RequestError(f"Assistants do not know `{name}`.", f"Leave `{name}` out.", param=name, code="unsupported_parameter")
-    messages = tuple(Message(spot.role, spot.text) for spot in asked.spots if not isinstance(spot, JsonSpot))
+    messages = tuple(Message(spot.role, spot.text) for spot in asked.spots if spot.role != "field" and not isinstance(spot, JsonSpot))
     return ChatRequest(request_id, asked.model, messages, asked.stream, asked.output_tokens_max, asked.body.get("temperature"))
 
 

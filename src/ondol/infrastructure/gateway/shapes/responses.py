@@ -13,8 +13,9 @@ from typing import Annotated, Any
 import msgspec
 
 from ondol.core.errors import RequestError, UpstreamError
-from ondol.infrastructure.gateway.shapes.base import Asked, Json, JsonSpot, PartsSpot, Spot, Told, add_unknown
+from ondol.infrastructure.gateway.shapes.base import Asked, Json, PartsSpot, Spot, Told
 from ondol.infrastructure.gateway.shapes.body import check_model, explained, invalid, keep_known, objects
+from ondol.infrastructure.gateway.shapes.fields import JsonSpot, add_fields, add_media_fields, add_name, add_rest
 from ondol.infrastructure.gateway.shapes.letting import Letting, TextOut
 from ondol.infrastructure.guard.conversation import Role
 from ondol.infrastructure.serving.types import ChatRequest, Message, Usage
@@ -36,11 +37,12 @@ TOP = frozenset({
 ITEM = frozenset({"type", "id", "role", "status", "content", "call_id", "name", "arguments", "input"})
 PART = frozenset({"type", "text", "refusal", "annotations", "logprobs"})
 """What answers, their items and parts hold that is known here. The rest is text that nobody looked at, so it does not go out."""
-KNOWN = frozenset({
-    "model", "input", "instructions", "stream", "stream_options", "tools", "tool_choice", "text", "reasoning", "include", "truncation", "metadata",
-    "user", "safety_identifier", "prompt_cache_key", "prompt_cache_retention", "service_tier", "ondol",
-})  # fmt: skip
-"""Fields that are read elsewhere or that no model reads."""
+READ = frozenset({"model", "input", "instructions", "stream", "stream_options", "include", "ondol"})
+"""Fields that are read elsewhere or hold no text."""
+_MESSAGE = frozenset({"type", "id", "role", "status", "content"})
+_CALL = frozenset({"type", "id", "status", "call_id", "name", "arguments", "input"})
+_RESULT = frozenset({"type", "id", "status", "call_id", "output"})
+_PART = frozenset({"type", "text", "refusal"})
 _STATEFUL = ("previous_response_id", "conversation", "background", "prompt")
 """Fields that speak of what a provider keeps."""
 MEDIA = frozenset({"input_image", "input_file", "input_audio", "input_video", "computer_screenshot"})
@@ -104,7 +106,7 @@ def read_responses(body: Json) -> Asked:
             raise invalid("input", f"has more than {ITEMS_MAX} items")
         for place in range(len(known.input)):
             _read_item(body["input"], place, f"input[{place}]", asked)
-    add_unknown(asked, KNOWN)
+    add_fields(asked, READ)
     if sum(len(spot.text) for spot in asked.spots) > TEXT_CHARACTERS_MAX:
         raise RequestError(f"The input holds more than {TEXT_CHARACTERS_MAX} characters.", "Send less text.", param="input", code="text_too_long")
     asked.stream = bool(known.stream)
@@ -134,6 +136,8 @@ def _read_item(items: list[Any], place: int, where: str, asked: Asked) -> None:
         if not isinstance(item.get(_CALLS[kind]), str):
             raise invalid(f"{where}.{_CALLS[kind]}", "is not a string")
         asked.spots.append(Spot("assistant", item[_CALLS[kind]], item, _CALLS[kind]))
+        add_name(asked, item)
+        add_rest(asked, item, _CALL)
     elif kind in _RESULTS:
         _read_result(item, where, asked)
     elif kind == "reasoning":
@@ -150,6 +154,7 @@ def _read_item(items: list[Any], place: int, where: str, asked: Asked) -> None:
 
 def _read_result(item: Json, where: str, asked: Asked) -> None:
     output = item.get("output")
+    add_rest(asked, item, _RESULT)
     if isinstance(output, str):
         asked.spots.append(Spot("tool", output, item, "output"))
     elif isinstance(output, list):
@@ -170,6 +175,7 @@ def _read_said(item: Json, where: str, asked: Asked) -> None:
         _read_parts(content, role, f"{where}.content", asked)
     else:
         raise invalid(f"{where}.content", "is neither a string nor a list")
+    add_rest(asked, item, _MESSAGE)
 
 
 def _read_parts(parts: list[Any], role: Role, where: str, asked: Asked) -> None:
@@ -181,17 +187,19 @@ def _read_parts(parts: list[Any], role: Role, where: str, asked: Asked) -> None:
             texts.append(part)  # whatever it calls itself: servers and translations take its text for one
         match part:
             case {"type": str(kind), "text": str()} if kind in _TEXT_PARTS:
-                pass
+                add_rest(asked, part, _PART)
             case {"type": "refusal", "refusal": str(text)}:
                 asked.spots.append(Spot(role, text, part, "refusal"))
             case {"type": "input_file" | "input_image", "file_id": str()}:
                 raise RequestError("A file that is kept at a provider cannot be referred to.", "Send it as data.", param=f"{where}[{place}].file_id")
             case {"type": "input_file", "file_data": str(data)}:
                 asked.add_media(part, len(data) // BYTES_PER_FILE_TOKEN + 1)
+                add_media_fields(asked, part)
             case {"type": str(kind)} if kind in _TEXT_PARTS:
                 raise invalid(f"{where}[{place}].text", "is not a string")
             case {"type": str(kind)} if kind in MEDIA:
                 asked.add_media(part, PICTURE_TOKENS)
+                add_media_fields(asked, part, kind)
             case {"type": str()}:
                 asked.spots.append(JsonSpot(role, parts, place))
             case _:
@@ -213,7 +221,7 @@ def responses_chat_request(asked: Asked, request_id: uuid.UUID) -> ChatRequest:
     """
     if asked.body.get("tools"):
         raise RequestError("Assistants do not know `tools`.", "Leave `tools` out.", param="tools", code="unsupported_parameter")
-    messages = tuple(Message(spot.role, spot.text) for spot in asked.spots if not isinstance(spot, JsonSpot))
+    messages = tuple(Message(spot.role, spot.text) for spot in asked.spots if spot.role != "field" and not isinstance(spot, JsonSpot))
     return ChatRequest(request_id, asked.model, messages, asked.stream, asked.output_tokens_max, asked.body.get("temperature"))
 
 

@@ -9,8 +9,9 @@ from typing import Annotated, Any
 import msgspec
 
 from ondol.core.errors import UpstreamError
-from ondol.infrastructure.gateway.shapes.base import Asked, Json, Spot, add_unknown
+from ondol.infrastructure.gateway.shapes.base import Asked, Json, Spot
 from ondol.infrastructure.gateway.shapes.body import check_model, explained
+from ondol.infrastructure.gateway.shapes.fields import add_fields
 from ondol.infrastructure.gateway.shapes.responses import responses_usage
 from ondol.infrastructure.serving.prices import Quantities
 from ondol.infrastructure.serving.tokens import TokenEstimate
@@ -23,7 +24,8 @@ SOUND_TOKENS_PER_WIDE = 4.0
 """Some 21 tokens are a second of sound at OpenAI, and a second holds some 15 Latin letters or 5 syllables of Hangul."""
 
 
-_KNOWN = frozenset({"model", "input", "instructions", "voice", "response_format", "stream_format", "ondol"})
+_READ = frozenset({"model", "input", "instructions", "ondol"})
+"""Fields that are read elsewhere or hold no text."""
 
 
 class _Body(msgspec.Struct):
@@ -47,7 +49,7 @@ def read_speech(body: Json) -> Asked:
     if known.instructions:
         asked.spots.append(Spot("user", known.instructions, body, "instructions"))
     asked.independent = True
-    add_unknown(asked, _KNOWN)
+    add_fields(asked, _READ)
     asked.stream = known.stream_format == "sse"
     measure(asked)
     return asked

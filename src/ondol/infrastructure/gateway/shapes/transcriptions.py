@@ -11,6 +11,7 @@ from ondol.infrastructure.gateway.errors import answer_to
 from ondol.infrastructure.gateway.multipart import File
 from ondol.infrastructure.gateway.shapes.base import Asked, Json, Shape, Spot, Told
 from ondol.infrastructure.gateway.shapes.body import check_model
+from ondol.infrastructure.gateway.shapes.fields import add_rest
 from ondol.infrastructure.gateway.shapes.letting import CONTENT, Letting, TextOut
 from ondol.infrastructure.gateway.shapes.logprobs import Faithful, Waiting
 from ondol.infrastructure.gateway.shapes.responses import responses_usage
@@ -29,6 +30,8 @@ SEGMENTS_MAX = 100_000
 _SEGMENT_FIELDS = ("id", "seek", "start", "end", "speaker", "type", "tokens", "temperature", "avg_logprob", "compression_ratio", "no_speech_prob")
 _NUMBERS = ("id", "start", "end")
 _FIELDS = ("task", "language", "duration")
+_READ = frozenset({"model", "file", "prompt", "known_speaker_names[]", "known_speaker_references[]", "response_format", "temperature", "stream"})
+"""Fields that are read elsewhere or hold no text."""
 _REPEATED = frozenset({"timestamp_granularities[]", "include[]", "known_speaker_names[]", "known_speaker_references[]"})
 
 
@@ -47,12 +50,11 @@ def read_transcriptions(parts: Sequence[tuple[str, str | File]]) -> Asked:
     if told not in FORMATS:
         raise RequestError(f"`response_format` is not one of {', '.join(FORMATS)}.", param="response_format", code="invalid_value")
     asked = Asked("transcriptions", check_model(body["model"]), body, [])
-    for name in ("prompt", *sorted(_REPEATED)):
-        values = body.get(name)
-        if isinstance(values, str) and values:
-            asked.spots.append(Spot("user", values, body, name))
-        elif isinstance(values, list) and name == "known_speaker_names[]":
-            asked.spots += [Spot("user", str(text), values, place) for place, text in enumerate(values)]
+    if isinstance(body.get("prompt"), str) and body["prompt"]:
+        asked.spots.append(Spot("user", body["prompt"], body, "prompt"))
+    names = body.get("known_speaker_names[]", [])
+    asked.spots += [Spot("user", str(text), names, place) for place, text in enumerate(names)]
+    add_rest(asked, body, _READ)
     asked.independent = True
     asked.stream = str(body.get("stream")).lower() in ("true", "1")
     if asked.stream and told in PLAIN_FORMATS:

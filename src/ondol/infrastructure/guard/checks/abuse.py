@@ -291,6 +291,7 @@ class AbuseCheck(PatternCheck):
     """
 
     name = "abuse"
+    is_pure = True
     view: ViewName = "squeezed"
 
     def __init__(self, banned: Sequence[str] = (), models: LinearModels | None = None, *, uses_models: bool = True) -> None:

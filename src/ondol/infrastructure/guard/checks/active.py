@@ -48,6 +48,7 @@ class ActiveCheck(PatternCheck):
     """Finds active content. What stands in a code fence or between backticks is found with a low confidence and the reason ``in code``."""
 
     name = "active"
+    is_pure = True
     needs_match = True
     reach: int | None = WHOLE_TEXT  # whether something stands in code depends on a fence any distance before
     view: ViewName = "plain"

@@ -55,6 +55,7 @@ class CodeCheck(PatternCheck):
     """Finds commands that destroy, code that runs what it is sent, and switched-off verification. A warning: honest answers show such code too."""
 
     name = "code"
+    is_pure = True
     needs_match = True
     reach: int | None = REACH_CHARACTERS
     view: ViewName = "plain"

@@ -30,6 +30,7 @@ class EntityCheck:
     """
 
     name = "entities"
+    is_pure = True
     reach: int | None = REACH_CHARACTERS
 
     def __init__(self, tagger: Tagger | None = None) -> None:

@@ -114,6 +114,7 @@ class PersonalCheck(PatternCheck):
     """Finds identifiers and what else of personal data has a form. Rules are named `personal.` and the entity in small letters."""
 
     name = "personal"
+    is_pure = True
     needs_match = True
     reach: int | None = PERSONAL_REACH
     patterns: Sequence[Pattern] = PERSONAL_PATTERNS

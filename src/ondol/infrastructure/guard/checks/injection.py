@@ -66,6 +66,7 @@ class InjectionCheck(PatternCheck):
     """
 
     name = "injection"
+    is_pure = True
     reach = WHOLE_TEXT
     view: ViewName = "squeezed"
     patterns: Sequence[Pattern]

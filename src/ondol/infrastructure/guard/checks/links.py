@@ -45,6 +45,7 @@ class LinksCheck(PatternCheck):
     """
 
     name = "links"
+    is_pure = True
     needs_match = True
     reach: int | None = REACH_CHARACTERS
     view: ViewName = "plain"

@@ -196,6 +196,7 @@ class SecretsCheck(PatternCheck):
     """Finds keys, tokens and passwords. Rules are named `secrets.` and the kind; the entity is SECRET."""
 
     name = "secrets"
+    is_pure = True
     needs_match = True
     reach: int | None = SECRETS_REACH
     patterns: Sequence[Pattern] = SECRET_PATTERNS
@@ -217,6 +218,7 @@ class PrivateKeyCheck(PatternCheck):
     """Finds private keys as a whole, for masking. `secrets` finds where they begin, with a reach that suits streams."""
 
     name = "private_keys"
+    is_pure = True
     needs_match = True
     reach: int | None = KEY_BLOCK_CHARS_MAX
     patterns: Sequence[Pattern] = (Pattern(_KEY_HEADER, finds_start=False),)

@@ -82,6 +82,7 @@ class ShapeCheck(PatternCheck):
     """
 
     name = "shape"
+    is_pure = True
     reach: int | None = WHOLE_TEXT
     view: ViewName = "folded"
     patterns: Sequence[Pattern] = _ENDLESS

@@ -169,6 +169,7 @@ class TopicsCheck(PatternCheck):
     """
 
     name = "topics"
+    is_pure = True
     reach: int | None = 2 * WINDOW_CHARACTERS
     view: ViewName = "squeezed"
 
