@@ -43,6 +43,11 @@ _secret = click.option(
 @click.option("--header", "headers", multiple=True, metavar="NAME=VALUE", help="Sent with each request; may be given several times.")
 @click.option("--ca", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Certificates of its own authority, as PEM.")
 @click.option("--proxy", default="", help="Outbound proxy, such as http://proxy.example:3128.")
+@click.option(
+    "--hosted-tool", "hosted_tools", multiple=True, metavar="KIND", help="A tool that it runs itself and callers may use, such as web_search."
+)
+@click.option("--keeps-state", is_flag=True, help="Callers of this tenant may name files and other things that are kept at it.")
+@click.option("--fetches-urls/--no-fetches-urls", default=None, help="It may be told to fetch public addresses. Well-known public services may.")
 @tenant_option
 @json_option
 @click.pass_context
@@ -215,7 +220,15 @@ def _settings(options: dict[str, Any]) -> dict[str, Any]:
         ca_pem = options["ca"].read_text("ascii") if options["ca"] else ""
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{options['ca']} cannot be read: {error}.", "Give certificates as PEM.") from error
-    return {"headers": headers, "private_network": options["private_network"], "ca_pem": ca_pem, "proxy_url": options["proxy"]}
+    return {
+        "headers": headers,
+        "private_network": options["private_network"],
+        "ca_pem": ca_pem,
+        "proxy_url": options["proxy"],
+        "keeps_state": options["keeps_state"],
+        "hosted_tools": list(options["hosted_tools"]),
+        "fetches_urls": options["fetches_urls"],
+    }
 
 
 def _set_disabled(context: click.Context, name: str, tenant: str, *, disabled: bool) -> None:

@@ -147,7 +147,7 @@ async def test_a_long_text_is_guarded_as_a_short_one(ground: Ground) -> None:
 
 
 async def test_parts_that_are_no_text_are_passed_on(ground: Ground) -> None:
-    image = {"type": "image_url", "image_url": {"url": "https://x.example/a.png"}}
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk="}}
     async with upstream() as up:
         tenancy = await guarded(ground, up.base_url)
         await ask(tenancy, [{"type": "text", "text": PHONE}, image])

@@ -17,6 +17,7 @@ from ondol.infrastructure.gateway.door import Caller, Door
 from ondol.infrastructure.gateway.errors import CallerLeft, ContentRefused, ErrorAnswer, RecordsUnavailable, verdict_of
 from ondol.infrastructure.gateway.exchange import Exchange
 from ondol.infrastructure.gateway.parameters import apply_bounds, keep_pinned, output_bound
+from ondol.infrastructure.gateway.reliance import within_reach
 from ondol.infrastructure.gateway.shapes.base import Asked, Json, Shape, StreamWriter, Told
 from ondol.infrastructure.gateway.shapes.body import extension_of, json_object
 from ondol.infrastructure.gateway.shapes.letting import Letting
@@ -114,7 +115,7 @@ class Pipeline:
         """Reserve what a request may need, let it be answered, and close its account, however it ends."""
         door = self._door
         tenant = door.directory.tenant(caller.tenant_id)
-        card = self._card(caller, tenant, asked.model) if asked.operation != "moderations" else None
+        card = self._card(caller, tenant, asked) if asked.operation != "moderations" else None
         tally = Tally(door, exchange, caller, tenant, asked, card)
         try:
             tally.need = _need(door, caller, tenant, asked, card, body_bytes, tally)
@@ -141,10 +142,12 @@ class Pipeline:
             return 499, "caller_left"
         return (401, "revoked_api_key") if asyncio.current_task() in self._revoked else (503, "stopped")
 
-    def _card(self, caller: Caller, tenant: TenantCard, model: str) -> ModelCard | AssistantCard:
+    def _card(self, caller: Caller, tenant: TenantCard, asked: Asked) -> ModelCard | AssistantCard:
+        model = asked.model
         if caller.models is not None and model not in caller.models:
             raise Forbidden(f"This key may not call {model[:100]}.", "GET /v1/models lists what it may call.", code="model_not_allowed")
-        return self._door.directory.model(tenant, model)
+        card = self._door.directory.model(tenant, model)
+        return within_reach(asked, card, card.owner == caller.tenant_id) if isinstance(card, ModelCard) else card
 
     async def conversation(self, exchange: Exchange, tally: Tally) -> Conversation:
         """What guards this request."""
@@ -367,7 +370,7 @@ def _need(
         tally.output_tokens = output
         if card.prompt:
             pinned += len(card.prompt.encode())
-        most = max(body_bytes - asked.media_bytes, 0) + asked.media_tokens + pinned
+        most = max(body_bytes - asked.media_bytes, 0) + asked.media_tokens + asked.referred_tokens + pinned
         if card.settings.context_tokens is not None and tokens + pinned // 4 > card.settings.context_tokens:
             raise _too_long(card.settings.context_tokens)
     if bounds.prompt_tokens_max is not None and tokens > bounds.prompt_tokens_max:

@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 from ondol.core.errors import KeyDestroyed, NotFound, OndolError, SealBroken
+from ondol.infrastructure.serving.rows import row_of
 from ondol.infrastructure.serving.settings import ModelSettings, ProviderSettings, TenantSettings, settings_from
 from ondol.infrastructure.serving.store import QUERIES, open_credential, open_prompt
-from ondol.infrastructure.serving.types import ModelRow, ProviderRow, Secret, TargetRow, Timeouts
+from ondol.infrastructure.serving.types import ModelRow, ProviderRow, TargetRow
 from ondol.infrastructure.storage.blobs import KeyRing
 from ondol.infrastructure.storage.postgres import Connection, Database, follow, one, rows
 
@@ -215,21 +215,7 @@ class _Builder:
         except (OndolError, SealBroken, KeyDestroyed) as error:
             self._tell("provider", row, error)
             return None
-        return ProviderRow(
-            tenant_id=row["tenant_id"],
-            id=row["id"],
-            name=row["name"],
-            kind=row["kind"],
-            base_url=row["base_url"],
-            credential=Secret(credential),
-            headers=tuple(settings.headers.items()),
-            private_network=settings.private_network,
-            ca_pem=settings.ca_pem,
-            proxy_url=settings.proxy_url,
-            timeouts=Timeouts(settings.connect_s, settings.first_byte_s, settings.between_s, settings.whole_s),
-            speaks_responses=_is_openai(row["base_url"]) if settings.speaks_responses is None else settings.speaks_responses,
-            bound_field=settings.bound_field or "",
-        )
+        return row_of(row["tenant_id"], row["id"], row["name"], row["kind"], row["base_url"], credential, settings)
 
     def _model(self, row: Mapping[str, Any], targets: list[TargetRow]) -> ModelCard | None:
         try:
@@ -255,8 +241,3 @@ class _Builder:
     def _tell(self, what: str, row: Mapping[str, Any], error: Exception) -> None:
         self._broken += 1
         _LOG.error("row cannot be read", extra={"what": what, "tenant": str(row["tenant_id"]), "reason": type(error).__name__})
-
-
-def _is_openai(base_url: str) -> bool:
-    host = urlsplit(base_url).hostname or ""
-    return host == "api.openai.com" or host.endswith(".openai.azure.com")

@@ -17,6 +17,11 @@ from ondol.infrastructure.serving.types import ProviderRow, Secret, Timeouts
 
 CREDENTIAL_CHARACTERS_MAX = 8_192
 URL_CHARACTERS_MAX = 2_000
+PUBLIC_SERVICES = (
+    "api.openai.com", "api.anthropic.com", "generativelanguage.googleapis.com", "api.mistral.ai", "api.x.ai", "api.groq.com", "openrouter.ai",
+    "api.together.xyz", "api.fireworks.ai",
+)  # fmt: skip
+"""Hosts of services that are reached by everybody, and reach nothing of ours."""
 
 _PROVIDER_NAME = re.compile(r"(?=.{1,63}\Z)[a-z0-9](-?[a-z0-9])*")
 
@@ -70,9 +75,24 @@ def row_of(
         ca_pem=settings.ca_pem,
         proxy_url=settings.proxy_url,
         timeouts=Timeouts(settings.connect_s, settings.first_byte_s, settings.between_s, settings.whole_s),
-        speaks_responses=bool(settings.speaks_responses),
+        speaks_responses=_is_openai(base_url) if settings.speaks_responses is None else settings.speaks_responses,
+        keeps_state=settings.keeps_state,
+        hosted_tools=tuple(settings.hosted_tools),
+        fetches_urls=_is_public(base_url, settings) if settings.fetches_urls is None else settings.fetches_urls,
         bound_field=settings.bound_field or "",
     )
+
+
+def _is_openai(base_url: str) -> bool:
+    host = urlsplit(base_url).hostname or ""
+    return host == "api.openai.com" or host.endswith(".openai.azure.com")
+
+
+def _is_public(base_url: str, settings: ProviderSettings) -> bool:
+    """Whether a provider is a public service that fetches addresses from its own network, not from ours."""
+    url = urlsplit(base_url)
+    host = url.hostname or ""
+    return url.scheme == "https" and not settings.private_network and (host in PUBLIC_SERVICES or host.endswith(".openai.azure.com"))
 
 
 def shown_settings(settings: ProviderSettings) -> ProviderSettings:

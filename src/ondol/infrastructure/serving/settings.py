@@ -14,6 +14,7 @@ OUTPUT_TOKENS_DEFAULT = 4_096
 """A request that sets no bound on its answer gets this one, so that what it may cost is known before it begins."""
 
 _Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
+_ToolName = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_]{0,63}$")]
 _Text = Annotated[str, msgspec.Meta(max_length=20_000)]
 
 
@@ -28,6 +29,9 @@ class ProviderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         speaks_responses: it knows OpenAI's responses itself; when absent only OpenAI's own service is taken to, and others are asked for a chat.
         bound_field: the field by which its chats take the bound on an answer. When absent, OpenAI's own service gets ``max_completion_tokens``
             (``max_tokens`` where the caller says so), and all others get ``max_tokens``: some of them know no other name and would go on without end.
+        keeps_state: callers of its own tenant may name what is kept at it: files, containers, vector stores, stored answers. Others never may.
+        hosted_tools: tools that it runs itself and callers may ask for, such as ``web_search``; a name stands for its dated versions too.
+        fetches_urls: it may be told to fetch https addresses of public hosts; when absent only well-known public services are.
         connect_s, first_byte_s, between_s, whole_s: how long connecting, the first byte, the next piece and the whole answer may take, in seconds.
     """
 
@@ -37,6 +41,9 @@ class ProviderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     proxy_url: Annotated[str, msgspec.Meta(max_length=2_000)] = ""
     speaks_responses: bool | None = None
     bound_field: Literal["max_tokens", "max_completion_tokens"] | None = None
+    keeps_state: bool = False
+    hosted_tools: Annotated[list[_ToolName], msgspec.Meta(max_length=64)] = []
+    fetches_urls: bool | None = None
     connect_s: _Seconds = 5.0
     first_byte_s: _Seconds = 120.0
     between_s: _Seconds = 60.0

@@ -175,6 +175,9 @@ class ProviderRow:
         proxy_url: ``http://[user:password@]host:port`` of an outbound proxy; empty for the installation's, if there is one.
         speaks_responses: it knows OpenAI's responses itself; they are asked for as a chat elsewhere.
         bound_field: the field by which its chats take the bound on an answer; empty for what its host suggests.
+        keeps_state: callers of its own tenant may name what is kept at it.
+        hosted_tools: tools of its own that callers may ask for.
+        fetches_urls: it may be told to fetch addresses of public hosts.
     """
 
     tenant_id: uuid.UUID
@@ -190,6 +193,9 @@ class ProviderRow:
     timeouts: Timeouts = DEFAULT_TIMEOUTS
     speaks_responses: bool = False
     bound_field: str = ""
+    keeps_state: bool = False
+    hosted_tools: tuple[str, ...] = ()
+    fetches_urls: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -179,6 +179,7 @@ async def _refuse_private(connection: Connection, who: Principal, name: str, bas
         known is None
         or not known.settings.private_network
         or known.base_url != base_url
+        or (settings.fetches_urls and not known.settings.fetches_urls)  # whoever asks would choose where it goes
         or known.settings.proxy_url != with_password(settings, known.settings).proxy_url  # by a proxy it would go anywhere
     ):
         raise Forbidden(

@@ -89,6 +89,7 @@ class Asked:
         conversation: what keeps a conversation on one target, such as the first message; empty when nothing does.
         media_tokens: what pictures, sounds and files count for, in tokens.
         media_bytes: how much of the body they are.
+        referred_tokens: what files count for at most that only the provider has seen; reserved, though not counted.
         independent: the texts have nothing to do with each other, so each is decided about alone and one that may not pass ends the request.
         quantities: the most that is paid for beside tokens, such as pictures.
         content_type: of the body as it goes on.
@@ -108,6 +109,7 @@ class Asked:
         "output_tokens_max",
         "progress",
         "quantities",
+        "referred_tokens",
         "schema",
         "spots",
         "stream",
@@ -129,6 +131,7 @@ class Asked:
         self.conversation = ""
         self.media_tokens = 0
         self.media_bytes = 0
+        self.referred_tokens = 0
         self.independent = False
         self.quantities = NO_QUANTITIES
         self.content_type = b"application/json"

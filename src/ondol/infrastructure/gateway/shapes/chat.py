@@ -168,7 +168,7 @@ def _read_parts(parts: list[Any], role: Any, where: str, asked: Asked) -> None:
             case {"type": "refusal", "refusal": str(text)}:
                 asked.spots.append(Spot(role, text, part, "refusal"))
             case {"type": str(kind)} if kind in MEDIA:
-                asked.add_media(part, _media_tokens(part, f"{where}[{place}]"))
+                asked.add_media(part, _media_tokens(part))
                 add_media_fields(asked, part, kind)
             case {"type": str()}:
                 asked.spots.append(JsonSpot(role, parts, place))
@@ -178,12 +178,10 @@ def _read_parts(parts: list[Any], role: Any, where: str, asked: Asked) -> None:
         asked.spots.append(PartsSpot(role, parts, texts))
 
 
-def _media_tokens(part: Json, where: str) -> int:
+def _media_tokens(part: Json) -> int:
     match part:
         case {"type": "input_audio"}:
             return _sound_tokens(part)
-        case {"type": "file", "file": {"file_id": str()}}:
-            raise RequestError("A file that is kept at a provider cannot be referred to.", "Send it as data.", param=f"{where}.file")
         case {"type": "file", "file": {"file_data": str(data)}}:
             return len(data) // BYTES_PER_FILE_TOKEN + 1
     return PICTURE_TOKENS

@@ -160,10 +160,6 @@ def _read_media(kind: str, blocks: list[Any], place: int, where: str, role: Role
     """Documents are read, pictures are counted; nothing is known of the rest, which is looked at as it is."""
     block = blocks[place]
     source = block.get("source")
-    if isinstance(source, dict) and "file_id" in source:
-        raise RequestError("A file that is kept at a provider cannot be referred to.", "Send it as data.", param=f"{where}.source")
-    if kind == "container_upload":
-        raise RequestError("A file that is kept at a provider cannot be referred to.", "Send it as data.", param=where)
     if kind == "document" and isinstance(source, dict):
         _read_names(block, asked)
         _read_document(source, where, asked)

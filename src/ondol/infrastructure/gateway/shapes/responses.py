@@ -190,8 +190,6 @@ def _read_parts(parts: list[Any], role: Role, where: str, asked: Asked) -> None:
                 add_rest(asked, part, _PART)
             case {"type": "refusal", "refusal": str(text)}:
                 asked.spots.append(Spot(role, text, part, "refusal"))
-            case {"type": "input_file" | "input_image", "file_id": str()}:
-                raise RequestError("A file that is kept at a provider cannot be referred to.", "Send it as data.", param=f"{where}[{place}].file_id")
             case {"type": "input_file", "file_data": str(data)}:
                 asked.add_media(part, len(data) // BYTES_PER_FILE_TOKEN + 1)
                 add_media_fields(asked, part)
