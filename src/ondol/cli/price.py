@@ -106,7 +106,7 @@ def remove(context: click.Context, price_id: uuid.UUID, tenant: str) -> None:
 
 def _row(price: Price) -> dict[str, Any]:
     from ondol.core.money import decimal_text
-    from ondol.infrastructure.serving.prices.store import AMOUNTS
+    from ondol.infrastructure.serving.prices.cost import AMOUNTS
 
     amounts = {name: None if (nano := getattr(price, name)) is None else decimal_text(nano) for name in AMOUNTS}
     named = {"provider": price.provider, "model": price.model, "currency": price.currency, "from_at": price.from_at}

@@ -44,7 +44,14 @@ _secret = click.option(
 @click.option("--ca", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Certificates of its own authority, as PEM.")
 @click.option("--proxy", default="", help="Outbound proxy, such as http://proxy.example:3128.")
 @click.option(
-    "--hosted-tool", "hosted_tools", multiple=True, metavar="KIND", help="A tool that it runs itself and callers may use, such as web_search."
+    "--hosted-tool",
+    "hosted_tools",
+    multiple=True,
+    metavar="KIND[:CALLS:TOKENS]",
+    help="A tool of its own that callers may use.",
+)
+@click.option(
+    "--service-tier", "service_tiers", multiple=True, metavar="NAME=PERCENT", help="A tier that callers may ask for, in percent of the price list."
 )
 @click.option("--keeps-state", is_flag=True, help="Callers of this tenant may name files and other things that are kept at it.")
 @click.option("--fetches-urls/--no-fetches-urls", default=None, help="It may be told to fetch public addresses. Well-known public services may.")
@@ -226,9 +233,24 @@ def _settings(options: dict[str, Any]) -> dict[str, Any]:
         "ca_pem": ca_pem,
         "proxy_url": options["proxy"],
         "keeps_state": options["keeps_state"],
-        "hosted_tools": list(options["hosted_tools"]),
+        "hosted_tools": dict(_hosted_tool(told) for told in options["hosted_tools"]),
+        "service_tier_percents": dict(_service_tier(told) for told in options["service_tiers"]),
         "fetches_urls": options["fetches_urls"],
     }
+
+
+def _hosted_tool(told: str) -> tuple[str, dict[str, int]]:
+    kind, *numbers = told.split(":")
+    if len(numbers) not in (0, 2) or not all(number.isdecimal() for number in numbers):
+        raise UserError(f"{told[:100]!r} is no tool.", "Write it like web_search, or web_search:4:20000.")
+    return kind, dict(zip(("calls_max", "call_tokens"), map(int, numbers), strict=False))
+
+
+def _service_tier(told: str) -> tuple[str, int]:
+    name, _, percent = told.partition("=")
+    if not percent.isdecimal():
+        raise UserError(f"{told[:100]!r} is no tier of service.", "Write it like priority=200: twice the price list.")
+    return name, int(percent)
 
 
 def _set_disabled(context: click.Context, name: str, tenant: str, *, disabled: bool) -> None:

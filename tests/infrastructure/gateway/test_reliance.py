@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ondol.core.errors import RequestError
+from ondol.core.money import Money
 from ondol.infrastructure.gateway.reliance import reliances
 from ondol.infrastructure.gateway.shapes.chat import read_chat
 from ondol.infrastructure.serving.rows import row_of
@@ -114,12 +115,12 @@ async def test_what_a_provider_keeps_is_named_only_where_that_is_allowed(ground:
 async def test_tools_of_a_provider_are_used_only_where_they_are_named(ground: Ground, name: str) -> None:
     operation, body, field, tool = TOOLS[name]
     async with upstream() as up:
-        tenancy = await _provided(ground, up.base_url, operation, hosted_tools=["other"])
+        tenancy = await _provided(ground, up.base_url, operation, hosted_tools={"other": {}})
         answer = await tenancy.ask(body, PATHS[operation])
         assert answer.status_code == 400, answer.text
         assert field in answer.json()["error"]["message"] and "hosted_tools" in answer.json()["error"]["message"]
         assert not up.requests
-        await tenancy.provider(up.base_url, kind="anthropic" if operation == "messages" else "openai", speaks_responses=True, hosted_tools=[tool])
+        await tenancy.provider(up.base_url, kind="anthropic" if operation == "messages" else "openai", speaks_responses=True, hosted_tools={tool: {}})
         assert (await tenancy.ask(body, PATHS[operation])).status_code == 200
 
 
@@ -144,10 +145,10 @@ async def test_addresses_are_fetched_only_where_that_is_allowed(ground: Ground, 
 async def test_tools_that_name_what_is_kept_need_both(ground: Ground) -> None:
     body = body_for("responses", tools=[{"type": "file_search", "vector_store_ids": ["vs_1"]}])
     async with upstream() as up:
-        tenancy = await _provided(ground, up.base_url, "responses", hosted_tools=["file_search"])
+        tenancy = await _provided(ground, up.base_url, "responses", hosted_tools={"file_search": {}})
         answer = await tenancy.ask(body, PATHS["responses"])
         assert (answer.status_code, answer.json()["error"]["param"]) == (400, "tools[0].vector_store_ids")
-        await tenancy.provider(up.base_url, speaks_responses=True, hosted_tools=["file_search"], keeps_state=True)
+        await tenancy.provider(up.base_url, speaks_responses=True, hosted_tools={"file_search": {}}, keeps_state=True)
         assert (await tenancy.ask(body, PATHS["responses"])).status_code == 200
 
 
@@ -193,8 +194,6 @@ async def test_an_address_carries_out_nothing_that_nobody_may_send(ground: Groun
 
 @pytest.mark.anyio
 async def test_files_that_only_the_provider_has_seen_are_reserved_in_full(ground: Ground) -> None:
-    from ondol.core.money import Money
-
     async with upstream() as up:
         tenancy = await _provided(ground, up.base_url, "responses", keeps_state=True, fetches_urls=True)
         await tenancy.price(input=10**9, output=0)
@@ -259,3 +258,61 @@ def test_what_only_looks_like_it_is_no_matter(place: int) -> None:
 def test_only_public_services_fetch_by_themselves(base_url: str, settings: dict[str, Any], fetches: bool) -> None:
     row = row_of(uuid.uuid4(), uuid.uuid4(), "p", "openai", base_url, "", ProviderSettings(**settings))
     assert row.fetches_urls is fetches
+
+
+@pytest.mark.anyio
+async def test_tools_of_a_provider_are_reserved_bounded_and_charged(ground: Ground) -> None:
+    """What they bring to a model and what they cost is no part of what was asked."""
+    tools = [{"type": "web_search_preview"}, {"type": "file_search"}]
+    async with upstream() as up:
+        hosted = {"web_search": {"calls_max": 3, "call_tokens": 10_000}, "file_search": {"calls_max": 2, "call_tokens": 1_000}}
+        tenancy = await _provided(ground, up.base_url, "responses", hosted_tools=hosted)
+        await tenancy.price(input=10**9, output=0)
+        await tenancy.budget(Money(10**8, "USD"))  # a hundred thousand tokens
+        for count in range(3):
+            answer = await tenancy.ask(body_for("responses", tools=tools, max_tool_calls=99), PATHS["responses"])
+            assert answer.status_code == (200 if count < 3 else 429), answer.text
+            assert up.requests[-1].body["max_tool_calls"] == 5
+        assert (await tenancy.ask(body_for("responses", tools=tools), PATHS["responses"])).status_code == 429
+        assert answer.headers["x-ondol-cost"] == "0.032012 USD", "32,000 tokens beside the twelve that were told"
+        assert (await tenancy.ask(body_for("responses", tools=[], max_output_tokens=9), PATHS["responses"])).status_code == 200
+
+
+@pytest.mark.anyio
+async def test_a_search_of_messages_is_bounded_where_it_is_asked_for(ground: Ground) -> None:
+    tool = {"type": "web_search_20250305", "name": "web_search", "max_uses": 50}
+    async with upstream() as up:
+        tenancy = await _provided(ground, up.base_url, "messages", hosted_tools={"web_search": {"calls_max": 2}})
+        assert (await tenancy.ask(body_for("messages", tools=[tool]), PATHS["messages"])).status_code == 200
+        assert up.requests[-1].body["tools"] == [{**tool, "max_uses": 2}]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("operation", ["chat", "responses", "messages", "completions"])
+async def test_a_dearer_tier_is_refused_unless_it_has_a_price(ground: Ground, operation: str) -> None:
+    kind = "anthropic" if operation == "messages" else "openai"
+    async with upstream(usage=(1_000, 0)) as up:
+        tenancy = await _provided(ground, up.base_url, operation)
+        await tenancy.price(input=10**9, output=0)
+        for tier in ("priority", "scale", "", 5, ["priority"]):
+            answer = await tenancy.ask(body_for(operation, service_tier=tier), PATHS[operation])
+            assert (answer.status_code, answer.json()["error"].get("param", "service_tier")) == (400, "service_tier"), answer.text
+        assert not up.requests
+        for cheap in ("auto", "default", "flex", "standard_only", None):
+            answer = await tenancy.ask(body_for(operation, service_tier=cheap), PATHS[operation])
+            assert answer.headers["x-ondol-cost"] == "0.001 USD"
+            assert up.requests[-1].body.get("service_tier") == (None if cheap == "auto" else cheap)
+        await tenancy.provider(up.base_url, kind=kind, speaks_responses=True, service_tier_percents={"priority": 250})
+        answer = await tenancy.ask(body_for(operation, service_tier="priority"), PATHS[operation])
+        assert answer.headers["x-ondol-cost"] == "0.0025 USD"
+        assert up.requests[-1].body["service_tier"] == "priority"
+
+
+@pytest.mark.anyio
+async def test_a_dearer_tier_is_reserved_at_its_price(ground: Ground) -> None:
+    async with upstream() as up:
+        tenancy = await _provided(ground, up.base_url, "chat", service_tier_percents={"priority": 250})
+        await tenancy.price(input=0, output=10**9)
+        await tenancy.budget(Money(2 * 10**6, "USD"))  # two thousand tokens
+        assert (await tenancy.ask(body_for("chat", max_tokens=1_000, service_tier="priority"))).status_code == 429
+        assert (await tenancy.ask(body_for("chat", max_tokens=1_000))).status_code == 200

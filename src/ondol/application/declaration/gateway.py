@@ -28,7 +28,7 @@ from ondol.infrastructure.access.limits.types import EACH, Bounds, Budget, Limit
 from ondol.infrastructure.access.types import Tenant
 from ondol.infrastructure.serving import store as serving
 from ondol.infrastructure.serving.prices import Price, create_price, list_prices
-from ondol.infrastructure.serving.prices.store import AMOUNTS
+from ondol.infrastructure.serving.prices.cost import AMOUNTS
 from ondol.infrastructure.serving.rows import shown_settings
 from ondol.infrastructure.storage.blobs import KeyRing
 from ondol.infrastructure.storage.postgres import Connection

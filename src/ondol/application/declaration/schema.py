@@ -19,7 +19,7 @@ from ondol.infrastructure.access.types import PersonKind, Role, SecurityClass
 from ondol.infrastructure.guard.policy import Policy, Rule, policy_from
 from ondol.infrastructure.guard.registry import KNOWN
 from ondol.infrastructure.guard.store import Scope
-from ondol.infrastructure.serving.settings import Bound, ModelSettings, ProviderSettings, TenantSettings
+from ondol.infrastructure.serving.settings import Bound, HostedTool, ModelSettings, ProviderSettings, TenantSettings
 
 FILE_BYTES_MAX = 16 * 1024 * 1024
 ALWAYS = datetime(2000, 1, 1, tzinfo=UTC)
@@ -174,8 +174,8 @@ class Declaration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 _STRUCTS = (
-    Declaration, TenantEntry, GroupEntry, PersonEntry, AssistantEntry, GuardEntry, Policy, Rule, ProviderEntry, ProviderSettings, ModelEntry,
-    TargetEntry, ModelSettings, Bound, PriceEntry, LimitEntry, BudgetEntry, GatewayEntry, TenantSettings,
+    Declaration, TenantEntry, GroupEntry, PersonEntry, AssistantEntry, GuardEntry, Policy, Rule, ProviderEntry, ProviderSettings, HostedTool,
+    ModelEntry, TargetEntry, ModelSettings, Bound, PriceEntry, LimitEntry, BudgetEntry, GatewayEntry, TenantSettings,
 )  # fmt: skip
 
 
@@ -214,7 +214,7 @@ def to_yaml(declaration: Declaration) -> str:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, ProviderSettings | ModelSettings | Bound | TenantSettings):
+    if isinstance(value, ProviderSettings | HostedTool | ModelSettings | Bound | TenantSettings):
         return _differing(value)
     if isinstance(value, msgspec.Struct):
         fields = msgspec.structs.fields(value)

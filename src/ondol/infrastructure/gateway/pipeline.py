@@ -370,13 +370,13 @@ def _need(
         tally.output_tokens = output
         if card.prompt:
             pinned += len(card.prompt.encode())
-        most = max(body_bytes - asked.media_bytes, 0) + asked.media_tokens + asked.referred_tokens + pinned
+        most = max(body_bytes - asked.media_bytes, 0) + asked.media_tokens + asked.referred_tokens + asked.hosted_tokens + pinned
         if card.settings.context_tokens is not None and tokens + pinned // 4 > card.settings.context_tokens:
             raise _too_long(card.settings.context_tokens)
     if bounds.prompt_tokens_max is not None and tokens > bounds.prompt_tokens_max:
         raise _too_long(bounds.prompt_tokens_max)
     cost = tally.worst_cost(most + TOKENS_PER_MESSAGE * len(asked.spots), output * asked.choices)
-    return Need(tokens + pinned // 4 + output * asked.choices, cost)
+    return Need(tokens + asked.hosted_tokens + pinned // 4 + output * asked.choices, cost)
 
 
 def _too_long(tokens: int) -> RequestError:

@@ -37,6 +37,8 @@ _DATA = frozenset({"file_data", "data"})
 """Fields that hold data, where some servers take an address too."""
 _TOOL_FIELDS: Mapping[str, str] = {"web_search_options": "web_search", "search_parameters": "search", "plugins": "plugins", "mcp_servers": "mcp"}
 """Fields by which a tool of the provider is asked for, and the tool."""
+_CHEAP_TIERS = frozenset({"auto", "default", "standard", "standard_only", "flex"})
+"""Tiers of service that cost no more than the price list says."""
 _OWN_TOOLS = frozenset({"function", "custom"})
 """Kinds of tools that the caller runs."""
 _SKIPPED = frozenset({
@@ -166,7 +168,8 @@ def within_reach(asked: Asked, card: ModelCard, is_own: bool) -> ModelCard:
         RequestError: naming the field, when there is none.
     """
     found = reliances(asked)
-    if not found:
+    tier = _tier(asked)
+    if not found and not tier:
         return card
     if asked.referred_tokens == 0 and any(reliance.what == "state" or "file" in reliance.field or "source" in reliance.field for reliance in found):
         asked.referred_tokens = REFERRED_FILE_TOKENS * len(found)
@@ -177,6 +180,11 @@ def within_reach(asked: Asked, card: ModelCard, is_own: bool) -> ModelCard:
         targets = tuple(target for target in targets if _allows(target.provider, reliance, is_own))
         if not targets:
             raise _refused(reliance, is_own)
+    if tier:
+        targets = tuple(target for target in targets if tier in target.provider.service_tier_percents)
+        if not targets:
+            raise _tier_not_allowed(tier)
+    _bound_tools(asked, [each.value for each in found if each.what == "tool"], [target.provider for target in targets])
     return card if len(targets) == len(card.row.targets) else replace(card, row=replace(card.row, targets=targets))
 
 
@@ -187,7 +195,53 @@ def _allows(provider: ProviderRow, reliance: Reliance, is_own: bool) -> bool:
         case "url":
             return provider.fetches_urls
         case "tool":
-            return any(reliance.value == name or reliance.value.startswith(f"{name}_") for name in provider.hosted_tools)
+            return _hosted(provider, reliance.value) is not None
+
+
+def _hosted(provider: ProviderRow, kind: str) -> tuple[int, int] | None:
+    """How often a tool may be called for a request, and for how many tokens a call counts; None when it may not."""
+    return next((use for name, use in provider.hosted_tools.items() if kind == name or kind.startswith(f"{name}_")), None)
+
+
+def _bound_tools(asked: Asked, kinds: list[str], providers: list[ProviderRow]) -> None:
+    """Reserve what the tools may use wherever the request goes, and tell the bound where a provider takes one."""
+    uses: dict[str, int] = {}
+    for kind in kinds:
+        known = [use for provider in providers if (use := _hosted(provider, kind)) is not None]
+        uses[kind] = min(calls for calls, _ in known)
+        asked.hosted_tokens += uses[kind] * max(tokens for _, tokens in known)
+    if uses and asked.operation == "responses":
+        calls = sum(uses.values())
+        told = asked.body.get("max_tool_calls")
+        asked.body["max_tool_calls"] = min(told, calls) if type(told) is int and told > 0 else calls
+    if asked.operation == "messages":
+        for tool in asked.body.get("tools") or ():
+            kind = str(tool.get("type"))
+            if kind in uses and kind.startswith("web_"):  # the others know no such bound
+                told = tool.get("max_uses")
+                tool["max_uses"] = min(told, uses[kind]) if type(told) is int and told > 0 else uses[kind]
+
+
+def _tier(asked: Asked) -> str:
+    """The tier of service that is asked for, where it may cost more than the price list says. What costs no more goes on as it is."""
+    tier = asked.body.get("service_tier")
+    if tier == "auto":  # the same as none: what the provider's account is set to
+        del asked.body["service_tier"]
+    if tier is None or (isinstance(tier, str) and tier in _CHEAP_TIERS):
+        return ""
+    if not isinstance(tier, str) or not tier:
+        raise RequestError("`service_tier` names no tier.", param="service_tier", code="invalid_value")
+    asked.service_tier = tier
+    return tier
+
+
+def _tier_not_allowed(tier: str) -> RequestError:
+    return RequestError(
+        f"`service_tier` {tier[:50]!r} has no price here.",
+        "Leave it out; an administrator may name its price in the provider's setting `service_tier_percents`.",
+        param="service_tier",
+        code="tier_not_allowed",
+    )
 
 
 def _refused(reliance: Reliance, is_own: bool) -> RequestError:

@@ -14,7 +14,7 @@ from ondol.infrastructure.gateway.shapes.base import NO_QUANTITIES, Asked, Json
 from ondol.infrastructure.guard.conversation import Conversation, GuardTrace
 from ondol.infrastructure.guard.engine import Decision
 from ondol.infrastructure.serving.directory import AssistantCard, ModelCard, TenantCard
-from ondol.infrastructure.serving.prices import Price, Quantities, cost, dearest, worst_cost
+from ondol.infrastructure.serving.prices import Price, Quantities, at_percent, cost, dearest, worst_cost
 from ondol.infrastructure.serving.settings import notice_for
 from ondol.infrastructure.serving.tokens import TokenEstimate
 from ondol.infrastructure.serving.types import TargetRow, UpstreamAnswer, Usage
@@ -99,24 +99,28 @@ class Tally:
         """What the request may cost at the dearest target that may answer; None when a price is not known."""
         if not isinstance(self.card, ModelCard) or self.asked.operation == "count_tokens":
             return Money(0, "KRW" if self.tenant.currency == "KRW" else "USD")
-        now = self.door.now()
-        find = self.door.prices.find
         targets = self.card.row.targets
         if self.asked.quantities is not NO_QUANTITIES:
             return self._worst_by_units(input_tokens, output_tokens)
         if len(targets) == 1:
-            price = find(targets[0].provider.tenant_id, targets[0].provider.name, targets[0].model, now)
+            price = self._price(targets[0])
             return None if price is None else worst_cost(price, input_tokens, output_tokens)
-        prices = [find(target.provider.tenant_id, target.provider.name, target.model, now) for target in targets]
-        return dearest(prices, input_tokens, output_tokens)
+        return dearest([self._price(target) for target in targets], input_tokens, output_tokens)
+
+    def _price(self, target: TargetRow) -> Price | None:
+        """The price list of a target, at the tier of service that is asked for."""
+        provider = target.provider
+        price = self.door.prices.find(provider.tenant_id, provider.name, target.model, self.door.now())
+        if price is None or not self.asked.service_tier:
+            return price
+        return at_percent(price, provider.service_tier_percents.get(self.asked.service_tier, 100))
 
     def _worst_by_units(self, input_tokens: int, output_tokens: int) -> Money | None:
         """The same where some price lists count tokens and others pictures, seconds or characters."""
         assert isinstance(self.card, ModelCard)  # noqa: S101 - asked before
         worst: Money | None = None
-        now = self.door.now()
         for target in self.card.row.targets:
-            price = self.door.prices.find(target.provider.tenant_id, target.provider.name, target.model, now)
+            price = self._price(target)
             if price is None:
                 return None
             tokens, units = priced(price, Usage(input_tokens, output_tokens), self.asked.quantities)
@@ -274,10 +278,12 @@ class Tally:
         """What the usage costs where it was answered; None where that is not known."""
         target = self.target
         if target is not None and self._cost is None:
-            price = self.door.prices.find(target.provider.tenant_id, target.provider.name, target.model, self.door.now())
+            price = self._price(target)
             if price is not None:
                 self._price_id = price.id
                 quantities = self.asked.quantities
+                if self.asked.hosted_tokens:  # nobody tells how often a provider called its tools: all that was held is charged
+                    usage = replace(usage, input_tokens=usage.input_tokens + self.asked.hosted_tokens)
                 tokens, units = (usage, quantities) if quantities is NO_QUANTITIES else priced(price, usage, quantities)
                 self._cost = cost(tokens, price, units)
         return self._cost

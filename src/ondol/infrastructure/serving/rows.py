@@ -77,7 +77,8 @@ def row_of(
         timeouts=Timeouts(settings.connect_s, settings.first_byte_s, settings.between_s, settings.whole_s),
         speaks_responses=_is_openai(base_url) if settings.speaks_responses is None else settings.speaks_responses,
         keeps_state=settings.keeps_state,
-        hosted_tools=tuple(settings.hosted_tools),
+        hosted_tools={name: (tool.calls_max, tool.call_tokens) for name, tool in settings.hosted_tools.items()},
+        service_tier_percents=settings.service_tier_percents,
         fetches_urls=_is_public(base_url, settings) if settings.fetches_urls is None else settings.fetches_urls,
         bound_field=settings.bound_field or "",
     )

@@ -15,7 +15,20 @@ OUTPUT_TOKENS_DEFAULT = 4_096
 
 _Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
 _ToolName = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_]{0,63}$")]
+_Percent = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
 _Text = Annotated[str, msgspec.Meta(max_length=20_000)]
+
+
+class HostedTool(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a tool that a provider runs itself may use in one request.
+
+    Attributes:
+        calls_max: how often it may be called; told to the provider where it takes such a bound.
+        call_tokens: what one call counts for, in tokens of input: what it brings to the model, and its fee at the model's price.
+    """
+
+    calls_max: Annotated[int, msgspec.Meta(ge=1, le=100)] = 4
+    call_tokens: Annotated[int, msgspec.Meta(ge=0, le=10_000_000)] = 20_000
 
 
 class ProviderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -30,7 +43,8 @@ class ProviderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         bound_field: the field by which its chats take the bound on an answer. When absent, OpenAI's own service gets ``max_completion_tokens``
             (``max_tokens`` where the caller says so), and all others get ``max_tokens``: some of them know no other name and would go on without end.
         keeps_state: callers of its own tenant may name what is kept at it: files, containers, vector stores, stored answers. Others never may.
-        hosted_tools: tools that it runs itself and callers may ask for, such as ``web_search``; a name stands for its dated versions too.
+        hosted_tools: tools that it runs itself and callers may ask for, such as ``web_search``, and what they may use; a name stands for versions.
+        service_tier_percents: tiers of service that callers may ask for, such as ``priority``, and what they cost in percent of the price list.
         fetches_urls: it may be told to fetch https addresses of public hosts; when absent only well-known public services are.
         connect_s, first_byte_s, between_s, whole_s: how long connecting, the first byte, the next piece and the whole answer may take, in seconds.
     """
@@ -42,7 +56,8 @@ class ProviderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     speaks_responses: bool | None = None
     bound_field: Literal["max_tokens", "max_completion_tokens"] | None = None
     keeps_state: bool = False
-    hosted_tools: Annotated[list[_ToolName], msgspec.Meta(max_length=64)] = []
+    hosted_tools: Annotated[dict[_ToolName, HostedTool], msgspec.Meta(max_length=64)] = {}
+    service_tier_percents: Annotated[dict[_ToolName, _Percent], msgspec.Meta(max_length=16)] = {}
     fetches_urls: bool | None = None
     connect_s: _Seconds = 5.0
     first_byte_s: _Seconds = 120.0

@@ -176,7 +176,8 @@ class ProviderRow:
         speaks_responses: it knows OpenAI's responses itself; they are asked for as a chat elsewhere.
         bound_field: the field by which its chats take the bound on an answer; empty for what its host suggests.
         keeps_state: callers of its own tenant may name what is kept at it.
-        hosted_tools: tools of its own that callers may ask for.
+        hosted_tools: tools of its own that callers may ask for: how often each may be called for a request, and for how many tokens a call counts.
+        service_tier_percents: tiers of service that callers may ask for, and what they cost in percent of the price list.
         fetches_urls: it may be told to fetch addresses of public hosts.
     """
 
@@ -194,7 +195,8 @@ class ProviderRow:
     speaks_responses: bool = False
     bound_field: str = ""
     keeps_state: bool = False
-    hosted_tools: tuple[str, ...] = ()
+    hosted_tools: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    service_tier_percents: Mapping[str, int] = field(default_factory=dict)
     fetches_urls: bool = False
 
 

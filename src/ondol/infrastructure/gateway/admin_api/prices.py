@@ -15,7 +15,8 @@ from ondol.infrastructure.access.types import Principal
 from ondol.infrastructure.gateway.admin_api.base import PAGE, PAGE_MAX, AmountText, Body, Changed, GatewayServices, Moment
 from ondol.infrastructure.guard.api import READ, WRITE
 from ondol.infrastructure.serving import prices
-from ondol.infrastructure.serving.prices.store import AMOUNTS, MODEL_CHARACTERS_MAX, PROVIDER_CHARACTERS_MAX
+from ondol.infrastructure.serving.prices.cost import AMOUNTS
+from ondol.infrastructure.serving.prices.store import MODEL_CHARACTERS_MAX, PROVIDER_CHARACTERS_MAX
 
 
 class PriceBody(Body):

@@ -84,6 +84,8 @@ class Asked:
         output_tokens_max: the caller's bound on the output of one choice; None when there is none.
         choices: how many answers are wanted.
         tools: definitions of tools as OpenAI's chat writes them.
+        hosted_tokens: what tools of the provider may count for at most, in tokens of input.
+        service_tier: a tier that has a price of its own; empty for the price list's.
         schema: the JSON Schema that the answer must fit; empty for any JSON; None when it need not be JSON.
         progress: the caller wants to be told what an assistant is doing.
         conversation: what keeps a conversation on one target, such as the first message; empty when nothing does.
@@ -100,6 +102,7 @@ class Asked:
         "choices",
         "content_type",
         "conversation",
+        "hosted_tokens",
         "include_usage",
         "independent",
         "media_bytes",
@@ -111,6 +114,7 @@ class Asked:
         "quantities",
         "referred_tokens",
         "schema",
+        "service_tier",
         "spots",
         "stream",
         "tools",
@@ -132,6 +136,8 @@ class Asked:
         self.media_tokens = 0
         self.media_bytes = 0
         self.referred_tokens = 0
+        self.hosted_tokens = 0
+        self.service_tier = ""
         self.independent = False
         self.quantities = NO_QUANTITIES
         self.content_type = b"application/json"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from ondol.core.money import INT64_MAX, Currency, Money
@@ -12,6 +12,7 @@ from ondol.infrastructure.serving.types import Usage
 
 TOKENS_PER_PRICE = 1_000_000
 _MILLISECONDS = 1000
+AMOUNTS = ("input", "cached_input", "cache_write", "output", "reasoning", "request", "image", "second", "character")
 _SCALE = TOKENS_PER_PRICE * _MILLISECONDS
 
 
@@ -55,6 +56,12 @@ class Quantities:
 
 
 NOTHING = Quantities()
+
+
+def at_percent(price: Price, percent: int) -> Price:
+    """A price list with every amount at so many percent, rounded up."""
+    amounts = {name: -(-amount * percent // 100) for name in AMOUNTS if (amount := getattr(price, name)) is not None}
+    return replace(price, **amounts)
 
 
 def cost(usage: Usage, price: Price, quantities: Quantities = NOTHING) -> Money | None:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from ondol.core.errors import Conflict, NotFound, RequestError
 from ondol.core.money import INT64_MAX
 from ondol.infrastructure.ledger import record
-from ondol.infrastructure.serving.prices.cost import Price
+from ondol.infrastructure.serving.prices.cost import AMOUNTS, Price
 from ondol.infrastructure.storage.postgres import Connection, load_queries, one, rows
 
 _QUERIES = load_queries("ondol.infrastructure.serving.prices")
@@ -21,7 +21,6 @@ PROVIDER_CHARACTERS_MAX = 100
 MODEL_CHARACTERS_MAX = 300
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 LATEST = datetime(2199, 12, 31, tzinfo=UTC)
-AMOUNTS = ("input", "cached_input", "cache_write", "output", "reasoning", "request", "image", "second", "character")
 
 
 async def create_price(connection: Connection, price: Price, now: datetime, *, actor_id: uuid.UUID | None = None) -> None:
