@@ -36,6 +36,7 @@ def command() -> None:
 @click.option("--context-tokens", type=click.IntRange(1), help="What prompt and answer may take together.")
 @click.option("--deadline", type=click.FloatRange(0, min_open=True), help="The longest whole request, in seconds.")
 @click.option("--retries", type=click.IntRange(0, 10), help="Further tries before the first byte of an answer.")
+@click.option("--reasons/--no-reasons", default=None, help="It bills reasoning that no answer shows. Told from its name and answers when absent.")
 @click.option("--shared", is_flag=True, help="Every tenant may call it; for the operator's tenant.")
 @click.option("--disabled", is_flag=True, help="Nobody may call it.")
 @tenant_option
@@ -46,7 +47,7 @@ def add(context: click.Context, /, alias: str, targets: tuple[str, ...], tenant:
     from ondol.infrastructure.serving.settings import ModelSettings, settings_from
     from ondol.infrastructure.serving.store import get_model, put_model
 
-    named = {"output_tokens_max": "output_tokens_max", "context_tokens": "context_tokens", "deadline": "deadline_s", "retries": "retries_max"}
+    named = {name: name for name in ("output_tokens_max", "context_tokens", "reasons")} | {"deadline": "deadline_s", "retries": "retries_max"}
     settings = settings_from(ModelSettings, {named[name]: options[name] for name in named if options[name] is not None})
     prompt = _prompt(options["prompt"], options["no_prompt"])
     chosen = [_target(text) for text in targets]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ondol.core.money import NANO_PER_UNIT, Money
 from ondol.infrastructure.access.limits.types import Bounds, Need
+from ondol.infrastructure.gateway.reasoning import may_reason
 from ondol.infrastructure.gateway.records import RequestRecord
 from ondol.infrastructure.gateway.shapes.base import NO_QUANTITIES, Asked, Json
 from ondol.infrastructure.guard.conversation import Conversation, GuardTrace
@@ -158,7 +159,7 @@ class Tally:
         """The usage that counts: the upstream's own, else what was counted here."""
         usage = self.usage
         if usage is None:
-            usage = self.usage = Usage(self.input_tokens, estimate.tokens(), estimated=True)
+            usage = self.usage = self._untold(estimate.tokens())
         self._reckon(usage)
         return usage
 
@@ -228,6 +229,8 @@ class Tally:
             return
         self._closed = True
         usage = usage or self.usage or self._guessed(outcome)
+        if usage.reasoning_tokens and not usage.estimated and self.target is not None:
+            self.door.reasoners.add(self.target.id)
         admission = self.admission
         settlement: Any = None
         if admission is not None:
@@ -272,7 +275,17 @@ class Tally:
         """What a request that did not come to its end used: nothing that is known, unless somebody may have worked for it; then what came of it."""
         worked = self.asked_upstream and (outcome in _MAY_HAVE_WORKED or self._first_ns > 0)
         made = self.counting.tokens() if self.counting is not None else 0
-        return Usage(self.input_tokens, made, estimated=True) if worked else Usage(0, 0, estimated=True)
+        return self._untold(made) if worked else Usage(0, 0, estimated=True)
+
+    def _untold(self, made: int) -> Usage:
+        """The usage where nobody told it: what was seen, and with a model that reasons all that it was allowed."""
+        hidden = 0
+        if isinstance(self.card, ModelCard):
+            targets = self.card.row.targets if self.target is None else (self.target,)
+            prices = [self._price(target) for target in targets]
+            if may_reason(self.asked, self.card.settings, targets, prices, self.door.reasoners):
+                hidden = max(0, self.output_tokens * self.asked.choices - made)
+        return Usage(self.input_tokens, made + hidden, estimated=True, reasoning_tokens=hidden)
 
     def _reckon(self, usage: Usage) -> Money | None:
         """What the usage costs where it was answered; None where that is not known."""

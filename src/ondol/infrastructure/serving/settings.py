@@ -91,6 +91,7 @@ class ModelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         context_tokens: what prompt and answer may take together; not looked at when absent.
         output_tokens_max: the most that an answer may take; a caller who asks for more gets this.
         output_tokens_default: the bound of a request that sets none.
+        reasons: it bills reasoning that no answer shows; when absent that is told from the request, the price list, the name and what it told before.
         parameters: bounds of the request's own parameters, by name.
         release: which release answers; stands in records and headers.
     """
@@ -102,6 +103,7 @@ class ModelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     context_tokens: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)] | None = None
     output_tokens_max: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)] | None = None
     output_tokens_default: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)] = OUTPUT_TOKENS_DEFAULT
+    reasons: bool | None = None
     parameters: Annotated[dict[str, Bound], msgspec.Meta(max_length=100)] = {}
     release: Annotated[str, msgspec.Meta(max_length=200)] = ""
 
