@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ondol.core.clock import Clock, utc_now
 from ondol.infrastructure.access.limits.types import Who
 from ondol.infrastructure.gateway.reasoning import Reasoners
+from ondol.infrastructure.gateway.workroom import Workroom
 from ondol.infrastructure.guard.conversation import Conversation
 from ondol.infrastructure.serving.directory import AssistantCard, ServingDirectory
 from ondol.infrastructure.serving.prices import PriceDirectory
@@ -90,6 +91,7 @@ class Door:
         feedback: keeps what a caller thinks of an answer that it got; raises `NotFound`. None where that is not kept.
         observer: counts what is finished, refused and asked.
         trace_ratio: the share of traces that is exported.
+        work: where long texts are looked at.
         reasoners: targets that told of reasoning.
         records_full: records can neither be written nor kept: new requests are refused.
         ready: the parts that fail, by name; empty when all is well.
@@ -112,6 +114,7 @@ class Door:
     keep_content: Callable[[Caller, uuid.UUID, str, str], None] = lambda *_: None
     feedback: Callable[[Caller, FeedbackEntry], Awaitable[uuid.UUID]] | None = None
     trace_ratio: float = 0.0
+    work: Workroom = field(default_factory=Workroom)
     reasoners: Reasoners = field(default_factory=Reasoners)
     now: Clock = utc_now
     body_bytes_max: Callable[[], int] = lambda: BODY_BYTES_MAX

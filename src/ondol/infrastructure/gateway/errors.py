@@ -70,6 +70,16 @@ class Stopping(RequestError):
         super().__init__("The server is being stopped.", "Try again.")
 
 
+class GuardBusy(RequestError):
+    """The guard has so many long texts of this organisation to read that this one would wait too long. What is not read does not go on."""
+
+    status = 503
+    code = "guard_busy"
+
+    def __init__(self) -> None:
+        super().__init__("Too many long texts of your organisation wait to be looked at.", "Try again in a few seconds.")
+
+
 class RecordsUnavailable(RequestError):
     """Nothing more can be recorded: neither in Postgres nor on this machine. What cannot be answered for is not done."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import uuid
 from dataclasses import replace
@@ -85,7 +84,7 @@ async def _guarded(exchange: Exchange, door: Door, caller: Caller, entry: Feedba
     conversation = await door.guard(caller, exchange.id, [*texts.values()], "", None)
     for name, text in texts.items():
         turns = [Turn("user", text)]
-        read = await asyncio.to_thread(conversation.read, turns) if len(text) > LONG_CHARACTERS else conversation.read(turns)
+        read = await door.work.run(caller.tenant_id, conversation.read, turns) if len(text) > LONG_CHARACTERS else conversation.read(turns)
         if not read.passes:
             raise ContentRefused(read.reply, name)
         texts[name] = read.texts[0]

@@ -7,7 +7,6 @@ pages does not make a text that names one objectionable.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -111,7 +110,7 @@ async def _answer(exchange: Exchange, pipeline: Pipeline, tally: Tally) -> None:
     conversation = await pipeline.conversation(exchange, tally)
     texts = [spot.text for spot in asked.spots]
     if sum(map(len, texts)) > LONG_CHARACTERS or len(texts) > INDEPENDENT_MAX:
-        results = await asyncio.to_thread(judge, conversation, texts)
+        results = await pipeline.work(tally, judge, conversation, texts)
     else:
         results = judge(conversation, texts)
     answer = {"id": f"modr-{exchange.id.hex}", "model": asked.model, "results": results}

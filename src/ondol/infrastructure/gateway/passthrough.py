@@ -12,7 +12,7 @@ from ondol.infrastructure.gateway.door import Caller, Door
 from ondol.infrastructure.gateway.errors import ContentRefused, answer_to
 from ondol.infrastructure.gateway.exchange import Exchange
 from ondol.infrastructure.gateway.multipart import read_multipart
-from ondol.infrastructure.gateway.pipeline import Beat, Pipeline
+from ondol.infrastructure.gateway.pipeline import ANSWER_LONG_BYTES, Beat, Pipeline
 from ondol.infrastructure.gateway.shapes.base import Asked, Told, no_assistant
 from ondol.infrastructure.gateway.shapes.body import answer_object, json_object
 from ondol.infrastructure.gateway.shapes.letting import Letting
@@ -150,7 +150,7 @@ class Passthrough:
             if answer.frames is not None:
                 await self._pipeline.stream(exchange, TRANSCRIPTIONS, asked, told, letting, answer.frames, tally)
             elif asked.body.get("response_format") in PLAIN_FORMATS:
-                self._plain(exchange, answer, letting, tally)
+                await self._plain(exchange, answer, letting, tally)
             else:
                 whole = answer_object(answer.body or b"")
                 length_ms = told_ms(whole)
@@ -160,11 +160,13 @@ class Passthrough:
         finally:
             answer.cancel()
 
-    def _plain(self, exchange: Exchange, answer: UpstreamAnswer, letting: Letting, tally: Tally) -> None:
+    async def _plain(self, exchange: Exchange, answer: UpstreamAnswer, letting: Letting, tally: Tally) -> None:
         form = str(tally.asked.body["response_format"])
         tally.first_token()
         tally.counting = letting.estimate
-        body = let_plain(answer.body or b"", form, letting)
+        told = answer.body or b""
+        is_long = len(told) > ANSWER_LONG_BYTES
+        body = await self._pipeline.work(tally, let_plain, told, form, letting) if is_long else let_plain(told, form, letting)
         usage = tally.settled(letting.estimate)
         tally.close(200, "answered", usage)
         if tally.keeps:

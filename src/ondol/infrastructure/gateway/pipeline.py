@@ -8,7 +8,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from ondol.core.errors import Forbidden, RequestError, TooManyRequests, Unauthenticated, UpstreamError
 from ondol.infrastructure.access.limits.types import Need
@@ -38,7 +38,9 @@ INDEPENDENT_MAX = 64
 """More texts that are looked at one by one take as long as one long text."""
 TOKENS_PER_MESSAGE = 8
 """The most that the markers around one message take in any template known to us."""
-ANSWER_BYTES_MAX = 64 << 20
+
+
+T = TypeVar("T")
 
 
 class Pipeline:
@@ -163,10 +165,21 @@ class Pipeline:
         if tally.asked.tools:
             conversation.offered(tally.asked.tools)
         tally.keep_prompt()
-        read = await _read(conversation, tally.asked)
+        read = await self._read_turns(conversation, tally)
         tally.read = read.decision
         tally.guarded_ns = time.perf_counter_ns()
         return read
+
+    async def work(self, tally: Tally, look: Callable[..., T], *args: Any) -> T:
+        """Look at a long text in a thread, in the tenant's turn."""
+        return await self._door.work.run(tally.tenant.id, look, *args)
+
+    async def _read_turns(self, conversation: Conversation, tally: Tally) -> ReadTurns:
+        asked, turns = tally.asked, tally.asked.turns()
+        look = conversation.read if not asked.independent else partial(_read_each, conversation)
+        if sum(len(turn.text) for turn in turns) > LONG_CHARACTERS or (asked.independent and len(turns) > INDEPENDENT_MAX):
+            return await self.work(tally, look, turns)
+        return look(turns)
 
     async def _answer(self, exchange: Exchange, shape: Shape, tally: Tally) -> None:
         door, tenant, asked, card = self._door, tally.tenant, tally.asked, tally.card
@@ -250,7 +263,7 @@ class Pipeline:
         tally.first_token()
         tally.counting = letting.estimate
         if shape.is_written and max(tally.answer_bytes, _characters(answer)) > ANSWER_LONG_BYTES:
-            await asyncio.to_thread(shape.let, answer, told, letting)
+            await self.work(tally, shape.let, answer, told, letting)
         else:
             shape.let(answer, told, letting)
         tally.usage = shape.usage(answer)
@@ -274,7 +287,7 @@ class Pipeline:
         beat = Beat(exchange, self._door.keep_alive_s)
         try:
             async for batch in frames:
-                out = writer.take(batch) if tally.batch_bytes <= ANSWER_LONG_BYTES else await asyncio.to_thread(writer.take, batch)
+                out = writer.take(batch) if tally.batch_bytes <= ANSWER_LONG_BYTES else await self.work(tally, writer.take, batch)
                 tally.first_token()
                 if not exchange.streaming:  # a comment may have opened it
                     exchange.open_stream(tally.headers(None))
@@ -381,14 +394,6 @@ def _need(
 
 def _too_long(tokens: int) -> RequestError:
     return RequestError(f"The prompt is longer than {tokens} tokens.", "Send less text.", code="prompt_too_long", param="messages")
-
-
-async def _read(conversation: Conversation, asked: Asked) -> ReadTurns:
-    turns = asked.turns()
-    look = conversation.read if not asked.independent else partial(_read_each, conversation)
-    if sum(len(turn.text) for turn in turns) > LONG_CHARACTERS or (asked.independent and len(turns) > INDEPENDENT_MAX):
-        return await asyncio.to_thread(look, turns)
-    return look(turns)
 
 
 def _read_each(conversation: Conversation, turns: Sequence[Turn]) -> ReadTurns:

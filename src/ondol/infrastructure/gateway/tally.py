@@ -30,7 +30,7 @@ ROUTES = {"chat": "chat.completions"}
 """How records call an operation where it is not by its own name."""
 
 _MAY_HAVE_WORKED = frozenset(
-    {"caller_left", "stopped", "upstream_timeout", "upstream_cut_off", "upstream_garbage", "budget_exceeded", "revoked_api_key"}
+    {"caller_left", "stopped", "upstream_timeout", "upstream_cut_off", "upstream_garbage", "upstream_too_long", "budget_exceeded", "revoked_api_key"}
 )
 """Outcomes after which an upstream that was asked may send a bill although it told no usage."""
 

@@ -6,11 +6,14 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from ondol.core.errors import UpstreamError
 from ondol.infrastructure.guard.conversation import Answering, Conversation
 from ondol.infrastructure.guard.expects import NOTHING, Expects
 from ondol.infrastructure.guard.tools.calling import Calling
 from ondol.infrastructure.serving.tokens import TokenEstimate
 
+ANSWER_CHARACTERS_MAX = 2_000_000
+"""Of one whole answer with all its choices. What is longer ends as an error: nobody could look at it in time, so it does not go out."""
 CONTENT = "content"
 """The place of an answer that people read: what is expected of it, and what the guard has to say, stand there."""
 
@@ -94,7 +97,7 @@ class TextOut:
     def whole(self, name: str, text: str) -> Out:
         """A whole text."""
         answering = self._answering(name)
-        self._letting.estimate.add(text)
+        self._letting.count_whole(text)
         out = answering.whole(text)
         withheld = answering.verdict is not None and not answering.verdict.passes
         self.changed = self.changed or answering.changed
@@ -126,8 +129,8 @@ class TextOut:
     def call(self, index: int, name: str, arguments: str) -> tuple[str, str] | None:
         """A whole call: its name and arguments as they go out; None when it does not."""
         calling = self.calling(index)
-        self._letting.estimate.add(name)
-        self._letting.estimate.add(arguments)
+        self._letting.count_whole(name)
+        self._letting.count_whole(arguments)
         begin = calling.push(name, arguments)
         result = calling.finish()
         if result.decision == "allow":
@@ -180,6 +183,16 @@ class Letting:
         if known is None:
             known = self._choices[index] = TextOut(self.conversation, self._expects, self._afterword, self)
         return known
+
+    def count_whole(self, text: str) -> None:
+        """Count a whole text before it is looked at. What streams is looked at piece by piece, and ends where it passes what was reserved.
+
+        Raises:
+            UpstreamError: when the answer is longer than anybody looks at.
+        """
+        self.estimate.add(text)
+        if self.estimate.narrow + self.estimate.wide > ANSWER_CHARACTERS_MAX:
+            raise UpstreamError("The model's answer is too long to be looked at.", "Ask for a shorter one.", code="upstream_too_long")
 
     @property
     def text(self) -> str:
