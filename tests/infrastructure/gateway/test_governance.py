@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from datetime import timedelta
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from ondol.core.money import Money
 from ondol.infrastructure.access.limits.types import Bounds
-from ondol.infrastructure.serving.scripted import Reply
+from ondol.infrastructure.serving.scripted import Reply, ScriptedModel
 from ondol.infrastructure.serving.store import Target
 from ondol.infrastructure.serving.types import Usage
 from tests.infrastructure.gateway.ground import ASK, NOW, Ground, Tenancy, events_of, served
@@ -414,3 +415,22 @@ async def test_a_provider_on_a_private_address_is_refused_unless_it_is_registere
         for name in ("x-portkey-custom-host", "x-base-url", "host"):
             await tenancy.ask(None, **{name: up.base_url.removeprefix("http://").removesuffix("/v1")})
         assert not up.requests
+
+
+async def test_what_costs_nothing_is_refused_by_no_currency(ground: Ground) -> None:
+    """A shared model's price list is its owner's, whose currency may be another than that of a caller's budget."""
+    operator = ground.operator
+    assert operator is not None
+    async with ScriptedModel("hello") as up:
+        await operator.provider(up.base_url, "free")
+        alias = await operator.model("free/none", alias=f"free-{uuid.uuid4().hex[:6]}", shared=True)
+        await operator.model("free/some", alias=f"{alias}-priced", shared=True)
+        await operator.price("free", "none", input=0, output=0)
+        await operator.price("free", "some", input=10**9, output=10**9)
+        tenancy = await ground.tenancy(currency="KRW")
+        await tenancy.budget(Money(10**9, "KRW"))
+        answer = await tenancy.ask({"model": alias, "messages": ASK})
+        assert answer.status_code == 200, answer.text
+        assert (await tenancy.record()).cost_nano == 0
+        priced = await tenancy.ask({"model": f"{alias}-priced", "messages": ASK})
+        assert (priced.status_code, priced.json()["error"]["code"]) == (403, "currency_mismatch"), priced.text

@@ -236,7 +236,7 @@ class Tally:
         if admission is not None:
             if usage.input_tokens or usage.output_tokens or self.counts or (self.asked_upstream and outcome in _MAY_HAVE_WORKED):
                 cost = self._reckon(usage)
-                if cost is not None and cost.currency != (admission.plan.currency or cost.currency):
+                if cost is not None and cost.nano and cost.currency != (admission.plan.currency or cost.currency):
                     cost = None  # another price list began meanwhile: what was held stands for what cannot be compared
                 # Of an answer that never began nobody knows how long it was: what nobody knows is not given back.
                 is_unknown = outcome in _LEFT and self.asked_upstream and self.usage is None and self.counting is None

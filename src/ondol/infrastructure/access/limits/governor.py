@@ -145,14 +145,14 @@ class Governor:
         Raises:
             LimitReached: a limit is reached.
             BudgetExceeded: a budget is, or is too small for this request.
-            PriceUnknown: there is a budget in money, and no cost, or one in another currency.
+            PriceUnknown: there is a budget in money, and no cost, or one in another currency. Nothing costs nothing in every currency.
             LimitsUnavailable: the rules have not been read yet.
         """
         plan = self._plans.get((who, model)) or self._plan(who, model)
         purse = self._purse
         now = purse.tally.now = self._monotonic()
         currency = plan.currency
-        if currency is not None and (need.cost is None or need.cost.currency != currency):
+        if currency is not None and (need.cost is None or (need.cost.nano and need.cost.currency != currency)):
             raise price_unknown(model, need, currency)
         if now >= self._fresh_until and plan.accounts:
             return None

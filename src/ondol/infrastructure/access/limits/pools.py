@@ -252,7 +252,7 @@ class Admission:
 def _nano(cost: Money | None, currency: Currency | None) -> int:
     if cost is None:
         return 0
-    if currency is not None and cost.currency != currency:
+    if currency is not None and cost.nano and cost.currency != currency:
         raise ValueError(f"a cost in {cost.currency} cannot be charged to a budget in {currency}")
     return cost.nano
 
