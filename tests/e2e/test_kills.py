@@ -149,9 +149,9 @@ def _check_records(up: Up, whole: list[str]) -> None:
     assert set(whole) <= {record["id"] for record in records if record["outcome"] == "answered"}
     told = json.loads(run(up.folder, "ledger", "verify", "--json").stdout)
     assert (told["holds"], told["records"]) == (True, len(ids))
-    costs = sum(Decimal(record["cost"].split()[0]) for record in records if record["cost"])
+    costs = sum((Decimal(record["cost"].split()[0]) for record in records if record["cost"]), Decimal(0))
     [window] = _windows(up)
-    assert (Decimal(window["spent"]), Decimal(window["leased"])) == (costs, 0)
+    assert (Decimal(window["spent"]), Decimal(window["leased"])) == (costs, Decimal(0))
     assert AMOUNT - RESERVED <= costs <= AMOUNT
 
 
