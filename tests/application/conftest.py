@@ -66,10 +66,10 @@ class House:
         path.write_bytes(content.encode() if isinstance(content, str) else content)
         return path
 
-    async def ingest(self, *, base: str = "base", prune: bool = False, **options: object) -> IngestReport:
+    async def ingest(self, *, base: str = "base", prune: bool = False, wait_s: float = 10.0, **options: object) -> IngestReport:
         """Take the folder in."""
         chosen = IngestOptions(prune=prune, **options)  # type: ignore[arg-type]
-        return await ingest_folder(self.platform.knowledge, self.tenant_id, base, self.folder, chosen, lambda done, total: None)
+        return await ingest_folder(self.platform.knowledge, self.tenant_id, base, self.folder, chosen, lambda done, total: None, wait_s=wait_s)
 
     async def search(self, question: str, *, who: str = "visitor", base: str = "base", limit: int = 10) -> Found:
         """Search as one of the people."""

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +97,64 @@ def test_backup_and_restore_into_a_fresh_folder(demo_up: Up, tmp_path: Path) -> 
         run(fresh, "db", "restore", made["folder"], "--replace")
         listed: Any = run_json(fresh, "user", "list")
         assert "admin@durubitnaru.example" in {person["login"] for person in listed["people"]}
+
+
+def _searched(folder: Path, *questions: str) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.e2e.search_all", "demo", "help", "support@durubitnaru.example", *questions],
+        env=clean_environment(folder), capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def test_what_a_restore_advises_is_true(demo_up: Up, tmp_path: Path) -> None:
+    [base] = {assistant["base"] for assistant in yaml.safe_load(run(demo_up.folder, "apply", "--export").stdout)["tenants"][0]["assistants"]}
+    assert base == "help"
+    questions = ("환불은 며칠 안에 처리되나요?", "How do I restore a backup?")
+    before = _searched(demo_up.folder, *questions)
+    assert before["found"] > 20
+    made: Any = run_json(demo_up.folder, "db", "backup", str(tmp_path))
+    with open_temporary_folder() as folder:
+        fresh = folder / "data"
+        run(fresh, "tenant", "create", "other")
+        (fresh / "keys" / "root.key").write_bytes((demo_up.folder / "keys" / "root.key").read_bytes())
+        advised = run(fresh, "db", "restore", made["folder"], "--replace").stdout
+        shutil.copytree(demo_up.folder / "blobs", fresh / "blobs", dirs_exist_ok=True)
+        refused = run(fresh, "ask", questions[0], check=False)
+        assert (refused.returncode, "ondol index rebuild" in refused.stderr) == (1, True)
+        [command_line] = re.findall(r"`ondol ([^`]*)`", advised)
+        rebuilt: Any = json.loads(run(fresh, *command_line.split(), "--json").stdout)
+        assert [name for name, report in rebuilt.items() if report["unreadable"]] == []
+        assert _searched(fresh, *questions) == before
+        listed: Any = run_json(fresh, "index", "list", base)
+        assert [(version["number"], version["state"]) for version in listed] == [(2, "active")]
+
+
+def test_index_versions_are_built_chosen_and_given_up(demo_up: Up) -> None:
+    folder = demo_up.folder
+    built: Any = run_json(folder, "index", "build", "help", "--passage-chars", "300")
+    assert built["unreadable"] == 0
+    assert built["passages"] > 100
+    assert "2026" in run(folder, "index", "list", "help").stdout
+    run(folder, "index", "tag", "help", str(built["number"]), "short")
+    run(folder, "index", "activate", "help", "short")
+    newest: Any = run_json(folder, "index", "list", "help")[0]  # type: ignore[index]
+    assert [newest[name] for name in ("number", "state", "tags", "passage_chars")] == [built["number"], "active", "short", "300-600"]
+    assert "5일" in run(folder, "ask", "환불은 며칠 안에 처리되나요?").stdout
+    assert "serves again" in run(folder, "index", "rollback", "help").stdout
+    serves = run(folder, "index", "drop", "help", "active", check=False)
+    assert (serves.returncode, "serves" in serves.stderr) == (1, True)
+    run(folder, "index", "untag", "help", "short")
+    run(folder, "index", "keep", "help", "--versions", "3", "--days", "7")
+    run(folder, "index", "drop", "help", str(built["number"]))
+    left: Any = run_json(folder, "index", "list", "help")
+    assert [item["state"] for item in left] == ["active"]
+    absent = run(folder, "index", "activate", "help", "99", check=False)
+    assert (absent.returncode, "Traceback" in absent.stderr, "ondol index list" in absent.stderr) == (1, False, True)
+    assert run(folder, "index", "build", "help", "--passage-chars", "500", "--passage-chars-max", "100", check=False).returncode == 1
+    assert run(folder, "index", "rebuild", check=False).returncode == 1
 
 
 def test_lists_are_given_page_by_page(demo_up: Up) -> None:

@@ -116,7 +116,7 @@ def restore_from(context: click.Context, folder: Path, replace: bool) -> None:
         migrate(platform.database.addresses)
 
     with_platform(settings, work)
-    say("Restored. Put the blob store's files back too, then rebuild the index by taking the folders in again.")
+    say("Restored. Put the blob store's files back too, then build the index anew: `ondol index rebuild --all`.")
 
 
 @command.command("sweep")

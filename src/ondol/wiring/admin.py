@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from ondol.application.knowledge.api import KnowledgeServices, index_router
 from ondol.core.errors import KeyDestroyed, NotFound, Unauthenticated
 from ondol.infrastructure.access.callers import caller_of
 from ondol.infrastructure.access.keys import KeyDirectory
@@ -48,4 +49,6 @@ def admin_application(platform: Platform, keys: KeyDirectory, policies: PolicyDi
     authenticate = admin_authentication(platform, keys)
     services = GuardServices(platform.database, platform.keyring, platform.clock, policies, principal_of_request)
     gateway = GatewayServices(platform.database, platform.keyring, platform.clock, principal_of_request)
-    return create_admin(authenticate, [guard_router(services), tools_router(services), texts_router(services), *gateway_routers(gateway)])
+    knowledge = KnowledgeServices(platform.knowledge, principal_of_request)
+    routers = [guard_router(services), tools_router(services), texts_router(services), *gateway_routers(gateway), index_router(knowledge)]
+    return create_admin(authenticate, routers)

@@ -18,6 +18,7 @@ from ondol.wiring.platform import Platform
 from ondol.wiring.stores import base_url
 
 SEGMENT_CARE = "* * * * *"
+INDEX_CARE = "* * * * * */10"
 NIGHTLY = "17 18 * * *"
 """Periodic times are cron expressions in UTC; this one is 03:17 in Seoul."""
 SWEEP = "47 18 * * *"
@@ -39,6 +40,15 @@ def register_tasks(app: JobApp, platform: Platform) -> None:
         del timestamp
         for tenant in await list_tenants(platform.database):
             await drop_replaced(platform.knowledge, tenant.id)
+
+    @app.periodic(cron=INDEX_CARE)
+    @app.task(name="index_care", queueing_lock="index_care", lock="index_care", pass_context=False)
+    async def index_care(timestamp: int) -> None:
+        from ondol.application.knowledge.index_versions import care_for_versions
+
+        del timestamp
+        for tenant in await list_tenants(platform.database):
+            await care_for_versions(platform.knowledge, tenant.id)
 
     @app.periodic(cron=NIGHTLY)
     @app.task(name="nightly_care", queueing_lock="nightly_care", pass_context=False)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ondol.application.knowledge import segments, store
+from ondol.application.knowledge import ingest, segments, store
 from ondol.application.knowledge.search import Evidence
 from ondol.core.errors import Conflict, UserError
 from ondol.infrastructure.ledger import LedgerSigner, ancestors, public_keys_path, read_public_keys, seal_once, verify
@@ -124,16 +124,50 @@ async def test_a_sidecar_speaks_for_a_file_that_cannot(house: House) -> None:
     assert await house.titles("beacon") == ["Beacon note"]
 
 
-async def test_one_writer_at_a_time(house: House) -> None:
+async def test_a_run_waits_for_its_turn_and_not_for_ever(house: House) -> None:
     house.write("a.md", "# Alpha\n\nA page about beacons.")
     await house.ingest()
-    async with house.platform.database.tenant_tx(house.tenant_id) as connection:
-        base = await store.find_base(connection, "base")
-    async with house.platform.database.writer_lock(base.id) as free:
+    house.write("b.md", "# Beta\n\nAnother page about beacons.")
+    base_id = (await house.search("beacons")).base_id
+    async with house.platform.database.writer_lock(base_id) as free:
         assert free
-        with pytest.raises(Conflict, match="writing"):
-            await house.ingest()
-    assert (await house.ingest()).unchanged == 1
+        with pytest.raises(Conflict, match="writing") as told:
+            await house.ingest(wait_s=0.05)
+        assert told.value.code == "base_busy"
+        waiting = asyncio.create_task(house.ingest(wait_s=60))
+        assert await asyncio.wait({waiting}, timeout=0.5) == (set(), {waiting})
+    assert (await waiting).added == 1
+    assert sorted(await house.titles("beacons")) == ["Alpha", "Beta"]
+
+
+async def test_what_comes_during_a_long_run_is_found_before_that_ends(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ingest, "BATCH_DOCUMENTS_MAX", 10)
+    for number in range(150):
+        house.write(f"long/{number}.md", f"# Page {number}\n\nThe beacon has the number {number}.")
+    house.write("short/one.md", "# Urgent\n\nThe lighthouse is closed.")
+    begun = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    knowledge, options = house.platform.knowledge, ingest.IngestOptions()
+
+    def told(done: int, total: int) -> None:
+        if done == 30:
+            loop.call_soon_threadsafe(begun.set)
+
+    long = asyncio.create_task(ingest.ingest_folder(knowledge, house.tenant_id, "base", house.folder / "long", options, told))
+    await begun.wait()
+    short = await ingest.ingest_folder(knowledge, house.tenant_id, "base", house.folder / "short", options, lambda done, total: None)
+    assert (short.added, await house.titles("lighthouse"), long.done()) == (1, ["Urgent"], False)
+    assert (await long).added == 150
+    assert len((await house.search("beacon", limit=200)).evidence) == 150
+
+
+async def test_two_runs_over_one_folder_take_each_file_in_once(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ingest, "BATCH_DOCUMENTS_MAX", 4)
+    for number in range(30):
+        house.write(f"{number}.md", f"# Page {number}\n\nThe beacon has the number {number}.")
+    first, second = await asyncio.gather(house.ingest(), house.ingest())
+    assert (first.added + second.added, first.changed + second.changed, first.unchanged + second.unchanged) == (30, 0, 30)
+    assert len((await house.search("beacon", limit=100)).evidence) == 30
 
 
 async def test_many_runs_are_merged_and_the_old_folders_go(house: House) -> None:

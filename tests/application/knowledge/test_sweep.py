@@ -10,7 +10,7 @@ import pytest
 from ondol.application.knowledge import ingest, store, sweep
 from ondol.application.knowledge.content import documents_prefix, original_path
 from ondol.application.knowledge.index import build_segments
-from ondol.application.knowledge.ingest import COMMIT_SECONDS_MAX
+from ondol.application.knowledge.segments import COMMIT_SECONDS_MAX
 from ondol.application.knowledge.sweep import GRACE_MIN, SweepReport, sweep_unnamed
 from ondol.core.errors import Conflict, RequestError
 from ondol.core.ids import new_id

@@ -10,20 +10,24 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import uuid
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
 from ondol.application.knowledge import store
-from ondol.application.knowledge.content import original_path, write_text
+from ondol.application.knowledge.content import original_path, write_passages, write_text
+from ondol.application.knowledge.cuts import Cut, cut_document
 from ondol.application.knowledge.frontmatter import parse_metadata, read_metadata
-from ondol.application.knowledge.index import ANALYSER_ID, IndexedDocument, IndexedPassage, analyse, build_segments
+from ondol.application.knowledge.index import ANALYSER_ID, build_segments
+from ondol.application.knowledge.index_versions import ensure_version
+from ondol.application.knowledge.index_versions.build import publish
+from ondol.application.knowledge.index_versions.store import written_versions
 from ondol.application.knowledge.parsing import SUPPORTED_SUFFIXES, media_type_of, parse
-from ondol.application.knowledge.passages import cut_passages
 from ondol.application.knowledge.rooms import Knowledge
-from ondol.application.knowledge.segments import drop_leftovers, merge_if_many
-from ondol.application.knowledge.types import DocumentMetadata, ParsedDocument, Passage
+from ondol.application.knowledge.segments import COMMIT_SECONDS_MAX, drop_leftovers, merge_if_many
+from ondol.application.knowledge.types import DocumentMetadata, IndexSettings, ParsedDocument
 from ondol.core.canonical import Json, keyed_digest
 from ondol.core.errors import Conflict, OndolError, RequestError, UnreadableDocument, UserError
 from ondol.core.ids import new_id
@@ -41,8 +45,11 @@ FILE_BYTES_MAX = 64 * 1024 * 1024
 FILES_MAX = 1_000_000
 BATCH_DOCUMENTS_MAX = 256
 BATCH_CHARACTERS_MAX = 8_000_000
-COMMIT_SECONDS_MAX = 1800
-"""A batch that was sealed longer ago than this is not committed: a sweep may be taking its blobs for those of a killed writer."""
+WAIT_SECONDS_MAX = 60.0
+"""A run waits so long for its turn to write a batch; another run has it for a second or two."""
+
+PUBLISH_ROUNDS_MAX = 8
+"""So often a batch is written to index versions that came up while it was written to the others."""
 
 SIDECAR_SUFFIX = ".meta.yaml"
 SIDECAR_BYTES_MAX = 64 * 1024
@@ -56,6 +63,7 @@ class IngestOptions:
         security_class: class of files without one.
         groups: readers of files that name none; empty means everybody up to their clearance.
         prune: take out documents whose files are gone from the folder.
+        index_settings: how a base is indexed that has no index yet; by default as the one that serves.
     """
 
     security_class: SecurityClass = "public"
@@ -63,6 +71,7 @@ class IngestOptions:
     valid_from: datetime | None = None
     valid_until: datetime | None = None
     prune: bool = False
+    index_settings: IndexSettings | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +107,7 @@ class _Source:
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
-    """A file as parsed, cut and analysed."""
+    """A file as parsed, cut and analysed; `cuts` holds one for each way in which index versions cut."""
 
     source: _Source
     fingerprint: bytes
@@ -108,9 +117,12 @@ class _Prepared:
     key: str
     key_hash: bytes
     title: str
-    passages: tuple[Passage, ...]
-    terms: tuple[list[str], ...]
+    cuts: Mapping[IndexSettings, Cut]
     replaces: store.KnownSource | None
+
+    def cut_by(self, settings: IndexSettings) -> Cut:
+        """Its passages as an index version wants them."""
+        return self.cuts.get(settings) or cut_document(self.document, self.title, settings)
 
 
 Progress = Callable[[int, int], None]
@@ -125,15 +137,17 @@ async def ingest_folder(
     progress: Progress,
     *,
     actor_id: uuid.UUID | None = None,
+    wait_s: float = WAIT_SECONDS_MAX,
 ) -> IngestReport:
     """Bring a base to what a folder holds.
 
     Args:
         progress: called with files done and files in all.
+        wait_s: how long to wait for a turn while others write to the base.
 
     Raises:
         UserError: when the folder is absent.
-        Conflict: when somebody else is writing to the base now.
+        Conflict: when no turn came, or the base's index has other settings.
     """
     if not await asyncio.to_thread(folder.is_dir):
         raise UserError(f"{folder} is not a folder.", "Give the folder that holds the documents.")
@@ -141,19 +155,17 @@ async def ingest_folder(
     async with room.database.tenant_tx(tenant_id) as connection:
         base = await store.ensure_base(connection, tenant_id, base_name, new_id(), now)
         await group_ids(connection, options.groups)
-    async with room.database.writer_lock(base.id) as free:
-        if not free:
-            raise Conflict(f"Another process is writing to the base {base_name}.", "Wait for it to end.", code="base_busy")
-        run = _Run(room, tenant_id, base, options, actor_id, IngestReport())
-        await run.open_index()
-        await run.take_in(await asyncio.to_thread(run.find_files, folder), progress)
-        await merge_if_many(room, tenant_id, base.id)
+    await ensure_version(room, tenant_id, base.id, options.index_settings, actor_id=actor_id)
+    await drop_leftovers(room, tenant_id, base.id)
+    run = _Run(room, tenant_id, base, options, actor_id, IngestReport(), wait_s)
+    await run.take_in(await asyncio.to_thread(run.find_files, folder), progress)
+    await merge_if_many(room, tenant_id, base.id)
     return run.report
 
 
 @dataclass(slots=True)
 class _Run:
-    """One run over one base, by its one writer."""
+    """One run over one base; others may write to it between two batches."""
 
     room: Knowledge
     tenant_id: uuid.UUID
@@ -161,23 +173,24 @@ class _Run:
     options: IngestOptions
     actor_id: uuid.UUID | None
     report: IngestReport
-    index_id: uuid.UUID = field(default_factory=new_id)
+    wait_s: float
+    settings: tuple[IndexSettings, ...] = ()
 
     @property
     def _key(self) -> bytes:
         return self.room.tenant_key(self.tenant_id, "knowledge")
 
-    async def open_index(self) -> None:
-        """Continue the active index version, or begin one when there is none or the analyser has changed since."""
-        now = self.room.clock()
-        async with self.room.database.tenant_tx(self.tenant_id) as connection:
-            self.base = await store.get_base(connection, self.base.id)
-            if self.base.active_index_id is not None and self.base.analyser_id == ANALYSER_ID:
-                self.index_id = self.base.active_index_id
-            else:
-                self.index_id = new_id()
-                await store.start_index(connection, self.tenant_id, self.base.id, self.index_id, ANALYSER_ID, now)
-        await drop_leftovers(self.room, self.tenant_id, self.base.id)
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """This run's turn to write; those who wait for theirs are served in order.
+
+        Raises:
+            Conflict: when it did not come in time.
+        """
+        async with self.room.database.writer_lock(self.base.id, wait_s=self.wait_s) as free:
+            if not free:
+                raise Conflict(f"Others are writing to the base {self.base.name}.", "Try again when they have ended.", code="base_busy")
+            yield
 
     def find_files(self, folder: Path) -> list[_Source]:
         """The files that can be read as documents, in the order of their names. Links that leave the folder are reported, not followed."""
@@ -201,6 +214,7 @@ class _Run:
         """Take in what is new or changed, batch by batch, and take out what is gone."""
         async with self.room.database.tenant_tx(self.tenant_id) as connection:
             known = await store.known_sources(connection, self.base.id)
+            self.settings = await self._settings(connection)
         batch: list[_Prepared] = []
         characters = 0
         for done, source in enumerate(sources):
@@ -217,55 +231,97 @@ class _Run:
             await self._commit(batch)
         progress(len(sources), len(sources))
         if self.options.prune:
-            await self._prune(known, {source.source_hash for source in sources})
+            await self._prune({source.source_hash for source in sources})
+
+    async def _settings(self, connection: Connection) -> tuple[IndexSettings, ...]:
+        """How documents are cut for the index versions that are written to; as the one that serves wants it, first."""
+        self.base = await store.get_base(connection, self.base.id)
+        written = await written_versions(connection, self.base.id, ANALYSER_ID)
+        return tuple(dict.fromkeys((self.base.settings, *written.values())))
 
     def _prepare(self, source: _Source, known: store.KnownSource | None) -> _Prepared | None:
         """Read, parse, cut and analyse one file; None when it is unchanged or cannot be read."""
         try:
             data, sidecar = _read(source.path)
             fingerprint = self._fingerprint(data, sidecar)
-            if known is not None and known.fingerprint == fingerprint:
+            if known is not None and known.is_indexed and known.fingerprint == fingerprint:
                 self.report.unchanged += 1
                 return None
             document = parse(source.name, data)
             metadata = read_metadata({**document.metadata, **parse_metadata(sidecar.decode("utf-8", "replace"))})
-            passages = cut_passages(document)
             title = metadata.title or document.title or source.path.stem
             key = metadata.key or Path(source.name).with_suffix("").as_posix()
             key_hash = keyed_digest(self._key, "document", key.encode())
-            terms = tuple(analyse(_indexed_text(title, document, passage)) for passage in passages)
-            return _Prepared(source, fingerprint, data, document, metadata, key, key_hash, title, passages, terms, known)
+            cuts = {settings: cut_document(document, title, settings) for settings in self.settings}
+            return _Prepared(source, fingerprint, data, document, metadata, key, key_hash, title, cuts, known)
         except OndolError as error:
             self.report.failed.append(Failure(source.name, error.message, error.hint))
         except OSError as error:
             self.report.failed.append(Failure(source.name, f"It cannot be read: {error.strerror}.", "Check the file's permissions."))
         return None
 
-    async def _commit(self, batch: Sequence[_Prepared]) -> None:
-        """Seal a batch, write its segment, and make both visible in one transaction."""
-        now = self.room.clock()
-        async with self.room.database.tenant_tx(self.tenant_id) as connection:
-            documents = await store.document_ids(connection, self.base.id, {item.key_hash for item in batch})
-            audiences = await self._audiences(connection, batch, now)
-        fresh = {item.key_hash: new_id() for item in batch if item.key_hash not in documents}
-        documents |= fresh
-        readable = [item for item in batch if item.source.name in audiences]
-        rows = await asyncio.to_thread(lambda: [self._seal(item, documents[item.key_hash], audiences[item.source.name]) for item in readable])
-        segments = await asyncio.to_thread(self._write_segments, readable, rows)
-        if (self.room.clock() - now).total_seconds() > COMMIT_SECONDS_MAX:
-            raise Conflict("Taking in a batch of documents took too long.", "Run it again.", code="batch_too_slow")
-        async with self.room.database.tenant_tx(self.tenant_id) as connection:
-            for key_hash, document_id in fresh.items():
-                await store.add_document(connection, self.tenant_id, self.base.id, document_id, key_hash, now)
-            retired = await self._add_versions(connection, readable, rows, now)
-            for segment in segments:
-                await store.publish_segment(
-                    connection, self.tenant_id, self.index_id, segment.segment_id, segment.passage_count, segment.document_version_ids, now
-                )
-            await store.retire(connection, retired, now)
-            await store.touch_base(connection, self.base.id)
-            await self._write_lineage(connection, rows, segments, now)
-        self.report.passages += sum(segment.passage_count for segment in segments)
+    async def _commit(self, prepared: Sequence[_Prepared]) -> None:
+        """Seal a batch, write its segments, and make all of it visible in one transaction."""
+        async with self._turn():
+            now = self.room.clock()
+            async with self.room.database.tenant_tx(self.tenant_id) as connection:
+                batch = await self._still_new(connection, prepared)
+                documents = await store.document_ids(connection, self.base.id, {item.key_hash for item in batch})
+                audiences = await self._audiences(connection, batch, now)
+            fresh = {item.key_hash: new_id() for item in batch if item.key_hash not in documents}
+            documents |= fresh
+            readable = [item for item in batch if item.source.name in audiences]
+            rows = await asyncio.to_thread(lambda: [self._seal(item, documents[item.key_hash], audiences[item.source.name]) for item in readable])
+            await self._publish(readable, rows, fresh, now)
+
+    async def _still_new(self, connection: Connection, prepared: Sequence[_Prepared]) -> list[_Prepared]:
+        """The files of a batch that nobody has taken in since it was begun, with what they replace now."""
+        known = await store.known_sources(connection, self.base.id, [item.source.source_hash for item in prepared])
+        found: list[_Prepared] = []
+        for item in prepared:
+            now_there = known.get(item.source.source_hash)
+            if now_there is not None and now_there.is_indexed and now_there.fingerprint == item.fingerprint:
+                self.report.unchanged += 1
+            else:
+                found.append(replace(item, replaces=now_there))
+        return found
+
+    async def _publish(self, batch: Sequence[_Prepared], rows: Sequence[store.VersionRow], fresh: Mapping[bytes, uuid.UUID], now: datetime) -> None:
+        """Write a batch to each index version that wants it, which are known for certain only once the base is held."""
+        segments: dict[uuid.UUID, list[SegmentInfo]] = {}
+        for _ in range(PUBLISH_ROUNDS_MAX):
+            if (self.room.clock() - now).total_seconds() > COMMIT_SECONDS_MAX:
+                raise Conflict("Taking in a batch of documents took too long.", "Run it again.", code="batch_too_slow")
+            async with self.room.database.tenant_tx(self.tenant_id) as connection:
+                base = await store.lock_base(connection, self.base.id)
+                wanted = await written_versions(connection, base.id, ANALYSER_ID)
+                if base.active_index_id not in wanted:
+                    raise Conflict(
+                        f"The index of {base.name} was replaced by one that this version cannot write.", "Run it again.", code="index_outdated"
+                    )
+                if wanted.keys() <= segments.keys():
+                    await self._commit_rows(connection, batch, rows, fresh, now)
+                    for index_id in wanted:
+                        await self._publish_segments(connection, index_id, segments[index_id], now)
+                    self.report.passages += sum(segment.passage_count for segment in segments[base.active_index_id])
+                    return
+            for index_id in wanted.keys() - segments.keys():
+                segments[index_id] = await asyncio.to_thread(self._write_segments, index_id, wanted[index_id], batch, rows)
+        raise Conflict(f"The index versions of {self.base.name} change too often.", "Run it again.", code="base_changing")
+
+    async def _commit_rows(
+        self, connection: Connection, batch: Sequence[_Prepared], rows: Sequence[store.VersionRow], fresh: Mapping[bytes, uuid.UUID], now: datetime
+    ) -> None:
+        for key_hash, document_id in fresh.items():
+            await store.add_document(connection, self.tenant_id, self.base.id, document_id, key_hash, now)
+        retired = await self._add_versions(connection, batch, rows, now)
+        await store.retire(connection, retired, now)
+        await store.touch_base(connection, self.base.id)
+        await self._write_lineage(connection, rows, now)
+
+    async def _publish_segments(self, connection: Connection, index_id: uuid.UUID, segments: Sequence[SegmentInfo], now: datetime) -> None:
+        for segment in segments:
+            await publish(connection, self.tenant_id, index_id, segment, now)
 
     async def _audiences(self, connection: Connection, batch: Sequence[_Prepared], now: datetime) -> dict[str, uuid.UUID]:
         """The audience of each file; a file that names an unknown group is reported and left out, since guessing would open or close it."""
@@ -288,7 +344,11 @@ class _Run:
         owner = KeyOwner(self.tenant_id, "document", document_id)
         self.room.keyring.get_or_create(owner)
         original = blobs.put(owner, original_path(self.tenant_id, document_id, version_id), item.data)
-        write_text(blobs, self.tenant_id, document_id, version_id, item.document.text, item.passages)
+        first, *others = self.settings
+        place = self.tenant_id, document_id, version_id
+        write_text(blobs, *place, item.document.text, item.cut_by(first).passages, first.cut)
+        for settings in others:
+            write_passages(blobs, *place, item.cut_by(settings).passages, settings.cut)
         details = store.Details(item.key, item.source.name, item.title)
         return store.VersionRow(
             id=version_id,
@@ -303,23 +363,20 @@ class _Run:
             language=item.metadata.language or item.document.language or "en",
             media_type=media_type_of(item.source.name),
             original_bytes=original.plain_bytes,
-            passage_count=len(item.passages),
+            passage_count=len(item.cut_by(first).passages),
             details_sealed=store.seal_details(self.room.keyring, self.tenant_id, document_id, version_id, details),
         )
 
-    def _write_segments(self, batch: Sequence[_Prepared], rows: Sequence[store.VersionRow]) -> list[SegmentInfo]:
-        """Write the folders of the batch's segments; none when it holds no passage."""
-        documents = [
-            IndexedDocument(
-                row.id,
-                [
-                    IndexedPassage(passage.ordinal, passage.start, passage.end, row.audience_id, terms)
-                    for passage, terms in zip(item.passages, item.terms, strict=True)
-                ],
-            )
-            for item, row in zip(batch, rows, strict=True)
-        ]
-        place = IndexPlace(self.tenant_id, self.base.id, self.index_id)
+    def _write_segments(
+        self, index_id: uuid.UUID, settings: IndexSettings, batch: Sequence[_Prepared], rows: Sequence[store.VersionRow]
+    ) -> list[SegmentInfo]:
+        """Write the folders of the batch's segments in one index version; none when it holds no passage."""
+        if settings not in self.settings:
+            for item, row in zip(batch, rows, strict=True):
+                passages = item.cut_by(settings).passages
+                write_passages(self.room.blobs, self.tenant_id, row.document_id, row.id, passages, settings.cut)
+        documents = (item.cut_by(settings).indexed(row.id, row.audience_id) for item, row in zip(batch, rows, strict=True))
+        place = IndexPlace(self.tenant_id, self.base.id, index_id)
         return list(build_segments(self.room.lance, place, documents, self.room.tenant_key(self.tenant_id, "terms")))
 
     async def _add_versions(
@@ -340,25 +397,23 @@ class _Run:
                 self.report.changed += 1
         return retired
 
-    async def _write_lineage(self, connection: Connection, rows: Sequence[store.VersionRow], segments: Sequence[SegmentInfo], now: datetime) -> None:
-        """Record where each version and segment came from, and that it happened."""
+    async def _write_lineage(self, connection: Connection, rows: Sequence[store.VersionRow], now: datetime) -> None:
+        """Record where each version came from, and that it happened."""
         documents = {row.document_id: NewArtefact(id=row.document_id, kind="document") for row in rows}
         versions = [NewArtefact(id=row.id, kind="document_version", address=row.content_address) for row in rows]
-        built = [NewArtefact(id=segment.segment_id, kind="index_segment") for segment in segments]
-        await add_artefacts(connection, self.tenant_id, [*documents.values(), *versions, *built], now)
-        links = [Link(row.id, row.document_id, "derived_from") for row in rows]
-        links += [Link(segment.segment_id, version_id, "derived_from") for segment in segments for version_id in segment.document_version_ids]
-        await add_links(connection, self.tenant_id, links, now)
+        await add_artefacts(connection, self.tenant_id, [*documents.values(), *versions], now)
+        await add_links(connection, self.tenant_id, [Link(row.id, row.document_id, "derived_from") for row in rows], now)
         for row in rows:
             body: dict[str, Json] = {"base": self.base.id, "document": row.document_id, "version": row.id, "address": row.content_address}
             await record(connection, self.tenant_id, kind="document.ingested", actor_id=self.actor_id, body=body, now=now)
 
-    async def _prune(self, known: dict[bytes, store.KnownSource], seen: set[bytes]) -> None:
-        gone = [source.version_id for source_hash, source in known.items() if source_hash not in seen]
-        if not gone:
-            return
+    async def _prune(self, seen: set[bytes]) -> None:
         now = self.room.clock()
-        async with self.room.database.tenant_tx(self.tenant_id) as connection:
+        async with self._turn(), self.room.database.tenant_tx(self.tenant_id) as connection:
+            known = await store.known_sources(connection, self.base.id)
+            gone = [source.version_id for source_hash, source in known.items() if source_hash not in seen]
+            if not gone:
+                return
             await store.remove_versions(connection, gone)
             await store.retire(connection, gone, now)
             await store.touch_base(connection, self.base.id)
@@ -383,9 +438,3 @@ def _read(path: Path) -> tuple[bytes, bytes]:
     if sidecar.stat().st_size > SIDECAR_BYTES_MAX:
         raise UnreadableDocument(f"{sidecar.name} is larger than {SIDECAR_BYTES_MAX // 1024} KiB.", "It holds a few lines of metadata.")
     return path.read_bytes(), sidecar.read_bytes()
-
-
-def _indexed_text(title: str, document: ParsedDocument, passage: Passage) -> str:
-    """What a passage is found by: the title and the headings above it, then its own text."""
-    above = [title, *(heading for heading in passage.heading_path if heading != title)]
-    return "\n".join([*above, document.text[passage.start : passage.end]])

@@ -6,10 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ondol.application.knowledge.sentences import split_sentences
-from ondol.application.knowledge.types import Block, ParsedDocument, Passage
-
-PASSAGE_CHARS_MAX = 100_000
-"""The largest `max_chars` that may be asked for."""
+from ondol.application.knowledge.types import PASSAGE_CHARS_MAX, Block, ParsedDocument, Passage
 
 INTRODUCTION_CHARS_MAX = 200
 """A paragraph up to this length that ends in a colon introduces the list, table or code below it and moves there."""

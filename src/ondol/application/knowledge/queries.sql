@@ -8,13 +8,13 @@ on conflict (tenant_id, name) do nothing;
 
 -- name: base_by_name
 -- A base by name with its active index.
-select b.id, b.name, b.revision, b.active_index_id, i.analyser_id
+select b.id, b.name, b.revision, b.active_index_id, i.analyser_id, i.settings
 from bases b left join index_versions i on i.id = b.active_index_id
 where b.name = %(name)s::text;
 
 -- name: base_by_id
 -- A base by id with its active index.
-select b.id, b.name, b.revision, b.active_index_id, i.analyser_id
+select b.id, b.name, b.revision, b.active_index_id, i.analyser_id, i.settings
 from bases b left join index_versions i on i.id = b.active_index_id
 where b.id = %(id)s::uuid;
 
@@ -25,24 +25,27 @@ select b.id, b.name, b.revision, b.active_index_id,
     (select coalesce(sum(v.passage_count), 0)::bigint from document_versions v where v.base_id = b.id and v.state = 'current') as passages
 from bases b order by b.name limit 1000;
 
--- name: index_add
--- A new index version.
-insert into index_versions (tenant_id, id, base_id, analyser_id, state, created_at)
-values (%(tenant_id)s::uuid, %(id)s::uuid, %(base_id)s::uuid, %(analyser_id)s::text, 'active', %(now)s::timestamptz);
-
--- name: index_activate
--- Point a base at an index version.
-update bases set active_index_id = %(index_id)s::uuid, revision = revision + 1 where id = %(base_id)s::uuid;
+-- name: base_lock
+-- Hold a base until the transaction ends.
+select id from bases where id = %(id)s::uuid for no key update;
 
 -- name: base_touch
 -- Move a base's revision: readers look again.
 update bases set revision = revision + 1 where id = %(base_id)s::uuid;
 
 -- name: sources_known
--- What each source file of a base held when it was last taken in.
-select source_hash, fingerprint, id, document_id, state from document_versions
-where base_id = %(base_id)s::uuid and state in ('current', 'superseded')
-order by id;
+-- What each source file of a base held when it was last taken in, and whether the index version that serves holds it. Superseded versions and
+-- documents without passages need not be there.
+select v.source_hash, v.fingerprint, v.id, v.document_id,
+    v.state = 'superseded' or v.passage_count = 0 or exists (
+        select from segment_documents sd join index_segments s on s.tenant_id = sd.tenant_id and s.id = sd.segment_id
+        where sd.document_version_id = v.id and sd.retired_at is null and s.state = 'live'
+            and s.index_id = (select b.active_index_id from bases b where b.id = %(base_id)s::uuid)
+    ) as is_indexed
+from document_versions v
+where v.base_id = %(base_id)s::uuid and v.state in ('current', 'superseded')
+    and (%(source_hashes)s::bytea[] is null or v.source_hash = any(%(source_hashes)s::bytea[]))
+order by v.id;
 
 -- name: document_add
 -- A document of a base, unless its key is known.
@@ -85,6 +88,14 @@ values (%(tenant_id)s::uuid, %(id)s::uuid, %(index_id)s::uuid, %(passage_count)s
 -- Which document versions a segment holds.
 insert into segment_documents (tenant_id, segment_id, document_version_id)
 select %(tenant_id)s::uuid, %(segment_id)s::uuid, version_id from unnest(%(version_ids)s::uuid[]) as version_id;
+
+-- name: segment_documents_check
+-- Mask in a new segment what is current no more. The versions are held, so that whoever changes one now finds the segment afterwards.
+with held as (
+    select id, state from document_versions where id = any(%(version_ids)s::uuid[]) order by id for share
+)
+update segment_documents sd set retired_at = %(now)s::timestamptz
+from held where sd.segment_id = %(segment_id)s::uuid and sd.document_version_id = held.id and held.state <> 'current' and sd.retired_at is null;
 
 -- name: segment_documents_retire
 -- Mask document versions wherever they are indexed.

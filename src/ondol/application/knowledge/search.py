@@ -6,18 +6,21 @@ import asyncio
 import uuid
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from ondol.application.knowledge import store
-from ondol.application.knowledge.index import Hit, QueryTerm, query_words, rank, term_hash
+from ondol.application.knowledge.content import FIRST_CUT
+from ondol.application.knowledge.index import ANALYSER_ID, Hit, QueryTerm, query_words, rank, term_hash
 from ondol.application.knowledge.index.analyser import weight_of
+from ondol.application.knowledge.index_versions.store import get_version
 from ondol.application.knowledge.rooms import Knowledge
 from ondol.core.errors import Conflict, KeyDestroyed, NotFound
 from ondol.infrastructure.access.types import Visible
 from ondol.infrastructure.storage.lance import IndexPlace, SegmentGone
 
-REFRESHES_MAX = 3
+REFRESHES_MAX = 8
 """So often a search begins anew because segments were replaced, or hits revoked, while it ran."""
 KEPT_STATES_MAX = 1000
 HITS_LOOKED_THROUGH_MAX = 1000
@@ -29,11 +32,13 @@ class IndexState:
     """What of a base can be searched: its segments and the versions that are masked in them.
 
     Attributes:
+        cut: how its documents are cut into passages.
         good_until: when a document next begins or ceases to be valid; None when no date is set.
     """
 
     revision: int
     place: IndexPlace
+    cut: str
     segment_ids: tuple[uuid.UUID, ...]
     masked: Mapping[uuid.UUID, frozenset[uuid.UUID]]
     good_until: datetime | None
@@ -46,6 +51,7 @@ class Evidence:
     Attributes:
         hit: where it was found; its score is BM25 over what this caller may read.
         text: the passage.
+        cut: by which cut of the document it is a passage.
     """
 
     hit: Hit
@@ -53,6 +59,7 @@ class Evidence:
     text: str
     headings: tuple[str, ...]
     page: int | None
+    cut: str = FIRST_CUT
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,28 +79,28 @@ class Found:
 
 
 class IndexStates:
-    """The states of bases seen lately; each is valid for one revision of its base and until the next validity date."""
+    """The states of index versions asked lately; each is valid for one revision of its base and until the next validity date."""
 
     def __init__(self) -> None:
         self._known: OrderedDict[uuid.UUID, IndexState] = OrderedDict()
 
-    def get(self, base: store.Base, now: datetime) -> IndexState | None:
+    def get(self, index_id: uuid.UUID, revision: int, now: datetime) -> IndexState | None:
         """The state, unless the base has moved on."""
-        known = self._known.get(base.id)
-        if known is None or known.revision != base.revision or (known.good_until is not None and known.good_until <= now):
+        known = self._known.get(index_id)
+        if known is None or known.revision != revision or (known.good_until is not None and known.good_until <= now):
             return None
         return known
 
-    def put(self, base_id: uuid.UUID, state: IndexState) -> None:
+    def put(self, index_id: uuid.UUID, state: IndexState) -> None:
         """Keep a state."""
-        self._known[base_id] = state
-        self._known.move_to_end(base_id)
+        self._known[index_id] = state
+        self._known.move_to_end(index_id)
         while len(self._known) > KEPT_STATES_MAX:
             self._known.popitem(last=False)
 
-    def forget(self, base_id: uuid.UUID) -> None:
-        """Read this base's state anew the next time."""
-        self._known.pop(base_id, None)
+    def forget(self, index_id: uuid.UUID) -> None:
+        """Read this version's state anew the next time."""
+        self._known.pop(index_id, None)
 
 
 async def search(
@@ -107,6 +114,7 @@ async def search(
     limit: int,
     terms: Mapping[str, float] | None = None,
     beginnings: int = 0,
+    index_id: uuid.UUID | None = None,
 ) -> Found:
     """The best passages for a question among those that the person may read now.
 
@@ -116,37 +124,57 @@ async def search(
         beginnings: of so many documents that hold the terms most often, the first passage as well, and of other passages that begin their
             document as many as hold the terms best; these come last.
 
+        index_id: the index version to ask; the one that serves when absent.
+
     Raises:
         NotFound: when the base is gone.
+        Conflict: when its index was made by another analyser than ours, a part of it is lost, or documents changed again and again meanwhile.
     """
-    found: Found | None = None
+    refused: set[uuid.UUID] = set()
+    lost: tuple[uuid.UUID, ...] = ()
     for _ in range(REFRESHES_MAX):
         now = room.clock()
-        visible, base, state = await _state_of(room, states, tenant_id, person_id, base_id, now)
-        evidence: tuple[Evidence, ...] = ()
-        term_weights: Mapping[str, float] = {}
-        confirmed = True
-        if state is not None and state.segment_ids:
-            try:
-                hits, term_weights = await asyncio.to_thread(
-                    _rank, room, tenant_id, state, visible, terms or {term: weight_of(term) for term in query_words(question)}, limit, beginnings
-                )
-            except SegmentGone:
-                states.forget(base_id)
-                continue
-            evidence = await _confirm(room, tenant_id, visible, hits, now)
-            confirmed = len(evidence) == len(hits)
-        found = Found(evidence, term_weights, base.id, base.active_index_id, base.revision, visible.epoch)
-        if confirmed:
-            return found
-        states.forget(base_id)
-    if found is None:
-        raise Conflict("The index was replaced again and again while it was searched.", "Try again shortly.", code="index_busy")
-    return found
+        visible, base, state = await _state_of(room, states, tenant_id, person_id, base_id, index_id, now)
+        if state is None or not state.segment_ids:
+            return Found((), {}, base.id, base.active_index_id, base.revision, visible.epoch)
+        try:
+            words = terms or {term: weight_of(term) for term in query_words(question)}
+            masked = _masked(state, refused)
+            hits, term_weights = await asyncio.to_thread(_rank, room, tenant_id, state, masked, visible, words, limit, beginnings)
+        except SegmentGone:
+            states.forget(state.place.index_version_id)
+            if state.segment_ids == lost:
+                raise _lost(base) from None
+            lost = state.segment_ids
+            continue
+        evidence = await _confirm(room, tenant_id, state, visible, hits, now)
+        if len(evidence) == len(hits):
+            return Found(evidence, term_weights, base.id, state.place.index_version_id, base.revision, visible.epoch)
+        refused |= {hit.document_version_id for hit in hits} - {item.version.id for item in evidence}
+        states.forget(state.place.index_version_id)
+    raise Conflict("The documents changed again and again while they were searched.", "Try again shortly.", code="index_busy")
+
+
+def _masked(state: IndexState, refused: AbstractSet[uuid.UUID]) -> Mapping[uuid.UUID, AbstractSet[uuid.UUID]]:
+    """What is not to be found: what the index knows of, and what Postgres has refused to confirm in this search."""
+    if not refused:
+        return state.masked
+    return {segment_id: frozenset(state.masked.get(segment_id, frozenset()) | refused) for segment_id in state.segment_ids}
+
+
+def _lost(base: store.Base) -> Conflict:
+    return Conflict(f"A part of the index of {base.name} is lost.", f"Rebuild it: `ondol index rebuild {base.name}`.", code="index_incomplete")
 
 
 def _rank(
-    room: Knowledge, tenant_id: uuid.UUID, state: IndexState, visible: Visible, terms: Mapping[str, float], limit: int, beginnings: int
+    room: Knowledge,
+    tenant_id: uuid.UUID,
+    state: IndexState,
+    masked: Mapping[uuid.UUID, AbstractSet[uuid.UUID]],
+    visible: Visible,
+    terms: Mapping[str, float],
+    limit: int,
+    beginnings: int,
 ) -> tuple[tuple[Hit, ...], dict[str, float]]:
     key = room.tenant_key(tenant_id, "terms")
     readers = room.shelf.open(state.place, state.segment_ids)
@@ -155,7 +183,7 @@ def _rank(
         readers,
         [QueryTerm(term_hash(term, key), weight) for term, weight in terms.items()],
         visible.audience_ids,
-        state.masked,
+        masked,
         limit=max(limit, HITS_LOOKED_THROUGH_MAX) if beginnings else limit,
     )
     hits = ranking.hits[:limit]
@@ -191,7 +219,7 @@ def _open_beside(room: Knowledge, tenant_id: uuid.UUID, evidence: Sequence[Evide
     beside: list[Evidence] = []
     for found in evidence:
         try:
-            passages = (content := room.texts.get(tenant_id, found.version.document_id, found.version.id)).passages
+            passages = (content := room.texts.get(tenant_id, found.version.document_id, found.version.id, found.cut)).passages
         except (KeyDestroyed, NotFound):
             continue
         for ordinal in (found.hit.passage_ordinal - 1, found.hit.passage_ordinal + 1):
@@ -200,45 +228,62 @@ def _open_beside(room: Knowledge, tenant_id: uuid.UUID, evidence: Sequence[Evide
             known.add((found.version.id, ordinal))
             passage = passages[ordinal]
             hit = replace(found.hit, passage_ordinal=ordinal, start=passage.start, end=passage.end)
-            beside.append(Evidence(hit, found.version, content.text[passage.start : passage.end], passage.heading_path, passage.page))
+            beside.append(Evidence(hit, found.version, content.text[passage.start : passage.end], passage.heading_path, passage.page, found.cut))
     return tuple(beside)
 
 
 async def _state_of(
-    room: Knowledge, states: IndexStates, tenant_id: uuid.UUID, person_id: uuid.UUID, base_id: uuid.UUID, now: datetime
+    room: Knowledge, states: IndexStates, tenant_id: uuid.UUID, person_id: uuid.UUID, base_id: uuid.UUID, index_id: uuid.UUID | None, now: datetime
 ) -> tuple[Visible, store.Base, IndexState | None]:
-    """One transaction: what the person may read, and what there is to search."""
+    """One transaction: what the person may read, and what there is to search.
+
+    Raises:
+        Conflict: when the index was made by another analyser: its terms are not those that a question has here.
+    """
     async with room.database.tenant_tx(tenant_id) as connection:
         visible = await room.visible.of(connection, tenant_id, person_id)
         base = await store.get_base(connection, base_id)
-        if base.active_index_id is None:
+        asked, analyser_id, settings = base.active_index_id, base.analyser_id, base.settings
+        if index_id is not None and index_id != asked:
+            version = await get_version(connection, index_id)
+            asked, analyser_id, settings = version.id, version.analyser_id, version.settings
+        if asked is None:
             return visible, base, None
-        state = states.get(base, now)
+        if analyser_id != ANALYSER_ID:
+            raise Conflict(
+                f"The index of {base.name} was made by another version of the text analysis.",
+                f"The job worker is building a new one; `ondol index rebuild {base.name}` does it now.",
+                code="index_outdated",
+            )
+        state = states.get(asked, base.revision, now)
         if state is None:
-            segments = await store.live_segments(connection, base.active_index_id)
+            segments = await store.live_segments(connection, asked)
             state = IndexState(
                 revision=base.revision,
-                place=IndexPlace(tenant_id, base.id, base.active_index_id),
+                place=IndexPlace(tenant_id, base.id, asked),
+                cut=settings.cut,
                 segment_ids=tuple(segment_id for segment_id, _ in segments),
-                masked=await store.masked_versions(connection, base.id, base.active_index_id, now),
+                masked=await store.masked_versions(connection, base.id, asked, now),
                 good_until=await store.next_validity_change(connection, base.id, now),
             )
-            states.put(base_id, state)
+            states.put(asked, state)
         return visible, base, state
 
 
-async def _confirm(room: Knowledge, tenant_id: uuid.UUID, visible: Visible, hits: Sequence[Hit], now: datetime) -> tuple[Evidence, ...]:
+async def _confirm(
+    room: Knowledge, tenant_id: uuid.UUID, state: IndexState, visible: Visible, hits: Sequence[Hit], now: datetime
+) -> tuple[Evidence, ...]:
     """Ask the documents table, which is the authority, which hits may be shown, and open those."""
     if not hits:
         return ()
     async with room.database.tenant_tx(tenant_id) as connection:
         version_ids = {hit.document_version_id for hit in hits}
         readable = await store.readable_versions(connection, room.keyring, tenant_id, version_ids, visible.audience_ids, now)
-    return await asyncio.to_thread(_open_all, room, tenant_id, hits, readable)
+    return await asyncio.to_thread(_open_all, room, tenant_id, state.cut, hits, readable)
 
 
 def _open_all(
-    room: Knowledge, tenant_id: uuid.UUID, hits: Sequence[Hit], readable: Mapping[uuid.UUID, store.ReadableVersion]
+    room: Knowledge, tenant_id: uuid.UUID, cut: str, hits: Sequence[Hit], readable: Mapping[uuid.UUID, store.ReadableVersion]
 ) -> tuple[Evidence, ...]:
     opened: list[Evidence] = []
     for hit in hits:
@@ -246,10 +291,10 @@ def _open_all(
         if version is None:
             continue
         try:
-            content = room.texts.get(tenant_id, version.document_id, version.id)
+            content = room.texts.get(tenant_id, version.document_id, version.id, cut)
         except (KeyDestroyed, NotFound):
             continue
         passage = content.passages[hit.passage_ordinal]
         placed = hit if (hit.start, hit.end) == (passage.start, passage.end) else replace(hit, start=passage.start, end=passage.end)
-        opened.append(Evidence(placed, version, content.text[passage.start : passage.end], passage.heading_path, passage.page))
+        opened.append(Evidence(placed, version, content.text[passage.start : passage.end], passage.heading_path, passage.page, cut))
     return tuple(opened)

@@ -13,13 +13,16 @@ from ondol.core.canonical import Json
 from ondol.core.ids import new_id
 from ondol.infrastructure.ledger import Link, NewArtefact, add_artefacts, add_links, record
 from ondol.infrastructure.storage.lance import IndexPlace, merge_segments
-from ondol.infrastructure.storage.postgres import one, rows
+from ondol.infrastructure.storage.postgres import rows
 
 SEGMENTS_MAX = 8
 """More live segments than this are merged into one when a run ends."""
 
 MERGED_PASSAGES_MAX = 500_000
 """A merged segment holds at most so many passages."""
+
+COMMIT_SECONDS_MAX = 1800
+"""What was written longer ago than this is not published any more: care may be taking it for what a killed writer left."""
 
 DROP_AFTER_S = 60
 """A replaced segment stays this long on disk: readers that began before the merge end or notice."""
@@ -82,16 +85,22 @@ async def drop_replaced(room: Knowledge, tenant_id: uuid.UUID) -> int:
 
 
 async def drop_leftovers(room: Knowledge, tenant_id: uuid.UUID, base_id: uuid.UUID) -> int:
-    """Remove segment folders that no row names: a writer died before it published them. The caller is the base's one writer."""
+    """Remove segment folders that no row names and that nobody will publish any more: a writer died before it did; how many went.
+
+    Index versions that no row names are among them: a backup was restored that is older than they are.
+    """
     async with room.database.tenant_tx(tenant_id) as connection:
         known = await rows(connection, store.QUERIES["segments_known"], {"base_id": base_id})
-        base = await one(connection, store.QUERIES["base_by_id"], {"id": base_id})
-    if base is None or base["active_index_id"] is None:
-        return 0
-    place = IndexPlace(tenant_id, base_id, base["active_index_id"])
     live = frozenset(row["id"] for row in known)
-    now_ms = int(room.clock().timestamp() * 1000)
-    orphans = await asyncio.to_thread(room.lance.orphans, place, live, now_ms)
-    for segment_id in orphans:
-        await asyncio.to_thread(room.lance.drop_segment, place, segment_id)
-    return len(orphans)
+    before_ms = int((room.clock() - timedelta(seconds=2 * COMMIT_SECONDS_MAX)).timestamp() * 1000)
+    return await asyncio.to_thread(_drop_orphans, room, tenant_id, base_id, live, before_ms)
+
+
+def _drop_orphans(room: Knowledge, tenant_id: uuid.UUID, base_id: uuid.UUID, live: frozenset[uuid.UUID], before_ms: int) -> int:
+    dropped = 0
+    for index_id in room.lance.index_version_ids(tenant_id, base_id):
+        place = IndexPlace(tenant_id, base_id, index_id)
+        for segment_id in room.lance.orphans(place, live, before_ms):
+            room.lance.drop_segment(place, segment_id)
+            dropped += 1
+    return dropped

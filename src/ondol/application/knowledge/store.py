@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+import msgspec
+
+from ondol.application.knowledge.types import IndexSettings
 from ondol.core.errors import KeyDestroyed, NotFound
 from ondol.infrastructure.storage.blobs import KeyOwner, KeyRing, open_bytes, seal_bytes
 from ondol.infrastructure.storage.postgres import Connection, load_queries, one, rows
@@ -24,6 +27,7 @@ class Base:
 
     Attributes:
         revision: moves with every change that search must see.
+        analyser_id, settings: what the index version that serves was built with.
     """
 
     id: uuid.UUID
@@ -31,6 +35,7 @@ class Base:
     revision: int
     active_index_id: uuid.UUID | None
     analyser_id: str | None
+    settings: IndexSettings = IndexSettings()  # noqa: RUF009 - it is frozen
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +60,26 @@ class Details:
 
 @dataclass(frozen=True, slots=True)
 class KnownSource:
-    """What a source file held when it was last taken in."""
+    """What a source file held when it was last taken in.
+
+    Attributes:
+        is_indexed: whether the index version that serves holds its passages; true also for what need not be held there.
+    """
 
     version_id: uuid.UUID
     document_id: uuid.UUID
     fingerprint: bytes
+    is_indexed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SealedVersion:
+    """A document version that can be indexed from what was sealed of it."""
+
+    id: uuid.UUID
+    document_id: uuid.UUID
+    audience_id: uuid.UUID
+    details_sealed: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +133,7 @@ async def find_base(connection: Connection, name: str) -> Base:
     found = await one(connection, QUERIES["base_by_name"], {"name": name})
     if found is None:
         raise NotFound(f"There is no knowledge base called {name}.", "Make it with `ondol ingest FOLDER --base NAME`.", code="base_not_found")
-    return Base(**found)
+    return _base(found)
 
 
 async def get_base(connection: Connection, base_id: uuid.UUID) -> Base:
@@ -125,7 +145,17 @@ async def get_base(connection: Connection, base_id: uuid.UUID) -> Base:
     found = await one(connection, QUERIES["base_by_id"], {"id": base_id})
     if found is None:
         raise NotFound("The knowledge base is gone.", code="base_not_found")
-    return Base(**found)
+    return _base(found)
+
+
+async def lock_base(connection: Connection, base_id: uuid.UUID) -> Base:
+    """The base, held until the transaction ends: nobody else publishes in it or moves its pointer meanwhile.
+
+    Raises:
+        NotFound: when there is none.
+    """
+    await connection.execute(QUERIES["base_lock"], {"id": base_id})
+    return await get_base(connection, base_id)
 
 
 async def list_bases(connection: Connection) -> list[BaseSummary]:
@@ -136,17 +166,13 @@ async def list_bases(connection: Connection) -> list[BaseSummary]:
     ]
 
 
-async def start_index(connection: Connection, tenant_id: uuid.UUID, base_id: uuid.UUID, index_id: uuid.UUID, analyser_id: str, now: datetime) -> None:
-    """Give a base a new, empty index version and point the base at it."""
-    values = {"tenant_id": tenant_id, "id": index_id, "index_id": index_id, "base_id": base_id, "analyser_id": analyser_id, "now": now}
-    await connection.execute(QUERIES["index_add"], values)
-    await connection.execute(QUERIES["index_activate"], values)
-
-
-async def known_sources(connection: Connection, base_id: uuid.UUID) -> dict[bytes, KnownSource]:
-    """The latest version of each source file, by the file's keyed hash."""
-    found = await rows(connection, QUERIES["sources_known"], {"base_id": base_id})
-    return {bytes(row["source_hash"]): KnownSource(row["id"], row["document_id"], bytes(row["fingerprint"])) for row in found}
+async def known_sources(connection: Connection, base_id: uuid.UUID, source_hashes: Iterable[bytes] | None = None) -> dict[bytes, KnownSource]:
+    """The latest version of each source file, by the file's keyed hash; of all files, or of these."""
+    values: dict[str, object] = {"base_id": base_id, "source_hashes": None if source_hashes is None else list(source_hashes)}
+    return {
+        bytes(row["source_hash"]): KnownSource(row["id"], row["document_id"], bytes(row["fingerprint"]), row["is_indexed"])
+        for row in await rows(connection, QUERIES["sources_known"], values)
+    }
 
 
 async def document_ids(connection: Connection, base_id: uuid.UUID, key_hashes: Iterable[bytes]) -> dict[bytes, uuid.UUID]:
@@ -205,7 +231,7 @@ async def publish_segment(
     version_ids: Sequence[uuid.UUID],
     now: datetime,
 ) -> None:
-    """Make a finished segment searchable."""
+    """Make a finished segment searchable. What has ceased to be current while the segment was written is masked in it."""
     values = {
         "tenant_id": tenant_id,
         "id": segment_id,
@@ -217,6 +243,7 @@ async def publish_segment(
     }
     await connection.execute(QUERIES["segment_add"], values)
     await connection.execute(QUERIES["segment_documents_add"], values)
+    await connection.execute(QUERIES["segment_documents_check"], values)
 
 
 async def live_segments(connection: Connection, index_id: uuid.UUID) -> list[tuple[uuid.UUID, int]]:
@@ -285,6 +312,11 @@ def open_details(keyring: KeyRing, tenant_id: uuid.UUID, document_id: uuid.UUID,
     """
     key = keyring.get(KeyOwner(tenant_id, "document", document_id))
     return Details(**json.loads(open_bytes(key, bytes(sealed), b"details" + version_id.bytes)))
+
+
+def _base(row: Mapping[str, Any]) -> Base:
+    settings = msgspec.convert(row["settings"] or {}, IndexSettings)
+    return Base(row["id"], row["name"], row["revision"], row["active_index_id"], row["analyser_id"], settings)
 
 
 def _by_segment(found: Iterable[Mapping[str, Any]]) -> dict[uuid.UUID, frozenset[uuid.UUID]]:

@@ -7,9 +7,28 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypeAlias
 
+import msgspec
+
+from ondol.core.errors import RequestError
 from ondol.infrastructure.access.types import SecurityClass
 
-__all__ = ["Block", "BlockKind", "DocumentMetadata", "ParsedDocument", "Passage", "SecurityClass"]
+__all__ = [
+    "PASSAGE_CHARS_MAX",
+    "PASSAGE_CHARS_MIN",
+    "Block",
+    "BlockKind",
+    "DocumentMetadata",
+    "IndexSettings",
+    "ParsedDocument",
+    "Passage",
+    "SecurityClass",
+]
+
+PASSAGE_CHARS_MIN = 50
+"""A shorter aim cuts between the sentences of nearly every text, so that a passage says too little to be found by."""
+
+PASSAGE_CHARS_MAX = 100_000
+"""The largest maximum that may be asked for."""
 
 BlockKind: TypeAlias = Literal["heading", "paragraph", "list_item", "table_row", "code", "quote"]
 
@@ -60,6 +79,37 @@ class Passage:
     end: int
     heading_path: tuple[str, ...]
     page: int | None
+
+
+class IndexSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What an index version is built with, besides the analyser; it never changes once the version is there.
+
+    `passage_chars` is the length that passages aim at, in characters, and none is longer than `passage_chars_max`.
+    """
+
+    passage_chars: int = 600
+    passage_chars_max: int = 1200
+
+    @property
+    def cut(self) -> str:
+        """The name of the cut of documents into passages by these settings."""
+        return f"{self.passage_chars}-{self.passage_chars_max}"
+
+    def resized(self, passage_chars: int | None, passage_chars_max: int | None) -> IndexSettings:
+        """The same with other sizes; what is None stays, and the maximum is twice the aim when only that is given.
+
+        Raises:
+            RequestError: unless the aim is at least `PASSAGE_CHARS_MIN` and no more than the maximum, and that no more than `PASSAGE_CHARS_MAX`.
+        """
+        aim = passage_chars or self.passage_chars
+        most = passage_chars_max or (min(2 * aim, PASSAGE_CHARS_MAX) if passage_chars else self.passage_chars_max)
+        if not PASSAGE_CHARS_MIN <= aim <= most <= PASSAGE_CHARS_MAX:
+            raise RequestError(
+                f"Passages cannot aim at {aim:,} characters with at most {most:,}.",
+                f"Give an aim of at least {PASSAGE_CHARS_MIN} and a maximum from there to {PASSAGE_CHARS_MAX:,}.",
+                code="bad_passage_size",
+            )
+        return IndexSettings(aim, most)
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,6 +72,7 @@ TENANT_ROWS: dict[str, Callable[[World], Row]] = {
     "index_segments": lambda w: {
         "id": w.new("index_segments"), "index_id": w.ids["index_versions"], "passage_count": 1, "state": "live", "created_at": _now(),
     },
+    "index_tags": lambda w: {"base_id": w.ids["bases"], "name": "stable", "index_id": w.ids["index_versions"], "moved_at": _now()},
     "segment_documents": lambda w: {"segment_id": w.ids["index_segments"], "document_version_id": w.ids["document_versions"]},
     "assistants": lambda w: {"id": w.new("assistants"), "name": "assistant", "base_id": w.ids["bases"], "created_at": _now()},
     "releases": lambda w: {

@@ -10,7 +10,7 @@ from ondol.application.knowledge.parsing.limits import INPUT_BYTES_MAX, check_si
 from ondol.application.knowledge.types import ParsedDocument
 from ondol.core.errors import UnreadableDocument
 
-__all__ = ["SUPPORTED_SUFFIXES", "media_type_of", "parse"]
+__all__ = ["INPUT_BYTES_MAX", "SUPPORTED_SUFFIXES", "media_type_of", "parse"]
 
 _LOADERS: dict[str, Callable[[str, bytes], ParsedDocument]] = {
     ".md": markdown.load,

@@ -126,10 +126,17 @@ class LanceRoot:
         for above in (Path(folder), *Path(folder).parents):
             _fsync(self._local / above)
 
+    def index_version_ids(self, tenant_id: UUID, base_id: UUID) -> list[UUID]:
+        """The index versions of a base whose folders exist, in order of their ids."""
+        return self._folders(f"{tenant_id}/{base_id}")
+
     def segment_ids(self, place: IndexPlace) -> list[UUID]:
         """The segments whose folders exist, published or not, in order of their ids."""
+        return self._folders(place.folder)
+
+    def _folders(self, above: str) -> list[UUID]:
         with _store_errors():
-            found = self._objects().list_with_delimiter(place.folder)
+            found = self._objects().list_with_delimiter(above)
         names = (prefix.rstrip("/").rpartition("/")[2] for prefix in found["common_prefixes"])
         return sorted(UUID(name) for name in names)
 

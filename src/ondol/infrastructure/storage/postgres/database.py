@@ -86,10 +86,13 @@ class Database:
             yield connection
 
     @asynccontextmanager
-    async def writer_lock(self, what: uuid.UUID) -> AsyncIterator[bool]:
-        """An advisory lock of the whole cluster on something that may have one writer; yields whether it was free.
+    async def writer_lock(self, what: uuid.UUID, *, wait_s: float = 0.0) -> AsyncIterator[bool]:
+        """An advisory lock of the whole cluster on something that may have one writer; yields whether it was had.
 
         It stands on a connection of its own, so it ends with the process that holds it, however that ends.
+
+        Args:
+            wait_s: so long it is waited for, in the order of coming; 0 is not at all.
 
         Raises:
             DatabaseAway: when no connection can be had.
@@ -101,8 +104,7 @@ class Database:
         except psycopg.OperationalError as error:
             raise _away() from error
         async with connection:
-            found = await (await connection.execute("select pg_try_advisory_lock(%s)", (_lock_number(what),))).fetchone()
-            is_free = bool(found and found[0])
+            is_free = await _take_lock(connection, _lock_number(what), wait_s)
             try:
                 yield is_free
             finally:
@@ -156,6 +158,18 @@ class Database:
 
 def _away() -> DatabaseAway:
     return DatabaseAway("Postgres does not answer.", "Look at `ondol doctor`.")
+
+
+async def _take_lock(connection: psycopg.AsyncConnection[Any], number: int, wait_s: float) -> bool:
+    if wait_s <= 0:
+        found = await (await connection.execute("select pg_try_advisory_lock(%s)", (number,))).fetchone()
+        return bool(found and found[0])
+    await connection.execute("select set_config('lock_timeout', %s, false)", (f"{int(wait_s * 1000) + 1}ms",))
+    try:
+        await connection.execute("select pg_advisory_lock(%s)", (number,))
+    except psycopg.errors.LockNotAvailable:
+        return False
+    return True
 
 
 def _lock_number(what: uuid.UUID) -> int:

@@ -78,6 +78,7 @@ grant select, insert, update, delete on ondol.documents to {app};
 grant select, insert, update, delete on ondol.document_versions to {app};
 grant select, insert, update, delete on ondol.index_versions to {app};
 grant select, insert, update, delete on ondol.index_segments to {app};
+grant select, insert, update, delete on ondol.index_tags to {app};
 grant select, insert, update, delete on ondol.segment_documents to {app};
 grant select, insert, update, delete on ondol.assistants to {app};
 grant select, insert, update on ondol.releases to {app};

@@ -1,0 +1,277 @@
+"""Building an index version from what was sealed of the documents, beside the one that serves.
+
+What a version lacks is asked of the segments that it has, so a build that died is simply run again. It takes no lock of the base: only in the
+transaction that finds nothing missing, and calls the version ready, is the base held for a moment. From then on whoever changes documents
+writes to this version too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from ondol.application.knowledge import store
+from ondol.application.knowledge.cuts import cut_sealed
+from ondol.application.knowledge.index import ANALYSER_ID, IndexedDocument, build_segments
+from ondol.application.knowledge.index_versions import store as versions
+from ondol.application.knowledge.index_versions.activate import activate, check_analyser, move_pointer
+from ondol.application.knowledge.index_versions.store import IndexVersion, Wanted
+from ondol.application.knowledge.rooms import Knowledge
+from ondol.application.knowledge.types import IndexSettings
+from ondol.core.canonical import Json
+from ondol.core.errors import Conflict, KeyDestroyed, NotFound
+from ondol.core.ids import new_id
+from ondol.infrastructure.ledger import Link, NewArtefact, add_artefacts, add_links, record
+from ondol.infrastructure.storage.lance import IndexPlace, SegmentInfo
+from ondol.infrastructure.storage.postgres import Connection
+
+BATCH_DOCUMENTS_MAX = 2048
+WAIT_SECONDS_MAX = 3600.0
+"""Who needs a version that another process builds waits for it so long."""
+
+ROUNDS_MAX = 10_000
+"""A build gives up after so many batches: documents then change faster than they are indexed."""
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(slots=True)
+class BuildReport:
+    """What a build did.
+
+    Attributes:
+        documents, passages: what was indexed now.
+        unreadable: documents whose key or sealed text is gone; no index holds them and no search shows them.
+    """
+
+    documents: int = 0
+    passages: int = 0
+    unreadable: set[uuid.UUID] = field(default_factory=set)
+
+
+async def start_version(
+    room: Knowledge, tenant_id: uuid.UUID, base_id: uuid.UUID, settings: IndexSettings, wanted: Wanted, *, actor_id: uuid.UUID | None = None
+) -> IndexVersion:
+    """Make a new version that waits to be built: by `build_version`, or by the job worker."""
+    now = room.clock()
+    version_id = new_id()
+    async with room.database.tenant_tx(tenant_id) as connection:
+        await versions.add_version(connection, tenant_id, base_id, version_id, ANALYSER_ID, settings, wanted, now)
+        await add_artefacts(connection, tenant_id, [NewArtefact(id=version_id, kind="index_version")], now)
+        made = await versions.get_version(connection, version_id)
+        body: dict[str, Json] = {"base": base_id, "version": version_id, "number": made.number, "cut": settings.cut, "analyser": ANALYSER_ID}
+        await record(connection, tenant_id, kind="index.started", actor_id=actor_id, body=body, now=now)
+    return made
+
+
+async def build_version(
+    room: Knowledge,
+    tenant_id: uuid.UUID,
+    version_id: uuid.UUID,
+    *,
+    actor_id: uuid.UUID | None = None,
+    progress: Progress = lambda done, total: None,
+    wait_s: float = WAIT_SECONDS_MAX,
+) -> BuildReport:
+    """Build a version until it is ready, and let it serve if that was wanted. What another process has built meanwhile is not built again.
+
+    Args:
+        wait_s: how long to wait for another process that builds it.
+
+    Raises:
+        Conflict: when somebody else builds it, it was given up, its analyser is another one than ours, or none of its documents can be read.
+    """
+    async with room.database.writer_lock(version_id, wait_s=wait_s) as free:
+        if not free:
+            raise Conflict("This index version is being built by another process.", "Wait for it to end.", code="index_building")
+        async with room.database.tenant_tx(tenant_id) as connection:
+            version = await versions.get_version(connection, version_id)
+        if version.state in ("dropped", "failed"):
+            raise Conflict(f"Index version {version.number} is {version.state}.", "Build a new one.", code="index_dropped")
+        check_analyser(version)
+        filling = _Filling(room, tenant_id, version, actor_id, progress)
+        if version.state == "building" and not await filling.fill(until_ready=True):
+            raise Conflict(
+                "Of none of the base's documents the sealed text can be read.",
+                "Put the blob store's files and the key ring back.",
+                code="index_unreadable",
+            )
+    return filling.report
+
+
+async def complete_version(room: Knowledge, tenant_id: uuid.UUID, version: IndexVersion) -> BuildReport:
+    """Index what a version that was built lacks: it lay aside for a while, or was restored from a backup.
+
+    Raises:
+        Conflict: when somebody else does so, or its analyser is another one than ours.
+    """
+    check_analyser(version)
+    async with room.database.writer_lock(version.id) as free:
+        if not free:
+            raise Conflict("This index version is being written by another process.", "Wait for it to end.", code="index_building")
+        filling = _Filling(room, tenant_id, version, None, lambda done, total: None)
+        await filling.fill(until_ready=False)
+    return filling.report
+
+
+async def activate_version(room: Knowledge, tenant_id: uuid.UUID, version_id: uuid.UUID, *, actor_id: uuid.UUID | None = None) -> IndexVersion:
+    """Let a version serve, after what it lacks was indexed.
+
+    Raises:
+        Conflict, NotFound: as `complete_version` and `activate` do.
+    """
+    async with room.database.tenant_tx(tenant_id) as connection:
+        version = await versions.get_version(connection, version_id)
+        is_behind = version.state in ("ready", "retired") and await versions.count_missing(connection, version) > 0
+    unreadable = (await complete_version(room, tenant_id, version)).unreadable if is_behind else set()
+    return await activate(room, tenant_id, version_id, actor_id=actor_id, without=unreadable)
+
+
+async def ensure_version(
+    room: Knowledge, tenant_id: uuid.UUID, base_id: uuid.UUID, settings: IndexSettings | None, *, actor_id: uuid.UUID | None = None
+) -> None:
+    """See to it that a version of our analyser serves a base, whole. A new base gets an empty one.
+
+    Args:
+        settings: for a base without an index; those of the version that serves, or the defaults, when absent.
+
+    Raises:
+        Conflict: when the base has an index of other settings, or its index is being built elsewhere.
+    """
+    async with room.database.tenant_tx(tenant_id) as connection:
+        base = await store.get_base(connection, base_id)
+        there = await versions.list_versions(connection, base_id)
+        serving = next((version for version in there if version.is_active), None)
+        missing = await versions.count_missing(connection, serving) if serving else 0
+    if serving is not None and settings is not None and settings != serving.settings:
+        raise Conflict(
+            f"The base {base.name} is cut into passages of {serving.settings.cut} characters, not {settings.cut}.",
+            f"Build a version with other sizes: `ondol index build {base.name} --passage-chars … --activate`.",
+            code="other_index_settings",
+        )
+    if serving is None or serving.analyser_id != ANALYSER_ID:
+        begun = next((version for version in there if _is_coming(version)), None)
+        made = begun or await start_version(room, tenant_id, base_id, settings or base.settings, Wanted(activate=True), actor_id=actor_id)
+        await build_version(room, tenant_id, made.id, actor_id=actor_id)
+    elif missing:
+        await complete_version(room, tenant_id, serving)
+
+
+def _is_coming(version: IndexVersion) -> bool:
+    return version.state in ("building", "ready") and version.wanted.activate and version.analyser_id == ANALYSER_ID
+
+
+async def rebuild(
+    room: Knowledge, tenant_id: uuid.UUID, base_id: uuid.UUID, *, actor_id: uuid.UUID | None = None, progress: Progress = lambda done, total: None
+) -> BuildReport:
+    """Put a new version, built from the sealed texts alone, in the place of all that a base has.
+
+    The one that serves goes on serving until the new one is whole. What is replaced is given up, since it is not known to be whole.
+
+    Raises:
+        Conflict: as `build_version` does.
+    """
+    async with room.database.tenant_tx(tenant_id) as connection:
+        base = await store.get_base(connection, base_id)
+    wanted = Wanted(activate=True, reuse=False, replace=True)
+    made = await start_version(room, tenant_id, base_id, base.settings, wanted, actor_id=actor_id)
+    return await build_version(room, tenant_id, made.id, actor_id=actor_id, progress=progress)
+
+
+@dataclass(slots=True)
+class _Filling:
+    """Bringing one version to what its base holds, by whoever holds the version's lock."""
+
+    room: Knowledge
+    tenant_id: uuid.UUID
+    version: IndexVersion
+    actor_id: uuid.UUID | None
+    progress: Progress
+    report: BuildReport = field(default_factory=BuildReport)
+
+    async def fill(self, *, until_ready: bool) -> bool:
+        """Index batch by batch what is missing, until nothing is; whether the version can serve."""
+        async with self.room.database.tenant_tx(self.tenant_id) as connection:
+            total = await versions.count_missing(connection, self.version)
+        for _ in range(ROUNDS_MAX):
+            self.progress(min(self.report.documents, total), total)
+            async with self.room.database.tenant_tx(self.tenant_id) as connection:
+                await store.lock_base(connection, self.version.base_id)
+                missing = await versions.missing_documents(connection, self.version, self.report.unreadable, BATCH_DOCUMENTS_MAX)
+                if not missing:
+                    self.progress(total, total)
+                    return not until_ready or await self._end(connection)
+            await self._add(missing)
+        raise Conflict("The documents change faster than they are indexed.", "Try again when less is taken in.", code="base_changing")
+
+    async def _end(self, connection: Connection) -> bool:
+        """Nothing is missing, and the base is held: the version is ready, and serves if that is wanted, unless nothing of it could be read."""
+        now = self.room.clock()
+        fails = bool(self.report.unreadable) and not await store.live_segments(connection, self.version.id)
+        values = {"id": self.version.id, "now": now, "failure": "unreadable"}
+        await connection.execute(versions.QUERIES["version_failed" if fails else "version_ready"], values)
+        body: dict[str, Json] = {
+            "base": self.version.base_id,
+            "version": self.version.id,
+            "documents": self.report.documents,
+            "passages": self.report.passages,
+            "unreadable": len(self.report.unreadable),
+        }
+        kind = "index.failed" if fails else "index.built"
+        await record(connection, self.tenant_id, kind=kind, actor_id=self.actor_id, body=body, now=now)
+        if not fails and self.version.wanted.activate:
+            await move_pointer(connection, self.tenant_id, self.version, now, actor_id=self.actor_id, kind="index.activated")
+        if not fails and self.version.wanted.replace:
+            await self._give_up_others(connection, now)
+        return not fails
+
+    async def _give_up_others(self, connection: Connection, now: datetime) -> None:
+        """Give up what was there before a version that was built to replace it."""
+        there = await versions.list_versions(connection, self.version.base_id)
+        before = [other.id for other in there if other.number < self.version.number]
+        await versions.drop(connection, before, now)
+        body: dict[str, Json] = {"base": self.version.base_id, "version": self.version.id, "dropped": len(before)}
+        await record(connection, self.tenant_id, kind="index.rebuilt", actor_id=self.actor_id, body=body, now=now)
+
+    async def _add(self, missing: Sequence[store.SealedVersion]) -> None:
+        """Write the segments of a batch and publish them, unless the version was given up meanwhile."""
+        unreadable = len(self.report.unreadable)
+        segments = await asyncio.to_thread(self._write, missing)
+        now = self.room.clock()
+        async with self.room.database.tenant_tx(self.tenant_id) as connection:
+            version = await versions.get_version(connection, self.version.id)
+            if version.state in ("dropped", "failed"):
+                raise Conflict(f"Index version {version.number} was given up.", "Build a new one.", code="index_dropped")
+            for segment in segments:
+                await publish(connection, self.tenant_id, version.id, segment, now)
+            await store.touch_base(connection, version.base_id)
+        self.report.documents += len(missing) - (len(self.report.unreadable) - unreadable)
+        self.report.passages += sum(segment.passage_count for segment in segments)
+
+    def _write(self, missing: Sequence[store.SealedVersion]) -> list[SegmentInfo]:
+        place = IndexPlace(self.tenant_id, self.version.base_id, self.version.id)
+        return list(build_segments(self.room.lance, place, self._opened(missing), self.room.tenant_key(self.tenant_id, "terms")))
+
+    def _opened(self, missing: Sequence[store.SealedVersion]) -> Iterator[IndexedDocument]:
+        """The documents one by one, so that memory holds one of them; those that cannot be read are noted."""
+        for document in missing:
+            try:
+                cut = cut_sealed(self.room, self.tenant_id, document, self.version.settings)
+            except (KeyDestroyed, NotFound):
+                self.report.unreadable.add(document.id)
+                continue
+            if not cut.passages:
+                self.report.unreadable.add(document.id)
+                continue
+            yield cut.indexed(document.id, document.audience_id)
+
+
+async def publish(connection: Connection, tenant_id: uuid.UUID, index_id: uuid.UUID, segment: SegmentInfo, now: datetime) -> None:
+    """Make a segment searchable, and tell of which document versions it was made."""
+    documents = segment.document_version_ids
+    await store.publish_segment(connection, tenant_id, index_id, segment.segment_id, segment.passage_count, documents, now)
+    await add_artefacts(connection, tenant_id, [NewArtefact(id=segment.segment_id, kind="index_segment")], now)
+    await add_links(connection, tenant_id, [Link(segment.segment_id, document_id, "derived_from") for document_id in documents], now)

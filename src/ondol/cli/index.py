@@ -1,0 +1,269 @@
+"""`ondol index`."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from ondol.cli.guard_policies import json_option, tenant_option
+from ondol.cli.main import settings_of
+from ondol.cli.output import Progress, print_json, print_table, say
+from ondol.cli.running import with_platform
+from ondol.core.errors import UserError
+
+if TYPE_CHECKING:
+    import uuid
+
+    from ondol.application.knowledge.index_versions import BuildReport, IndexVersion
+    from ondol.infrastructure.access.types import Tenant
+    from ondol.wiring.platform import Platform
+
+T = TypeVar("T")
+
+
+@click.group("index")
+def command() -> None:
+    """Build, compare and choose the versions of a knowledge base's index.
+
+    A version is named by its number, a tag, `active` or `previous`.
+    """
+
+
+@command.command("list")
+@click.argument("base")
+@tenant_option
+@json_option
+@click.pass_context
+def list_all(context: click.Context, base: str, tenant: str, as_json: bool) -> None:
+    """List the index versions of BASE, newest first."""
+    from ondol.application.knowledge.index_versions import list_versions
+
+    async def work(platform: Platform, where: Tenant, base_id: uuid.UUID) -> list[IndexVersion]:
+        async with platform.database.tenant_tx(where.id) as connection:
+            return await list_versions(connection, base_id)
+
+    found = [_row(version) for version in _in_base(context, tenant, base, work)]
+    if as_json:
+        print_json(found)
+    else:
+        print_table([{name: row[name] for name in SHOWN} for row in found], "The base has no index yet.")
+
+
+@command.command("build")
+@click.argument("base")
+@click.option("--passage-chars", type=click.IntRange(50, 50_000), help="Length that passages aim at, in characters; that of the one that serves.")
+@click.option("--passage-chars-max", type=click.IntRange(50, 100_000), help="No passage is longer; twice the aim when only that is given.")
+@click.option("--activate", "activates", is_flag=True, help="Let it serve once it is ready.")
+@click.option("--background", is_flag=True, help="Leave the work to the job worker.")
+@tenant_option
+@json_option
+@click.pass_context
+def build(
+    context: click.Context,
+    base: str,
+    passage_chars: int | None,
+    passage_chars_max: int | None,
+    activates: bool,
+    background: bool,
+    tenant: str,
+    as_json: bool,
+) -> None:
+    """Build a new index version of BASE beside the one that serves."""
+    from ondol.application.knowledge.index_versions import Wanted, build_version, start_version
+    from ondol.application.knowledge.store import get_base
+
+    progress = Progress("documents", quiet=as_json or background)
+
+    async def work(platform: Platform, where: Tenant, base_id: uuid.UUID) -> tuple[IndexVersion, BuildReport | None]:
+        room = platform.knowledge
+        async with platform.database.tenant_tx(where.id) as connection:
+            settings = (await get_base(connection, base_id)).settings.resized(passage_chars, passage_chars_max)
+        made = await start_version(room, where.id, base_id, settings, Wanted(activate=activates))
+        return made, None if background else await build_version(room, where.id, made.id, progress=progress)
+
+    try:
+        made, report = _in_base(context, tenant, base, work)
+    finally:
+        progress.done()
+    if as_json:
+        print_json({"number": made.number, "id": str(made.id), **({} if report is None else _told(report))})
+    elif report is None:
+        say(f"Version {made.number} of {base} waits for the job worker: `ondol index list {base}` shows when it is ready.")
+    else:
+        say(f"Version {made.number} of {base} {'serves' if activates else 'is ready'}: {_sentence(report)}")
+
+
+@command.command("rebuild")
+@click.argument("base", required=False)
+@click.option("--all", "everything", is_flag=True, help="Every base of every tenant.")
+@tenant_option
+@json_option
+@click.pass_context
+def rebuild_now(context: click.Context, base: str | None, everything: bool, tenant: str, as_json: bool) -> None:
+    """Build the index of BASE anew from the sealed texts, in the place of all its versions.
+
+    For after a restore, since a backup holds no index, and where a part of an index is lost. Folders are not needed. The version that serves
+    goes on serving until the new one is whole.
+    """
+    from ondol.application.knowledge.index_versions import rebuild
+    from ondol.application.knowledge.store import find_base, list_bases
+    from ondol.infrastructure.access.people import find_tenant, list_tenants
+
+    if (base is None) == (not everything):
+        raise UserError("Nothing says what to rebuild.", "Name one base, or give --all.")
+    progress = Progress("documents", quiet=as_json)
+
+    async def work(platform: Platform) -> dict[str, BuildReport]:
+        reports: dict[str, BuildReport] = {}
+        for where in await list_tenants(platform.database) if everything else [await find_tenant(platform.database, tenant)]:
+            async with platform.database.tenant_tx(where.id) as connection:
+                found = [await find_base(connection, base)] if base else await list_bases(connection)
+            for item in found:
+                reports[f"{where.slug}/{item.name}"] = await rebuild(platform.knowledge, where.id, item.id, progress=progress)
+        return reports
+
+    try:
+        reports = with_platform(settings_of(context), work)
+    finally:
+        progress.done()
+    if as_json:
+        print_json({name: _told(report) for name, report in reports.items()})
+    else:
+        say("\n".join(f"{name}: {_sentence(report)}" for name, report in reports.items()) or "There is no knowledge base.")
+
+
+@command.command("activate")
+@click.argument("base")
+@click.argument("version")
+@tenant_option
+@click.pass_context
+def activate(context: click.Context, base: str, version: str, tenant: str) -> None:
+    """Let VERSION of BASE serve, from the next search on. One that lay aside is brought up to date first."""
+    from ondol.application.knowledge.index_versions import activate_version
+
+    done = _with_version(context, tenant, base, version, lambda platform, where, found: activate_version(platform.knowledge, where.id, found.id))
+    say(f"Version {done.number} of {base} serves.")
+
+
+@command.command("rollback")
+@click.argument("base")
+@tenant_option
+@click.pass_context
+def rollback(context: click.Context, base: str, tenant: str) -> None:
+    """Let the version of BASE serve that served before."""
+    from ondol.application.knowledge.index_versions import roll_back
+
+    done = _in_base(context, tenant, base, lambda platform, where, base_id: roll_back(platform.knowledge, where.id, base_id))
+    say(f"Version {done.number} of {base} serves again.")
+
+
+@command.command("tag")
+@click.argument("base")
+@click.argument("version")
+@click.argument("name")
+@tenant_option
+@click.pass_context
+def tag(context: click.Context, base: str, version: str, name: str, tenant: str) -> None:
+    """Call VERSION of BASE by NAME; what has a name is kept."""
+    from ondol.application.knowledge.index_versions import put_tag
+
+    _with_version(context, tenant, base, version, lambda platform, where, found: put_tag(platform.knowledge, where.id, found.id, name))
+    say(f"{name} is that version of {base}.")
+
+
+@command.command("untag")
+@click.argument("base")
+@click.argument("name")
+@tenant_option
+@click.pass_context
+def untag(context: click.Context, base: str, name: str, tenant: str) -> None:
+    """Take NAME away from the version of BASE that has it."""
+    from ondol.application.knowledge.index_versions import remove_tag
+
+    _in_base(context, tenant, base, lambda platform, where, base_id: remove_tag(platform.knowledge, where.id, base_id, name))
+    say(f"No version of {base} is called {name} any more.")
+
+
+@command.command("drop")
+@click.argument("base")
+@click.argument("version")
+@tenant_option
+@click.pass_context
+def drop(context: click.Context, base: str, version: str, tenant: str) -> None:
+    """Give VERSION of BASE up. The one that serves cannot be."""
+    from ondol.application.knowledge.index_versions import drop_version
+
+    done = _with_version(context, tenant, base, version, lambda platform, where, found: drop_version(platform.knowledge, where.id, found.id))
+    say(f"Version {done.number} of {base} is given up; its folders go within two minutes.")
+
+
+@command.command("keep")
+@click.argument("base")
+@click.option("--versions", "count", type=click.IntRange(1, 20), default=2, show_default=True, help="The one that serves included.")
+@click.option("--days", type=click.IntRange(1, 3650), help="How long those stay that do not serve; without an end when absent.")
+@tenant_option
+@click.pass_context
+def keep(context: click.Context, base: str, count: int, days: int | None, tenant: str) -> None:
+    """Say how many index versions of BASE are kept, and for how long. What has a tag stays."""
+    from ondol.application.knowledge.index_versions import keep_versions
+
+    _in_base(context, tenant, base, lambda platform, where, base_id: keep_versions(platform.knowledge, where.id, base_id, count, days))
+    say(f"{base} keeps {count} version{'s' if count > 1 else ''}{f' for {days} days' if days else ''}.")
+
+
+SHOWN = ("number", "state", "tags", "passage_chars", "passages", "segments", "created_at", "keep_until")
+
+
+def _row(version: IndexVersion) -> dict[str, Any]:
+    return {
+        "number": version.number,
+        "id": str(version.id),
+        "state": "active" if version.is_active else version.state,
+        "tags": ", ".join(version.tags),
+        "passage_chars": version.settings.cut,
+        "analyser": version.analyser_id,
+        "passages": version.passages,
+        "segments": version.segments,
+        "created_at": version.created_at.isoformat(timespec="seconds"),
+        "built_at": version.built_at and version.built_at.isoformat(timespec="seconds"),
+        "keep_until": version.keep_until and version.keep_until.isoformat(timespec="seconds"),
+        "failure": version.failure,
+    }
+
+
+def _told(report: BuildReport) -> dict[str, int]:
+    return {**dataclasses.asdict(report), "unreadable": len(report.unreadable)}
+
+
+def _sentence(report: BuildReport) -> str:
+    lost = f"; {len(report.unreadable):,} have no readable text and were left out" if report.unreadable else ""
+    return f"{report.documents:,} documents, {report.passages:,} passages{lost}."
+
+
+def _in_base(context: click.Context, tenant: str, base: str, work: Callable[[Platform, Tenant, uuid.UUID], Awaitable[T]]) -> T:
+    """Do work on a base of a tenant."""
+    from ondol.application.knowledge.store import find_base
+    from ondol.infrastructure.access.people import find_tenant
+
+    async def run(platform: Platform) -> T:
+        where = await find_tenant(platform.database, tenant)
+        async with platform.database.tenant_tx(where.id) as connection:
+            base_id = (await find_base(connection, base)).id
+        return await work(platform, where, base_id)
+
+    return with_platform(settings_of(context), run)
+
+
+def _with_version(context: click.Context, tenant: str, base: str, version: str, work: Callable[[Platform, Tenant, IndexVersion], Awaitable[T]]) -> T:
+    """Do work on a version of a base."""
+    from ondol.application.knowledge.index_versions import find_version
+
+    async def run(platform: Platform, where: Tenant, base_id: uuid.UUID) -> T:
+        async with platform.database.tenant_tx(where.id) as connection:
+            found = await find_version(connection, base_id, version)
+        return await work(platform, where, found)
+
+    return _in_base(context, tenant, base, run)
