@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ondol.application.knowledge import ingest, segments, store
+from ondol.application.knowledge import ingest, store
 from ondol.application.knowledge.search import Evidence
 from ondol.core.errors import Conflict, UserError
 from ondol.infrastructure.ledger import LedgerSigner, ancestors, public_keys_path, read_public_keys, seal_once, verify
@@ -168,37 +168,6 @@ async def test_two_runs_over_one_folder_take_each_file_in_once(house: House, mon
     first, second = await asyncio.gather(house.ingest(), house.ingest())
     assert (first.added + second.added, first.changed + second.changed, first.unchanged + second.unchanged) == (30, 0, 30)
     assert len((await house.search("beacon", limit=100)).evidence) == 30
-
-
-async def test_many_runs_are_merged_and_the_old_folders_go(house: House) -> None:
-    for number in range(segments.SEGMENTS_MAX + 1):
-        house.write(f"{number}.md", f"# Page {number}\n\nThe beacon has the number {number}.")
-        await house.ingest()
-    before = await house.titles("beacon number")
-    async with house.platform.database.tenant_tx(house.tenant_id) as connection:
-        base = await store.find_base(connection, "base")
-        assert base.active_index_id is not None
-        assert len(await store.live_segments(connection, base.active_index_id)) == 1
-    place = IndexPlace(house.tenant_id, base.id, base.active_index_id)
-    assert len(house.platform.lance.segment_ids(place)) == segments.SEGMENTS_MAX + 2
-    house.clock.advance(seconds=segments.DROP_AFTER_S + 1)
-    assert await segments.drop_replaced(house.platform.knowledge, house.tenant_id) == segments.SEGMENTS_MAX + 1
-    assert len(house.platform.lance.segment_ids(place)) == 1
-    assert sorted(await house.titles("beacon number")) == sorted(before)
-
-
-async def test_a_search_survives_a_merge_that_drops_its_segments(house: House) -> None:
-    for number in range(3):
-        house.write(f"{number}.md", f"# Page {number}\n\nThe beacon has the number {number}.")
-        await house.ingest()
-    await house.search("beacon")
-    async with house.platform.database.tenant_tx(house.tenant_id) as connection:
-        base = await store.find_base(connection, "base")
-    assert await segments.merge_if_many(house.platform.knowledge, house.tenant_id, base.id, segments_max=1)
-    house.clock.advance(seconds=segments.DROP_AFTER_S + 1)
-    await segments.drop_replaced(house.platform.knowledge, house.tenant_id)
-    results = await asyncio.gather(*(house.titles("beacon number") for _ in range(5)))
-    assert {tuple(sorted(titles)) for titles in results} == {("Page 0", "Page 1", "Page 2")}
 
 
 async def test_leftovers_of_a_dead_writer_are_dropped(house: House) -> None:

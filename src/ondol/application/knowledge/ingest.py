@@ -26,7 +26,7 @@ from ondol.application.knowledge.index_versions.build import publish
 from ondol.application.knowledge.index_versions.store import written_versions
 from ondol.application.knowledge.parsing import SUPPORTED_SUFFIXES, media_type_of, parse
 from ondol.application.knowledge.rooms import Knowledge
-from ondol.application.knowledge.segments import COMMIT_SECONDS_MAX, drop_leftovers, merge_if_many
+from ondol.application.knowledge.segments import COMMIT_SECONDS_MAX, drop_leftovers, merge_small
 from ondol.application.knowledge.types import DocumentMetadata, IndexSettings, ParsedDocument
 from ondol.core.canonical import Json, keyed_digest
 from ondol.core.errors import Conflict, OndolError, RequestError, UnreadableDocument, UserError
@@ -159,7 +159,7 @@ async def ingest_folder(
     await drop_leftovers(room, tenant_id, base.id)
     run = _Run(room, tenant_id, base, options, actor_id, IngestReport(), wait_s)
     await run.take_in(await asyncio.to_thread(run.find_files, folder), progress)
-    await merge_if_many(room, tenant_id, base.id)
+    await merge_small(room, tenant_id, base.id)
     return run.report
 
 
@@ -410,6 +410,7 @@ class _Run:
     async def _prune(self, seen: set[bytes]) -> None:
         now = self.room.clock()
         async with self._turn(), self.room.database.tenant_tx(self.tenant_id) as connection:
+            await store.lock_base(connection, self.base.id)
             known = await store.known_sources(connection, self.base.id)
             gone = [source.version_id for source_hash, source in known.items() if source_hash not in seen]
             if not gone:

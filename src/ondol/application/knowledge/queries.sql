@@ -106,6 +106,16 @@ where document_version_id = any(%(version_ids)s::uuid[]) and retired_at is null;
 -- The searchable segments of an index version.
 select id, passage_count from index_segments where index_id = %(index_id)s::uuid and state = 'live' order by id;
 
+-- name: segment_sizes
+-- How much each searchable segment of an index version holds, and how much of it is masked for good.
+select s.id, s.passage_count, count(sd.document_version_id) as documents, count(sd.retired_at) as retired
+from index_segments s join segment_documents sd on sd.segment_id = s.id
+where s.index_id = %(index_id)s::uuid and s.state = 'live' group by s.id, s.passage_count order by s.id;
+
+-- name: versions_merged
+-- The index versions of a base whose segments are cared for.
+select id from index_versions where base_id = %(base_id)s::uuid and state in ('active', 'ready', 'retired') order by id;
+
 -- name: segments_drop
 -- Segments that a merge replaced stop being searched.
 update index_segments set state = 'dropping', dropping_since = %(now)s::timestamptz where id = any(%(ids)s::uuid[]) and state = 'live';

@@ -1,25 +1,30 @@
-"""Care of a base's segments: merge when there are many, drop what nobody reads any more."""
+"""Care of a base's segments: merge those of about one size, drop what nobody reads any more."""
 
 from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 
 from ondol.application.knowledge import store
 from ondol.application.knowledge.rooms import Knowledge
 from ondol.core.canonical import Json
+from ondol.core.errors import Conflict
 from ondol.core.ids import new_id
 from ondol.infrastructure.ledger import Link, NewArtefact, add_artefacts, add_links, record
 from ondol.infrastructure.storage.lance import IndexPlace, merge_segments
-from ondol.infrastructure.storage.postgres import rows
+from ondol.infrastructure.storage.postgres import Connection, rows
 
-SEGMENTS_MAX = 8
-"""More live segments than this are merged into one when a run ends."""
+MERGE_FACTOR = 4
+"""So many segments of about one size are merged into one: sizes are in tiers, each so many times the one below."""
 
-MERGED_PASSAGES_MAX = 500_000
-"""A merged segment holds at most so many passages."""
+MERGED_PASSAGES_MAX = 64_000
+"""A merged segment holds at most so many passages: what one erasure or one merge rewrites is bounded. One above half of it is left alone."""
+
+MERGES_MAX = 1000
+"""One call merges at most so often."""
 
 COMMIT_SECONDS_MAX = 1800
 """What was written longer ago than this is not published any more: care may be taking it for what a killed writer left."""
@@ -28,47 +33,115 @@ DROP_AFTER_S = 60
 """A replaced segment stays this long on disk: readers that began before the merge end or notice."""
 
 
-async def merge_if_many(room: Knowledge, tenant_id: uuid.UUID, base_id: uuid.UUID, *, segments_max: int = SEGMENTS_MAX) -> bool:
-    """Build one clean segment out of the small ones, when there are more than `segments_max`, and put it in their place.
+@dataclass(frozen=True, slots=True)
+class SegmentSize:
+    """How much a live segment holds.
 
-    The caller is the base's one writer.
+    Attributes:
+        documents, retired: document versions in it, and those of them that are masked for good.
     """
-    now = room.clock()
-    async with room.database.tenant_tx(tenant_id) as connection:
-        base = await store.get_base(connection, base_id)
-        if base.active_index_id is None:
-            return False
-        segments = _small_ones(await store.live_segments(connection, base.active_index_id), segments_max)
-        if not segments:
-            return False
-        retired = await store.retired_versions(connection, base.active_index_id)
-    place = IndexPlace(tenant_id, base_id, base.active_index_id)
-    merged = await asyncio.to_thread(merge_segments, room.lance, place, segments, retired, new_id())
-    async with room.database.tenant_tx(tenant_id) as connection:
-        await connection.execute(store.QUERIES["segments_drop"], {"ids": segments, "now": now})
-        if merged is not None:
-            versions = list(merged.document_version_ids)
-            await store.publish_segment(connection, tenant_id, base.active_index_id, merged.segment_id, merged.passage_count, versions, now)
-            await add_artefacts(connection, tenant_id, [NewArtefact(id=merged.segment_id, kind="index_segment")], now)
-            await add_links(connection, tenant_id, [Link(merged.segment_id, segment_id, "derived_from") for segment_id in segments], now)
-        await store.touch_base(connection, base_id)
-        body: dict[str, Json] = {"base": base_id, "from": segments, "to": merged.segment_id if merged else None}
-        await record(connection, tenant_id, kind="index.merged", actor_id=None, body=body, now=now)
-    return True
+
+    id: uuid.UUID
+    passages: int
+    documents: int = 1
+    retired: int = 0
 
 
-def _small_ones(segments: Sequence[tuple[uuid.UUID, int]], segments_max: int) -> list[uuid.UUID]:
-    """The smallest segments that together fill one; none while there are few."""
-    if len(segments) <= segments_max:
-        return []
+def segments_to_merge(segments: Sequence[SegmentSize]) -> list[uuid.UUID]:
+    """Which segments are to become one now; none when all is well.
+
+    As in a log-structured merge tree with tiers (O'Neil et al., The log-structured merge-tree, 1996, with size tiers): a passage is rewritten once
+    for each tier that it climbs, so at most log(`MERGED_PASSAGES_MAX`) to the base `MERGE_FACTOR` times, and a large segment is never rewritten
+    because of a small one. A segment of which more than half is masked is rewritten alone, which halves it.
+    """
+    for segment in segments:
+        if 2 * segment.retired > segment.documents:
+            return [segment.id]
+    tiers: dict[int, list[SegmentSize]] = {}
+    for segment in segments:
+        if segment.passages <= MERGED_PASSAGES_MAX // 2:
+            tiers.setdefault(_tier(segment.passages), []).append(segment)
+    for _, members in sorted(tiers.items()):
+        chosen = _fitting(members) if len(members) >= MERGE_FACTOR else []
+        if len(chosen) > 1:
+            return chosen
+    return []
+
+
+def _tier(passages: int) -> int:
+    tier = 0
+    while passages >= MERGE_FACTOR:
+        passages //= MERGE_FACTOR
+        tier += 1
+    return tier
+
+
+def _fitting(members: Sequence[SegmentSize]) -> list[uuid.UUID]:
+    """The smallest ones that together are no larger than a segment may be."""
     chosen: list[uuid.UUID] = []
     passages = 0
-    for segment_id, passage_count in sorted(segments, key=lambda item: item[1]):
-        if passages + passage_count > MERGED_PASSAGES_MAX:
+    for segment in sorted(members, key=lambda member: (member.passages, member.id)):
+        passages += segment.passages
+        if passages > MERGED_PASSAGES_MAX:
             break
-        passages += passage_count
-        chosen.append(segment_id)
-    return chosen if len(chosen) > 1 else []
+        chosen.append(segment.id)
+    return chosen
+
+
+async def merge_small(room: Knowledge, tenant_id: uuid.UUID, base_id: uuid.UUID) -> int:
+    """Merge the small segments of each version of a base that is in use; how many merges there were.
+
+    Nobody waits for it: it takes no turn of the base's writers, and where another process merges a version, that one is left to it.
+    """
+    async with room.database.tenant_tx(tenant_id) as connection:
+        found = [row["id"] for row in await rows(connection, store.QUERIES["versions_merged"], {"base_id": base_id})]
+    merges = 0
+    for index_id in found:
+        async with room.database.writer_lock(index_id) as free:
+            if free:
+                merges += await merge_version(room, tenant_id, base_id, index_id)
+    return merges
+
+
+async def merge_version(room: Knowledge, tenant_id: uuid.UUID, base_id: uuid.UUID, index_id: uuid.UUID) -> int:
+    """Merge the small segments of one version until all is well; how many merges there were. The caller holds the version's lock."""
+    for merges in range(MERGES_MAX):
+        async with room.database.tenant_tx(tenant_id) as connection:
+            chosen = segments_to_merge(await _sizes(connection, index_id))
+            retired = await store.retired_versions(connection, index_id) if chosen else {}
+        if not chosen or not await _merge(room, tenant_id, IndexPlace(tenant_id, base_id, index_id), chosen, retired):
+            return merges
+    return MERGES_MAX
+
+
+async def _sizes(connection: Connection, index_id: uuid.UUID) -> list[SegmentSize]:
+    found = await rows(connection, store.QUERIES["segment_sizes"], {"index_id": index_id})
+    return [SegmentSize(row["id"], row["passage_count"], row["documents"], row["retired"]) for row in found]
+
+
+async def _merge(
+    room: Knowledge, tenant_id: uuid.UUID, place: IndexPlace, chosen: Sequence[uuid.UUID], retired: Mapping[uuid.UUID, frozenset[uuid.UUID]]
+) -> bool:
+    """Write one clean segment and put it in the place of its sources; whether they were still there."""
+    now = room.clock()
+    merged = await asyncio.to_thread(merge_segments, room.lance, place, chosen, retired, new_id())
+    if (room.clock() - now).total_seconds() > COMMIT_SECONDS_MAX:
+        raise Conflict("Merging segments took too long.", "Run it again.", code="merge_too_slow")
+    async with room.database.tenant_tx(tenant_id) as connection:
+        await store.lock_base(connection, place.base_id)
+        live = {segment_id for segment_id, _ in await store.live_segments(connection, place.index_version_id)}
+        if not live.issuperset(chosen):
+            return False
+        await connection.execute(store.QUERIES["segments_drop"], {"ids": chosen, "now": now})
+        if merged is not None:
+            versions = list(merged.document_version_ids)
+            await store.publish_segment(connection, tenant_id, place.index_version_id, merged.segment_id, merged.passage_count, versions, now)
+            await add_artefacts(connection, tenant_id, [NewArtefact(id=merged.segment_id, kind="index_segment")], now)
+            await add_links(connection, tenant_id, [Link(merged.segment_id, segment_id, "derived_from") for segment_id in chosen], now)
+        await store.touch_base(connection, place.base_id)
+        body: dict[str, Json] = {"base": place.base_id, "from": list(chosen), "to": merged.segment_id if merged else None}
+        await record(connection, tenant_id, kind="index.merged", actor_id=None, body=body, now=now)
+    return True
 
 
 async def drop_replaced(room: Knowledge, tenant_id: uuid.UUID) -> int:

@@ -25,8 +25,8 @@ from ondol.infrastructure.storage.lance import (
     write_segment,
 )
 
-SEGMENT_PASSAGES_MAX = 250_000
-"""Passages after which a segment is written."""
+SEGMENT_PASSAGES_MAX = 64_000
+"""Passages after which a segment is written: so much is rewritten at most because one document is erased."""
 
 SEGMENT_TERMS_MAX = 16_000_000
 """Terms (with repetitions) after which a segment is written: 4 bytes each while they wait, about 200 MB in all while it is written."""

@@ -138,7 +138,11 @@ def rank(
     ]
     weights = _weighted_idf(parts, terms)
     average = sum(part.selection.term_count for part in parts) / sum(part.selection.passage_count for part in parts)
-    hits = [hit for part in parts for hit in _best_of(part, weights, average, limit, bm25)]
+    scored = [_scored(part, weights, average, bm25) for part in parts]
+    chosen = _best_over_all([(scores, _best_ordinals(scores, limit)) for scores in scored], limit)
+    hits = [
+        hit for part, scores, ordinals in zip(parts, scored, chosen, strict=True) if ordinals for hit in _hits_of(part, scores, ordinals, weights)
+    ]
     hits.sort(key=lambda hit: (-hit.score, hit.document_version_id.bytes, hit.passage_ordinal))
     return Ranking(tuple(hits[:limit]), tuple(weights))
 
@@ -159,7 +163,8 @@ def _weighted_idf(parts: Sequence[_VisiblePart], terms: Sequence[QueryTerm]) -> 
     return weights
 
 
-def _best_of(part: _VisiblePart, weights: Sequence[float], average: float, limit: int, bm25: Bm25) -> list[Hit]:
+def _scored(part: _VisiblePart, weights: Sequence[float], average: float, bm25: Bm25) -> NDArray[numpy.float64]:
+    """The score of each passage of a segment; 0 where it holds no term of the question, or is not visible."""
     scores = numpy.zeros(len(part.reader))
     for postings, weight in zip(part.postings, weights, strict=True):
         if postings is None or not len(postings.ordinals):
@@ -168,9 +173,21 @@ def _best_of(part: _VisiblePart, weights: Sequence[float], average: float, limit
         saturation = postings.frequencies + bm25.k1 * (1 - bm25.b + bm25.b * (lengths / average))
         # Ordinals of one list are distinct, so indexed addition is right, and several times faster than numpy.add.at.
         scores[postings.ordinals] += weight * (bm25.k1 + 1) * postings.frequencies / saturation
-    best = _best_ordinals(scores, limit)
-    rows = part.reader.passages(best)
-    matched = _matched(part, best)
+    return scores
+
+
+def _best_over_all(found: Sequence[tuple[NDArray[numpy.float64], list[int]]], limit: int) -> list[list[int]]:
+    """Of each segment's best those that can be among the best of all; hits are made of these only, which is what many segments would cost."""
+    best = numpy.concatenate([scores[ordinals] for scores, ordinals in found])
+    if len(best) <= limit:
+        return [ordinals for _, ordinals in found]
+    threshold = numpy.partition(best, len(best) - limit)[len(best) - limit]
+    return [[ordinal for ordinal in ordinals if scores[ordinal] >= threshold] for scores, ordinals in found]
+
+
+def _hits_of(part: _VisiblePart, scores: NDArray[numpy.float64], ordinals: Sequence[int], weights: Sequence[float]) -> list[Hit]:
+    rows = part.reader.passages(ordinals)
+    matched = _matched(part, ordinals)
     total = math.fsum(weights)
     return [
         Hit(
@@ -185,7 +202,7 @@ def _best_of(part: _VisiblePart, weights: Sequence[float], average: float, limit
             positions,
             math.fsum(weights[position] for position in positions) / total,
         )
-        for ordinal, row, positions in zip(best, rows, matched, strict=True)
+        for ordinal, row, positions in zip(ordinals, rows, matched, strict=True)
     ]
 
 

@@ -20,6 +20,7 @@ from ondol.application.knowledge.index_versions import store as versions
 from ondol.application.knowledge.index_versions.activate import activate, check_analyser, move_pointer
 from ondol.application.knowledge.index_versions.store import IndexVersion, Wanted
 from ondol.application.knowledge.rooms import Knowledge
+from ondol.application.knowledge.segments import merge_version
 from ondol.application.knowledge.types import IndexSettings
 from ondol.core.canonical import Json
 from ondol.core.errors import Conflict, KeyDestroyed, NotFound
@@ -205,6 +206,7 @@ class _Filling:
                     self.progress(total, total)
                     return not until_ready or await self._end(connection)
             await self._add(missing)
+            await merge_version(self.room, self.tenant_id, self.version.base_id, self.version.id)
         raise Conflict("The documents change faster than they are indexed.", "Try again when less is taken in.", code="base_changing")
 
     async def _end(self, connection: Connection) -> bool:
@@ -242,6 +244,7 @@ class _Filling:
         segments = await asyncio.to_thread(self._write, missing)
         now = self.room.clock()
         async with self.room.database.tenant_tx(self.tenant_id) as connection:
+            await store.lock_base(connection, self.version.base_id)
             version = await versions.get_version(connection, self.version.id)
             if version.state in ("dropped", "failed"):
                 raise Conflict(f"Index version {version.number} was given up.", "Build a new one.", code="index_dropped")
