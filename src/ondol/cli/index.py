@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -214,6 +215,48 @@ def keep(context: click.Context, base: str, count: int, days: int | None, tenant
     say(f"{base} keeps {count} version{'s' if count > 1 else ''}{f' for {days} days' if days else ''}.")
 
 
+@command.command("compare")
+@click.argument("base")
+@click.argument("first")
+@click.argument("second")
+@click.option("--questions", "file", required=True, type=click.Path(path_type=Path), help="JSON Lines: question, documents, as.")
+@click.option("--as", "login", default="website", show_default=True, help="Who asks where a line does not say it.")
+@tenant_option
+@json_option
+@click.pass_context
+def compare_two(context: click.Context, base: str, first: str, second: str, file: Path, login: str, tenant: str, as_json: bool) -> None:
+    """Ask the versions FIRST and SECOND of BASE the same questions, and say what each finds.
+
+    A line such as {"question": "…", "documents": ["en/refund-policy"], "as": "visitor"} names the documents that answer it, if that is known.
+    """
+    import msgspec
+
+    from ondol.application.knowledge.compare import Comparison, compare, read_questions
+    from ondol.application.knowledge.index_versions import find_version
+    from ondol.infrastructure.access.people import find_person
+
+    questions = [msgspec.structs.replace(item, asker=item.asker or login) for item in read_questions(file)]
+
+    async def work(platform: Platform, where: Tenant, base_id: uuid.UUID) -> Comparison:
+        async with platform.database.tenant_tx(where.id) as connection:
+            versions = await find_version(connection, base_id, first), await find_version(connection, base_id, second)
+            logins = {item.asker for item in questions}
+            people = {name: (await find_person(connection, platform.keyring, where.id, name)).id for name in logins}
+        return await compare(platform.knowledge, where.id, people, versions, questions)
+
+    told = _in_base(context, tenant, base, work)
+    if as_json:
+        print_json(dataclasses.asdict(told))
+        return
+    moved = [item for item in told.questions if item.first != item.second]
+    print_table([{"question": item.number, first: item.first or "-", second: item.second or "-"} for item in moved], "No place has changed.")
+    same = sum(item.is_same_order for item in told.questions)
+    say(f"{len(told.questions):,} questions; {same:,} with the same documents in the same order.")
+    if told.judged:
+        for name, shares in (("first", told.recall_at_1), ("among the first ten", told.recall_at_10)):
+            say(f"Right document {name}: {shares[0]:.3f} by {first}, {shares[1]:.3f} by {second} ({told.judged:,} questions).")
+
+
 SHOWN = ("number", "state", "tags", "passage_chars", "passages", "segments", "created_at", "keep_until")
 
 
@@ -240,7 +283,8 @@ def _told(report: BuildReport) -> dict[str, int]:
 
 def _sentence(report: BuildReport) -> str:
     lost = f"; {len(report.unreadable):,} have no readable text and were left out" if report.unreadable else ""
-    return f"{report.documents:,} documents, {report.passages:,} passages{lost}."
+    copied = f", {report.copied:,} of them copied" if report.copied else ""
+    return f"{report.documents:,} documents, {report.passages:,} passages{copied}{lost}."
 
 
 def _in_base(context: click.Context, tenant: str, base: str, work: Callable[[Platform, Tenant, uuid.UUID], Awaitable[T]]) -> T:

@@ -26,6 +26,8 @@ from ondol.wiring.platform import Platform
 @click.option("--valid-from", type=click.DateTime(["%Y-%m-%d"]), help="First day (UTC) of files that state none.")
 @click.option("--valid-until", type=click.DateTime(["%Y-%m-%d"]), help="First day (UTC) on which files that state none are no longer valid.")
 @click.option("--prune", is_flag=True, help="Take out documents whose files are gone from the folder.")
+@click.option("--passage-chars", type=click.IntRange(50, 50_000), help="Length that passages aim at, in characters, in a base that is new. [600]")
+@click.option("--passage-chars-max", type=click.IntRange(50, 100_000), help="No passage is longer; twice the aim when absent.")
 @click.option("--assistant", help="Also make an assistant of this name over the base.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
@@ -39,6 +41,8 @@ def command(
     valid_from: datetime | None,
     valid_until: datetime | None,
     prune: bool,
+    passage_chars: int | None,
+    passage_chars_max: int | None,
     assistant: str | None,
     as_json: bool,
 ) -> None:
@@ -50,10 +54,12 @@ def command(
     from ondol.application.assistant.store import put_assistant
     from ondol.application.knowledge.ingest import IngestOptions, IngestReport, ingest_folder
     from ondol.application.knowledge.store import find_base
+    from ondol.application.knowledge.types import IndexSettings
     from ondol.core.ids import new_id
     from ondol.infrastructure.access.people import find_tenant
 
-    options = IngestOptions(security_class, groups, _utc(valid_from), _utc(valid_until), prune)
+    sizes = IndexSettings().resized(passage_chars, passage_chars_max) if passage_chars or passage_chars_max else None
+    options = IngestOptions(security_class, groups, _utc(valid_from), _utc(valid_until), prune, sizes)
     progress = Progress("files", quiet=as_json)
     started = time.monotonic()
 

@@ -76,6 +76,15 @@ def test_a_sentence_longer_than_a_passage_is_cut_between_words() -> None:
     assert texts(document(("paragraph", "x" * 130, 0)), target_chars=40, max_chars=60) == ["x" * 60, "x" * 60, "x" * 10]
 
 
+def test_a_sentence_longer_than_a_passage_is_cut_behind_a_clause_where_there_is_one() -> None:
+    english = "The fee of 3,300 won is due on the first, unless the plan ended before noon at 10:30 and was paid in full"
+    assert texts(document(("paragraph", english, 0)), target_chars=40, max_chars=60) == [
+        "The fee of 3,300 won is due on the first,", "unless the plan ended before noon at 10:30 and was paid in", "full",
+    ]  # fmt: skip
+    korean = "도메인을 이전하려면 먼저 잠금을 풀고, 인증 코드를 받은 다음 새 업체의 화면에 그 코드를 넣어야 합니다"
+    assert texts(document(("paragraph", korean, 0)), target_chars=30, max_chars=40)[0] == "도메인을 이전하려면 먼저 잠금을 풀고,"
+
+
 def test_code_is_cut_at_line_ends_only_when_it_must() -> None:
     code = "\n".join(f"    line_{number} = {number}" for number in range(12))
     assert texts(document(("code", code, 0)), target_chars=50, max_chars=1000) == [code]
@@ -135,5 +144,9 @@ def test_passages_hold_every_block_once_in_order(found: list[Part], target: int,
             assert passage.heading_path == content.heading_path
     assert parsed.text[position:].strip() == ""
     for block in parsed.blocks:
-        if block.kind in ("code", "table_row") and block.end - block.start <= target + more:
-            assert any(passage.start <= block.start and block.end <= passage.end for passage in cut)
+        whole = [(0, block.end - block.start)]
+        if block.kind not in ("code", "table_row", "heading"):
+            whole = split_sentences(parsed.text[block.start : block.end])
+        for start, end in whole:
+            if end - start <= target + more:
+                assert any(passage.start <= block.start + start and block.start + end <= passage.end for passage in cut)

@@ -139,6 +139,10 @@ async def test_a_document_that_goes_while_a_merge_runs_is_masked_in_what_it_made
     monkeypatch.setattr(segments, "merge_segments", merge_slowly)
     monkeypatch.setattr(segments, "MERGE_FACTOR", len(found))
     assert await segments.merge_small(knowledge, house.tenant_id, place.base_id) == 1
+    async with house.platform.database.tenant_tx(house.tenant_id) as connection:
+        masked = await store.masked_versions(connection, place.base_id, place.index_version_id, house.clock())
+    [(merged, _)] = (await live(house))[1].items()
+    assert [len(versions) for segment_id, versions in masked.items() if segment_id == merged] == [1]
     assert len(await house.titles("beacon")) == len(found) - 1
 
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ondol.application.knowledge.sentences import split_sentences
 from ondol.application.knowledge.types import PASSAGE_CHARS_MAX, Block, ParsedDocument, Passage
+
+_CLAUSE_END = re.compile(r"[,;:](?=\s)|[，；：、]")
+"""Behind these a clause ends; a comma within a number, or a colon within an address, has no space behind it."""
 
 INTRODUCTION_CHARS_MAX = 200
 """A paragraph up to this length that ends in a colon introduces the list, table or code below it and moves there."""
@@ -17,8 +22,8 @@ def cut_passages(document: ParsedDocument, *, target_chars: int = 600, max_chars
 
     A heading begins a passage and is carried with what follows. Short sections below the same heading share a passage as long as they
     fit into `target_chars`; a long section is filled up to it. A passage never begins or ends within a code block, table row or
-    sentence, unless that one alone is longer than `max_chars`: then code is cut at line ends, a row between its cells, a sentence
-    between words.
+    sentence, unless that one alone is longer than `max_chars`: then code is cut at line ends, a row between its cells, and a sentence
+    (or a line or cell that is longer still) behind the last comma, semicolon or colon of the second half of what fits, else between words.
 
     Args:
         target_chars: the length aimed at, in characters.
@@ -199,16 +204,28 @@ def _between(body: str, offset: int, separator: str) -> list[tuple[int, int]]:
 
 
 def _hard_cut(text: str, start: int, end: int, chars_max: int) -> Iterator[tuple[int, int]]:
-    """Cut what is longer than a passage between words, or in the middle of a word longer than that."""
+    """Cut what is longer than a passage after a clause, else between words, or in the middle of a word longer than that."""
     while end - start > chars_max:
-        space = text.rfind(" ", start + chars_max // 2, start + chars_max + 1)
-        cut = space if space > start else start + chars_max
+        cut = _place_to_cut(text, start + chars_max // 2, start + chars_max)
         yield start, cut
         start = cut
         while start < end and text[start].isspace():
             start += 1
     if start < end:
         yield start, end
+
+
+def _place_to_cut(text: str, first: int, last: int) -> int:
+    """The best place after `first` and up to `last`: behind the last clause's mark, else before the last space, else `last` itself."""
+    clauses = [match.end() for match in _CLAUSE_END.finditer(text, first, last + 1) if first < match.end() <= last]
+    if clauses:
+        return clauses[-1]
+    space = text.rfind(" ", first, last + 1)
+    if space > first:
+        return space
+    while last > first + 1 and unicodedata.combining(text[last]):
+        last -= 1  # a mark stays with its letter
+    return last
 
 
 def _passage(text: str, ordinal: int, units: list[_Unit]) -> Passage:

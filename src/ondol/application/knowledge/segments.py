@@ -76,6 +76,19 @@ def _tier(passages: int) -> int:
     return tier
 
 
+def together(segments: Sequence[tuple[uuid.UUID, int]]) -> list[list[uuid.UUID]]:
+    """Segments with their passages, in their order, as groups that each fit into one segment."""
+    groups: list[list[uuid.UUID]] = []
+    room = 0
+    for segment_id, passages in segments:
+        if not groups or passages > room:
+            groups.append([])
+            room = MERGED_PASSAGES_MAX
+        groups[-1].append(segment_id)
+        room -= passages
+    return groups
+
+
 def _fitting(members: Sequence[SegmentSize]) -> list[uuid.UUID]:
     """The smallest ones that together are no larger than a segment may be."""
     chosen: list[uuid.UUID] = []

@@ -19,7 +19,7 @@ from ondol.application.knowledge.index_versions import (
     start_version,
 )
 from ondol.application.knowledge.types import IndexSettings
-from ondol.core.errors import Conflict
+from ondol.core.errors import Conflict, RequestError
 from ondol.infrastructure.storage.blobs import KeyOwner
 from ondol.infrastructure.storage.lance import IndexPlace
 from tests.application.conftest import House
@@ -174,3 +174,31 @@ async def test_what_is_retired_between_reading_and_publishing_is_masked(house: H
         await store.publish_segment(connection, house.tenant_id, base.active_index_id, segment, 1, [alpha.version.id], house.clock())
         masked = await store.masked_versions(connection, base.id, base.active_index_id, house.clock())
     assert masked == {segment: frozenset({alpha.version.id})}
+
+
+async def test_a_base_is_cut_as_its_first_run_says_and_another_way_only_in_another_version(house: House) -> None:
+    house.write("a.md", "# Alpha\n\n" + "The beacon is white and it stands on the rock. " * 60)
+    await house.ingest(index_settings=IndexSettings(200, 300))
+    assert max(len(item.text) for item in (await house.search("beacon", limit=50)).evidence) in range(150, 201)
+    with pytest.raises(Conflict, match="200-300") as told:
+        await house.ingest(index_settings=IndexSettings(400, 800))
+    assert (told.value.code, "ondol index build base" in told.value.hint) == ("other_index_settings", True)
+    base = await base_of(house)
+    made = await start_version(house.platform.knowledge, house.tenant_id, base.id, IndexSettings(400, 800), Wanted(activate=True))
+    await build_version(house.platform.knowledge, house.tenant_id, made.id)
+    house.write("b.md", "# Beta\n\n" + "The lighthouse is green and it stands on the pier. " * 60)
+    await house.ingest()
+    for question in ("beacon", "lighthouse"):
+        found = (await house.search(question, limit=50)).evidence
+        assert max(len(item.text) for item in found) in range(300, 401), question
+        assert all(item.text.count("stands on the") for item in found)
+    assert (await house.ingest()).unchanged == 2
+
+
+async def test_sizes_that_cannot_be_are_refused() -> None:
+    assert IndexSettings().resized(None, None) == IndexSettings(600, 1200)
+    assert IndexSettings(300, 600).resized(400, None) == IndexSettings(400, 800)
+    assert IndexSettings().resized(None, 700) == IndexSettings(600, 700)
+    for sizes in ((49, None), (600, 500), (60_000, 100_001)):
+        with pytest.raises(RequestError, match="Passages cannot aim"):
+            IndexSettings().resized(*sizes)

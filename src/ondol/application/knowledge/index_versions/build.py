@@ -20,13 +20,13 @@ from ondol.application.knowledge.index_versions import store as versions
 from ondol.application.knowledge.index_versions.activate import activate, check_analyser, move_pointer
 from ondol.application.knowledge.index_versions.store import IndexVersion, Wanted
 from ondol.application.knowledge.rooms import Knowledge
-from ondol.application.knowledge.segments import merge_version
+from ondol.application.knowledge.segments import merge_version, together
 from ondol.application.knowledge.types import IndexSettings
 from ondol.core.canonical import Json
 from ondol.core.errors import Conflict, KeyDestroyed, NotFound
 from ondol.core.ids import new_id
 from ondol.infrastructure.ledger import Link, NewArtefact, add_artefacts, add_links, record
-from ondol.infrastructure.storage.lance import IndexPlace, SegmentInfo
+from ondol.infrastructure.storage.lance import IndexPlace, SegmentError, SegmentInfo, merge_segments
 from ondol.infrastructure.storage.postgres import Connection
 
 BATCH_DOCUMENTS_MAX = 2048
@@ -45,11 +45,13 @@ class BuildReport:
 
     Attributes:
         documents, passages: what was indexed now.
+        copied: those of the passages whose postings were copied from another version.
         unreadable: documents whose key or sealed text is gone; no index holds them and no search shows them.
     """
 
     documents: int = 0
     passages: int = 0
+    copied: int = 0
     unreadable: set[uuid.UUID] = field(default_factory=set)
 
 
@@ -94,6 +96,8 @@ async def build_version(
             raise Conflict(f"Index version {version.number} is {version.state}.", "Build a new one.", code="index_dropped")
         check_analyser(version)
         filling = _Filling(room, tenant_id, version, actor_id, progress)
+        if version.state == "building" and version.wanted.reuse:
+            await filling.copy()
         if version.state == "building" and not await filling.fill(until_ready=True):
             raise Conflict(
                 "Of none of the base's documents the sealed text can be read.",
@@ -193,6 +197,52 @@ class _Filling:
     progress: Progress
     report: BuildReport = field(default_factory=BuildReport)
 
+    async def copy(self) -> None:
+        """Copy what a version with the same cut and analyser holds, which would come out the same. What cannot be copied is left to `fill`."""
+        async with self.room.database.tenant_tx(self.tenant_id) as connection:
+            there = await versions.list_versions(connection, self.version.base_id)
+            source = next((other for other in sorted(there, key=lambda other: not other.is_active) if self._is_alike(other)), None)
+            if source is None or await store.live_segments(connection, self.version.id):
+                return
+            segments = await store.live_segments(connection, source.id)
+            retired = await store.retired_versions(connection, source.id)
+        place = IndexPlace(self.tenant_id, source.base_id, source.id)
+        into = IndexPlace(self.tenant_id, source.base_id, self.version.id)
+        for ids in together(segments):
+            try:
+                copied = await asyncio.to_thread(merge_segments, self.room.lance, place, ids, retired, new_id(), into=into)
+            except SegmentError:
+                return
+            if copied is not None:
+                await self._publish_copy(copied, ids)
+
+    def _is_alike(self, other: IndexVersion) -> bool:
+        is_whole = other.state in ("active", "ready", "retired")
+        return is_whole and other.id != self.version.id and (other.settings, other.analyser_id) == (self.version.settings, self.version.analyser_id)
+
+    async def _publish_copy(self, copied: SegmentInfo, sources: Sequence[uuid.UUID]) -> None:
+        now = self.room.clock()
+        documents = copied.document_version_ids
+        async with self.room.database.tenant_tx(self.tenant_id) as connection:
+            await self._hold(connection)
+            await store.publish_segment(connection, self.tenant_id, self.version.id, copied.segment_id, copied.passage_count, documents, now)
+            await add_artefacts(connection, self.tenant_id, [NewArtefact(id=copied.segment_id, kind="index_segment")], now)
+            await add_links(connection, self.tenant_id, [Link(copied.segment_id, source_id, "derived_from") for source_id in sources], now)
+        self.report.documents += len(documents)
+        self.report.passages += copied.passage_count
+        self.report.copied += copied.passage_count
+
+    async def _hold(self, connection: Connection) -> None:
+        """Hold the base, and see that the version is still wanted.
+
+        Raises:
+            Conflict: when it was given up.
+        """
+        await store.lock_base(connection, self.version.base_id)
+        version = await versions.get_version(connection, self.version.id)
+        if version.state in ("dropped", "failed"):
+            raise Conflict(f"Index version {version.number} was given up.", "Build a new one.", code="index_dropped")
+
     async def fill(self, *, until_ready: bool) -> bool:
         """Index batch by batch what is missing, until nothing is; whether the version can serve."""
         async with self.room.database.tenant_tx(self.tenant_id) as connection:
@@ -244,13 +294,10 @@ class _Filling:
         segments = await asyncio.to_thread(self._write, missing)
         now = self.room.clock()
         async with self.room.database.tenant_tx(self.tenant_id) as connection:
-            await store.lock_base(connection, self.version.base_id)
-            version = await versions.get_version(connection, self.version.id)
-            if version.state in ("dropped", "failed"):
-                raise Conflict(f"Index version {version.number} was given up.", "Build a new one.", code="index_dropped")
+            await self._hold(connection)
             for segment in segments:
-                await publish(connection, self.tenant_id, version.id, segment, now)
-            await store.touch_base(connection, version.base_id)
+                await publish(connection, self.tenant_id, self.version.id, segment, now)
+            await store.touch_base(connection, self.version.base_id)
         self.report.documents += len(missing) - (len(self.report.unreadable) - unreadable)
         self.report.passages += sum(segment.passage_count for segment in segments)
 

@@ -36,6 +36,7 @@ def merge_segments(
     retired: Mapping[UUID, AbstractSet[UUID]],
     segment_id: UUID,
     *,
+    into: IndexPlace | None = None,
     slice_postings_max: int = SLICE_POSTINGS_MAX,
 ) -> SegmentInfo | None:
     """Writes one segment that holds what is not retired in the sources.
@@ -44,6 +45,7 @@ def merge_segments(
         source_ids: segments of this index; they are left as they are.
         retired: for each source the document versions to leave out.
         segment_id: a fresh UUIDv7 for the result.
+        into: the index that the result belongs to; the same when absent. Terms must mean the same there.
 
     Returns:
         The new segment, complete but not published; or None when nothing is left, and nothing was written.
@@ -61,7 +63,7 @@ def merge_segments(
     passages, ordinals = _merged_passages(readers, kept)
     if not len(passages):
         return None
-    return write_segment(root, place, segment_id, passages, _merged_postings(readers, ordinals, slice_postings_max))
+    return write_segment(root, into or place, segment_id, passages, _merged_postings(readers, ordinals, slice_postings_max))
 
 
 def _kept(reader: SegmentReader, retired: AbstractSet[UUID]) -> NDArray[numpy.bool_]:
