@@ -27,7 +27,9 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--name", default="key", show_default=True, help="What the key is for.")
 @click.option("--days", type=click.IntRange(1, 3650), help="Expire after so many days; never when absent.")
 @click.option("--expires", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]), help="Or expire at this moment, in UTC.")
-@click.option("--model", "models", multiple=True, help="May call this model; may be given several times. All that the tenant may when absent.")
+@click.option(
+    "--model", "models", multiple=True, help="May call this model, and do nothing else; may be given several times. All models when absent."
+)
 @_tenant
 @_json
 @click.pass_context

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from ondol.application.knowledge.api import KnowledgeServices, index_router
-from ondol.core.errors import KeyDestroyed, NotFound, Unauthenticated
+from ondol.core.errors import Forbidden, KeyDestroyed, NotFound, Unauthenticated
 from ondol.infrastructure.access.callers import caller_of
 from ondol.infrastructure.access.keys import KeyDirectory
 from ondol.infrastructure.access.people import get_person
@@ -24,10 +24,16 @@ ADMIN_PATHS = ("/api/",)
 
 
 def admin_authentication(platform: Platform, keys: KeyDirectory) -> Authenticate:
-    """Who sends a request to the admin API, with the roles of this moment."""
+    """Who sends a request to the admin API, with the roles of this moment.
+
+    A key that is restricted to models is refused: it lies in an application, and must not do there what its person may.
+    """
 
     async def authenticate(headers: Mapping[str, str], _client: str) -> Principal:
         principal = await caller_of(keys, platform.sign_in, headers)
+        if principal.models is not None:
+            hint = "Use a key without a list of models, or the console."
+            raise Forbidden("This key is for calling models: it opens neither the admin API nor the metrics.", hint, code="key_for_models_only")
         # A key proves a person only; what that person may do is asked each time, so that a role that was taken away is gone at once.
         try:
             async with platform.database.tenant_tx(principal.tenant_id) as connection:

@@ -20,7 +20,7 @@ ModelName = Annotated[str, Field(min_length=1, max_length=keys.NAME_CHARACTERS_M
 
 
 class KeyBody(Body):
-    """A key to be made: it acts as a person or a service, and may call the models that are named, or all that the tenant may."""
+    """A key to be made: it acts as a person or a service. With models it may call those and do nothing else; without, call all."""
 
     login: str = Field(min_length=1, max_length=LOGIN_CHARACTERS_MAX)
     name: str = Field(default="key", min_length=1, max_length=keys.NAME_CHARACTERS_MAX)
@@ -70,10 +70,7 @@ def keys_router(services: GatewayServices) -> APIRouter:
 
     @router.post("", openapi_extra=WRITE)
     async def create_key(body: KeyBody, who: Principal = services.writes) -> KeyMade:
-        """Make a key. Only an owner makes one that acts as an owner, and a key makes none that may call more than itself."""
-        if who.models is not None and (body.models is None or not set(body.models) <= set(who.models)):
-            hint = "Name models that this key may call, or use a key that may call all."
-            raise Forbidden("This key may call some models only.", hint, code="model_not_allowed", param="models")
+        """Make a key. Only an owner makes one that acts as an owner."""
         async with services.within(who) as connection:
             person = await find_person(connection, services.keyring, who.tenant_id, body.login)
             if "owner" in person.roles and "owner" not in who.roles:

@@ -90,8 +90,6 @@ def models_router(services: GatewayServices) -> APIRouter:
     async def list_offered(who: Principal = services.asks) -> OfferedList:
         """All that the tenant's keys may call: its own models, those shared by the operator, its assistants. A key may allow fewer."""
         found = await offered_to(services.database, who.tenant_id)
-        if who.models is not None:
-            found = [item for item in found if item.name in who.models]
         shown = [OfferedShown(name=item.name, source=item.source, answerable=item.answerable, created_at=item.created_at) for item in found]
         return OfferedList(models=shown)
 
