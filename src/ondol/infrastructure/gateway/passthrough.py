@@ -13,6 +13,7 @@ from ondol.infrastructure.gateway.errors import ContentRefused, answer_to
 from ondol.infrastructure.gateway.exchange import Exchange
 from ondol.infrastructure.gateway.multipart import read_multipart
 from ondol.infrastructure.gateway.pipeline import ANSWER_LONG_BYTES, Beat, Pipeline
+from ondol.infrastructure.gateway.request_head import TOKEN_BYTES
 from ondol.infrastructure.gateway.shapes.base import Asked, Told, no_assistant
 from ondol.infrastructure.gateway.shapes.body import answer_object, json_object
 from ondol.infrastructure.gateway.shapes.letting import Letting
@@ -28,6 +29,8 @@ from ondol.infrastructure.serving.types import UpstreamAnswer, Usage
 UPLOAD_BYTES_MAX = 26 << 20
 """OpenAI takes files of 25 MB."""
 
+CONTENT_TYPE_BYTES_MAX = 100
+_OF_TYPES = TOKEN_BYTES + b"/;= "
 _SOUND_TYPES = (b"audio/", b"application/octet-stream")
 
 
@@ -96,13 +99,13 @@ class Passthrough:
         """Let sound out as it comes. What it costs is known before it begins, for what is spoken is: whoever leaves early pays for all of it."""
         assert answer.pieces is not None  # noqa: S101 - asked for as no stream of events
         content_type = next((value for name, value in answer.headers if name == b"content-type"), b"application/octet-stream")
-        if not content_type.lower().startswith(_SOUND_TYPES):
+        if not content_type.lower().startswith(_SOUND_TYPES) or len(content_type) > CONTENT_TYPE_BYTES_MAX or content_type.translate(None, _OF_TYPES):
             raise UpstreamError("The model provider's answer cannot be understood: it is no sound.", code="upstream_garbage")
         tally.first_token()
         tally.streams = True
         tally.usage = Usage(tally.input_tokens, tally.asked.output_tokens_max or 0, estimated=True)
         usage = tally.settled(TokenEstimate())
-        exchange.open(200, [(b"content-type", content_type.translate(None, b"\r\n\x00")), *tally.headers(usage)], answer.length)
+        exchange.open(200, [(b"content-type", content_type), *tally.headers(usage)], answer.length)
         sent = 0
         async for piece in answer.pieces:
             sent += len(piece)

@@ -188,6 +188,7 @@ class Pipeline:
         conversation = tally.conversation
         assert conversation is not None  # noqa: S101 - `read` sets it
         told = Told(shape.answer_id(exchange.id), asked.model, int(door.now().timestamp()))
+        told.asked = dict(asked.body)
         told.instructions = asked.body.get("instructions")
         if not read.passes:
             await self._refuse(exchange, shape, asked, told, read, tally)

@@ -181,16 +181,18 @@ class Told:
         id: the answer's id in the shape's own dress.
         model: the name by which the caller asked.
         created_unix_s: when the request came.
+        asked: the request as it came, for shapes that repeat fields of it.
         instructions: the caller's own system prompt, for shapes that repeat it.
         own: an assistant of ours answers, so what stands in the ``ondol`` field of the answer is ours; a provider's goes nowhere.
     """
 
-    __slots__ = ("created_unix_s", "id", "instructions", "model", "own")
+    __slots__ = ("asked", "created_unix_s", "id", "instructions", "model", "own")
 
     def __init__(self, answer_id: str, model: str, created_unix_s: int) -> None:
         self.id = answer_id
         self.model = model
         self.created_unix_s = created_unix_s
+        self.asked: Json = {}
         self.instructions: Any = None
         self.own = False
 

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from ondol.core.errors import RequestError, UpstreamError
+from ondol.infrastructure.gateway.shapes.words import is_mark
 
 DEPTH_MAX = 64
 EXPLANATION_CHARACTERS_MAX = 300
@@ -71,7 +72,7 @@ def keep_known(holder: dict[str, Any], known: frozenset[str]) -> None:
     """Take out what is not known and could hold text."""
     if not holder.keys() <= known:
         for name in holder.keys() - known:
-            if not isinstance(holder[name], int | float | None):
+            if not isinstance(holder[name], int | float | None) or not is_mark(name):
                 del holder[name]
 
 

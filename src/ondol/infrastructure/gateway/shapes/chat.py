@@ -14,6 +14,7 @@ from ondol.infrastructure.gateway.shapes.body import check_model, explained, inv
 from ondol.infrastructure.gateway.shapes.fields import JsonSpot, add_fields, add_media_fields, add_name, add_rest
 from ondol.infrastructure.gateway.shapes.letting import Letting, TextOut
 from ondol.infrastructure.gateway.shapes.sse import DONE, event
+from ondol.infrastructure.gateway.shapes.words import FINISHED, dress_head, figures, mark, reason
 from ondol.infrastructure.serving.types import ChatRequest, Message, Usage
 
 MESSAGES_MAX = 2_048
@@ -22,6 +23,8 @@ TEXT_CHARACTERS_MAX = 1_000_000
 TOKENS_MAX = 2**31 - 1
 CHOICES_MAX = 128
 TOOLS_MAX = 512
+STOP_CHARACTERS_MAX = 256
+"""The longest stop sequence that an answer repeats."""
 PICTURE_TOKENS = 1_105
 """What a picture counts for in an estimate: OpenAI's high detail at 1024 x 1024 is 765, at 2048 x 1024 1,105."""
 BYTES_PER_FILE_TOKEN = 4
@@ -42,7 +45,10 @@ TEXTS = ("content", "refusal", "reasoning_content", "reasoning")
 
 
 TOP = frozenset({"id", "object", "created", "model", "choices", "usage", "system_fingerprint", "service_tier", "ondol"})
-CHOICE = frozenset({"index", "delta", "message", "finish_reason", "logprobs", "stop_reason"})
+CHOICE = frozenset({"index", "message", "finish_reason", "logprobs", "stop_reason"})
+CALLS = frozenset({"function", "custom"})
+AUDIO = frozenset({"id", "data", "transcript"})
+PIECE = frozenset({"index", "delta", "finish_reason", "logprobs"})
 SAID = frozenset({*TEXTS, "role", "tool_calls", "function_call", "annotations", "audio"})
 """What answers hold that is known here. The rest is text that nobody looks at piece by piece, so it does not go out."""
 
@@ -248,6 +254,7 @@ def put_chat_usage(answer: Json, usage: Usage) -> None:
     if usage.estimated or not isinstance(answer.get("usage"), dict):
         answer["usage"] = told_usage(usage)
     else:
+        answer["usage"] = figures(answer["usage"])
         answer["usage"].pop("estimated", None)
 
 
@@ -343,11 +350,36 @@ def let_chat(answer: Json, told: Told, letting: Letting) -> None:
             raise chat_garbage("a choice without a message")
         keep_known(choice, CHOICE)
         keep_known(message, SAID)
+        _tidy(choice, message, place, letting.choice(place))
         _let_message(choice, message, letting.choice(place))
     answer["id"] = told.id
     answer["model"] = told.model
-    if not answer.get("created"):
-        answer["created"] = told.created_unix_s
+    dress_head(answer, "chat.completion", told.created_unix_s)
+
+
+def _tidy(choice: Json, message: Json, place: int, texts: TextOut) -> None:
+    """The short strings of a choice."""
+    choice["index"] = place
+    choice["finish_reason"] = reason(choice.get("finish_reason"), FINISHED, "stop")
+    if "stop_reason" in choice:
+        choice["stop_reason"] = stopped_at(choice["stop_reason"], texts)
+    if not isinstance(choice.get("logprobs"), dict):
+        choice["logprobs"] = None
+    if "role" in message:
+        message["role"] = "assistant"
+    audio = message.get("audio")
+    if isinstance(audio, dict):
+        keep_known(audio, AUDIO)
+        audio["id"] = mark(audio.get("id"), "audio_")
+    elif audio is not None:
+        message["audio"] = None
+
+
+def stopped_at(told: Any, texts: TextOut) -> Any:
+    """The sequence at which a server says that it stopped, a text, or the number of a token; None where the guard has something against it."""
+    if type(told) is int:
+        return told
+    return told if type(told) is str and len(told) <= STOP_CHARACTERS_MAX and texts.annotations([told]) else None
 
 
 def _let_message(choice: Json, message: Json, texts: TextOut) -> None:
@@ -356,17 +388,14 @@ def _let_message(choice: Json, message: Json, texts: TextOut) -> None:
     for name in TEXTS:
         text = _text_at(message, name)
         if not text:
+            if message.get(name):
+                message[name] = ""  # parts that hold no text
             continue
         out = texts.whole(name, text)
         message[name] = out.text
         changed = changed or out.changed
         withheld = withheld or out.withheld
-    audio = message.get("audio")
-    if isinstance(audio, dict):
-        out = texts.whole("audio", str(audio.get("transcript") or ""))
-        if out.changed or out.withheld:  # sound cannot be edited
-            message["audio"] = None
-            withheld = True
+    withheld = not _let_audio(message, texts) or withheld
     old = message.get("function_call")
     if old is not None and (withheld or not _let_call({"function": old}, texts, 0)):
         del message["function_call"]
@@ -388,6 +417,18 @@ def _let_message(choice: Json, message: Json, texts: TextOut) -> None:
     if withheld:
         choice["logprobs"] = None
         choice["finish_reason"] = "content_filter"
+
+
+def _let_audio(message: Json, texts: TextOut) -> bool:
+    """Whether the sound of a message goes out, if it has any: it cannot be edited."""
+    audio = message.get("audio")
+    if not isinstance(audio, dict):
+        return True
+    out = texts.whole("audio", str(audio.get("transcript") or ""))
+    if not out.changed and not out.withheld:
+        return True
+    message["audio"] = None
+    return False
 
 
 def _text_at(message: Json, name: str) -> str:
@@ -414,6 +455,12 @@ def _let_call(call: Any, texts: TextOut, place: int) -> bool:
         return False
     _keep_read(call, ("id", "index", "type", "function" if holder is function else "custom"), texts)
     _keep_read(holder, ("name", field), texts)
+    if "id" in call:
+        call["id"] = mark(call["id"], "call_")
+    if "type" in call:
+        call["type"] = "function" if holder is function else "custom"
+    if type(call.get("index", 0)) is not int:
+        del call["index"]
     holder["name"], holder[field] = result
     return True
 

@@ -10,8 +10,9 @@ from ondol.infrastructure.gateway.errors import answer_to
 from ondol.infrastructure.gateway.shapes.base import Asked, Json, ProgressFrame, Shape, Told
 from ondol.infrastructure.gateway.shapes.body import extension_of, keep_known, objects
 from ondol.infrastructure.gateway.shapes.chat import (
-    CHOICE,
+    CALLS,
     CHOICES_MAX,
+    PIECE,
     SAID,
     TEXTS,
     TOOLS_MAX,
@@ -25,6 +26,7 @@ from ondol.infrastructure.gateway.shapes.chat import (
     let_chat,
     put_chat_usage,
     read_chat,
+    stopped_at,
     text_of_chat,
     told_usage,
     usage_of_chat,
@@ -32,6 +34,7 @@ from ondol.infrastructure.gateway.shapes.chat import (
 from ondol.infrastructure.gateway.shapes.letting import Letting, TextOut
 from ondol.infrastructure.gateway.shapes.logprobs import Faithful, Waiting
 from ondol.infrastructure.gateway.shapes.sse import DONE, event
+from ondol.infrastructure.gateway.shapes.words import FINISHED, dress_head, mark, word
 from ondol.infrastructure.serving.types import Frame, Usage
 
 
@@ -132,7 +135,10 @@ class ChatStream:
         if not isinstance(delta, dict):
             raise chat_garbage("a delta is not an object")
         keep_known(delta, SAID)
-        keep_known(choice, CHOICE)
+        stop_reason = choice.get("stop_reason")
+        keep_known(choice, PIECE)
+        if "role" in delta:
+            delta["role"] = "assistant"
         reason = choice.get("finish_reason")
         goes = known.take(delta, choice, is_last=bool(reason))
         if known.texts.stopped:
@@ -146,9 +152,14 @@ class ChatStream:
             known.done = True
             self._done += 1
             withheld = known.texts.withheld
-            last = {"index": index, "delta": known.last_delta(), "logprobs": None, "finish_reason": "content_filter" if withheld else str(reason)}
-            if not withheld and isinstance(choice.get("stop_reason"), str | int):
-                last["stop_reason"] = choice["stop_reason"]  # vLLM says which stop sequence it was
+            last = {
+                "index": index,
+                "delta": known.last_delta(),
+                "logprobs": None,
+                "finish_reason": "content_filter" if withheld else word(reason, FINISHED, "stop"),
+            }
+            if not withheld and stop_reason is not None:
+                last["stop_reason"] = stopped_at(stop_reason, known.texts)  # vLLM says which stop sequence it was
             self._ending.append(self._chunk([last]))
         return going
 
@@ -161,8 +172,7 @@ class ChatStream:
     def _dressed(self, data: Json) -> Json:
         data["id"] = self._told.id
         data["model"] = self._told.model
-        if not data.get("created"):
-            data["created"] = self._told.created_unix_s
+        dress_head(data, "chat.completion.chunk", self._told.created_unix_s)
         if self._include_usage:
             data["usage"] = None
         elif "usage" in data:
@@ -342,7 +352,7 @@ class _Choice:
         index = piece.get("index", 0)
         if type(index) is not int or not 0 <= index < TOOLS_MAX:
             raise chat_garbage("a call of a tool has an impossible index")
-        call_id = piece.get("id") or ""
+        call_id = mark(piece.get("id"), "call_")
         known = self._calls.get(index)
         if known is not None and (not call_id or call_id == known.id):
             return known
@@ -350,7 +360,7 @@ class _Choice:
             raise chat_garbage("too many calls of tools")
         taken = {call.index for call in self._order}
         own = index if index not in taken else max(taken) + 1
-        call = _Call(own, self.texts.calling(own), str(call_id), str(piece.get("type") or "function"))
+        call = _Call(own, self.texts.calling(own), call_id, word(piece.get("type"), CALLS, "function"))
         self._calls[index] = call
         self._order.append(call)
         return call

@@ -11,12 +11,13 @@ import msgspec
 from ondol.core.errors import RequestError, UpstreamError
 from ondol.infrastructure.gateway.errors import answer_to
 from ondol.infrastructure.gateway.shapes.base import Asked, Json, ProgressFrame, Shape, Spot, Told
-from ondol.infrastructure.gateway.shapes.body import check_model, explained
-from ondol.infrastructure.gateway.shapes.chat import chat_usage, put_chat_usage, told_usage, usage_of_chat
+from ondol.infrastructure.gateway.shapes.body import check_model, explained, keep_known
+from ondol.infrastructure.gateway.shapes.chat import TOP, chat_usage, put_chat_usage, told_usage, usage_of_chat
 from ondol.infrastructure.gateway.shapes.fields import add_fields
 from ondol.infrastructure.gateway.shapes.letting import CONTENT, Letting, TextOut
 from ondol.infrastructure.gateway.shapes.logprobs import Faithful, Waiting
 from ondol.infrastructure.gateway.shapes.sse import DONE, event
+from ondol.infrastructure.gateway.shapes.words import FINISHED, dress_head, reason, word
 from ondol.infrastructure.serving.types import ChatRequest, Frame, Message, Usage
 
 PROMPTS_MAX = 128
@@ -165,20 +166,19 @@ def let_completions(answer: Json, told: Told, letting: Letting) -> None:
             raise _garbage("a choice without text")
         texts = letting.choice(place)
         out = texts.whole(CONTENT, choice["text"])
-        reason = choice.get("finish_reason")
-        let: Json = {"index": place, "text": out.text, "logprobs": choice.get("logprobs"), "finish_reason": reason}
+        ended = reason(choice.get("finish_reason"), FINISHED, "stop")
+        let: Json = {"index": place, "text": out.text, "logprobs": choice.get("logprobs"), "finish_reason": ended}
         if out.withheld:
             let["finish_reason"] = "content_filter"
         if out.changed or out.withheld or not isinstance(let["logprobs"], dict):
             let["logprobs"] = None
         going.append(let)
     # Field by field: what else a choice may hold here, such as the prompt's tokens, is text that nobody looked at.
+    keep_known(answer, TOP)
     answer["choices"] = going
     answer["id"] = told.id
     answer["model"] = told.model
-    answer["object"] = "text_completion"
-    if not answer.get("created"):
-        answer["created"] = told.created_unix_s
+    dress_head(answer, "text_completion", told.created_unix_s)
 
 
 class _Choice:
@@ -303,14 +303,14 @@ class CompletionsStream:
             known = self._choices[index] = _Choice(self._letting.choice(index))
         if known.done:
             return []
-        reason = choice.get("finish_reason")
-        out, logprobs = known.take(text, choice.get("logprobs"), is_last=bool(reason))
+        ended = choice.get("finish_reason")
+        out, logprobs = known.take(text, choice.get("logprobs"), is_last=bool(ended))
         if known.texts.stopped:
             self._cut += 1
-            reason = "content_filter"
-        if reason:
+            ended = "content_filter"
+        if ended:
             known.done = True
-            told = "content_filter" if known.texts.withheld or known.texts.stopped else str(reason)
+            told = "content_filter" if known.texts.withheld or known.texts.stopped else word(ended, FINISHED, "stop")
             self._ending.append(self._chunk([{"index": index, "text": "", "logprobs": None, "finish_reason": told}]))
         return [{"index": index, "text": out, "logprobs": logprobs, "finish_reason": None}] if out or logprobs else []
 

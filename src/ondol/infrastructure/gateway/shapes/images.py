@@ -14,6 +14,7 @@ from ondol.infrastructure.gateway.shapes.body import check_model, explained, kee
 from ondol.infrastructure.gateway.shapes.fields import add_fields
 from ondol.infrastructure.gateway.shapes.letting import Letting
 from ondol.infrastructure.gateway.shapes.responses import responses_usage
+from ondol.infrastructure.gateway.shapes.words import figures, is_mark
 from ondol.infrastructure.serving.prices import Quantities
 from ondol.infrastructure.serving.types import Usage
 
@@ -21,6 +22,7 @@ PICTURES_MAX = 10
 PROMPT_CHARACTERS_MAX = 32_000
 
 _TOP = frozenset({"created", "data", "usage", "background", "output_format", "quality", "size", "ondol"})
+_WORDS = frozenset({"background", "output_format", "quality", "size"})
 _FIELDS = frozenset({"b64_json", "url", "revised_prompt"})
 """What a picture of an answer may hold; anything else is text that nobody looked at."""
 
@@ -78,8 +80,12 @@ def let_images(answer: Json, told: Told, letting: Letting) -> None:
             let["revised_prompt"] = "" if out.withheld else out.text
         going.append(let)
     answer["data"] = going
-    if not answer.get("created"):
+    if not isinstance(answer.get("created"), int | float) or not answer["created"]:
         answer["created"] = told.created_unix_s
+    for name in _WORDS & answer.keys():
+        answer[name] = answer[name] if is_mark(answer[name]) else None
+    if "usage" in answer:
+        answer["usage"] = figures(answer["usage"])
 
 
 def usage_of_images(answer: Json) -> Usage | None:

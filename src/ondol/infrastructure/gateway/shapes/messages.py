@@ -13,9 +13,11 @@ from ondol.core.errors import RequestError
 from ondol.infrastructure.gateway.errors import ErrorAnswer, answer_to
 from ondol.infrastructure.gateway.shapes.base import Asked, Json, PartsSpot, Spot, Told
 from ondol.infrastructure.gateway.shapes.body import check_model, explained, garbage, invalid, keep_known, objects
+from ondol.infrastructure.gateway.shapes.chat import stopped_at
 from ondol.infrastructure.gateway.shapes.fields import JsonSpot, add_fields, add_media_fields, add_name, add_rest
 from ondol.infrastructure.gateway.shapes.letting import Letting, TextOut
 from ondol.infrastructure.gateway.shapes.sse import event
+from ondol.infrastructure.gateway.shapes.words import STOPPED, figures, mark, reason, seal
 from ondol.infrastructure.guard.conversation import Role
 from ondol.infrastructure.serving.types import ChatRequest, Message, Operation, Usage
 
@@ -28,7 +30,11 @@ PICTURE_TOKENS = 1_600
 """The most that a picture counts for: its width times its height over 750, after scaling to 1568 pixels."""
 BYTES_PER_DOCUMENT_TOKEN = 4
 TOP = frozenset({"id", "type", "role", "model", "content", "stop_reason", "stop_sequence", "usage", "ondol"})
-BLOCK = frozenset({"type", "id", "name", "input", "text", "citations", "thinking", "signature"})
+BLOCKS = {
+    "text": frozenset({"type", "text", "citations"}),
+    "thinking": frozenset({"type", "thinking", "signature"}),
+    "tool_use": frozenset({"type", "id", "name", "input"}),
+}
 """What answers and their blocks hold that is known here. The rest of a block that is known is text that nobody looked at, so it does not go out."""
 READ = frozenset({"model", "messages", "system", "stream", "ondol"})
 """Fields that are read elsewhere or hold no text."""
@@ -240,6 +246,7 @@ def put_messages_usage(answer: Json, usage: Usage) -> None:
     if usage.estimated or not isinstance(answer.get("usage"), dict):
         answer["usage"] = told_messages_usage(usage)
     else:
+        answer["usage"] = figures(answer["usage"])
         answer["usage"].pop("estimated", None)
 
 
@@ -263,7 +270,7 @@ def let_messages(answer: Json, told: Told, letting: Letting) -> None:
     run: list[Json] = []
     for place, block in enumerate(blocks):
         if block.get("type") == "text" and isinstance(block.get("text"), str):
-            keep_known(block, BLOCK)
+            keep_known(block, BLOCKS["text"])
             run.append(block)
             continue
         going += _let_run(run, texts)
@@ -278,11 +285,21 @@ def let_messages(answer: Json, told: Told, letting: Letting) -> None:
     if texts.refused:
         going.append({"type": "text", "text": "\n\n".join(texts.refused)})
     answer["content"] = going
+    answer |= {"type": "message", "role": "assistant", **ending(answer, texts)}
     if texts.withheld:
         answer["stop_reason"] = STOP_WITHHELD
         answer["stop_sequence"] = None
     answer["id"] = told.id
     answer["model"] = told.model
+
+
+def ending(told: Json, texts: TextOut) -> Json:
+    """Why a message ended, and at which sequence of the caller's, where the guard has nothing against it."""
+    sequence = told.get("stop_sequence")
+    return {
+        "stop_reason": reason(told.get("stop_reason"), STOPPED, "end_turn"),
+        "stop_sequence": stopped_at(sequence, texts) if isinstance(sequence, str) else None,
+    }
 
 
 def _let_run(run: list[Json], texts: TextOut) -> list[Json]:
@@ -308,12 +325,14 @@ def _let_block(block: Json, texts: TextOut, place: int) -> bool:
         result = texts.call(place, name, json.dumps(given, ensure_ascii=False))
         if result is None:
             return False
-        keep_known(block, BLOCK)
+        keep_known(block, BLOCKS[kind])
+        block["id"] = mark(block.get("id"), "toolu_")
         block["name"], arguments = result
         block["input"] = object_of(arguments)
         return True
     if kind == "thinking" and isinstance(block.get("thinking"), str):
-        keep_known(block, BLOCK)
+        keep_known(block, BLOCKS[kind])
+        block["signature"] = seal(block.get("signature"))
         out = texts.whole(f"thinking{place}", block["thinking"])
         if out.changed or out.withheld:
             block["thinking"] = out.text

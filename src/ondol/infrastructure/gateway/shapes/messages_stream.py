@@ -14,9 +14,10 @@ from ondol.infrastructure.gateway.shapes.base import Asked, Json, ProgressFrame,
 from ondol.infrastructure.gateway.shapes.body import extension_of, garbage, keep_known
 from ondol.infrastructure.gateway.shapes.letting import CONTENT, Letting
 from ondol.infrastructure.gateway.shapes.messages import (
-    BLOCK,
+    BLOCKS,
     STOP_WITHHELD,
     TOP,
+    ending,
     goes_unchanged,
     let_messages,
     messages_chat_request,
@@ -32,6 +33,7 @@ from ondol.infrastructure.gateway.shapes.messages import (
     usage_of_messages,
 )
 from ondol.infrastructure.gateway.shapes.sse import event
+from ondol.infrastructure.gateway.shapes.words import figures, mark, seal
 from ondol.infrastructure.serving.types import Frame, Usage
 
 _KINDS = {"text_delta": "text", "thinking_delta": "thinking", "input_json_delta": "partial_json"}
@@ -151,7 +153,7 @@ class MessagesStream:
         if self._told.own:
             self._extension |= extension_of(data.get("ondol"))
         if delta.get("stop_reason"):
-            self._reason = {"stop_reason": delta["stop_reason"], "stop_sequence": delta.get("stop_sequence")}
+            self._reason = ending(delta, self._texts)
 
     def _add_usage(self, usage: Any) -> bool:
         """Counts come in two events: the input's first, the output's last, and the last of each holds. Whether there are any."""
@@ -167,7 +169,8 @@ class MessagesStream:
         begun = {**message, **own, "stop_reason": None, "stop_sequence": None}
         begun.pop("ondol", None)
         keep_known(begun, TOP)
-        if not isinstance(begun.get("usage"), dict):
+        begun["usage"] = figures(begun.get("usage"))
+        if not isinstance(begun["usage"], dict):
             begun["usage"] = {"input_tokens": 0, "output_tokens": 0}
         out.append(event({"type": "message_start", "message": begun}, b"message_start"))
 
@@ -222,7 +225,7 @@ class MessagesStream:
             if going:
                 self._send_delta(out, block, {"type": kind, "partial_json": going})
         elif kind == "signature_delta" and block.kind == "thinking":
-            block.head["signature"] = delta.get("signature")
+            block.head["signature"] = seal(delta.get("signature"))
         elif block.index is not None and goes_unchanged(delta, self._texts, block.index):
             self._send_delta(out, block, delta)
 
@@ -248,7 +251,7 @@ class MessagesStream:
             if rest:
                 self._send_delta(out, block, {"type": "thinking_delta", "thinking": rest})
             signature = block.head.get("signature")
-            if isinstance(signature, str) and not self._texts.changed:
+            if isinstance(signature, str) and signature and not self._texts.changed:
                 self._send_delta(out, block, {"type": "signature_delta", "signature": signature})
         if block.index is not None:
             self._send_stop(out, block)
@@ -278,9 +281,9 @@ class MessagesStream:
         self._next_index += 1
         head = block.head
         if block.kind in ("tool_use", "thinking"):
-            keep_known(head, BLOCK)
+            keep_known(head, BLOCKS[block.kind])
         if block.kind == "tool_use":
-            head = {**head, "name": block.calling.name or block.calling.finish().name, "input": {}}
+            head = {**head, "id": mark(head.get("id"), "toolu_"), "name": block.calling.name or block.calling.finish().name, "input": {}}
         elif block.kind == "thinking":
             head = {**head, "thinking": "", "signature": ""}
         out.append(event({"type": "content_block_start", "index": block.index, "content_block": head}, b"content_block_start"))

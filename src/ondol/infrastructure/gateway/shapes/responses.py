@@ -17,6 +17,7 @@ from ondol.infrastructure.gateway.shapes.base import Asked, Json, PartsSpot, Spo
 from ondol.infrastructure.gateway.shapes.body import check_model, explained, invalid, keep_known, objects
 from ondol.infrastructure.gateway.shapes.fields import JsonSpot, add_fields, add_media_fields, add_name, add_rest
 from ondol.infrastructure.gateway.shapes.letting import Letting, TextOut
+from ondol.infrastructure.gateway.shapes.words import STATUSES, TIERS, mark, word
 from ondol.infrastructure.guard.conversation import Role
 from ondol.infrastructure.serving.types import ChatRequest, Message, Usage
 
@@ -34,9 +35,22 @@ TOP = frozenset({
     "safety_identifier", "service_tier", "store", "temperature", "text", "tool_choice", "tools", "top_logprobs", "top_p", "truncation", "usage",
     "user", "ondol",
 })  # fmt: skip
-ITEM = frozenset({"type", "id", "role", "status", "content", "call_id", "name", "arguments", "input"})
-PART = frozenset({"type", "text", "refusal", "annotations", "logprobs"})
+ITEMS = {
+    "message": frozenset({"type", "id", "role", "status", "content"}),
+    "function_call": frozenset({"type", "id", "status", "call_id", "name", "arguments"}),
+    "custom_tool_call": frozenset({"type", "id", "status", "call_id", "name", "input"}),
+}
+PARTS = {"output_text": frozenset({"type", "text", "annotations", "logprobs"}), "refusal": frozenset({"type", "refusal"})}
 """What answers, their items and parts hold that is known here. The rest is text that nobody looked at, so it does not go out."""
+ECHOED: Mapping[str, Any] = {
+    "metadata": {}, "tools": [], "tool_choice": "auto", "text": {"format": {"type": "text"}}, "reasoning": {"effort": None, "summary": None},
+    "user": None, "prompt_cache_key": None, "safety_identifier": None, "truncation": "disabled",
+}  # fmt: skip
+"""What an answer repeats of its request, and how it reads where that had none. The caller's own goes out, not the provider's word for it."""
+_NUMBERS = frozenset({
+    "created_at", "completed_at", "background", "max_output_tokens", "max_tool_calls", "parallel_tool_calls", "temperature", "top_logprobs", "top_p",
+})  # fmt: skip
+_ENDED = frozenset({"max_output_tokens", "content_filter", "max_tool_calls"})
 READ = frozenset({"model", "input", "instructions", "stream", "stream_options", "include", "ondol"})
 """Fields that are read elsewhere or hold no text."""
 _MESSAGE = frozenset({"type", "id", "role", "status", "content"})
@@ -293,13 +307,13 @@ def let_item(item: Json, texts: TextOut, place: int) -> bool:
     """Whether an item goes out; its texts are as they may be."""
     kind = item.get("type")
     if kind == "message":
-        keep_known(item, ITEM)
+        tidy_item(item)
         _let_parts(item, texts)
         return True
     if not isinstance(kind, str):
         raise responses_garbage("an item without a type")
     if kind in _CALLS:
-        keep_known(item, ITEM)
+        tidy_item(item)
         field = _CALLS[kind]
         name, arguments = item.get("name"), item.get(field)
         if not isinstance(name, str) or not isinstance(arguments, str):
@@ -313,6 +327,20 @@ def let_item(item: Json, texts: TextOut, place: int) -> bool:
     return not out.changed and not out.withheld
 
 
+def tidy_item(item: Json) -> None:
+    """The short strings of a message or a call, in place."""
+    kind = item["type"]
+    keep_known(item, ITEMS[kind])
+    if kind == "message":
+        item["role"] = "assistant"
+    elif "call_id" in item:
+        item["call_id"] = mark(item["call_id"], "call_")
+    if "id" in item:
+        item["id"] = mark(item["id"], "msg_" if kind == "message" else "fc_")
+    if "status" in item:
+        item["status"] = word(item["status"], STATUSES, "completed")
+
+
 def _let_parts(item: Json, texts: TextOut) -> None:
     """The parts of a message, looked at as one text: what is split must not pass."""
     parts = item.get("content")
@@ -323,8 +351,10 @@ def _let_parts(item: Json, texts: TextOut) -> None:
     whole = "".join(part[field] for part, field in written)
     out = texts.whole("content", whole)
     if out.text == whole and not out.changed and not out.withheld:
-        for part in parts:
-            keep_known(part, PART)
+        item["content"] = [part for part, _ in written]
+        for part, field in written:
+            part["type"] = "refusal" if field == "refusal" else "output_text"
+            keep_known(part, PARTS[part["type"]])
             if part.get("annotations"):
                 part["annotations"] = texts.annotations(part["annotations"])
         return
@@ -350,6 +380,20 @@ def dress(answer: Json, told: Told) -> None:
     answer["store"] = False
     answer["error"] = None  # in the provider's own words, which may quote anything
     answer["previous_response_id"] = None
+    answer["object"] = "response"
+    answer["status"] = word(answer.get("status"), STATUSES, "completed")
+    for name, unasked in ECHOED.items():
+        if name in answer:
+            answer[name] = told.asked.get(name) or unasked
+    if answer.get("service_tier") is not None:
+        answer["service_tier"] = word(answer["service_tier"], TIERS)
+    details = answer.get("incomplete_details")
+    if details is not None:
+        ended = details.get("reason") if isinstance(details, dict) else None
+        answer["incomplete_details"] = {"reason": word(ended, _ENDED, "max_output_tokens")}
+    for name in _NUMBERS & answer.keys():
+        if not isinstance(answer[name], int | float | None):
+            answer[name] = None
     if not answer.get("created_at"):
         answer["created_at"] = told.created_unix_s
     answer["instructions"] = told.instructions

@@ -15,10 +15,9 @@ import msgspec
 from ondol.core.errors import UpstreamError
 from ondol.infrastructure.gateway.errors import ErrorAnswer, answer_to
 from ondol.infrastructure.gateway.shapes.base import Asked, Json, ProgressFrame, Shape, Told
-from ondol.infrastructure.gateway.shapes.body import extension_of, keep_known, objects
+from ondol.infrastructure.gateway.shapes.body import extension_of, objects
 from ondol.infrastructure.gateway.shapes.letting import CONTENT, Letting
 from ondol.infrastructure.gateway.shapes.responses import (
-    ITEM,
     dress,
     let_item,
     let_responses,
@@ -32,6 +31,7 @@ from ondol.infrastructure.gateway.shapes.responses import (
     responses_usage,
     text_of_responses,
     text_part,
+    tidy_item,
     told_responses_usage,
     usage_of_responses,
     withhold,
@@ -183,6 +183,7 @@ class ResponsesStream:
             "usage": None,
         }
         dress(answer, self._told)
+        answer["status"] = "in_progress"
         self._head = answer
         self._send(out, "response.created", {"response": answer})
         self._send(out, "response.in_progress", {"response": answer})
@@ -194,7 +195,7 @@ class ResponsesStream:
             raise responses_garbage("an item that cannot begin")
         self._begin(out)
         if told.get("type") in ("message", *_CALL_FIELDS):
-            keep_known(told, ITEM)
+            tidy_item(told)
         item = self._items[index] = _Item(told)
         if item.kind == "message":
             self._open_message(item, out)

@@ -16,6 +16,7 @@ from ondol.infrastructure.gateway.shapes.letting import CONTENT, Letting, TextOu
 from ondol.infrastructure.gateway.shapes.logprobs import Faithful, Waiting
 from ondol.infrastructure.gateway.shapes.responses import responses_usage
 from ondol.infrastructure.gateway.shapes.sse import DONE, event
+from ondol.infrastructure.gateway.shapes.words import figures, is_mark
 from ondol.infrastructure.serving.prices import Quantities
 from ondol.infrastructure.serving.types import Frame, Usage
 
@@ -127,7 +128,7 @@ def let_transcript(answer: Json, _told: Told, letting: Letting) -> None:
     texts = letting.choice(0)
     out = texts.whole(CONTENT, text)
     changed = out.changed or out.withheld
-    let: Json = {name: answer[name] for name in _FIELDS if isinstance(answer.get(name), str | int | float)}
+    let: Json = {name: answer[name] for name in _FIELDS if isinstance(answer.get(name), int | float) or is_mark(answer.get(name))}
     let["text"] = out.text
     segments = answer.get("segments")
     if isinstance(segments, list):
@@ -141,7 +142,7 @@ def let_transcript(answer: Json, _told: Told, letting: Letting) -> None:
         spelled = "".join(str(item.get("token", "")) for item in told if isinstance(item, dict))
         let["logprobs"] = told if spelled == text else None
     if isinstance(answer.get("usage"), dict):
-        let["usage"] = answer["usage"]
+        let["usage"] = figures(answer["usage"])
     if isinstance(answer.get("ondol"), dict):
         let["ondol"] = answer["ondol"]
     answer.clear()
@@ -306,7 +307,7 @@ class TranscriptStream:
         told = (self._done or {}).get("usage")
         done: Json = {"type": "transcript.text.done", "text": "".join(self._sent)}
         if isinstance(told, dict):
-            done["usage"] = told
+            done["usage"] = figures(told)
         return b"".join((out, event({**done, "ondol": extension} if extension else done), DONE))
 
     def _take(self, data: Json) -> bytes:
