@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from typing import Any
 
 import pytest
@@ -236,12 +237,11 @@ async def test_a_huge_answer_does_not_hold_up_others(ground: Ground, field: str,
     raw = whole(b"data: " + answer + b"\n\ndata: [DONE]\n\n", content_type=b"text/event-stream") if stream else whole(answer)
     async with served(ground, Reply(raw=[raw])) as (tenancy, _):
         longest = 0.0
-        loop = asyncio.get_running_loop()
         running = asyncio.create_task(tenancy.ask({**_said({"type": "text", "text": "hi"}), "stream": stream}))
-        before = loop.time()
+        before = time.thread_time()  # what the loop's own thread works between two turns: other threads and programs do not count
         while not running.done():
             await asyncio.sleep(0.005)
-            longest, before = max(longest, loop.time() - before), loop.time()
+            longest, before = max(longest, time.thread_time() - before), time.thread_time()
         told = await running
         assert told.status_code == 200
         assert "parcel" in told.text
