@@ -20,7 +20,10 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance, status_code_conformance
 
 from ondol.application.declaration import apply_declaration, parse_declaration
+from ondol.application.knowledge.index_versions import ensure_version
+from ondol.application.knowledge.store import ensure_base
 from ondol.core.config import Settings
+from ondol.core.ids import new_id
 from ondol.infrastructure.access.keys import KeyDirectory, create_key
 from ondol.infrastructure.access.limits.store import list_budgets, list_limits
 from ondol.infrastructure.access.people import find_person, find_tenant
@@ -73,11 +76,14 @@ async def served(addresses: DatabaseAddresses, folder: Path) -> Any:
     async with platform.database.tenant_tx(tenant.id) as connection:
         person = await find_person(connection, platform.keyring, tenant.id, "owner")
         _, minted = await create_key(connection, tenant.id, person.id, "key", clock.now)
+        base = await ensure_base(connection, tenant.id, "handbook", new_id(), clock.now)
         [price], [limit], [budget] = await list_prices(connection), await list_limits(connection), await list_budgets(connection)
+    await ensure_version(platform.knowledge, tenant.id, base.id, None)
     keys, policies = KeyDirectory(platform.database, clock), PolicyDirectory(platform.database, platform.keyring, checks=word_checks)
     await keys.refresh()
     await policies.refresh()
     known = {"name": "local", "alias": "mini", "price_id": str(price.id), "limit_id": str(limit.id), "budget_id": str(budget.id)}
+    known |= {"base": "handbook", "version": "1"}
     async with running(admin_application(platform, keys, policies)) as server:
         yield Api(f"http://127.0.0.1:{server.port}", minted.text, known)
     await platform.database.close()

@@ -19,6 +19,7 @@ from ondol.application.knowledge.index_versions import (
     roll_back,
     start_version,
 )
+from ondol.application.knowledge.index_versions.build import BUILDING_MAX
 from ondol.application.knowledge.segments import DROP_AFTER_S, MERGED_PASSAGES_MAX, drop_replaced, together
 from ondol.application.knowledge.types import IndexSettings
 from ondol.core.errors import Conflict
@@ -140,6 +141,18 @@ async def test_what_was_given_up_is_built_no_further(house: House) -> None:
         await build_version(house.platform.knowledge, house.tenant_id, made.id)
     async with house.platform.database.tenant_tx(house.tenant_id) as connection:
         assert (await store.find_base(connection, "base")).active_index_id == base.active_index_id
+
+
+async def test_only_so_many_versions_wait_to_be_built(house: House) -> None:
+    await house.ingest()
+    base = await base_of(house)
+    for _ in range(BUILDING_MAX):
+        await start_version(house.platform.knowledge, house.tenant_id, base.id, IndexSettings(), Wanted())
+    with pytest.raises(Conflict, match="8 index versions of base wait") as told:
+        await start_version(house.platform.knowledge, house.tenant_id, base.id, IndexSettings(), Wanted())
+    assert told.value.code == "index_builds_wait"
+    await drop_version(house.platform.knowledge, house.tenant_id, (await versions_of(house))[0].id)
+    await start_version(house.platform.knowledge, house.tenant_id, base.id, IndexSettings(), Wanted())
 
 
 def test_segments_are_copied_together_as_far_as_they_fit_into_one() -> None:

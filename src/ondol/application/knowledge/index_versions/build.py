@@ -30,6 +30,9 @@ from ondol.infrastructure.storage.lance import IndexPlace, SegmentError, Segment
 from ondol.infrastructure.storage.postgres import Connection
 
 BATCH_DOCUMENTS_MAX = 2048
+BUILDING_MAX = 8
+"""So many versions of a base may wait to be built."""
+
 WAIT_SECONDS_MAX = 3600.0
 """Who needs a version that another process builds waits for it so long."""
 
@@ -58,10 +61,19 @@ class BuildReport:
 async def start_version(
     room: Knowledge, tenant_id: uuid.UUID, base_id: uuid.UUID, settings: IndexSettings, wanted: Wanted, *, actor_id: uuid.UUID | None = None
 ) -> IndexVersion:
-    """Make a new version that waits to be built: by `build_version`, or by the job worker."""
+    """Make a new version that waits to be built: by `build_version`, or by the job worker.
+
+    Raises:
+        Conflict: when too many wait already.
+    """
     now = room.clock()
     version_id = new_id()
     async with room.database.tenant_tx(tenant_id) as connection:
+        base = await store.lock_base(connection, base_id)
+        waiting = sum(version.state == "building" for version in await versions.list_versions(connection, base_id))
+        if waiting >= BUILDING_MAX:
+            hint = f"Give one up: `ondol index drop {base.name} NUMBER`."
+            raise Conflict(f"{waiting} index versions of {base.name} wait to be built.", hint, code="index_builds_wait")
         await versions.add_version(connection, tenant_id, base_id, version_id, ANALYSER_ID, settings, wanted, now)
         await add_artefacts(connection, tenant_id, [NewArtefact(id=version_id, kind="index_version")], now)
         made = await versions.get_version(connection, version_id)
