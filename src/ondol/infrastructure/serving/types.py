@@ -195,8 +195,8 @@ class ProviderRow:
     speaks_responses: bool = False
     bound_field: str = ""
     keeps_state: bool = False
-    hosted_tools: Mapping[str, tuple[int, int]] = field(default_factory=dict)
-    service_tier_percents: Mapping[str, int] = field(default_factory=dict)
+    hosted_tools: Mapping[str, tuple[int, int]] = field(default_factory=dict, hash=False)
+    service_tier_percents: Mapping[str, int] = field(default_factory=dict, hash=False)
     fetches_urls: bool = False
 
 
