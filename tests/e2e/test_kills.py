@@ -112,7 +112,7 @@ class Clients:
             self.whole.append(answer.headers["x-request-id"])
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 def test_kills_lose_no_record_and_no_money(served: tuple[Up, str, Upstream]) -> None:
     up, key, upstream = served
     chance = random.Random(SEED)
