@@ -6,10 +6,10 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Request
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import APIRouter, Path, Request
+from pydantic import BaseModel, Field
 
 from ondol.application.knowledge import store
 from ondol.application.knowledge.index_versions import (
@@ -29,16 +29,15 @@ from ondol.application.knowledge.index_versions.keep import DAYS_KEPT_MAX, VERSI
 from ondol.application.knowledge.index_versions.store import State
 from ondol.application.knowledge.rooms import Knowledge
 from ondol.application.knowledge.types import PASSAGE_CHARS_MAX, PASSAGE_CHARS_MIN
-from ondol.core.errors import Forbidden
-from ondol.infrastructure.access.types import Principal, Role
-from ondol.infrastructure.guard.api import READ, READERS, WRITE, WRITERS
+from ondol.infrastructure.access.route_roles import READ, WRITE, Body, RoleGate
+from ondol.infrastructure.access.types import Principal
 
 BaseName = Annotated[str, Path(pattern=r"^[a-z0-9](-?[a-z0-9]){0,62}$", max_length=63)]
 VersionName = Annotated[str, Path(pattern=r"^[a-z0-9](-?[a-z0-9]){0,62}$", max_length=63, description="A number, a tag, `active` or `previous`.")]
 
 
 @dataclass(frozen=True, slots=True)
-class KnowledgeServices:
+class KnowledgeServices(RoleGate):
     """What the routes work with.
 
     Attributes:
@@ -47,24 +46,6 @@ class KnowledgeServices:
 
     knowledge: Knowledge
     principal: Callable[[Request], Principal]
-
-    @property
-    def reads(self) -> Any:
-        """What a route that reads has in the place of the caller: it is asked before the body is looked at."""
-        return Depends(self.reader)
-
-    @property
-    def writes(self) -> Any:
-        """The same for a route that changes something."""
-        return Depends(self.writer)
-
-    def reader(self, request: Request) -> Principal:
-        """Who asks, when they may read. Raises `Forbidden`."""
-        return self._one_of(request, READERS)
-
-    def writer(self, request: Request) -> Principal:
-        """Who asks, when they may change. Raises `Forbidden`."""
-        return self._one_of(request, WRITERS)
 
     async def base_id(self, who: Principal, name: str) -> uuid.UUID:
         """The caller's base of a name. Raises `NotFound`."""
@@ -75,18 +56,6 @@ class KnowledgeServices:
         """A version of the caller's base. Raises `NotFound`."""
         async with self.knowledge.database.tenant_tx(who.tenant_id) as connection:
             return await find_version(connection, (await store.find_base(connection, base)).id, name)
-
-    def _one_of(self, request: Request, allowed: frozenset[Role]) -> Principal:
-        who = self.principal(request)
-        if not who.roles & allowed:
-            raise Forbidden("Your roles do not allow this.", f"It takes one of: {', '.join(sorted(allowed))}.", code="role_required")
-        return who
-
-
-class Body(BaseModel):
-    """A request's body: what it does not name is refused."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 class BuildBody(Body):

@@ -12,11 +12,12 @@ from typing import Any
 
 import msgspec
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from ondol.core.clock import Clock
-from ondol.core.errors import Forbidden, RequestError, SettingsError
-from ondol.infrastructure.access.types import ROLES, Principal, Role
+from ondol.core.errors import RequestError, SettingsError
+from ondol.infrastructure.access.route_roles import READ, READERS, WRITE, WRITERS, Body, RoleGate
+from ondol.infrastructure.access.types import Principal
 from ondol.infrastructure.guard import canaries, incidents, store
 from ondol.infrastructure.guard.conversation import Guards
 from ondol.infrastructure.guard.defaults import default_policy
@@ -32,24 +33,13 @@ from ondol.infrastructure.guard.types import Stage
 from ondol.infrastructure.storage.blobs import KeyRing
 from ondol.infrastructure.storage.postgres import Connection, Database
 
-READERS: frozenset[Role] = frozenset({"owner", "admin", "auditor"})
-WRITERS: frozenset[Role] = frozenset({"owner", "admin"})
-ANYBODY: frozenset[Role] = frozenset(ROLES)
 TEXT_CHARACTERS_MAX = 200_000
 DRY_RUN_TEXTS_MAX = 20_000
 HOURS_MAX = 24 * 90
 
 
-def told_roles(roles: frozenset[Role]) -> dict[str, Any]:
-    """How the API's description says which roles a route takes."""
-    return {"x-ondol-role": [role for role in ROLES if role in roles]}
-
-
-READ, WRITE, ASK = told_roles(READERS), told_roles(WRITERS), told_roles(ANYBODY)
-
-
 @dataclass(frozen=True, slots=True)
-class GuardServices:
+class GuardServices(RoleGate):
     """What the routes work with.
 
     Attributes:
@@ -63,26 +53,9 @@ class GuardServices:
     policies: PolicyDirectory
     principal: Callable[[Request], Principal]
 
-    def caller(self, request: Request, allowed: frozenset[Role]) -> Principal:
-        """Who asks.
-
-        Raises:
-            Forbidden: when they have none of the roles.
-        """
-        who = self.principal(request)
-        if not who.roles & allowed:
-            raise Forbidden("Your roles do not allow this.", f"It takes one of: {', '.join(sorted(allowed))}.", code="role_required")
-        return who
-
     def within(self, who: Principal) -> AbstractAsyncContextManager[Connection]:
         """A transaction of the caller's tenant."""
         return self.database.tenant_tx(who.tenant_id)
-
-
-class Body(BaseModel):
-    """A request's body: what it does not name is refused."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 class CheckBody(Body):

@@ -10,8 +10,9 @@ from typing import Any
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
+from ondol.infrastructure.access.route_roles import READ, READERS, WRITE, WRITERS
 from ondol.infrastructure.guard import texts
-from ondol.infrastructure.guard.api import READ, READERS, WRITE, WRITERS, GuardServices
+from ondol.infrastructure.guard.api import GuardServices
 
 
 class TextBody(BaseModel):

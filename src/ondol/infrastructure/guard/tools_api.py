@@ -14,10 +14,11 @@ from pydantic import Field
 
 from ondol.core.errors import NotFound, RequestError
 from ondol.infrastructure.access.people import get_person
+from ondol.infrastructure.access.route_roles import ANYBODY, ASK, READERS, Body
 from ondol.infrastructure.access.types import Principal
 from ondol.infrastructure.guard import approvals
 from ondol.infrastructure.guard.actions import Marks
-from ondol.infrastructure.guard.api import ANYBODY, ASK, READERS, Body, GuardServices
+from ondol.infrastructure.guard.api import GuardServices
 from ondol.infrastructure.guard.approvals import ApprovalState, KeptApproval, Question, Viewer
 from ondol.infrastructure.guard.conversation import Guards
 from ondol.infrastructure.guard.incidents import Case, kind_of, open_incident, rules_of

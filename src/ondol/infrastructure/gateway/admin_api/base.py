@@ -9,13 +9,12 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import Depends, Path, Request
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, StringConstraints
+from fastapi import Path, Request
+from pydantic import AfterValidator, AwareDatetime, BaseModel, StringConstraints
 
 from ondol.core.clock import Clock
-from ondol.core.errors import Forbidden
-from ondol.infrastructure.access.types import Principal, Role
-from ondol.infrastructure.guard.api import ANYBODY, READERS, WRITERS
+from ondol.infrastructure.access.route_roles import RoleGate
+from ondol.infrastructure.access.types import Principal
 from ondol.infrastructure.storage.blobs import KeyRing
 from ondol.infrastructure.storage.postgres import Connection, Database
 
@@ -26,7 +25,7 @@ LATEST = datetime(2199, 12, 31, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class GatewayServices:
+class GatewayServices(RoleGate):
     """What the routes work with.
 
     Attributes:
@@ -38,48 +37,9 @@ class GatewayServices:
     clock: Clock
     principal: Callable[[Request], Principal]
 
-    @property
-    def reads(self) -> Any:
-        """What a route that reads has in the place of the caller: it is asked before the body is looked at."""
-        return Depends(self.reader)
-
-    @property
-    def writes(self) -> Any:
-        """The same for a route that changes something."""
-        return Depends(self.writer)
-
-    @property
-    def asks(self) -> Any:
-        """The same for a route that everybody may ask."""
-        return Depends(self.anybody)
-
-    def reader(self, request: Request) -> Principal:
-        """Who asks, when they may read. Raises `Forbidden`."""
-        return self._one_of(request, READERS)
-
-    def writer(self, request: Request) -> Principal:
-        """Who asks, when they may change. Raises `Forbidden`."""
-        return self._one_of(request, WRITERS)
-
-    def anybody(self, request: Request) -> Principal:
-        """Who asks: everybody who was authenticated and has a role. Raises `Forbidden`."""
-        return self._one_of(request, ANYBODY)
-
     def within(self, who: Principal) -> AbstractAsyncContextManager[Connection]:
         """A transaction of the caller's tenant."""
         return self.database.tenant_tx(who.tenant_id)
-
-    def _one_of(self, request: Request, allowed: frozenset[Role]) -> Principal:
-        who = self.principal(request)
-        if not who.roles & allowed:
-            raise Forbidden("Your roles do not allow this.", f"It takes one of: {', '.join(sorted(allowed))}.", code="role_required")
-        return who
-
-
-class Body(BaseModel):
-    """A request's body: what it does not name is refused."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 class Changed(BaseModel):

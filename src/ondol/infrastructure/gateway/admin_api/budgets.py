@@ -14,9 +14,9 @@ from ondol.infrastructure.access.limits import store
 from ondol.infrastructure.access.limits.amounts import amount_of, amount_text
 from ondol.infrastructure.access.limits.subjects import subject_names, subject_of
 from ondol.infrastructure.access.limits.types import Budget, Period, Scope, Unit
+from ondol.infrastructure.access.route_roles import READ, WRITE, Body
 from ondol.infrastructure.access.types import Principal
-from ondol.infrastructure.gateway.admin_api.base import PAGE, PAGE_MAX, AmountText, Body, Changed, GatewayServices
-from ondol.infrastructure.guard.api import READ, WRITE
+from ondol.infrastructure.gateway.admin_api.base import PAGE, PAGE_MAX, AmountText, Changed, GatewayServices
 from ondol.infrastructure.storage.postgres import Connection
 
 

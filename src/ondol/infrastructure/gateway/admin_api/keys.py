@@ -12,9 +12,9 @@ from pydantic import BaseModel, Field
 from ondol.core.errors import Forbidden
 from ondol.infrastructure.access import keys
 from ondol.infrastructure.access.people import LOGIN_CHARACTERS_MAX, find_person, logins_of
+from ondol.infrastructure.access.route_roles import READ, WRITE, Body
 from ondol.infrastructure.access.types import ApiKey, Principal
-from ondol.infrastructure.gateway.admin_api.base import PAGE, PAGE_MAX, Body, Changed, GatewayServices, Moment
-from ondol.infrastructure.guard.api import READ, WRITE
+from ondol.infrastructure.gateway.admin_api.base import PAGE, PAGE_MAX, Changed, GatewayServices, Moment
 
 ModelName = Annotated[str, Field(min_length=1, max_length=keys.NAME_CHARACTERS_MAX)]
 

@@ -11,9 +11,9 @@ from pydantic import BaseModel, Field
 from ondol.infrastructure.access.limits import store
 from ondol.infrastructure.access.limits.subjects import subject_names, subject_of
 from ondol.infrastructure.access.limits.types import Bounds, Limit, Rates, Scope
+from ondol.infrastructure.access.route_roles import READ, WRITE, Body
 from ondol.infrastructure.access.types import Principal
-from ondol.infrastructure.gateway.admin_api.base import PAGE, PAGE_MAX, Body, Changed, GatewayServices
-from ondol.infrastructure.guard.api import READ, WRITE
+from ondol.infrastructure.gateway.admin_api.base import PAGE, PAGE_MAX, Changed, GatewayServices
 
 FIGURE_MAX = 10**12
 

@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field, WithJsonSchema
 
+from ondol.infrastructure.access.route_roles import ASK, READ, WRITE, Body
 from ondol.infrastructure.access.types import Principal
-from ondol.infrastructure.gateway.admin_api.base import PAGE, PAGE_MAX, Alias, Body, Changed, GatewayServices, plain, schema_of
-from ondol.infrastructure.guard.api import ASK, READ, WRITE
+from ondol.infrastructure.gateway.admin_api.base import PAGE, PAGE_MAX, Alias, Changed, GatewayServices, plain, schema_of
 from ondol.infrastructure.serving import store
 from ondol.infrastructure.serving.offered import offered_to
 from ondol.infrastructure.serving.settings import ModelSettings, settings_from

@@ -11,9 +11,9 @@ from pydantic import BaseModel, Field
 from ondol.core.ids import new_id
 from ondol.core.money import Currency, decimal_text
 from ondol.infrastructure.access.limits.amounts import nano_of
+from ondol.infrastructure.access.route_roles import READ, WRITE, Body
 from ondol.infrastructure.access.types import Principal
-from ondol.infrastructure.gateway.admin_api.base import PAGE, PAGE_MAX, AmountText, Body, Changed, GatewayServices, Moment
-from ondol.infrastructure.guard.api import READ, WRITE
+from ondol.infrastructure.gateway.admin_api.base import PAGE, PAGE_MAX, AmountText, Changed, GatewayServices, Moment
 from ondol.infrastructure.serving import prices
 from ondol.infrastructure.serving.prices.cost import AMOUNTS
 from ondol.infrastructure.serving.prices.store import MODEL_CHARACTERS_MAX, PROVIDER_CHARACTERS_MAX

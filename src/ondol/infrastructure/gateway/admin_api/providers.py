@@ -10,9 +10,9 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field, WithJsonSchema
 
 from ondol.core.errors import Forbidden, NotFound
+from ondol.infrastructure.access.route_roles import READ, WRITE, Body
 from ondol.infrastructure.access.types import Principal
-from ondol.infrastructure.gateway.admin_api.base import PAGE, PAGE_MAX, Body, Changed, GatewayServices, ProviderName, plain, schema_of
-from ondol.infrastructure.guard.api import READ, WRITE
+from ondol.infrastructure.gateway.admin_api.base import PAGE, PAGE_MAX, Changed, GatewayServices, ProviderName, plain, schema_of
 from ondol.infrastructure.serving import store
 from ondol.infrastructure.serving.probe import probe_provider
 from ondol.infrastructure.serving.rows import CREDENTIAL_CHARACTERS_MAX, shown_settings, with_password

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from ondol.core.errors import NotFound
 from ondol.core.ids import first_id_at
 from ondol.core.money import Currency, decimal_text
+from ondol.infrastructure.access.route_roles import READ
 from ondol.infrastructure.access.types import Principal
 from ondol.infrastructure.gateway.admin_api.base import PAGE, PAGE_MAX, GatewayServices, Moment
 from ondol.infrastructure.gateway.records import feedback
@@ -19,7 +20,6 @@ from ondol.infrastructure.gateway.records.content import content_of
 from ondol.infrastructure.gateway.records.types import RequestRecord
 from ondol.infrastructure.gateway.records.usage import get_request as find_request
 from ondol.infrastructure.gateway.records.usage import list_requests as find_requests
-from ondol.infrastructure.guard.api import READ
 from ondol.infrastructure.ledger import record
 
 Word = Annotated[str | None, Query(max_length=300)]

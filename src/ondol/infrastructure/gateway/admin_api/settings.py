@@ -7,9 +7,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter
 from pydantic import BaseModel, Field, WithJsonSchema
 
+from ondol.infrastructure.access.route_roles import READ, WRITE, Body
 from ondol.infrastructure.access.types import Principal
-from ondol.infrastructure.gateway.admin_api.base import Body, GatewayServices, plain, schema_of
-from ondol.infrastructure.guard.api import READ, WRITE
+from ondol.infrastructure.gateway.admin_api.base import GatewayServices, plain, schema_of
 from ondol.infrastructure.serving import store
 from ondol.infrastructure.serving.settings import TenantSettings, settings_from
 

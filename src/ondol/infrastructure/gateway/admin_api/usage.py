@@ -17,10 +17,10 @@ from ondol.core.errors import Forbidden
 from ondol.core.money import Currency, decimal_text
 from ondol.infrastructure.access.limits.subjects import names_of
 from ondol.infrastructure.access.people import own_time_zone
+from ondol.infrastructure.access.route_roles import ASK, READERS
 from ondol.infrastructure.access.types import Principal
 from ondol.infrastructure.gateway.admin_api.base import GatewayServices, Moment
 from ondol.infrastructure.gateway.records.usage import GROUPS_MAX, Group, UsageRow, usage_by
-from ondol.infrastructure.guard.api import ASK, READERS
 from ondol.infrastructure.storage.postgres import Connection
 
 USAGE_PAGE = 1_000
