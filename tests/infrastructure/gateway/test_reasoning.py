@@ -25,7 +25,7 @@ async def _left(ground: Ground, tenancy: Tenancy, operation: str = "chat", count
     body: dict[str, Any] = {"model": "m", **body_for(operation, stream=True), bound: MOST, **more}
     async with ground.http.stream("POST", PATHS[operation], json=body, headers={"authorization": f"Bearer {tenancy.key}"}) as response:
         async for piece in response.aiter_text():
-            if "A sentence" in piece:
+            if "sentence" in piece:
                 break
     return await tenancy.record(count)
 
