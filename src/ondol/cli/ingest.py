@@ -5,14 +5,19 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ondol.cli.main import settings_of
 from ondol.cli.output import Progress, print_json, say
 from ondol.cli.running import with_platform
+from ondol.core.errors import UserError
 from ondol.infrastructure.access.types import SECURITY_CLASSES, SecurityClass
 from ondol.wiring.platform import Platform
+
+if TYPE_CHECKING:
+    from ondol.infrastructure.access.rules import StatedRule
 
 
 @click.command("ingest")
@@ -23,6 +28,7 @@ from ondol.wiring.platform import Platform
     "--class", "security_class", type=click.Choice(SECURITY_CLASSES), default="public", show_default=True, help="Class of files that state none."
 )
 @click.option("--group", "groups", multiple=True, help="Readers of files that name none; may be given several times. Everybody when absent.")
+@click.option("--access", metavar="RULE", help="Rule of files that state none: `department in (sales, support) and class <= internal`.")
 @click.option("--valid-from", type=click.DateTime(["%Y-%m-%d"]), help="First day (UTC) of files that state none.")
 @click.option("--valid-until", type=click.DateTime(["%Y-%m-%d"]), help="First day (UTC) on which files that state none are no longer valid.")
 @click.option("--prune", is_flag=True, help="Take out documents whose files are gone from the folder.")
@@ -38,6 +44,7 @@ def command(
     tenant: str,
     security_class: SecurityClass,
     groups: tuple[str, ...],
+    access: str | None,
     valid_from: datetime | None,
     valid_until: datetime | None,
     prune: bool,
@@ -57,9 +64,12 @@ def command(
     from ondol.application.knowledge.types import IndexSettings
     from ondol.core.ids import new_id
     from ondol.infrastructure.access.people import find_tenant
+    from ondol.infrastructure.access.rules import StatedRule, parse_rule
 
     sizes = IndexSettings().resized(passage_chars, passage_chars_max) if passage_chars or passage_chars_max else None
-    options = IngestOptions(security_class, groups, _utc(valid_from), _utc(valid_until), prune, sizes)
+    rule = parse_rule(access) if access is not None else StatedRule()
+    security_class = _one_class(context, security_class, rule)
+    options = IngestOptions(security_class, groups, rule.clauses, _utc(valid_from), _utc(valid_until), prune, sizes)
     progress = Progress("files", quiet=as_json)
     started = time.monotonic()
 
@@ -90,6 +100,16 @@ def command(
         )
     if report.failed:
         raise SystemExit(1)
+
+
+def _one_class(context: click.Context, said: SecurityClass, rule: StatedRule) -> SecurityClass:
+    """The class of `--class` or of the rule; both may say the same."""
+    is_said = context.get_parameter_source("security_class") is not click.core.ParameterSource.DEFAULT
+    if rule.security_class is None:
+        return said
+    if is_said and said != rule.security_class:
+        raise UserError(f"--class is {said} and --access says {rule.security_class}.", "Say the class in one of them.")
+    return rule.security_class
 
 
 def _utc(day: datetime | None) -> datetime | None:

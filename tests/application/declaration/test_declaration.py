@@ -27,8 +27,11 @@ tenants:
     members: [sales, support, sales]
   - name: sales
   - name: support
+  attributes:
+  - {name: department, values: [영업, support, field sales]}
   people:
-  - {login: kim@example.com, name: 김하늘, clearance: restricted, roles: [owner, admin], groups: [support, all, support]}
+  - {login: kim@example.com, name: 김하늘, clearance: restricted, roles: [owner, admin], groups: [support, all, support],
+     attributes: {department: [support, 영업, support]}}
   - {login: robot, kind: service, roles: []}
   - {login: lee@example.com}
   bases: [manuals, contracts]
@@ -72,6 +75,7 @@ async def test_applying_twice_changes_nothing_and_the_export_says_the_same(room:
         ("acme", "group", "all", "created", False),
         ("acme", "group", "sales", "created", False),
         ("acme", "group", "support", "created", False),
+        ("acme", "attribute", "department", "created", False),
         ("acme", "person", "kim@example.com", "created", True),
         ("acme", "person", "robot", "created", False),
         ("acme", "person", "lee@example.com", "created", True),
@@ -111,10 +115,12 @@ async def test_the_export_builds_the_same_installation_elsewhere(room: Declarati
 async def test_only_what_differs_changes(room: DeclarationRoom) -> None:
     await apply_declaration(room, parse_declaration(WHOLE))
     changed = WHOLE.replace("members: [sales, support, sales]", "members: [sales]").replace("roles: [owner, admin]", "roles: [owner]")
+    changed = changed.replace("field sales]", "field sales, legal]").replace("[support, 영업, support]", "[support]")
     changed = changed.replace("안녕하세요", "Hello").replace("time_zone: UTC", "time_zone: Asia/Tokyo")
     assert await apply_declaration(room, parse_declaration(changed)) == [
         Change("acme", "tenant", "에이스", "changed"),
         Change("acme", "group", "all", "changed"),
+        Change("acme", "attribute", "department", "changed"),
         Change("acme", "person", "kim@example.com", "changed"),
         Change("acme", "assistant", "helper", "changed"),
     ]

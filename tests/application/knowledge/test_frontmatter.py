@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from ondol.application.knowledge.frontmatter import FRONT_MATTER_CHARS_MAX, parse_metadata, read_metadata, split_front_matter
 from ondol.application.knowledge.types import DocumentMetadata
 from ondol.core.errors import UnreadableDocument
+from ondol.infrastructure.access.rules import Clause
 
 
 def test_a_whole_front_matter() -> None:
@@ -80,6 +81,8 @@ def test_foreign_keys_are_ignored() -> None:
         ("groups", ["a", 3]),
         ("groups", {"a": 1}),
         ("groups", ["x"] * 51),
+        ("access", None),
+        ("access", ["department = sales"]),
     ],
 )
 def test_a_wrong_value_is_named(key: str, value: object) -> None:
@@ -87,6 +90,17 @@ def test_a_wrong_value_is_named(key: str, value: object) -> None:
         read_metadata({key: value})
     assert f"`{key}`" in caught.value.message
     assert f"`{key}` must be" in caught.value.hint
+
+
+def test_a_rule_gives_clauses_and_a_class() -> None:
+    metadata = read_metadata({"access": "department in (sales, support) and class <= internal", "class": "internal"})
+    assert (metadata.clauses, metadata.security_class) == ((Clause("department", ("sales", "support")),), "internal")
+    metadata = read_metadata({"access": "class <= restricted"})
+    assert (metadata.clauses, metadata.security_class) == ((), "restricted")
+    for raw in ({"access": ""}, {"access": "sales"}, {"access": "class <= internal", "class": "restricted"}):
+        with pytest.raises(UnreadableDocument) as caught:
+            read_metadata(raw)
+        assert caught.value.hint
 
 
 def test_the_classes_are_listed() -> None:
@@ -146,7 +160,11 @@ json_like = st.recursive(
 )
 
 
-@given(st.dictionaries(st.sampled_from(["id", "language", "title", "version", "valid_from", "valid_until", "class", "groups", "other"]), json_like))
+@given(
+    st.dictionaries(
+        st.sampled_from(["id", "language", "title", "version", "valid_from", "valid_until", "class", "groups", "access", "other"]), json_like
+    )
+)
 def test_any_mapping_is_read_or_refused(raw: dict[str, object]) -> None:
     try:
         metadata = read_metadata(raw)

@@ -83,7 +83,7 @@ async def test_a_change_arrives_whole(database: Database, keyring: KeyRing, tena
     kim = await add(KIM)
     new = NewPerson(KIM.login, "Kim Haneul", clearance="restricted", roles=frozenset({"auditor"}), groups=("영업",))
     async with database.tenant_tx(tenant.id) as connection:
-        changed = await people.change_person(connection, keyring, kim, new)
+        changed = await people.change_person(connection, keyring, kim, new, NOW)
         assert await people.get_person(connection, keyring, tenant.id, kim.id) == changed
     assert (changed.name, changed.clearance, changed.roles, changed.groups) == ("Kim Haneul", "restricted", frozenset({"auditor"}), ("영업",))
     with pytest.raises(RequestError, match="no group called nobody, nowhere"):

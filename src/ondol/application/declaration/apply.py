@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import psycopg
 
 from ondol.application.assistant.store import list_assistants, put_assistant
 from ondol.application.declaration.gateway import GatewayPlace, apply_gateway, export_gateway
-from ondol.application.declaration.schema import AssistantEntry, Declaration, GroupEntry, GuardEntry, PersonEntry, TenantEntry
+from ondol.application.declaration.schema import AssistantEntry, AttributeEntry, Declaration, GroupEntry, GuardEntry, PersonEntry, TenantEntry
 from ondol.application.knowledge import store as knowledge
 from ondol.core.clock import Clock
 from ondol.core.config import SignInSettings
 from ondol.core.errors import NotFound, RequestError
 from ondol.core.ids import new_id
-from ondol.infrastructure.access import people
+from ondol.infrastructure.access import attributes, people
+from ondol.infrastructure.access.rules import check_value
 from ondol.infrastructure.access.sign_in import issue_one_time
 from ondol.infrastructure.access.types import Person, Tenant
 from ondol.infrastructure.guard import store as guard
@@ -51,7 +52,9 @@ class Change:
     """
 
     tenant: str
-    what: Literal["tenant", "group", "person", "base", "assistant", "policy", "guard", "provider", "model", "price", "limit", "budget", "gateway"]
+    what: Literal[
+        "tenant", "group", "attribute", "person", "base", "assistant", "policy", "guard", "provider", "model", "price", "limit", "budget", "gateway"
+    ]
     name: str
     did: Literal["created", "changed"]
     code: str | None = None
@@ -66,7 +69,7 @@ async def apply_declaration(
         invite: issue one-time sign-ins for people that are new.
 
     Raises:
-        RequestError: when an entry names a group or a base that does not exist, or says what cannot be; that tenant stays as it was.
+        RequestError: when an entry names a group, an attribute or a base that does not exist, or says what cannot be; that tenant stays as it was.
     """
     changes: list[Change] = []
     for entry in declaration.tenants:
@@ -113,6 +116,7 @@ async def _apply_to(
                 await people.change_tenant(connection, name=name, time_zone=entry.time_zone, currency=entry.currency)
                 changes.append(Change(entry.slug, "tenant", name, "changed"))
             await _groups(room, connection, tenant, entry.groups, changes)
+            await _attributes(room, connection, tenant, entry.attributes, changes)
             await _people(room, connection, tenant, entry.people, changes, invite)
             await _bases(room, connection, tenant, entry.bases, changes)
             if not without_assistants:
@@ -141,12 +145,23 @@ async def _groups(room: DeclarationRoom, connection: Connection, tenant: Tenant,
             changes.append(Change(tenant.slug, "group", entry.name, "changed"))
 
 
+async def _attributes(room: DeclarationRoom, connection: Connection, tenant: Tenant, entries: list[AttributeEntry], changes: list[Change]) -> None:
+    known = dict(await attributes.list_attributes(connection))
+    for entry in entries:
+        values = tuple(sorted({check_value(value) for value in entry.values}))
+        await attributes.put_attribute(connection, tenant.id, entry.name, values, room.clock())
+        if known.get(entry.name, ()) != values:
+            changes.append(Change(tenant.slug, "attribute", entry.name, "changed" if entry.name in known else "created"))
+
+
 async def _people(
     room: DeclarationRoom, connection: Connection, tenant: Tenant, entries: list[PersonEntry], changes: list[Change], invite: bool
 ) -> None:
     for entry in entries:
         name = entry.name or entry.login
-        new = people.NewPerson(entry.login, name, entry.kind, entry.clearance, frozenset(entry.roles), tuple(sorted(set(entry.groups))))
+        has = tuple(sorted({(attribute, check_value(value)) for attribute, values in entry.attributes.items() for value in values}))
+        roles, groups = frozenset(entry.roles), tuple(sorted(set(entry.groups)))
+        new = people.NewPerson(entry.login, name, entry.kind, entry.clearance, roles, groups, has)
         try:
             known = await people.find_person(connection, room.keyring, tenant.id, entry.login)
         except NotFound:
@@ -159,8 +174,8 @@ async def _people(
         if known.kind != entry.kind:
             message = f"{entry.login} is a {known.kind}, which cannot be changed."
             raise RequestError(message, "Give the other one a login of its own.", code="kind_differs")
-        if (known.name, known.clearance, known.roles, known.groups) != (new.name, new.clearance, new.roles, new.groups):
-            await people.change_person(connection, room.keyring, known, new)
+        if replace(known, name=name, clearance=entry.clearance, roles=roles, groups=groups, attributes=has) != known:
+            await people.change_person(connection, room.keyring, known, new, room.clock())
             changes.append(Change(tenant.slug, "person", entry.login, "changed"))
 
 
@@ -202,6 +217,7 @@ async def _guard(room: DeclarationRoom, connection: Connection, tenant: Tenant, 
 async def _export_tenant(room: DeclarationRoom, tenant: Tenant) -> TenantEntry:
     async with room.database.tenant_tx(tenant.id) as connection:
         groups = await people.list_groups(connection)
+        known = await attributes.list_attributes(connection)
         persons = await _everybody(room, connection, tenant)
         bases = await knowledge.list_bases(connection)
         assistants = await list_assistants(connection)
@@ -214,17 +230,21 @@ async def _export_tenant(room: DeclarationRoom, tenant: Tenant) -> TenantEntry:
         time_zone=tenant.time_zone,
         currency="USD" if tenant.currency == "USD" else "KRW",
         groups=[GroupEntry(name, list(members)) for name, members in groups],
-        people=[
-            PersonEntry(person.login, person.name, person.kind, person.clearance, sorted(person.roles), list(person.groups))
-            for person in persons
-            if person.login  # an erased person has no login any more
-        ],
+        attributes=[AttributeEntry(name, list(values)) for name, values in known],
+        people=[_person_entry(person) for person in persons if person.login],  # an erased person has no login any more
         bases=[base.name for base in bases],
         assistants=[AssistantEntry(item.name, item.base, dict(item.settings)) for item in assistants],
         policies=[stored.policy for stored in policies],
         guard=[GuardEntry(binding.policy, binding.scope, binding.target) for binding in bindings],
         **gateway,
     )
+
+
+def _person_entry(person: Person) -> PersonEntry:
+    has: dict[str, list[str]] = {}
+    for name, value in person.attributes:
+        has.setdefault(name, []).append(value)
+    return PersonEntry(person.login, person.name, person.kind, person.clearance, sorted(person.roles), list(person.groups), has)
 
 
 async def _everybody(room: DeclarationRoom, connection: Connection, tenant: Tenant) -> list[Person]:

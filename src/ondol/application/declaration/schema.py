@@ -36,6 +36,13 @@ class GroupEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     members: list[str] = []
 
 
+class AttributeEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An attribute that people may have and access rules may ask for, with all its values."""
+
+    name: str
+    values: list[str]
+
+
 class PersonEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Somebody or a service. Passwords and keys are never declared: people get a one-time sign-in."""
 
@@ -45,6 +52,7 @@ class PersonEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     clearance: SecurityClass = "public"
     roles: list[Role] = msgspec.field(default_factory=lambda: ["member"])
     groups: list[str] = []
+    attributes: dict[str, list[str]] = {}
 
 
 class AssistantEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -153,6 +161,7 @@ class TenantEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     time_zone: str = "Asia/Seoul"
     currency: Literal["KRW", "USD"] = "KRW"
     groups: list[GroupEntry] = []
+    attributes: list[AttributeEntry] = []
     people: list[PersonEntry] = []
     bases: list[str] = []
     assistants: list[AssistantEntry] = []
@@ -174,8 +183,8 @@ class Declaration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 _STRUCTS = (
-    Declaration, TenantEntry, GroupEntry, PersonEntry, AssistantEntry, GuardEntry, Policy, Rule, ProviderEntry, ProviderSettings, HostedTool,
-    ModelEntry, TargetEntry, ModelSettings, Bound, PriceEntry, LimitEntry, BudgetEntry, GatewayEntry, TenantSettings,
+    Declaration, TenantEntry, GroupEntry, AttributeEntry, PersonEntry, AssistantEntry, GuardEntry, Policy, Rule, ProviderEntry, ProviderSettings,
+    HostedTool, ModelEntry, TargetEntry, ModelSettings, Bound, PriceEntry, LimitEntry, BudgetEntry, GatewayEntry, TenantSettings,
 )  # fmt: skip
 
 

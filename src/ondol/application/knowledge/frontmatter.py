@@ -9,7 +9,8 @@ from datetime import UTC, date, datetime
 import yaml
 
 from ondol.application.knowledge.types import DocumentMetadata
-from ondol.core.errors import UnreadableDocument
+from ondol.core.errors import RequestError, UnreadableDocument
+from ondol.infrastructure.access.rules import StatedRule, parse_rule
 from ondol.infrastructure.access.types import SECURITY_CLASSES, SecurityClass
 
 FRONT_MATTER_CHARS_MAX = 64 * 1024
@@ -88,7 +89,7 @@ def parse_metadata(source: str) -> dict[str, object]:
 
 
 def read_metadata(raw: Mapping[str, object]) -> DocumentMetadata:
-    """Check the keys that Ondol acts on: id, language, title, version, valid_from, valid_until, class, groups.
+    """Check the keys that Ondol acts on: id, language, title, version, valid_from, valid_until, class, groups, access.
 
     Unknown keys are ignored, so that the front matter of other tools does no harm. A value is accepted in YAML's own type or as the
     string that stands in an HTML meta tag.
@@ -99,6 +100,7 @@ def read_metadata(raw: Mapping[str, object]) -> DocumentMetadata:
     valid_from, valid_until = _moment(raw, "valid_from"), _moment(raw, "valid_until")
     if valid_from is not None and valid_until is not None and valid_from >= valid_until:
         raise UnreadableDocument("`valid_until` is not after `valid_from`.", "`valid_until` is the first day that is no longer valid.")
+    stated = _access(raw)
     return DocumentMetadata(
         key=_text(raw, "id", KEY_CHARS_MAX),
         language=_language(raw),
@@ -106,8 +108,9 @@ def read_metadata(raw: Mapping[str, object]) -> DocumentMetadata:
         version=_version(raw),
         valid_from=valid_from,
         valid_until=valid_until,
-        security_class=_security_class(raw),
+        security_class=_one_class(_security_class(raw), stated),
         groups=_groups(raw),
+        clauses=None if stated is None else stated.clauses,
     )
 
 
@@ -211,6 +214,26 @@ def _security_class(raw: Mapping[str, object]) -> SecurityClass | None:
         if wanted == known:
             return known
     raise _wrong("class", value, f"one of {', '.join(SECURITY_CLASSES)}")
+
+
+def _access(raw: Mapping[str, object]) -> StatedRule | None:
+    if "access" not in raw:
+        return None
+    value = raw["access"]
+    if not isinstance(value, str):
+        raise _wrong("access", value, "a rule such as `department in (sales, support) and class <= internal`")
+    try:
+        return parse_rule(value)
+    except RequestError as error:
+        raise UnreadableDocument(error.message, error.hint) from error
+
+
+def _one_class(said: SecurityClass | None, stated: StatedRule | None) -> SecurityClass | None:
+    """The class that `class` or `access` gives; both may say the same."""
+    also = stated.security_class if stated is not None else None
+    if said is not None and also is not None and said != also:
+        raise UnreadableDocument(f"`class` is {said} and `access` says {also}.", "Say the class in one of them.")
+    return said or also
 
 
 def _groups(raw: Mapping[str, object]) -> tuple[str, ...] | None:

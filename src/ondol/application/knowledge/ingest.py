@@ -31,7 +31,9 @@ from ondol.application.knowledge.types import DocumentMetadata, IndexSettings, P
 from ondol.core.canonical import Json, keyed_digest
 from ondol.core.errors import Conflict, OndolError, RequestError, UnreadableDocument, UserError
 from ondol.core.ids import new_id
+from ondol.infrastructure.access.attributes import clause_ids
 from ondol.infrastructure.access.audiences import audience_for, group_ids
+from ondol.infrastructure.access.rules import Clause
 from ondol.infrastructure.access.types import AccessRule, SecurityClass
 from ondol.infrastructure.ledger import Link, NewArtefact, add_artefacts, add_links, record
 from ondol.infrastructure.storage.blobs import KeyOwner
@@ -62,12 +64,14 @@ class IngestOptions:
     Attributes:
         security_class: class of files without one.
         groups: readers of files that name none; empty means everybody up to their clearance.
+        clauses: what readers must have of files without an access rule.
         prune: take out documents whose files are gone from the folder.
         index_settings: how a base is indexed that has no index yet; by default as the one that serves.
     """
 
     security_class: SecurityClass = "public"
     groups: tuple[str, ...] = ()
+    clauses: tuple[Clause, ...] = ()
     valid_from: datetime | None = None
     valid_until: datetime | None = None
     prune: bool = False
@@ -148,6 +152,7 @@ async def ingest_folder(
     Raises:
         UserError: when the folder is absent.
         Conflict: when no turn came, or the base's index has other settings.
+        RequestError: when a group or an attribute of the options is unknown.
     """
     if not await asyncio.to_thread(folder.is_dir):
         raise UserError(f"{folder} is not a folder.", "Give the folder that holds the documents.")
@@ -155,6 +160,7 @@ async def ingest_folder(
     async with room.database.tenant_tx(tenant_id) as connection:
         base = await store.ensure_base(connection, tenant_id, base_name, new_id(), now)
         await group_ids(connection, options.groups)
+        await clause_ids(connection, options.clauses)
     await ensure_version(room, tenant_id, base.id, options.index_settings, actor_id=actor_id)
     await drop_leftovers(room, tenant_id, base.id)
     run = _Run(room, tenant_id, base, options, actor_id, IngestReport(), wait_s)
@@ -324,16 +330,19 @@ class _Run:
             await publish(connection, self.tenant_id, index_id, segment, now)
 
     async def _audiences(self, connection: Connection, batch: Sequence[_Prepared], now: datetime) -> dict[str, uuid.UUID]:
-        """The audience of each file; a file that names an unknown group is reported and left out, since guessing would open or close it."""
+        """The audience of each file; a file with an unknown group or attribute is left out and told, since guessing would open or close it."""
         found: dict[str, uuid.UUID] = {}
         for item in batch:
             names = self.options.groups if item.metadata.groups is None else item.metadata.groups
+            stated = self.options.clauses if item.metadata.clauses is None else item.metadata.clauses
             try:
                 groups = await group_ids(connection, names)
+                clauses = await clause_ids(connection, stated)
             except RequestError as error:
                 self.report.failed.append(Failure(item.source.name, error.message, error.hint))
                 continue
-            rule = AccessRule(item.metadata.security_class or self.options.security_class, frozenset(groups.values()))
+            security_class = item.metadata.security_class or self.options.security_class
+            rule = AccessRule(security_class, frozenset(groups.values()), clauses=clauses)
             found[item.source.name] = await audience_for(connection, self.tenant_id, rule, now)
         return found
 
@@ -426,7 +435,8 @@ class _Run:
     def _fingerprint(self, data: bytes, sidecar: bytes) -> bytes:
         """What decides whether a file must be taken in again: its bytes, its sidecar, the options and the pipeline's version."""
         options = repr((PIPELINE_VERSION, self.options.security_class, self.options.groups, self.options.valid_from, self.options.valid_until))
-        parts = [hashlib.sha256(part).digest() for part in (data, sidecar, options.encode())]
+        clauses = repr(self.options.clauses) if self.options.clauses else ""
+        parts = [hashlib.sha256(part).digest() for part in (data, sidecar, (options + clauses).encode())]
         return keyed_digest(self._key, "fingerprint", b"".join(parts))
 
 

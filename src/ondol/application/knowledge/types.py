@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from ondol.core.errors import RequestError
+from ondol.infrastructure.access.rules import Clause
 from ondol.infrastructure.access.types import SecurityClass
 
 __all__ = [
@@ -118,6 +119,7 @@ class DocumentMetadata:
 
     `key` names the document across its versions, a higher `version` supersedes a lower one. It is valid in the half-open interval
     from `valid_from` to `valid_until` (both UTC). `groups` limits the readers; None means everybody up to their clearance.
+    Of each of the `clauses` a reader has a value.
     """
 
     key: str | None
@@ -128,3 +130,4 @@ class DocumentMetadata:
     valid_until: datetime | None
     security_class: SecurityClass | None
     groups: tuple[str, ...] | None
+    clauses: tuple[Clause, ...] | None = None

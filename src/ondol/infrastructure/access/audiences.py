@@ -34,6 +34,7 @@ async def audience_for(connection: Connection, tenant_id: uuid.UUID, rule: Acces
             "rule": Jsonb(canonical),
             "class_rank": class_rank(rule.security_class),
             "everyone": rule.everyone,
+            "clauses": len(rule.needed_clauses),
             "now": now,
         },
     )
@@ -44,6 +45,9 @@ async def audience_for(connection: Connection, tenant_id: uuid.UUID, rule: Acces
     audience_id: uuid.UUID = added["id"]
     await connection.execute(_QUERIES["audience_groups_add"], {"tenant_id": tenant_id, "audience_id": audience_id, "group_ids": sorted(rule.groups)})
     await connection.execute(_QUERIES["audience_people_add"], {"tenant_id": tenant_id, "audience_id": audience_id, "person_ids": sorted(rule.people)})
+    said = [(number, value) for number, clause in enumerate(rule.needed_clauses) for value in clause]
+    clauses = {"numbers": [number for number, _ in said], "value_ids": [value for _, value in said]}
+    await connection.execute(_QUERIES["audience_attributes_add"], {"tenant_id": tenant_id, "audience_id": audience_id, **clauses})
     return audience_id
 
 

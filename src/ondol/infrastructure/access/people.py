@@ -7,7 +7,7 @@ import re
 import unicodedata
 import uuid
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -17,6 +17,7 @@ import psycopg
 from ondol.core.canonical import keyed_digest
 from ondol.core.errors import Conflict, KeyDestroyed, NotFound, RequestError
 from ondol.core.ids import new_id, new_person_id, new_tenant_id
+from ondol.infrastructure.access.attributes import Attribute, set_attributes
 from ondol.infrastructure.access.audiences import group_ids
 from ondol.infrastructure.access.types import SECURITY_CLASSES, Person, PersonKind, Role, SecurityClass, Tenant, class_rank
 from ondol.infrastructure.ledger import record
@@ -41,6 +42,7 @@ class NewPerson:
     clearance: SecurityClass = "public"
     roles: frozenset[Role] = frozenset({"member"})
     groups: tuple[str, ...] = ()
+    attributes: tuple[Attribute, ...] = ()
 
 
 async def create_tenant(
@@ -141,7 +143,7 @@ async def add_person(connection: Connection, keyring: KeyRing, tenant_id: uuid.U
 
     Raises:
         Conflict: when the login is taken.
-        RequestError: when the login is empty or too long, or a group is unknown.
+        RequestError: when the login is empty or too long, or a group or an attribute is unknown.
     """
     if not new.login.strip() or len(new.login) > LOGIN_CHARACTERS_MAX:
         raise RequestError(f"A login has 1 to {LOGIN_CHARACTERS_MAX} characters.", "An e-mail address is usual.", code="bad_login")
@@ -166,11 +168,17 @@ async def add_person(connection: Connection, keyring: KeyRing, tenant_id: uuid.U
         raise Conflict(f"There is somebody with the login {new.login} already.", "`ondol user list` shows all.", code="login_exists") from None
     await set_roles(connection, tenant_id, person_id, new.roles)
     await set_groups(connection, tenant_id, person_id, new.groups)
-    return Person(person_id, tenant_id, new.login, new.name, new.kind, new.clearance, new.roles, tuple(sorted(new.groups)))
+    await set_attributes(connection, tenant_id, person_id, new.attributes)
+    groups, attributes = tuple(sorted(new.groups)), tuple(sorted(new.attributes))
+    return Person(person_id, tenant_id, new.login, new.name, new.kind, new.clearance, new.roles, groups, attributes)
 
 
-async def change_person(connection: Connection, keyring: KeyRing, person: Person, new: NewPerson) -> Person:
-    """Bring a person's name, clearance, roles and groups to what is said; what is equal is left alone."""
+async def change_person(connection: Connection, keyring: KeyRing, person: Person, new: NewPerson, now: datetime) -> Person:
+    """Bring a person's name, clearance, roles, groups and attributes to what is said; what is equal is left alone.
+
+    Raises:
+        RequestError: when a group or an attribute is unknown.
+    """
     owner = KeyOwner(person.tenant_id, "subject", person.id)
     if new.name != person.name:
         sealed = _seal_profile(keyring, owner, person.login, new.name)
@@ -180,7 +188,11 @@ async def change_person(connection: Connection, keyring: KeyRing, person: Person
         await set_roles(connection, person.tenant_id, person.id, new.roles)
     if tuple(sorted(new.groups)) != person.groups:
         await set_groups(connection, person.tenant_id, person.id, new.groups)
-    return Person(person.id, person.tenant_id, person.login, new.name, person.kind, new.clearance, new.roles, tuple(sorted(new.groups)))
+    if tuple(sorted(new.attributes)) != person.attributes:
+        await set_attributes(connection, person.tenant_id, person.id, new.attributes)
+    await record(connection, person.tenant_id, kind="person.changed", actor_id=None, body={"person": person.id}, now=now)
+    groups, attributes = tuple(sorted(new.groups)), tuple(sorted(new.attributes))
+    return replace(person, name=new.name, clearance=new.clearance, roles=new.roles, groups=groups, attributes=attributes)
 
 
 async def set_roles(connection: Connection, tenant_id: uuid.UUID, person_id: uuid.UUID, roles: Iterable[Role]) -> None:
@@ -297,4 +309,10 @@ def _person(keyring: KeyRing, tenant_id: uuid.UUID, row: dict[str, Any]) -> Pers
         clearance=SECURITY_CLASSES[row["clearance"]],
         roles=frozenset(row["roles"]),
         groups=tuple(sorted(row["groups"])),
+        attributes=tuple(sorted(_attribute(text) for text in row["attributes"])),
     )
+
+
+def _attribute(text: str) -> Attribute:
+    name, _, value = text.partition("=")
+    return name, value

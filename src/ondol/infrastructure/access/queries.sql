@@ -43,21 +43,27 @@ values (%(tenant_id)s::uuid, %(id)s::uuid, %(login_hash)s::bytea, %(profile_seal
 -- A person by the keyed hash of the login.
 select p.id, p.profile_sealed, p.clearance, p.kind, p.disabled_at,
     array(select role from person_roles r where r.person_id = p.id order by role) as roles,
-    array(select g.name from group_people m join groups g on g.id = m.group_id where m.person_id = p.id order by g.name) as groups
+    array(select g.name from group_people m join groups g on g.id = m.group_id where m.person_id = p.id order by g.name) as groups,
+    array(select v.name || '=' || v.value from person_attributes h join attribute_values v on v.id = h.value_id
+        where h.person_id = p.id order by v.name, v.value) as attributes
 from people p where p.login_hash = %(login_hash)s::bytea;
 
 -- name: person_by_id
 -- A person by id.
 select p.id, p.profile_sealed, p.clearance, p.kind, p.disabled_at,
     array(select role from person_roles r where r.person_id = p.id order by role) as roles,
-    array(select g.name from group_people m join groups g on g.id = m.group_id where m.person_id = p.id order by g.name) as groups
+    array(select g.name from group_people m join groups g on g.id = m.group_id where m.person_id = p.id order by g.name) as groups,
+    array(select v.name || '=' || v.value from person_attributes h join attribute_values v on v.id = h.value_id
+        where h.person_id = p.id order by v.name, v.value) as attributes
 from people p where p.id = %(id)s::uuid;
 
 -- name: people_page
 -- The people of a tenant, oldest first, after an id.
 select p.id, p.profile_sealed, p.clearance, p.kind, p.disabled_at,
     array(select role from person_roles r where r.person_id = p.id order by role) as roles,
-    array(select g.name from group_people m join groups g on g.id = m.group_id where m.person_id = p.id order by g.name) as groups
+    array(select g.name from group_people m join groups g on g.id = m.group_id where m.person_id = p.id order by g.name) as groups,
+    array(select v.name || '=' || v.value from person_attributes h join attribute_values v on v.id = h.value_id
+        where h.person_id = p.id order by v.name, v.value) as attributes
 from people p where p.id > %(after)s::uuid order by p.id limit %(limit)s::int;
 
 -- name: profiles
@@ -255,8 +261,9 @@ delete from sign_in_failures where id = %(id)s::uuid;
 
 -- name: audience_add
 -- The audience of a rule, unless it is there already.
-insert into audiences (tenant_id, id, digest, rule, class_rank, everyone, created_at)
-values (%(tenant_id)s::uuid, %(id)s::uuid, %(digest)s::bytea, %(rule)s::jsonb, %(class_rank)s::smallint, %(everyone)s::boolean, %(now)s::timestamptz)
+insert into audiences (tenant_id, id, digest, rule, class_rank, everyone, clauses, created_at)
+values (%(tenant_id)s::uuid, %(id)s::uuid, %(digest)s::bytea, %(rule)s::jsonb, %(class_rank)s::smallint, %(everyone)s::boolean,
+    %(clauses)s::smallint, %(now)s::timestamptz)
 on conflict (tenant_id, digest) do nothing
 returning id;
 
@@ -274,8 +281,15 @@ select %(tenant_id)s::uuid, %(audience_id)s::uuid, group_id from unnest(%(group_
 insert into audience_people (tenant_id, audience_id, person_id)
 select %(tenant_id)s::uuid, %(audience_id)s::uuid, person_id from unnest(%(person_ids)s::uuid[]) as person_id;
 
+-- name: audience_attributes_add
+-- The values of each clause of an audience.
+insert into audience_attributes (tenant_id, audience_id, clause, value_id)
+select %(tenant_id)s::uuid, %(audience_id)s::uuid, clause, value_id
+from unnest(%(numbers)s::smallint[], %(value_ids)s::uuid[]) as said (clause, value_id);
+
 -- name: visible_audiences
--- What may this person read: every audience whose class the clearance reaches and whose groups or people include them, groups nested.
+-- What may this person read: every audience whose class the clearance reaches, whose groups or people include them, groups nested, and of each
+-- of whose clauses they have a value.
 with recursive member_of (group_id) as (
     select group_id from group_people where person_id = %(person_id)s::uuid
     union
@@ -287,4 +301,36 @@ join audiences a on a.class_rank <= p.clearance
 where p.id = %(person_id)s::uuid and p.disabled_at is null
     and (a.everyone
         or exists (select 1 from audience_people ap where ap.audience_id = a.id and ap.person_id = p.id)
-        or exists (select 1 from audience_groups ag join member_of m on m.group_id = ag.group_id where ag.audience_id = a.id));
+        or exists (select 1 from audience_groups ag join member_of m on m.group_id = ag.group_id where ag.audience_id = a.id))
+    and (a.clauses = 0 or a.clauses = (
+        select count(distinct aa.clause) from audience_attributes aa join person_attributes h on h.value_id = aa.value_id
+        where aa.audience_id = a.id and h.person_id = p.id));
+
+-- name: attribute_values_add
+-- Values of an attribute, unless they are known.
+insert into attribute_values (tenant_id, id, name, value, created_at)
+select %(tenant_id)s::uuid, id, %(name)s::text, value, %(now)s::timestamptz from unnest(%(ids)s::uuid[], %(values)s::text[]) as said (id, value)
+on conflict (tenant_id, name, value) do nothing;
+
+-- name: attribute_values_remove
+-- The values of an attribute that are not in the list go, from people too; a rule of documents holds those that it asks for.
+delete from attribute_values where name = %(name)s::text and value <> all(%(values)s::text[]);
+
+-- name: attribute_values_of
+-- The ids of values by name and value.
+select v.id, v.name, v.value from attribute_values v
+join unnest(%(names)s::text[], %(values)s::text[]) as said (name, value) on said.name = v.name and said.value = v.value;
+
+-- name: attributes_all
+-- Every attribute of the tenant with its values.
+select name, array_agg(value order by value) as values from attribute_values group by name order by name limit 10000;
+
+-- name: person_attributes_set
+-- Leave a person only these attributes.
+delete from person_attributes where person_id = %(person_id)s::uuid and value_id <> all(%(value_ids)s::uuid[]);
+
+-- name: person_attributes_add
+-- Give a person attributes.
+insert into person_attributes (tenant_id, person_id, value_id)
+select %(tenant_id)s::uuid, %(person_id)s::uuid, value_id from unnest(%(value_ids)s::uuid[]) as value_id
+on conflict do nothing;

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, get_args
 
+from ondol.core.canonical import Json
+
 Role = Literal["owner", "admin", "editor", "auditor", "member"]
 SecurityClass = Literal["public", "internal", "confidential", "restricted"]
 PersonKind = Literal["person", "service"]
@@ -44,6 +46,7 @@ class Person:
     clearance: SecurityClass
     roles: frozenset[Role]
     groups: tuple[str, ...] = ()
+    attributes: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,10 @@ class ApiKey:
 
 @dataclass(frozen=True, slots=True)
 class AccessRule:
-    """Who may read: up to a security class, and, unless for everyone, only these groups and people.
+    """Who may read: whoever the class lets, is one of these groups or people (unless it is for everyone), and meets every clause.
+
+    Attributes:
+        clauses: of each, a reader has at least one value; ids of attributes' values.
 
     Raises:
         ValueError: never; `canonical` settles order and duplicates.
@@ -94,20 +100,31 @@ class AccessRule:
     security_class: SecurityClass = "public"
     groups: frozenset[uuid.UUID] = field(default_factory=frozenset)
     people: frozenset[uuid.UUID] = field(default_factory=frozenset)
+    clauses: frozenset[frozenset[uuid.UUID]] = field(default_factory=frozenset)
 
     @property
     def everyone(self) -> bool:
-        """Whether the class alone decides."""
+        """Whether groups and people do not matter."""
         return not self.groups and not self.people
 
-    def canonical(self) -> dict[str, str | bool | list[str]]:
-        """The one form of this rule, over which its digest is taken."""
-        return {
+    @property
+    def needed_clauses(self) -> list[list[uuid.UUID]]:
+        """The clauses in order, without those that another one implies: its values are among theirs.
+
+        No clause denies anything, so the rule is a monotone formula, and its conjunctive normal form without implied clauses is the only one.
+        """
+        return sorted(sorted(clause) for clause in self.clauses if not any(other < clause for other in self.clauses))
+
+    def canonical(self) -> dict[str, Json]:
+        """The one form of this rule, over which its digest is taken. Clauses are in it where there are any."""
+        plain: dict[str, Json] = {
             "class": self.security_class,
             "everyone": self.everyone,
             "groups": sorted(map(str, self.groups)),
             "people": sorted(map(str, self.people)),
         }
+        clauses: list[Json] = [[str(value) for value in clause] for clause in self.needed_clauses]
+        return {**plain, "attributes": clauses} if clauses else plain
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,9 @@ TENANT_ROWS: dict[str, Callable[[World], Row]] = {
     },
     "audience_groups": lambda w: {"audience_id": w.ids["audiences"], "group_id": w.ids["groups"]},
     "audience_people": lambda w: {"audience_id": w.ids["audiences"], "person_id": w.ids["people"]},
+    "attribute_values": lambda w: {"id": w.new("attribute_values"), "name": "department", "value": "sales", "created_at": _now()},
+    "person_attributes": lambda w: {"person_id": w.ids["people"], "value_id": w.ids["attribute_values"]},
+    "audience_attributes": lambda w: {"audience_id": w.ids["audiences"], "clause": 0, "value_id": w.ids["attribute_values"]},
     "bases": lambda w: {"id": w.new("bases"), "name": "base", "created_at": _now()},
     "documents": lambda w: {"id": w.new("documents"), "base_id": w.ids["bases"], "key_hash": os.urandom(32), "created_at": _now()},
     "document_versions": lambda w: {
