@@ -14,6 +14,7 @@ import yaml
 
 from ondol.application.declaration import parse_declaration
 from ondol.application.knowledge.frontmatter import parse_metadata, read_metadata
+from ondol.application.prompts import parse_prompt
 from ondol.cli.main import cli
 from ondol.core.config import load_settings
 from ondol.infrastructure.guard.policy import parse_policy
@@ -61,12 +62,14 @@ def test_the_yaml_examples_are_understood(tmp_path: Path) -> None:
         elif body.startswith("scrape_configs:"):
             assert all(job["static_configs"] for job in yaml.safe_load(body)["scrape_configs"])
             continue
+        elif body.startswith("variables:"):
+            assert parse_prompt(body).texts
         elif body.startswith("version:"):
             assert parse_declaration(body).tenants[0].slug == "acme"
         else:
             load_settings(file, environment={})
         seen.append(name)
-    assert set(seen) == {"documents.md", "gateway.md", "guard.md", "monitoring.md", "people.md", "running.md", "verification.md"}
+    assert set(seen) == {"documents.md", "gateway.md", "guard.md", "monitoring.md", "people.md", "prompts.md", "running.md", "verification.md"}
 
 
 @pytest.mark.parametrize(("page", "wanted"), [("README.md", "business days"), ("README.ko.md", "영업일")])

@@ -27,6 +27,7 @@ COMMANDS = {
     "ask": "Ask an assistant a question.",
     "ingest": "Take a folder of documents into a knowledge base.",
     "index": "Build, compare and choose the versions of a knowledge base's index.",
+    "prompt": "Keep, show and compare the prompts that assistants are given.",
     "apply": "Apply a YAML file of tenants, people, assistants, providers, models and rules; or export it.",
     "config": "Show settings, where they come from, and their reference.",
     "tenant": "Create and list tenants, and say which one runs this installation.",

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from ondol.application.knowledge.api import KnowledgeServices, index_router
+from ondol.application.prompts.api import PromptServices, prompts_router
 from ondol.core.errors import Forbidden, KeyDestroyed, NotFound, Unauthenticated
 from ondol.infrastructure.access.callers import caller_of
 from ondol.infrastructure.access.keys import KeyDirectory
@@ -56,5 +57,7 @@ def admin_application(platform: Platform, keys: KeyDirectory, policies: PolicyDi
     services = GuardServices(platform.database, platform.keyring, platform.clock, policies, principal_of_request)
     gateway = GatewayServices(platform.database, platform.keyring, platform.clock, principal_of_request)
     knowledge = KnowledgeServices(platform.knowledge, principal_of_request)
-    routers = [guard_router(services), tools_router(services), texts_router(services), *gateway_routers(gateway), index_router(knowledge)]
+    prompts = PromptServices(platform.database, platform.keyring, platform.clock, principal_of_request)
+    guards = [guard_router(services), tools_router(services), texts_router(services)]
+    routers = [*guards, *gateway_routers(gateway), index_router(knowledge), prompts_router(prompts)]
     return create_admin(authenticate, routers)

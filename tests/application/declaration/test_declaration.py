@@ -35,6 +35,11 @@ tenants:
   - {login: robot, kind: service, roles: []}
   - {login: lee@example.com}
   bases: [manuals, contracts]
+  prompts:
+  - name: support
+    texts: {ko: {role: "$organisation 상담원", examples: [{question: 환불, answer: "5일 [1]"}]}}
+    variables: {organisation: line}
+    labels: [good]
   assistants:
   - {name: helper, base: manuals, settings: {greeting: 안녕하세요}}
 - slug: other
@@ -81,6 +86,7 @@ async def test_applying_twice_changes_nothing_and_the_export_says_the_same(room:
         ("acme", "person", "lee@example.com", "created", True),
         ("acme", "base", "manuals", "created", False),
         ("acme", "base", "contracts", "created", False),
+        ("acme", "prompt", "support", "created", False),
         ("acme", "assistant", "helper", "created", False),
         ("other", "tenant", "other", "created", False),
         ("other", "person", "kim@example.com", "created", True),

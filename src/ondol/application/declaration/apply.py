@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import psycopg
 
 from ondol.application.assistant.store import list_assistants, put_assistant
 from ondol.application.declaration.gateway import GatewayPlace, apply_gateway, export_gateway
-from ondol.application.declaration.schema import AssistantEntry, AttributeEntry, Declaration, GroupEntry, GuardEntry, PersonEntry, TenantEntry
+from ondol.application.declaration.schema import (
+    AssistantEntry,
+    AttributeEntry,
+    Declaration,
+    GroupEntry,
+    GuardEntry,
+    PersonEntry,
+    PromptEntry,
+    TenantEntry,
+)
 from ondol.application.knowledge import store as knowledge
+from ondol.application.prompts import PromptBody
+from ondol.application.prompts import store as prompts
 from ondol.core.clock import Clock
 from ondol.core.config import SignInSettings
 from ondol.core.errors import NotFound, RequestError
@@ -26,6 +37,24 @@ from ondol.infrastructure.guard.registry import KNOWN
 from ondol.infrastructure.ledger import record
 from ondol.infrastructure.storage.blobs import KeyRing
 from ondol.infrastructure.storage.postgres import Connection, Database
+
+What: TypeAlias = Literal[
+    "tenant",
+    "group",
+    "attribute",
+    "person",
+    "base",
+    "prompt",
+    "assistant",
+    "policy",
+    "guard",
+    "provider",
+    "model",
+    "price",
+    "limit",
+    "budget",
+    "gateway",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +81,7 @@ class Change:
     """
 
     tenant: str
-    what: Literal[
-        "tenant", "group", "attribute", "person", "base", "assistant", "policy", "guard", "provider", "model", "price", "limit", "budget", "gateway"
-    ]
+    what: What
     name: str
     did: Literal["created", "changed"]
     code: str | None = None
@@ -119,6 +146,7 @@ async def _apply_to(
             await _attributes(room, connection, tenant, entry.attributes, changes)
             await _people(room, connection, tenant, entry.people, changes, invite)
             await _bases(room, connection, tenant, entry.bases, changes)
+            await _prompts(room, connection, tenant, entry.prompts, changes)
             if not without_assistants:
                 await _assistants(room, connection, tenant, entry.assistants, changes)
             await _policies(room, connection, tenant, entry.policies, changes)
@@ -198,6 +226,16 @@ async def _assistants(room: DeclarationRoom, connection: Connection, tenant: Ten
         changes.append(Change(tenant.slug, "assistant", entry.name, "created" if before is None else "changed"))
 
 
+async def _prompts(room: DeclarationRoom, connection: Connection, tenant: Tenant, entries: list[PromptEntry], changes: list[Change]) -> None:
+    for entry in entries:
+        body = PromptBody(entry.texts, entry.variables)
+        kept, new = await prompts.put_prompt(connection, room.keyring, tenant.id, entry.name, body, by=None, now=room.clock())
+        reference = f"{kept.name}@{kept.version}"
+        moved = [await prompts.put_label(connection, room.keyring, tenant.id, reference, label, by=None, now=room.clock()) for label in entry.labels]
+        if new or any(has_moved for _, has_moved in moved):
+            changes.append(Change(tenant.slug, "prompt", entry.name, "created" if new and kept.version == 1 else "changed"))
+
+
 async def _policies(room: DeclarationRoom, connection: Connection, tenant: Tenant, policies: list[Policy], changes: list[Change]) -> None:
     for policy in policies:
         stored, new = await guard.put_policy(connection, tenant.id, policy, by=None, now=room.clock(), known=KNOWN)
@@ -221,6 +259,7 @@ async def _export_tenant(room: DeclarationRoom, tenant: Tenant) -> TenantEntry:
         persons = await _everybody(room, connection, tenant)
         bases = await knowledge.list_bases(connection)
         assistants = await list_assistants(connection)
+        kept = await _kept_prompts(room, connection, tenant)
         policies = await guard.list_policies(connection)
         bindings = await guard.list_bindings(connection)
         gateway = await export_gateway(GatewayPlace(connection, room.keyring, tenant, room.clock()))
@@ -233,6 +272,7 @@ async def _export_tenant(room: DeclarationRoom, tenant: Tenant) -> TenantEntry:
         attributes=[AttributeEntry(name, list(values)) for name, values in known],
         people=[_person_entry(person) for person in persons if person.login],  # an erased person has no login any more
         bases=[base.name for base in bases],
+        prompts=kept,
         assistants=[AssistantEntry(item.name, item.base, dict(item.settings)) for item in assistants],
         policies=[stored.policy for stored in policies],
         guard=[GuardEntry(binding.policy, binding.scope, binding.target) for binding in bindings],
@@ -245,6 +285,19 @@ def _person_entry(person: Person) -> PersonEntry:
     for name, value in person.attributes:
         has.setdefault(name, []).append(value)
     return PersonEntry(person.login, person.name, person.kind, person.clearance, sorted(person.roles), list(person.groups), has)
+
+
+async def _kept_prompts(room: DeclarationRoom, connection: Connection, tenant: Tenant) -> list[PromptEntry]:
+    """The newest version of each prompt that people made, with its labels: older ones are history, which no file tells."""
+    newest: dict[str, prompts.PromptVersion] = {}
+    for item in await prompts.list_prompts(connection):
+        if not item.is_built_in:
+            newest.setdefault(item.name, item)
+    found = []
+    for item in newest.values():
+        prompt = await prompts.find_prompt(connection, room.keyring, tenant.id, f"{item.name}@{item.version}")
+        found.append(PromptEntry(item.name, prompt.body.texts, prompt.body.variables, list(item.labels)))
+    return found
 
 
 async def _everybody(room: DeclarationRoom, connection: Connection, tenant: Tenant) -> list[Person]:

@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal, TypeAlias
 import msgspec
 import yaml
 
+from ondol.application.prompts import PromptBody, PromptError, prompt_body
+from ondol.application.prompts.types import Example, Language, PromptText, VariableType
 from ondol.core.errors import SettingsError
 from ondol.core.money import Currency
 from ondol.infrastructure.access.limits.types import Period
@@ -61,6 +63,15 @@ class AssistantEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     base: str
     settings: dict[str, Any] = {}
+
+
+class PromptEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A prompt: its newest version says this. `labels` are what this version is called."""
+
+    name: str
+    texts: dict[Language, PromptText]
+    variables: dict[str, VariableType] = {}
+    labels: list[str] = []
 
 
 class GuardEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -164,6 +175,7 @@ class TenantEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     attributes: list[AttributeEntry] = []
     people: list[PersonEntry] = []
     bases: list[str] = []
+    prompts: list[PromptEntry] = []
     assistants: list[AssistantEntry] = []
     policies: list[Policy] = []
     guard: list[GuardEntry] = []
@@ -183,8 +195,9 @@ class Declaration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 _STRUCTS = (
-    Declaration, TenantEntry, GroupEntry, AttributeEntry, PersonEntry, AssistantEntry, GuardEntry, Policy, Rule, ProviderEntry, ProviderSettings,
-    HostedTool, ModelEntry, TargetEntry, ModelSettings, Bound, PriceEntry, LimitEntry, BudgetEntry, GatewayEntry, TenantSettings,
+    Declaration, TenantEntry, GroupEntry, AttributeEntry, PersonEntry, AssistantEntry, PromptEntry, PromptText, Example, GuardEntry, Policy, Rule,
+    ProviderEntry, ProviderSettings, HostedTool,
+    ModelEntry, TargetEntry, ModelSettings, Bound, PriceEntry, LimitEntry, BudgetEntry, GatewayEntry, TenantSettings,
 )  # fmt: skip
 
 
@@ -207,6 +220,8 @@ def parse_declaration(text: str) -> Declaration:
     for tenant in declaration.tenants:
         for policy in tenant.policies:
             _check_policy(tenant.slug, policy)
+        for prompt in tenant.prompts:
+            _check_prompt(tenant.slug, prompt)
     return declaration
 
 
@@ -215,6 +230,13 @@ def _check_policy(slug: str, policy: Policy) -> None:
         policy_from(msgspec.to_builtins(policy), KNOWN)
     except SettingsError as error:
         raise SettingsError(f"Tenant {slug}, policy {policy.name}: {error.message}", error.hint) from error
+
+
+def _check_prompt(slug: str, entry: PromptEntry) -> None:
+    try:
+        prompt_body(msgspec.to_builtins(PromptBody(entry.texts, entry.variables)))
+    except PromptError as error:
+        raise SettingsError(f"Tenant {slug}, prompt {entry.name}: {error.message}", error.hint) from error
 
 
 def to_yaml(declaration: Declaration) -> str:

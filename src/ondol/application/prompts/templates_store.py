@@ -1,42 +1,29 @@
-"""The templates that ship with the platform."""
+"""The templates that ship with the platform: the same form as those that people keep in the database."""
 
 from __future__ import annotations
 
-import hashlib
-import string
-from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import Literal
 
-Language = Literal["ko", "en"]
+from ondol.application.prompts.types import Language, Prompt, parse_prompt
 
-
-@dataclass(frozen=True, slots=True)
-class Prompt:
-    """A template as it stands. `digest` is SHA-256 of its text and goes into every answer's provenance."""
-
-    name: str
-    language: Language
-    text: str
-    digest: bytes
+__all__ = ["Language", "built_in_names", "load_prompt"]
 
 
 @cache
-def load_prompt(name: str, language: Language) -> Prompt:
-    """A template in a language.
+def built_in_names() -> frozenset[str]:
+    """The names of all that there are."""
+    folder = resources.files("ondol.application.prompts") / "templates"
+    return frozenset(item.name.removesuffix(".yaml") for item in folder.iterdir() if item.name.endswith(".yaml"))
+
+
+@cache
+def load_prompt(name: str) -> Prompt:
+    """A template that ships with the platform.
 
     Raises:
         FileNotFoundError: when there is none of that name.
     """
-    text = (resources.files("ondol.application.prompts") / "templates" / f"{name}.{language}.txt").read_text("utf-8")
-    return Prompt(name, language, text, hashlib.sha256(text.encode()).digest())
-
-
-def render_prompt(prompt: Prompt, **values: str) -> str:
-    """The template with its `$names` filled in. Values are inserted as they are and never looked at for names again.
-
-    Raises:
-        KeyError: when a name has no value.
-    """
-    return string.Template(prompt.text).substitute(values)
+    text = (resources.files("ondol.application.prompts") / "templates" / f"{name}.yaml").read_text("utf-8")
+    body = parse_prompt(text)
+    return Prompt(name, None, body, body.digest)

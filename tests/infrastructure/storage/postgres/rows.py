@@ -82,6 +82,16 @@ TENANT_ROWS: dict[str, Callable[[World], Row]] = {
         "id": w.new("releases"), "assistant_id": w.ids["assistants"], "manifest": Jsonb({}), "manifest_version": 1, "digest": os.urandom(32),
         "state": "draft", "created_at": _now(),
     },
+    "release_moves": lambda w: {
+        "id": w.new("release_moves"), "assistant_id": w.ids["assistants"], "to_id": w.ids["releases"], "kind": "activate", "reason": "improvement",
+        "created_at": _now(),
+    },
+    "release_indexes": lambda w: {"release_id": w.ids["releases"], "index_version_id": w.ids["index_versions"]},
+    "prompt_versions": lambda w: {
+        "id": w.new("prompt_versions"), "name": "assistant", "version": 1, "body_sealed": b"x", "digest": os.urandom(32), "is_built_in": False,
+        "created_at": _now(),
+    },
+    "prompt_labels": lambda w: {"name": "assistant", "label": "tried", "version_id": w.ids["prompt_versions"], "moved_at": _now()},
     "answers": lambda w: {
         "id": w.new("answers"), "assistant_id": w.ids["assistants"], "person_id": w.ids["people"], "outcome": "answered",
         "content_sealed": b"x", "provenance": Jsonb({}), "created_at": _now(),

@@ -47,6 +47,7 @@ SYSTEM_PRIVILEGES = {
     "group_groups": {"SELECT"},
     "bases": {"SELECT"},
     "assistants": {"SELECT"},
+    "releases": {"SELECT"},
     "providers": {"SELECT"},
     "models": {"SELECT"},
     "model_targets": {"SELECT"},

@@ -49,6 +49,7 @@ grant select (tenant_id, id, expires_at), delete on ondol.guard_approvals to {sy
 -- What answers a tenant's models is kept in memory for all tenants.
 grant select on ondol.providers, ondol.models, ondol.model_targets, ondol.gateway_settings, ondol.serving_revision, ondol.assistants, ondol.bases
     to {system};
+grant select on ondol.releases to {system};
 grant select on ondol.group_people, ondol.group_groups to {system};
 -- Limits and budgets hold over all tenants' callers: workers borrow from the pools, whoever writes the records settles what they left behind.
 grant select on ondol.limits, ondol.prices, ondol.limit_revision to {system};
@@ -84,7 +85,10 @@ grant select, insert, update, delete on ondol.index_segments to {app};
 grant select, insert, update, delete on ondol.index_tags to {app};
 grant select, insert, update, delete on ondol.segment_documents to {app};
 grant select, insert, update, delete on ondol.assistants to {app};
+grant select, insert on ondol.prompt_versions to {app};
+grant select, insert, update, delete on ondol.prompt_labels to {app};
 grant select, insert, update on ondol.releases to {app};
+grant select, insert on ondol.release_moves, ondol.release_indexes to {app};
 grant select, insert on ondol.answers to {app};
 grant select on ondol.requests to {app};
 grant select, insert, delete on ondol.request_contents to {app};
