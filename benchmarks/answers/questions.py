@@ -7,7 +7,7 @@ import random
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal, TypeAlias
 
 from benchmarks.answers.base import DEMO, READER, REAL, Told
@@ -32,6 +32,7 @@ class Question:
         paths: beginnings or ends of paths of which one is among the sources; empty where any source will do.
         answerable: whether the documents hold the answer for this asker.
         hidden: what nothing that the asker receives may hold.
+        documents: that hold the answer: paths, or ids of the demo's documents.
     """
 
     part: str
@@ -44,6 +45,7 @@ class Question:
     asker: str = READER
     answerable: bool = True
     hidden: tuple[str, ...] = ()
+    documents: tuple[str, ...] = ()
 
 
 def judge(question: Question, told: Told) -> Verdict:
@@ -59,11 +61,20 @@ def judge(question: Question, told: Told) -> Verdict:
 
 def holds(question: Question, text: str, paths: Sequence[str]) -> bool:
     """Whether a text from these sources holds the answer."""
-    folded = text.casefold()
-    accepted = all(any(spelling.casefold() in folded for spelling in group) for group in question.accept)
     rejected = any(words in text for words in question.reject)
     sourced = not question.paths or any(path.endswith(wanted) or wanted in path for path in paths for wanted in question.paths)
-    return accepted and not rejected and sourced
+    return accepts(question, text) and not rejected and sourced
+
+
+def accepts(question: Question, text: str) -> bool:
+    """Whether a text holds a spelling of each group that a right answer holds."""
+    folded = text.casefold()
+    return all(any(spelling.casefold() in folded for spelling in group) for group in question.accept)
+
+
+def is_of(path: str, document: str) -> bool:
+    """Whether a path is that of a document: the path itself, or in the demo an id of language and name."""
+    return document in (path, f"{path.partition('/')[0]}/{PurePosixPath(path).name.partition('.')[0]}")
 
 
 def ordinary() -> list[Question]:
@@ -101,5 +112,5 @@ def _golden(item: GoldenQuestion) -> Question:
     hidden = item.must_not_contain if item.kind == "forbidden" else ()
     return Question(
         f"golden {item.kind}", item.language, item.question, item.must_contain if answerable else (), (),
-        item.must_not_contain, DEMO, item.asker, answerable, hidden,
+        item.must_not_contain, DEMO, item.asker, answerable, hidden, item.documents,
     )  # fmt: skip

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import math
 import statistics
 import sys
 import tempfile
@@ -16,11 +15,10 @@ from pathlib import Path
 from benchmarks.answers.base import Told, open_base
 from benchmarks.answers.questions import Question, Verdict, golden, judge, korquad, ordinary
 from benchmarks.data import DataAbsent
+from benchmarks.intervals import wilson
 from benchmarks.machine import machine
 
 KORQUAD_COUNT = 200
-NORMAL_95 = 1.959964
-"""The quantile of the normal distribution that leaves 2.5 % above."""
 
 
 def main() -> None:
@@ -77,19 +75,11 @@ def table_of(judged: Sequence[tuple[Question, Verdict]]) -> list[dict[str, objec
     for (part, language), counted in sorted(counts.items()):
         total = counted.total()
         good = counted[wanted[part, language]]
-        low, high = wilson(good, total)
+        rate = wilson(good, total)
         numbers = {verdict: counted[verdict] for verdict in ("right", "refused", "wrong")}
-        interval = {"share": round(good / total, 3), "low": round(low, 3), "high": round(high, 3)}
+        interval = {"share": round(rate.value, 3), "low": round(rate.low, 3), "high": round(rate.high, 3)}
         rows.append({"set": part, "language": language, "asked": total, **numbers, **interval})
     return rows
-
-
-def wilson(good: int, total: int) -> tuple[float, float]:
-    """The 95 % score interval of a share (Wilson, 1927)."""
-    share, square = good / total, NORMAL_95**2
-    centre = (share + square / (2 * total)) / (1 + square / total)
-    half = NORMAL_95 * math.sqrt(share * (1 - share) / total + square / (4 * total**2)) / (1 + square / total)
-    return centre - half, centre + half
 
 
 def show(figures: dict[str, object]) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import random
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
+
+from benchmarks.intervals import wilson
 
 BOOTSTRAP_ROUNDS: Final = 200
 
@@ -60,9 +61,9 @@ def summary(per_text: Sequence[Mapping[str, Counts]], beta: float) -> dict[str, 
         "f": round(total.f(beta), 4),
         "f_interval": bootstrap(sums, beta),
         "precision": round(total.precision, 4),
-        "precision_interval": wilson(total.right, total.right + total.wrong),
+        "precision_interval": _interval(total.right, total.right + total.wrong),
         "recall": round(total.recall, 4),
-        "recall_interval": wilson(total.right, total.right + total.missed),
+        "recall_interval": _interval(total.right, total.right + total.missed),
         "counts": [total.right, total.wrong, total.missed],
     }
 
@@ -79,14 +80,9 @@ def by_label_figures(per_text: Sequence[Mapping[str, Counts]], beta: float) -> d
     }
 
 
-def wilson(successes: int, trials: int) -> tuple[float, float]:
-    """95 % score interval of a share (Wilson 1927)."""
-    if not trials:
-        return 0.0, 1.0
-    z, share = 1.959964, successes / trials
-    middle = (share + z * z / (2 * trials)) / (1 + z * z / trials)
-    half = z * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials)) / (1 + z * z / trials)
-    return round(middle - half, 4), round(middle + half, 4)
+def _interval(successes: int, trials: int) -> tuple[float, float]:
+    rate = wilson(successes, trials)
+    return round(rate.low, 4), round(rate.high, 4)
 
 
 def bootstrap(per_text: Sequence[Counts], beta: float, seed: int = 1) -> tuple[float, float]:

@@ -42,3 +42,11 @@ def wilson(found: int, texts: int, z: float = Z_95) -> Rate:
     middle = (share + z * z / (2 * texts)) / (1 + z * z / texts)
     half = z / (1 + z * z / texts) * math.sqrt(share * (1 - share) / texts + z * z / (4 * texts * texts))
     return Rate(found, texts, max(0.0, middle - half), min(1.0, middle + half))
+
+
+def difference(one: Rate, other: Rate) -> tuple[float, float, float]:
+    """How much higher the first rate is, with its interval, made of the score intervals of both (Newcombe 1998)."""
+    told = one.value - other.value
+    below = math.hypot(one.value - one.low, other.high - other.value)
+    above = math.hypot(one.high - one.value, other.value - other.low)
+    return told, told - below, told + above
