@@ -35,6 +35,20 @@ def test_ask_prints_the_answer_and_its_sources(demo_up: Up) -> None:
     assert told["sources"]
 
 
+def test_an_answer_is_shown_to_its_asker_and_proved(demo_up: Up) -> None:
+    told: Any = run_json(demo_up.folder, "ask", "How long does a refund take?")
+    shown: Any = run_json(demo_up.folder, "answer", "show", told["answer_id"], "--as", "website")
+    assert (shown["question"], shown["answer"]) == ("How long does a refund take?", told["answer"])
+    assert {item["title"] for item in shown["documents"] if item["cited"]} == {source["title"] for source in told["sources"]}
+    printed = run(demo_up.folder, "answer", "show", told["answer_id"], "--as", "website").stdout
+    assert shown["digest"] in printed
+    refused = run(demo_up.folder, "answer", "show", told["answer_id"], "--as", "support@durubitnaru.example", check=False)
+    assert (refused.returncode, "no such answer" in refused.stderr) == (1, True)
+    proved: Any = run_json(demo_up.folder, "answer", "verify", told["answer_id"])
+    assert {item["standing"] for item in proved} == {"holds"}
+    assert "ledger" in run(demo_up.folder, "answer", "verify", told["answer_id"]).stdout
+
+
 def test_an_unknown_assistant_tenant_or_person_is_a_sentence(demo_up: Up) -> None:
     for options in (("--assistant", "nobody"), ("--tenant", "nobody"), ("--as", "nobody")):
         done = run(demo_up.folder, "ask", "?", *options, check=False)

@@ -58,3 +58,5 @@ def _show_end(text: str, finish: object, as_json: bool) -> None:
     for source in extension.get("sources", []):
         headings = " › ".join(source["headings"])
         say(f"  [{source['n']}] {source['title']}{' › ' + headings if headings else ''}  ({source['path']}, version {source['version']})")
+    if extension:
+        say(f"\n  What it rests on: ondol answer show {extension['answer_id']} --as LOGIN")

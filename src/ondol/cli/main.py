@@ -25,6 +25,7 @@ COMMANDS = {
     "serve": "Run HTTP workers only (Postgres and jobs elsewhere).",
     "work": "Run a job worker only.",
     "ask": "Ask an assistant a question.",
+    "answer": "Show what an answer rests on, and check it against the ledger.",
     "ingest": "Take a folder of documents into a knowledge base.",
     "index": "Build, compare and choose the versions of a knowledge base's index.",
     "prompt": "Keep, show and compare the prompts that assistants are given.",

@@ -6,11 +6,14 @@ import asyncio
 import contextlib
 import logging
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any, cast
 
 from ondol.application.assistant.answer import AssistantRoom, answer
+from ondol.application.assistant.giving import AnswerGiven
+from ondol.application.assistant.record import Keep
 from ondol.application.assistant.store import find_assistant
 from ondol.core.config import Settings
 from ondol.core.money import NANO_PER_UNIT
@@ -21,7 +24,7 @@ from ondol.infrastructure.access.limits.types import Alarm, GiveAlarm
 from ondol.infrastructure.access.people import groups_of_person, list_tenants
 from ondol.infrastructure.access.types import Principal
 from ondol.infrastructure.gateway.application import Gateway
-from ondol.infrastructure.gateway.door import Caller, Door, FeedbackEntry
+from ondol.infrastructure.gateway.door import Answerer, Caller, Door, FeedbackEntry
 from ondol.infrastructure.gateway.exchange import Exchange
 from ondol.infrastructure.gateway.records import RequestRecord
 from ondol.infrastructure.gateway.records.content import ContentLog
@@ -152,6 +155,23 @@ def _budget_alarms(platform: Platform) -> GiveAlarm:
     return give
 
 
+def _answerer(platform: Platform, assistants: Callable[[], AssistantRoom]) -> Answerer:
+    """What answers as an assistant."""
+
+    def answered(caller: Caller, card: AssistantCard, request: ChatRequest, conversation: Conversation) -> AnswerGiven:
+        async def events(keep: Keep) -> AsyncGenerator[ChatEvent, None]:
+            async with platform.database.tenant_tx(caller.tenant_id) as connection:
+                assistant = await find_assistant(connection, card.name)
+            told = answer(assistants(), caller.tenant_id, caller.person_id, assistant, request, conversation.documents, keep)
+            async with contextlib.aclosing(cast(Any, told)) as closing:
+                async for event in closing:
+                    yield event
+
+        return AnswerGiven(platform.knowledge, events)
+
+    return answered
+
+
 def gateway_of(
     platform: Platform,
     keys: KeyDirectory,
@@ -202,12 +222,6 @@ def gateway_of(
         name, base = (assistant.name, assistant.base) if assistant is not None else ("", "")
         return await guard.conversation(asker, texts, model=model, assistant=name, base=base)
 
-    async def answered(caller: Caller, card: AssistantCard, request: ChatRequest, conversation: Conversation) -> AsyncIterator[ChatEvent]:
-        async with platform.database.tenant_tx(caller.tenant_id) as connection:
-            assistant = await find_assistant(connection, card.name)
-        async for event in answer(assistants(), caller.tenant_id, caller.person_id, assistant, request, conversation.documents):
-            yield event
-
     def keep_content(caller: Caller, request_id: uuid.UUID, prompt: str, said: str) -> None:
         settings = room.directory.tenant(caller.tenant_id).settings
         if settings.content != "off":
@@ -238,7 +252,7 @@ def gateway_of(
             router=room.router,
             prices=room.prices,
             guard=guarded,
-            answer=answered,
+            answer=_answerer(platform, assistants),
             record=record,
             observer=observer,
             trace_ratio=sampling_ratio(platform.settings.telemetry),

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from ondol.application.assistant.answer import AssistantRoom, Generator
 from ondol.application.declaration import DeclarationRoom
@@ -147,7 +148,7 @@ def generator_of(model: ModelSettings, router: Router) -> Generator | None:
     from ondol.infrastructure.serving.chat_model import ChatModel
 
     provider = ChatModel(router, model.base_url, model.api_key, model.name, float(model.timeout_s))
-    return Generator(model.name, provider.stream, model.context_tokens, model.evidence_turn)
+    return Generator(model.name, provider.stream, model.context_tokens, model.evidence_turn, urlsplit(model.base_url).netloc.rpartition("@")[2])
 
 
 def key_provider(settings: Settings, folder: DataFolder) -> KeyProvider:

@@ -40,7 +40,7 @@ from ondol.infrastructure.serving.prices import Price, create_price
 from ondol.infrastructure.serving.scripted import Says, ScriptedModel
 from ondol.infrastructure.serving.settings import ModelSettings, ProviderSettings, TenantSettings, settings_from
 from ondol.infrastructure.serving.store import Target, put_model, put_provider, put_tenant_settings
-from ondol.infrastructure.serving.types import ChatEvent, ChatRequest
+from ondol.infrastructure.serving.types import ChatEvent, ChatRequest, OwnAnswer, Shown
 from ondol.infrastructure.storage.folder import open_folder
 from ondol.infrastructure.storage.postgres import DatabaseAddresses
 from ondol.infrastructure.storage.spool import Spool
@@ -174,6 +174,23 @@ class Tenancy:
         return self.records[-1]
 
 
+class ScriptedAnswer:
+    """An assistant's answer that says what a script says, and notes what of it was shown."""
+
+    def __init__(self, events: AsyncIterator[ChatEvent], shown: list[Shown]) -> None:
+        self._events = events
+        self._shown = shown
+
+    def __aiter__(self) -> AsyncIterator[ChatEvent]:
+        return self._events
+
+    async def aclose(self) -> None:
+        await self._events.aclose()  # type: ignore[attr-defined]
+
+    async def settle(self, shown: Shown) -> None:
+        self._shown.append(shown)
+
+
 @dataclass
 class Ground:
     """A running gateway.
@@ -199,6 +216,7 @@ class Ground:
     failing: dict[str, str] = field(default_factory=dict)
     is_full: bool = False
     answers: dict[uuid.UUID, ScriptedAnswerer] = field(default_factory=dict)
+    shown: list[Shown] = field(default_factory=list)
     http: httpx.AsyncClient = field(default_factory=httpx.AsyncClient)
     operator: Tenancy | None = None
     _made: int = 0
@@ -272,9 +290,11 @@ async def open_ground(
         )  # fmt: skip
         door = gateway.pipeline._door
 
-        def answer(caller: Caller, card: AssistantCard, request: ChatRequest, conversation: Conversation) -> AsyncIterator[ChatEvent]:
+        def answer(caller: Caller, card: AssistantCard, request: ChatRequest, conversation: Conversation) -> OwnAnswer:
             scripted = ground.answers.get(caller.tenant_id)
-            return scripted(caller, card, request) if scripted is not None else door.answer(caller, card, request, conversation)
+            if scripted is None:
+                return door.answer(caller, card, request, conversation)
+            return ScriptedAnswer(scripted(caller, card, request), ground.shown)
 
         gateway = ground.gateway = Gateway(
             replace(door, keep_alive_s=keep_alive_s, body_bytes_max=lambda: body_bytes_max or door.body_bytes_max(), answer=answer)

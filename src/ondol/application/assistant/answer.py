@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from ondol.application.assistant.extractive import extract
 from ondol.application.assistant.forms import form_of
 from ondol.application.assistant.generative import EvidenceTurn, Prepared, build_request
 from ondol.application.assistant.promise import graders, may_run_on, with_promising
 from ondol.application.assistant.question import search_terms
+from ondol.application.assistant.record import Answered, Asking, Given, Keep, keep_answer
 from ondol.application.assistant.sources import annotations_of, extension_of, number_sources
-from ondol.application.assistant.store import add_answer
 from ondol.application.assistant.types import REFUSALS, Assistant, Cited, Outcome, Source
 from ondol.application.assistant.verify import (
     VERIFIER_ID,
@@ -31,11 +32,11 @@ from ondol.application.assistant.verify import (
 )
 from ondol.application.knowledge.rooms import Knowledge
 from ondol.application.knowledge.search import Evidence, Found, IndexStates, read_beside, search
+from ondol.application.prompts import Prompt
 from ondol.application.prompts.templates_store import Language
 from ondol.core.errors import RequestError
 from ondol.core.language import detect_language
 from ondol.infrastructure.guard.actions import MARK
-from ondol.infrastructure.ledger import Link, NewArtefact, add_artefacts, add_links, record
 from ondol.infrastructure.serving.tokens import estimate_tokens
 from ondol.infrastructure.serving.types import ChatEvent, ChatRequest, ChatUpstream, Finish, Progress, TextDelta, Usage
 
@@ -61,12 +62,14 @@ class Generator:
     Attributes:
         context_tokens: what prompt and answer may take together.
         evidence_turn: whose turn the passages are in.
+        provider: who serves it, such as ``api.openai.com``.
     """
 
     model: str
     stream: ChatUpstream
     context_tokens: int
     evidence_turn: EvidenceTurn = "tool"
+    provider: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,26 +87,20 @@ class AssistantRoom:
     canary_of: Callable[[uuid.UUID], Awaitable[str]] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Answered:
-    """What was said, and on what it rests."""
-
-    text: str
-    sources: Sequence[Source]
-    outcome: Outcome
-    model: str
-    prompt_digest: bytes | None
-    usage: Usage
-    checked: Sequence[Checked] = ()
-
-
 async def answer(
-    room: AssistantRoom, tenant_id: uuid.UUID, person_id: uuid.UUID, assistant: Assistant, request: ChatRequest, inspect: Inspect = tuple
+    room: AssistantRoom,
+    tenant_id: uuid.UUID,
+    person_id: uuid.UUID,
+    assistant: Assistant,
+    request: ChatRequest,
+    inspect: Inspect = tuple,
+    keep: Keep | None = None,
 ) -> AsyncIterator[ChatEvent]:
     """Answer a request as one person of one tenant.
 
     Args:
         inspect: the guard's look at texts of documents, before a model or the asker sees them.
+        keep: takes the answer when it was written, also one that broke off; kept as written when absent.
 
     Yields:
         Progress and pieces of text as they come, then one `Finish` with the sources.
@@ -116,10 +113,13 @@ async def answer(
     language = detect_language(question)
     policy = verification_policy(assistant.settings.get("verification"))
     asked = MARK.sub(" ", _search_text(request, question))  # what the guard put in the place of a value is no word of the question
+    began_ns = time.perf_counter_ns()
     yield Progress("searching")
     found = await find_evidence(room.knowledge, room.states, tenant_id, person_id, assistant.base_id, asked)
+    found_ns = time.perf_counter_ns()
     yield Progress("reading")
-    keep = partial(_record, room, tenant_id, person_id, assistant, request.id, question, found)
+    asking = Asking(request.id, tenant_id, person_id, assistant, question, language, found, (found_ns - began_ns) // 1_000)
+    keeping = partial(_keep, keep or partial(keep_answer, room.knowledge), asking, found_ns)
     if room.generator is None or not found.evidence:
         answered = _answer_by_extraction(asked, language, found, inspect)
         yield Progress("writing")
@@ -132,12 +132,12 @@ async def answer(
             async for event in writing.events(await _prepared(room, room.generator, tenant_id, request, question, language, shown)):
                 yield event
         except BaseException as error:
-            await _keep_broken(keep, writing, error)
+            await _keep_broken(keeping, writing, error)
             raise
         answered = writing.answered(language)
         if answered.outcome == "refused":
             yield TextDelta(answered.text)
-    await keep(answered)
+    await keeping(answered)
     refused = answered.outcome == "refused"
     extension = extension_of(request.id, assistant, found, answered.sources, language=language, refused=refused, model=answered.model)
     yield Finish(
@@ -193,17 +193,17 @@ async def _guarded(evidence: Sequence[Evidence], inspect: Inspect) -> list[Evide
     return [item if text == item.text else replace(item, text=text) for item, text in zip(evidence, texts, strict=True)]
 
 
-def _answer_by_extraction(question: str, language: Language, found: Found, inspect: Inspect) -> _Answered:
+def _answer_by_extraction(question: str, language: Language, found: Found, inspect: Inspect) -> Answered:
     draft = extract(question, found.evidence, found.term_weights)
     places = sorted({sentence.source for sentence in draft.sentences})
     passed = dict(zip(places, inspect([found.evidence[place].text for place in places]), strict=True))
     draft = replace(draft, sentences=tuple(one for one in draft.sentences if _is_passed(one, found.evidence[one.source].text, passed[one.source])))
     if not draft.sentences:
         text = REFUSALS[language]
-        return _Answered(text, (), "refused", "extractive", None, _usage(question, text))
+        return Answered(text, (), "refused", _usage(question, text))
     sources, numbers = number_sources(found.evidence, draft.sentences)
     text = _joined(draft.sentences, numbers)
-    return _Answered(text, sources, "answered", "extractive", None, _usage(question, text), _quoted(draft.sentences, numbers, text))
+    return Answered(text, sources, "answered", _usage(question, text), _quoted(draft.sentences, numbers, text))
 
 
 def _is_passed(sentence: Cited, text: str, passed: str) -> bool:
@@ -258,12 +258,12 @@ class _Writing:
         self._shown = shown
         self._policy = policy
         self._verifier: AnswerVerifier | None = None
-        self._prompt_digest: bytes | None = None
+        self._prompt: Prompt | None = None
         self._usage = Usage(0, 0, estimated=True)
 
     async def events(self, prepared: Prepared) -> AsyncIterator[ChatEvent]:
         """Ask the model and give what may be shown."""
-        self._prompt_digest = prepared.prompt.digest
+        self._prompt = prepared.prompt
         yield Progress("writing")
         given = self._shown[: prepared.given]
         # Passages are read for the check while the model thinks of its first word.
@@ -283,15 +283,20 @@ class _Writing:
         for piece in self._verifier.finish() if self._verifier is not None else ():
             yield TextDelta(piece)
 
-    def answered(self, language: Language, outcome: Outcome = "answered") -> _Answered:
+    def answered(self, language: Language, outcome: Outcome = "answered") -> Answered:
         """What went out; a refusal when nothing of an answer did."""
         verifier = self._verifier
         text = verifier.text if verifier is not None else ""
         checked = verifier.checked if verifier is not None else ()
+        sources: tuple[Source, ...] = ()
         if outcome == "answered" and not text.strip():
-            return _Answered(REFUSALS[language], (), "refused", self._generator.model, self._prompt_digest, self._usage, checked)
-        sources = _cited_sources(self._found.evidence, self._shown, checked)
-        return _Answered(text, sources, outcome, self._generator.model, self._prompt_digest, self._usage, checked)
+            text, outcome = REFUSALS[language], "refused"
+        else:
+            sources = _cited_sources(self._found.evidence, self._shown, checked)
+        own = self._found.evidence
+        edited = frozenset(place for place, item in enumerate(self._shown) if item.text != own[place].text)
+        model, provider = self._generator.model, self._generator.provider
+        return Answered(text, sources, outcome, self._usage, checked, model, provider, self._prompt, VERIFIER_ID, edited)
 
 
 def _read_all(given: Sequence[Evidence]) -> list[Passage]:
@@ -315,69 +320,19 @@ def _cited_sources(evidence: Sequence[Evidence], shown: Sequence[Evidence], chec
     return tuple(Source(number, evidence[number - 1], tuple(sorted(spans))) for number, spans in sorted(quotes.items()))
 
 
-async def _keep_broken(keep: Callable[[_Answered], Awaitable[None]], writing: _Writing, error: BaseException) -> None:
+async def _keep(keep: Keep, asking: Asking, found_ns: int, answered: Answered) -> None:
+    """Hand an answer to whoever keeps it."""
+    await keep(Given(asking, answered, (time.perf_counter_ns() - found_ns) // 1_000))
+
+
+async def _keep_broken(keeping: Callable[[Answered], Awaitable[None]], writing: _Writing, error: BaseException) -> None:
     """Keep what went out of an answer that was not finished: somebody may have read it."""
     outcome: Outcome = "failed" if isinstance(error, Exception) else "cancelled"
-    kept = asyncio.ensure_future(keep(writing.answered("en", outcome)))
+    kept = asyncio.ensure_future(keeping(writing.answered("en", outcome)))
     try:
         await asyncio.shield(kept)
     except Exception:
         _LOG.exception("broken answer not recorded")
-
-
-async def _record(
-    room: AssistantRoom,
-    tenant_id: uuid.UUID,
-    person_id: uuid.UUID,
-    assistant: Assistant,
-    answer_id: uuid.UUID,
-    question: str,
-    found: Found,
-    answered: _Answered,
-) -> None:
-    """Keep the answer with its provenance, and link it to the document versions that it rests on."""
-    now = room.knowledge.clock()
-    cited = list(dict.fromkeys(source.evidence.version.id for source in answered.sources))
-    provenance: dict[str, Any] = {
-        "index_version": str(found.index_version_id) if found.index_version_id else None,
-        "base_revision": found.revision,
-        "access_epoch": found.epoch,
-        "model": answered.model,
-        "prompt": answered.prompt_digest.hex() if answered.prompt_digest else None,
-        "evidence": [_trace(item) for item in found.evidence],
-        "cited": [str(version_id) for version_id in cited],
-        "verification": _verdicts(answered.checked),
-    }
-    async with room.knowledge.database.tenant_tx(tenant_id) as connection:
-        await add_answer(
-            connection,
-            room.knowledge.keyring,
-            tenant_id,
-            answer_id=answer_id,
-            assistant_id=assistant.id,
-            person_id=person_id,
-            outcome=answered.outcome,
-            question=question,
-            text=answered.text,
-            provenance=provenance,
-            now=now,
-        )
-        await add_artefacts(connection, tenant_id, [NewArtefact(id=answer_id, kind="answer"), NewArtefact(id=person_id, kind="subject")], now)
-        links = [Link(answer_id, version_id, "cites") for version_id in cited]
-        await add_links(connection, tenant_id, [*links, Link(answer_id, person_id, "about")], now)
-        body = {"answer": answer_id, "assistant": assistant.id, "outcome": answered.outcome, "cited": cited}
-        await record(connection, tenant_id, kind="answer.given", actor_id=person_id, body=body, now=now)
-
-
-def _verdicts(checked: Sequence[Checked]) -> dict[str, Any]:
-    """How many sentences were found what, by which rules. Words of the answer are not in it: they are sealed with it."""
-    told = summary_of(checked)
-    return {"verifier": VERIFIER_ID, **{name: count for name, count in told.items() if name != "checks"}}
-
-
-def _trace(item: Evidence) -> dict[str, Any]:
-    hit = item.hit
-    return {"version": str(hit.document_version_id), "passage": hit.passage_ordinal, "start": hit.start, "end": hit.end, "score": f"{hit.score:.4f}"}
 
 
 def _usage(question: str, text: str) -> Usage:

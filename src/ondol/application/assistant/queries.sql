@@ -25,3 +25,7 @@ values (%(tenant_id)s::uuid, %(id)s::uuid, %(assistant_id)s::uuid, %(person_id)s
 -- name: answer_by_id
 -- The record of an answer.
 select id, assistant_id, person_id, outcome, content_sealed, provenance, created_at from answers where id = %(id)s::uuid;
+
+-- name: answer_links
+-- What the lineage says that an answer cites.
+select parent_id from artefact_links where child_id = %(id)s::uuid and relation = 'cites' order by parent_id limit 1000;

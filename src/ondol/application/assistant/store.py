@@ -12,7 +12,7 @@ from psycopg.types.json import Jsonb
 
 from ondol.application.assistant.types import Assistant, Outcome
 from ondol.core.errors import NotFound
-from ondol.infrastructure.storage.blobs import KeyOwner, KeyRing, open_bytes, seal_bytes
+from ondol.infrastructure.storage.blobs import DataKey, KeyOwner, KeyRing, open_bytes, seal_bytes
 from ondol.infrastructure.storage.postgres import Connection, load_queries, one, rows
 
 _QUERIES = load_queries("ondol.application.assistant")
@@ -46,7 +46,7 @@ async def list_assistants(connection: Connection) -> list[Assistant]:
 
 async def add_answer(
     connection: Connection,
-    keyring: KeyRing,
+    key: DataKey,
     tenant_id: uuid.UUID,
     *,
     answer_id: uuid.UUID,
@@ -58,9 +58,8 @@ async def add_answer(
     provenance: Mapping[str, Any],
     now: datetime,
 ) -> None:
-    """Record an answer; question and text are sealed with the asker's own key."""
+    """Record an answer; question and text are sealed with `key`, the asker's own."""
     content = json.dumps({"question": question, "answer": text}, ensure_ascii=False).encode()
-    key = keyring.get_or_create(KeyOwner(tenant_id, "subject", person_id))
     values = {
         "tenant_id": tenant_id,
         "id": answer_id,
@@ -74,16 +73,40 @@ async def add_answer(
     await connection.execute(_QUERIES["answer_add"], values)
 
 
+async def answer_row(connection: Connection, answer_id: uuid.UUID) -> dict[str, Any]:
+    """An answer as it is kept: its question and text are sealed.
+
+    Raises:
+        NotFound: when there is none.
+    """
+    found = await one(connection, _QUERIES["answer_by_id"], {"id": answer_id})
+    if found is None:
+        raise NotFound("There is no such answer.", code="answer_not_found")
+    return found
+
+
+async def answer_links(connection: Connection, answer_id: uuid.UUID) -> list[uuid.UUID]:
+    """The document versions that the lineage says an answer cites."""
+    return [row["parent_id"] for row in await rows(connection, _QUERIES["answer_links"], {"id": answer_id})]
+
+
+def open_answer(key: DataKey, row: Mapping[str, Any]) -> tuple[str, str]:
+    """The question and the text of an answer's row, with its asker's key.
+
+    Raises:
+        SealBroken: when it was altered or moved.
+    """
+    content = json.loads(open_bytes(key, bytes(row["content_sealed"]), b"answer" + row["id"].bytes))
+    return content["question"], content["answer"]
+
+
 async def get_answer(connection: Connection, keyring: KeyRing, tenant_id: uuid.UUID, answer_id: uuid.UUID) -> dict[str, Any]:
-    """An answer's record with its question and text opened.
+    """An answer's row with its question and text opened.
 
     Raises:
         NotFound: when there is none.
         KeyDestroyed: when the asker was erased.
     """
-    found = await one(connection, _QUERIES["answer_by_id"], {"id": answer_id})
-    if found is None:
-        raise NotFound("There is no such answer.", code="answer_not_found")
-    key = keyring.get(KeyOwner(tenant_id, "subject", found["person_id"]))
-    content = json.loads(open_bytes(key, bytes(found.pop("content_sealed")), b"answer" + answer_id.bytes))
-    return {**found, **content}
+    found = await answer_row(connection, answer_id)
+    question, text = open_answer(keyring.get(KeyOwner(tenant_id, "subject", found["person_id"])), found)
+    return {**found, "question": question, "answer": text}

@@ -176,6 +176,10 @@ where v.id = any(%(ids)s::uuid[]) and v.state = 'current' and v.audience_id = an
 -- Those of some document versions that have a row, whatever their state.
 select id from document_versions where id = any(%(ids)s::uuid[]);
 
+-- name: version_addresses
+-- Of which documents some versions are, whatever their state, and what they hold.
+select id, document_id, content_address, declared_version, details_sealed from document_versions where id = any(%(ids)s::uuid[]);
+
 -- name: documents_known
 -- Those of some documents that have a row.
 select id from documents where id = any(%(ids)s::uuid[]);

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from ondol.application.knowledge.types import IndexSettings
-from ondol.core.errors import KeyDestroyed, NotFound
+from ondol.core.errors import KeyDestroyed, NotFound, SealBroken
 from ondol.infrastructure.storage.blobs import KeyOwner, KeyRing, open_bytes, seal_bytes
 from ondol.infrastructure.storage.postgres import Connection, load_queries, one, rows
 
@@ -291,6 +291,23 @@ async def readable_versions(
 async def known_versions(connection: Connection, ids: Iterable[uuid.UUID]) -> set[uuid.UUID]:
     """Those of some document versions that have a row, whatever their state."""
     return {row["id"] for row in await rows(connection, QUERIES["versions_known"], {"ids": list(ids)})}
+
+
+async def version_addresses(connection: Connection, ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, tuple[uuid.UUID, bytes, int]]:
+    """Of versions that have a row, whatever their state: the document, the content address and the declared number."""
+    found = await rows(connection, QUERIES["version_addresses"], {"ids": list(ids)})
+    return {row["id"]: (row["document_id"], bytes(row["content_address"]), row["declared_version"]) for row in found}
+
+
+async def version_titles(connection: Connection, keyring: KeyRing, tenant_id: uuid.UUID, ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, str]:
+    """The titles of versions, whatever their state and whoever may read them: for the platform's own checks. Erased ones are left out."""
+    titles: dict[uuid.UUID, str] = {}
+    for row in await rows(connection, QUERIES["version_addresses"], {"ids": list(ids)}):
+        try:
+            titles[row["id"]] = open_details(keyring, tenant_id, row["document_id"], row["id"], row["details_sealed"]).title
+        except (KeyDestroyed, SealBroken):
+            continue
+    return titles
 
 
 async def known_documents(connection: Connection, ids: Iterable[uuid.UUID]) -> set[uuid.UUID]:

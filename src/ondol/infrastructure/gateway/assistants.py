@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import aclosing
 from typing import Any, cast
 
@@ -11,7 +11,7 @@ from ondol.infrastructure.gateway.shapes.base import Json, ProgressFrame
 from ondol.infrastructure.serving.types import ChatEvent, Finish, Frame, Progress, TextDelta, Usage
 
 
-async def assistant_frames(events: AsyncIterator[ChatEvent]) -> AsyncIterator[list[Frame]]:
+async def assistant_frames(events: AsyncIterable[ChatEvent]) -> AsyncIterator[list[Frame]]:
     """Each event as a frame of a chat."""
     is_first = True
     async with aclosing(cast(Any, events)) as closing:
@@ -27,7 +27,7 @@ async def assistant_frames(events: AsyncIterator[ChatEvent]) -> AsyncIterator[li
                     yield [Frame(_last(event))]
 
 
-async def assistant_whole(events: AsyncIterator[ChatEvent]) -> Json:
+async def assistant_whole(events: AsyncIterable[ChatEvent]) -> Json:
     """The whole answer of a chat.
 
     Raises:

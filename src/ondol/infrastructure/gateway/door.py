@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from ondol.infrastructure.gateway.workroom import Workroom
 from ondol.infrastructure.guard.conversation import Conversation
 from ondol.infrastructure.serving.directory import AssistantCard, ServingDirectory
 from ondol.infrastructure.serving.prices import PriceDirectory
-from ondol.infrastructure.serving.types import ChatEvent, ChatRequest
+from ondol.infrastructure.serving.types import ChatRequest, OwnAnswer
 
 if TYPE_CHECKING:
     from ondol.infrastructure.access.limits.governor import Governor
@@ -69,7 +69,7 @@ class FeedbackEntry:
 
 GuardConversation = Callable[[Caller, uuid.UUID, Sequence[str], str, AssistantCard | None], Awaitable[Conversation]]
 """Guards one request: who asks, the request's id, its texts, the model's name, and the assistant if it is one."""
-Answerer = Callable[[Caller, AssistantCard, ChatRequest, Conversation], AsyncIterator[ChatEvent]]
+Answerer = Callable[[Caller, AssistantCard, ChatRequest, Conversation], OwnAnswer]
 """Answers as an assistant; what it shows a model of documents, the conversation's guard has looked at."""
 
 
@@ -85,7 +85,7 @@ class Door:
         router: the way to providers.
         prices: what answers cost.
         guard: guards one request.
-        answer: answers as an assistant.
+        answer: answers as an assistant; it is told what of the answer was shown, before the last of it goes out.
         record: keeps a record; never blocks and never raises.
         keep_content: keeps a request and its answer as the tenant's settings say; never blocks and never raises.
         feedback: keeps what a caller thinks of an answer that it got; raises `NotFound`. None where that is not kept.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -30,6 +31,7 @@ from ondol.infrastructure.serving.directory import AssistantCard, ModelCard, Ten
 from ondol.infrastructure.serving.tokens import TokenEstimate
 from ondol.infrastructure.serving.types import Frame, Outgoing, TargetRow, UpstreamAnswer, Usage
 
+_LOG = logging.getLogger("ondol.gateway")
 LONG_CHARACTERS = 20_000
 """A longer text is looked at in a thread: other requests must not wait the milliseconds that it takes."""
 ANSWER_LONG_BYTES = 8_192
@@ -210,14 +212,19 @@ class Pipeline:
         tally.asked_upstream = told.own = True
         conversation = tally.conversation
         assert conversation is not None  # noqa: S101 - `read` sets it
-        events = self._door.answer(tally.caller, card, shape.chat_request(asked, exchange.id), conversation)
+        own = tally.own = self._door.answer(tally.caller, card, shape.chat_request(asked, exchange.id), conversation)
+        letting.pieces = []  # what goes out is on record
         back = FROM_CHAT.get(asked.operation)
-        if asked.stream:
-            frames = assistant_frames(events)
-            await self.stream(exchange, shape, asked, told, letting, back.frames(frames) if back else frames, tally)
-        else:
-            answer = await assistant_whole(events)
-            await self.whole(exchange, shape, asked, told, letting, back.whole(answer) if back else answer, tally)
+        try:
+            if asked.stream:
+                frames = assistant_frames(own)
+                await self.stream(exchange, shape, asked, told, letting, back.frames(frames) if back else frames, tally)
+            else:
+                answer = await assistant_whole(own)
+                await self.whole(exchange, shape, asked, told, letting, back.whole(answer) if back else answer, tally)
+        except BaseException:
+            await _settle_broken(tally, letting.text)
+            raise
 
     async def _ask(
         self, exchange: Exchange, shape: Shape, asked: Asked, told: Told, letting: Letting, card: ModelCard, prompts: tuple[str, ...], tally: Tally
@@ -274,6 +281,8 @@ class Pipeline:
         extension = {**known, **tally.extension(usage)} if told.own else tally.extension(usage)
         if extension:
             answer["ondol"] = extension
+        if told.own:
+            await tally.settle(shape.text_of(answer))
         tally.close(200, "answered", usage)
         if tally.keeps:
             tally.keep(shape.text_of(answer))
@@ -314,6 +323,7 @@ class Pipeline:
         tally.usage = None if writer.stopped else writer.usage
         usage = tally.settled(letting.estimate)
         last = rest + writer.finish(usage, tally.extension(usage))
+        await tally.settle(letting.text)
         tally.close(200, "answered", usage)
         if tally.keeps:
             tally.keep(letting.text)
@@ -414,6 +424,15 @@ def _characters(answer: Json) -> int:
         content = message.get("content") if isinstance(message, dict) else None
         total += len(content) if isinstance(content, str) else 0
     return total
+
+
+async def _settle_broken(tally: Tally, text: str) -> None:
+    """Keep what was shown of an answer that did not come to its end, also when whoever asked has left."""
+    settling = asyncio.ensure_future(tally.settle(text))
+    try:
+        await asyncio.shield(settling)
+    except Exception:
+        _LOG.exception("broken answer not recorded")
 
 
 async def _close(frames: AsyncIterator[list[Frame]]) -> None:

@@ -18,7 +18,7 @@ from ondol.infrastructure.serving.directory import AssistantCard, ModelCard, Ten
 from ondol.infrastructure.serving.prices import Price, Quantities, at_percent, cost, dearest, worst_cost
 from ondol.infrastructure.serving.settings import notice_for
 from ondol.infrastructure.serving.tokens import TokenEstimate
-from ondol.infrastructure.serving.types import TargetRow, UpstreamAnswer, Usage
+from ondol.infrastructure.serving.types import OwnAnswer, Shown, TargetRow, UpstreamAnswer, Usage
 from ondol.infrastructure.telemetry.trace_context import TraceContext
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ class Tally:
         input_tokens: of the request, estimated.
         output_tokens: the most that one choice may take.
         keeps: its content is kept.
+        own: an assistant's answer, whose record waits for what is shown of it.
         prompt: what was asked, as it is kept; empty for what the guard left of it.
         read: what the guard decided about the request.
         streams: the answer goes out as it comes.
@@ -57,7 +58,8 @@ class Tally:
 
     __slots__ = (
         "_answer", "_closed", "_cost", "_first_ns", "_guarded", "_price_id", "_trace", "admission", "asked", "asked_upstream", "bounds", "caller",
-        "card", "conversation", "counting", "counts", "door", "exchange", "guarded_ns", "input_tokens", "keeps", "need", "output_tokens", "prompt",
+        "card", "conversation", "counting", "counts", "door", "exchange", "guarded_ns", "input_tokens", "keeps", "need", "output_tokens", "own",
+        "prompt",
         "queued_ns", "read", "streams", "target", "tenant", "upstream_ns", "usage",
     )  # fmt: skip
 
@@ -71,6 +73,7 @@ class Tally:
         self.asked = asked
         self.card = card
         self.keeps = tenant.settings.content != "off"
+        self.own: OwnAnswer | None = None
         self.prompt = ""
         self.need: Need | None = None
         self.admission: Admission | None = None
@@ -167,6 +170,19 @@ class Tally:
         """Whether an upstream that does not keep to its bound wrote more than twice what was reserved."""
         most = self.output_tokens * self.asked.choices
         return most > 0 and estimate.narrow + estimate.wide > 64 and estimate.tokens() > 2 * most + 64
+
+    async def settle(self, text: str) -> None:
+        """Have the record of an assistant's answer kept, with what of it went out; before the last byte, so that no answer ends well without one.
+
+        Args:
+            text: all that went out.
+        """
+        if self.own is None:
+            return
+        trace = self._guard_trace() if self.conversation is not None else None
+        total_us = (time.perf_counter_ns() - self.exchange.started_ns) // 1_000
+        policy, decision = (trace.policy, trace.decision) if trace is not None else (None, "")
+        await self.own.settle(Shown(text, total_us, policy, decision, self._cost))
 
     def extension(self, usage: Usage) -> Json:
         """What stands in the ``ondol`` field of an answer; empty when there is nothing to say."""

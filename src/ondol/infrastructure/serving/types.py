@@ -10,7 +10,9 @@ import hmac
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
+
+from ondol.core.money import Money
 
 FinishReason = Literal["stop", "length", "content_filter", "tool_calls"]
 
@@ -97,6 +99,40 @@ ChatEvent: TypeAlias = TextDelta | Progress | Finish
 
 ChatUpstream: TypeAlias = Callable[[ChatRequest], AsyncIterator[ChatEvent]]
 """Answers a request: any number of deltas, then one `Finish`. Raises `UpstreamError` or `RequestError`; closing the iterator cancels the work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What of an assistant's answer went out to its asker.
+
+    Attributes:
+        text: as the guard let it out.
+        total_us: from the request's first byte to now.
+        guard_policy: digest of the policy that it went out under; None where no guard stood.
+        cost: None where it is not known.
+    """
+
+    text: str
+    total_us: int
+    guard_policy: bytes | None = None
+    guard_decision: str = ""
+    cost: Money | None = None
+
+
+class OwnAnswer(Protocol):
+    """An assistant's answer on its way out: its events, and its record, which waits until it is known what of it was shown."""
+
+    def __aiter__(self) -> AsyncIterator[ChatEvent]:
+        """The events, as of a `ChatUpstream`."""
+        ...
+
+    async def aclose(self) -> None:
+        """End the work."""
+        ...
+
+    async def settle(self, shown: Shown) -> None:
+        """Keep what was shown. Nothing happens where nothing was written, or when it is called again."""
+        ...
 
 
 # ---- The way to providers ----

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ondol.application.assistant.verify.claims import Passage, read_passage
-from ondol.application.assistant.verify.stream import AnswerVerifier, Checked, VerificationPolicy, summary_of, verification_policy
+from ondol.application.assistant.verify.stream import AnswerVerifier, Checked, VerificationPolicy, check_sentence, summary_of, verification_policy
 from ondol.application.assistant.verify.verdict import VERIFIER_ID, Reason, Span, Verdict, Verified, verify_sentence
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "Verdict",
     "VerificationPolicy",
     "Verified",
+    "check_sentence",
     "read_passage",
     "summary_of",
     "verification_policy",

@@ -135,7 +135,7 @@ class AnswerVerifier:
 
     def _check(self, before: str, sentence: str, numbers: tuple[int, ...]) -> str:
         cited = [self._passages[number - 1] for number in numbers if 1 <= number <= len(self._passages)]
-        verified = _verify_code(sentence, cited) if _FENCE.search(sentence) else verify_sentence(sentence, cited)
+        verified = check_sentence(sentence, cited)
         showing = self._policy.of(verified.verdict)
         shown = "" if showing == "remove" else _struck(sentence) if showing == "strike" else sentence
         out = "".join(self._give(before + shown)) if shown else ""
@@ -199,6 +199,11 @@ def _sentences(text: str) -> Iterator[tuple[int, int]]:
             end = last
             place += 1
         yield start, end
+
+
+def check_sentence(sentence: str, cited: Sequence[Passage]) -> Verified:
+    """The verdict on a sentence or a block of code, with its marks."""
+    return _verify_code(sentence, cited) if _FENCE.search(sentence) else verify_sentence(sentence, cited)
 
 
 def _verify_code(block: str, cited: Sequence[Passage]) -> Verified:
