@@ -108,7 +108,7 @@ def _print_answer(found: AnswerShown) -> None:
         "release": record["release"],
         "thread": record["thread"],
         "model": f"{record['model']}  ({record['provider'] or '-'})",
-        "prompt": f"{prompt['name']} {prompt['language']}  {prompt['digest'][:16]}" if prompt else None,
+        "prompt": f"{prompt['name']} {prompt['version'] or ''}  {prompt['digest'][:16]}" if prompt else None,
         "index": record["index"]["version"],
         "analyser": record["index"]["analyser"],
         "verifier": record["verifier"],

@@ -16,6 +16,8 @@ from psycopg.types.json import Jsonb
 
 from ondol.application.assistant import proof
 from ondol.application.assistant.proof import Finding, verify_answer
+from ondol.application.prompts import Prompt, PromptBody
+from ondol.application.prompts.types import PromptText
 from ondol.core.errors import Conflict, NotFound
 from ondol.core.ids import new_id
 from ondol.infrastructure.ledger import LedgerSigner, public_keys_path, read_public_keys, seal_once
@@ -209,9 +211,8 @@ async def test_another_rule_of_checking_and_another_prompt_are_told(court: Court
     monkeypatch.setattr(proof, "VERIFIER_ID", "newer")
     assert await court.not_holding(told) == {"verdicts": "gone"}
     monkeypatch.undo()
-    from ondol.application.prompts import load_prompt
-
-    monkeypatch.setattr(proof, "load_prompt", lambda name, language: load_prompt(name, "ko" if language == "en" else "en"))
+    other = PromptBody({"en": PromptText("Somebody else.")})
+    monkeypatch.setattr(proof, "load_prompt", lambda name: Prompt(name, None, other, other.digest))
     assert await court.not_holding(told) == {"prompt": "differs"}
 
 

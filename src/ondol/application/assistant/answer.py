@@ -32,8 +32,7 @@ from ondol.application.assistant.verify import (
 )
 from ondol.application.knowledge.rooms import Knowledge
 from ondol.application.knowledge.search import Evidence, Found, IndexStates, read_beside, search
-from ondol.application.prompts import Prompt
-from ondol.application.prompts.templates_store import Language
+from ondol.application.prompts import Language, Prompt
 from ondol.core.errors import RequestError
 from ondol.core.language import detect_language
 from ondol.infrastructure.guard.actions import MARK

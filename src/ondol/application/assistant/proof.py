@@ -22,6 +22,7 @@ from ondol.application.knowledge.content import DocumentContent, read_text
 from ondol.application.knowledge.index_versions.store import get_version
 from ondol.application.knowledge.rooms import Knowledge
 from ondol.application.prompts import load_prompt
+from ondol.application.prompts.store import find_prompt
 from ondol.core.canonical import digest
 from ondol.core.errors import Conflict, KeyDestroyed, LedgerBroken, NotFound, SealBroken
 from ondol.infrastructure.gateway.records.usage import get_request
@@ -77,7 +78,7 @@ async def verify_answer(room: Knowledge, tenant_id: uuid.UUID, answer_id: uuid.U
     contents = await asyncio.to_thread(_contents, room, tenant_id, kept)
     passages = [_Opened.of(item, contents.get(item.version)) for item in kept.evidence]
     found += [*said, await _documents(room, tenant_id, kept), await asyncio.to_thread(_passages, room, tenant_id, passages)]
-    found += [await _index(room, tenant_id, kept), _prompt(kept)]
+    found += [await _index(room, tenant_id, kept), await _prompt(room, tenant_id, kept)]
     titles = await _titles(room, tenant_id, kept)
     found.append(await asyncio.to_thread(_verdicts, kept, shown, passages, titles))
     if kept.request:
@@ -252,16 +253,22 @@ async def _index(room: Knowledge, tenant_id: uuid.UUID, kept: AnswerRecord) -> F
     return _all("index", wrong, ["the version was dropped"] if version.state == "dropped" and not wrong else [])
 
 
-def _prompt(kept: AnswerRecord) -> Finding:
-    """Whether the prompt's template is the one that was used."""
+async def _prompt(room: Knowledge, tenant_id: uuid.UUID, kept: AnswerRecord) -> Finding:
+    """Whether the prompt is the one that was used."""
     used = kept.prompt
     if used is None:
         return Finding("prompt", "holds")
     try:
-        template = load_prompt(used.name, "ko" if used.language == "ko" else "en")
-    except FileNotFoundError:
-        return Finding("prompt", "gone", "this version has no such template")
-    return _all("prompt", [] if template.digest.hex() == used.digest else ["its template"])
+        if used.version is None:
+            prompt = load_prompt(used.name)
+        else:
+            async with room.database.tenant_tx(tenant_id) as connection:
+                prompt = await find_prompt(connection, room.keyring, tenant_id, f"{used.name}@{used.version}")
+    except (FileNotFoundError, NotFound):
+        return Finding("prompt", "gone", "there is no such prompt")
+    except (LedgerBroken, SealBroken):
+        return Finding("prompt", "differs", "its seal is broken")
+    return _all("prompt", [] if prompt.body.digest.hex() == used.digest else ["its text"])
 
 
 def _verdicts(kept: AnswerRecord, shown: str | None, passages: Sequence[_Opened], titles: dict[uuid.UUID, str]) -> Finding:

@@ -22,8 +22,7 @@ from ondol.application.assistant.verify import Checked
 from ondol.application.knowledge.index import ANALYSER_ID
 from ondol.application.knowledge.rooms import Knowledge
 from ondol.application.knowledge.search import Evidence, Found
-from ondol.application.prompts import Prompt
-from ondol.application.prompts.templates_store import Language
+from ondol.application.prompts import Language, Prompt
 from ondol.core.canonical import digest, keyed_digest
 from ondol.core.errors import Conflict, KeyDestroyed
 from ondol.core.money import Currency
@@ -94,7 +93,6 @@ class PromptUsed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The prompt; `version` is null for those that ship with the platform."""
 
     name: str
-    language: str
     version: int | None
     digest: str
 
@@ -295,7 +293,7 @@ def _record_of(keyring: KeyRing, key: DataKey, given: Given, shown: Shown, now: 
         cited=tuple(dict.fromkeys(source.evidence.version.id for source in answered.sources)),
         model=answered.model,
         provider=answered.provider,
-        prompt=PromptUsed(prompt.name, prompt.language, None, prompt.digest.hex()) if prompt is not None else None,
+        prompt=PromptUsed(prompt.name, prompt.version, prompt.digest.hex()) if prompt is not None else None,
         verifier=answered.verifier,
         sentences=_sentences(answered.text, shown.text, answered.checked),
         guard=GuardSeen(shown.guard_policy.hex(), shown.guard_decision) if shown.guard_policy is not None else None,
