@@ -64,6 +64,30 @@ def test_ingest_reports_bad_files_and_says_so_in_its_status(demo_up: Up, tmp_pat
     assert "seven" in run(demo_up.folder, "ask", "When does the harbour open?", "--assistant", "harbour").stdout
 
 
+def test_a_document_is_added_moved_restricted_and_deleted(demo_up: Up, tmp_path: Path) -> None:
+    folder, file = demo_up.folder, tmp_path / "lighthouse.md"
+    file.write_text("# Lighthouse\n\nThe lighthouse is lit at dusk.")
+    added: Any = run_json(folder, "document", "add", "pier", str(file))
+    assert "holds this file already" in run(folder, "document", "add", "pier", str(file), "--replace").stdout
+    file.write_text("# Lighthouse\n\nThe lighthouse is lit at nine.")
+    replaced: Any = run_json(folder, "document", "replace", "pier", "lighthouse", str(file))
+    assert (replaced["document"], replaced["version"] != added["version"]) == (added["document"], True)
+    run(folder, "document", "move", "pier", "lighthouse", "--key", "en/lighthouse")
+    assert "en/lighthouse" in run(folder, "document", "list", "pier", "--as", "website").stdout
+    assert "whom you said" in run(folder, "document", "restrict", "pier", "en/lighthouse", "--class", "internal").stdout
+    assert "no such document" in run(folder, "document", "list", "pier", "--as", "website").stdout
+    shown: Any = run_json(folder, "document", "show", "pier", added["document"])
+    assert (shown["key"], shown["class"], shown["set_by_hand"]) == ("en/lighthouse", "internal", True)
+    run(folder, "document", "download", "pier", "en/lighthouse", "--output", str(tmp_path / "copy.md"))
+    assert (tmp_path / "copy.md").read_bytes() == file.read_bytes()
+    for wrong in (("download", "pier", "en/lighthouse", "--output", str(file)), ("show", "pier", "absent"), ("move", "pier", "en/lighthouse")):
+        done = run(folder, "document", *wrong, check=False)
+        assert (done.returncode, done.stderr.startswith("Error:"), "Traceback" in done.stderr) == (1, True, False)
+    run(folder, "document", "delete", "pier", "en/lighthouse")
+    removed: Any = run_json(folder, "document", "list", "pier", "--state", "removed")
+    assert [item["key"] for item in removed["documents"]] == ["en/lighthouse"]
+
+
 def test_the_ledger_holds_and_an_answer_leads_back_to_its_documents(demo_up: Up) -> None:
     told: Any = run_json(demo_up.folder, "ask", "How long does a refund take?")
     walked: Any = run_json(demo_up.folder, "ledger", "walk", told["answer_id"])

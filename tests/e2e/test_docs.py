@@ -46,7 +46,8 @@ def test_a_command_line_parses(line: str) -> None:
         found = command.get_command(context, words[0])
         assert found is not None, words[0]
         context, command, words = click.Context(found, context, info_name=words[0]), found, words[1:]
-    existing = [str(PROJECT) if word.startswith(("~/", "/var/")) else str(FILE) if word.endswith(".yaml") else word for word in words]
+    files = [str(FILE) if word.endswith((".yaml", ".md")) else word for word in words]
+    existing = [str(PROJECT) if word.startswith(("~/", "/var/")) else word for word in files]
     command.make_context(command.name, existing, parent=context)
 
 

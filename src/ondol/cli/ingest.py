@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 @click.option("--access", metavar="RULE", help="Rule of files that state none: `department in (sales, support) and class <= internal`.")
 @click.option("--valid-from", type=click.DateTime(["%Y-%m-%d"]), help="First day (UTC) of files that state none.")
 @click.option("--valid-until", type=click.DateTime(["%Y-%m-%d"]), help="First day (UTC) on which files that state none are no longer valid.")
-@click.option("--prune", is_flag=True, help="Take out documents whose files are gone from the folder.")
+@click.option("--prune", is_flag=True, help="Take out documents whose files are gone from the folder; what was uploaded stays.")
+@click.option("--prune-uploaded", is_flag=True, help="Take out what was uploaded.")
 @click.option("--passage-chars", type=click.IntRange(50, 50_000), help="Length that passages aim at, in characters, in a base that is new. [600]")
 @click.option("--passage-chars-max", type=click.IntRange(50, 100_000), help="No passage is longer; twice the aim when absent.")
 @click.option("--assistant", help="Also make an assistant of this name over the base.")
@@ -48,6 +49,7 @@ def command(
     valid_from: datetime | None,
     valid_until: datetime | None,
     prune: bool,
+    prune_uploaded: bool,
     passage_chars: int | None,
     passage_chars_max: int | None,
     assistant: str | None,
@@ -69,7 +71,7 @@ def command(
     sizes = IndexSettings().resized(passage_chars, passage_chars_max) if passage_chars or passage_chars_max else None
     rule = parse_rule(access) if access is not None else StatedRule()
     security_class = _one_class(context, security_class, rule)
-    options = IngestOptions(security_class, groups, rule.clauses, _utc(valid_from), _utc(valid_until), prune, sizes)
+    options = IngestOptions(security_class, groups, rule.clauses, _utc(valid_from), _utc(valid_until), prune, prune_uploaded, sizes)
     progress = Progress("files", quiet=as_json)
     started = time.monotonic()
 
@@ -89,13 +91,14 @@ def command(
     seconds = time.monotonic() - started
     if as_json:
         failed = [{"path": failure.path, "reason": failure.reason, "hint": failure.hint} for failure in report.failed]
-        counts = {name: getattr(report, name) for name in ("added", "changed", "unchanged", "superseded", "removed", "passages")}
+        counts = {name: getattr(report, name) for name in ("added", "changed", "unchanged", "deleted", "superseded", "removed", "passages")}
         print_json({**counts, "failed": failed, "seconds": round(seconds, 2)})
     else:
         for failure in report.failed:
             click.echo(f"{click.style('failed', fg='red')}  {failure.path}: {failure.reason} {failure.hint}".rstrip(), err=True)
+        stay_out = f", {report.deleted} deleted before" if report.deleted else ""
         say(
-            f"{base}: {report.added} added, {report.changed} changed, {report.unchanged} unchanged, {report.superseded} superseded, "
+            f"{base}: {report.added} added, {report.changed} changed, {report.unchanged} unchanged{stay_out}, {report.superseded} superseded, "
             f"{report.removed} removed, {len(report.failed)} failed; {report.passages:,} passages in {seconds:.1f} s"
         )
     if report.failed:

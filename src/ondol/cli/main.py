@@ -27,6 +27,7 @@ COMMANDS = {
     "ask": "Ask an assistant a question.",
     "answer": "Show what an answer rests on, and check it against the ledger.",
     "ingest": "Take a folder of documents into a knowledge base.",
+    "document": "Add, replace, move, restrict, delete, list and download single documents.",
     "index": "Build, compare and choose the versions of a knowledge base's index.",
     "prompt": "Keep, show and compare the prompts that assistants are given.",
     "apply": "Apply a YAML file of tenants, people, assistants, providers, models and rules; or export it.",

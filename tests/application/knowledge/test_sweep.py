@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ondol.application.knowledge import ingest, store, sweep
+from ondol.application.knowledge import committing, store, sweep
 from ondol.application.knowledge.content import documents_prefix, original_path
 from ondol.application.knowledge.index import build_segments
 from ondol.application.knowledge.segments import COMMIT_SECONDS_MAX
@@ -149,7 +149,7 @@ async def test_no_grace_is_shorter_than_a_batch_may_take(house: House, monkeypat
 
     house.write("a.md", "# Alpha\n\nA page about beacons.")
     with monkeypatch.context() as patch:
-        patch.setattr(ingest, "build_segments", slow)
+        patch.setattr(committing, "build_segments", slow)
         with pytest.raises(Conflict, match="too long"):
             await house.ingest()
     assert (await house.ingest()).added == 1

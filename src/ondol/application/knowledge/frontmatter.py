@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime
 import yaml
 
 from ondol.application.knowledge.types import DocumentMetadata
+from ondol.core.canonical import keyed_digest
 from ondol.core.errors import RequestError, UnreadableDocument
 from ondol.infrastructure.access.rules import StatedRule, parse_rule
 from ondol.infrastructure.access.types import SECURITY_CLASSES, SecurityClass
@@ -112,6 +113,20 @@ def read_metadata(raw: Mapping[str, object]) -> DocumentMetadata:
         groups=_groups(raw),
         clauses=None if stated is None else stated.clauses,
     )
+
+
+def document_key_hash(key: bytes, name: str) -> bytes:
+    """By what a document is found that is called so; 32 bytes.
+
+    Args:
+        key: the tenant's key for keyed digests of knowledge.
+    """
+    return keyed_digest(key, "document", name.encode())
+
+
+def is_document_key(name: str) -> bool:
+    """Whether a document may be called so."""
+    return bool(name) and name == name.strip() and len(name) <= KEY_CHARS_MAX and _VISIBLE.fullmatch(name) is not None
 
 
 class _Loader(yaml.SafeLoader):

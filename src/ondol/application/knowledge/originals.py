@@ -37,11 +37,19 @@ async def open_original(room: Knowledge, tenant_id: uuid.UUID, person_id: uuid.U
     version = readable.get(version_id)
     if version is None:
         raise NotFound("There is no such document.", code="document_not_found")
-    owner = KeyOwner(tenant_id, "document", version.document_id)
-    pieces = room.blobs.stream(owner, original_path(tenant_id, version.document_id, version_id))
+    return await original_of(room, (tenant_id, version.document_id, version_id), version.media_type, version.details)
+
+
+async def original_of(room: Knowledge, place: tuple[uuid.UUID, uuid.UUID, uuid.UUID], media_type: str, details: store.Details) -> Original:
+    """The original of a version that somebody was just found to be allowed to read.
+
+    Args:
+        place: tenant, document and version.
+    """
+    pieces = await asyncio.to_thread(room.blobs.stream, KeyOwner(place[0], "document", place[1]), original_path(*place))
 
     async def chunks() -> AsyncIterator[bytes]:
         while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
             yield piece
 
-    return Original(version.media_type, PurePosixPath(version.details.path).name, chunks())
+    return Original(media_type, PurePosixPath(details.path).name, chunks())

@@ -34,16 +34,16 @@ select id from bases where id = %(id)s::uuid for no key update;
 update bases set revision = revision + 1 where id = %(base_id)s::uuid;
 
 -- name: sources_known
--- What each source file of a base held when it was last taken in, and whether the index version that serves holds it. Superseded versions and
--- documents without passages need not be there.
-select v.source_hash, v.fingerprint, v.id, v.document_id,
-    v.state = 'superseded' or v.passage_count = 0 or exists (
+-- What each source file of a base held when it was last taken in, and whether the index version that serves holds it. Superseded versions,
+-- documents without passages and those that were deleted need not be there.
+select v.source_hash, v.fingerprint, v.id, v.document_id, v.deleted as is_deleted,
+    v.state <> 'current' or v.passage_count = 0 or exists (
         select from segment_documents sd join index_segments s on s.tenant_id = sd.tenant_id and s.id = sd.segment_id
         where sd.document_version_id = v.id and sd.retired_at is null and s.state = 'live'
             and s.index_id = (select b.active_index_id from bases b where b.id = %(base_id)s::uuid)
     ) as is_indexed
 from document_versions v
-where v.base_id = %(base_id)s::uuid and v.state in ('current', 'superseded')
+where v.base_id = %(base_id)s::uuid and v.origin = 'folder' and (v.state in ('current', 'superseded') or v.deleted)
     and (%(source_hashes)s::bytea[] is null or v.source_hash = any(%(source_hashes)s::bytea[]))
 order by v.id;
 
@@ -53,9 +53,13 @@ insert into documents (tenant_id, id, base_id, key_hash, created_at)
 values (%(tenant_id)s::uuid, %(id)s::uuid, %(base_id)s::uuid, %(key_hash)s::bytea, %(now)s::timestamptz)
 on conflict (tenant_id, base_id, key_hash) do nothing;
 
+-- name: versions_uploaded
+-- The versions of a base that were uploaded.
+select id from document_versions where base_id = %(base_id)s::uuid and origin = 'upload' and state in ('current', 'superseded') order by id;
+
 -- name: documents_by_key
--- The documents of keyed hashes.
-select id, key_hash from documents where base_id = %(base_id)s::uuid and key_hash = any(%(key_hashes)s::bytea[]);
+-- The documents of keyed hashes, with the access that was set by hand.
+select id, key_hash, audience_id from documents where base_id = %(base_id)s::uuid and key_hash = any(%(key_hashes)s::bytea[]);
 
 -- name: current_version
 -- The current version of a document, locked for the change that follows.
@@ -73,11 +77,11 @@ update document_versions set state = 'removed' where id = any(%(ids)s::uuid[]) a
 -- name: version_add
 -- A version of a document.
 insert into document_versions (tenant_id, id, document_id, base_id, declared_version, source_hash, fingerprint, content_address, audience_id,
-    valid_from, valid_until, state, language, media_type, original_bytes, passage_count, details_sealed, created_at)
+    valid_from, valid_until, state, language, media_type, original_bytes, passage_count, details_sealed, origin, created_at)
 values (%(tenant_id)s::uuid, %(id)s::uuid, %(document_id)s::uuid, %(base_id)s::uuid, %(declared_version)s::int, %(source_hash)s::bytea,
     %(fingerprint)s::bytea, %(content_address)s::bytea, %(audience_id)s::uuid, %(valid_from)s::timestamptz, %(valid_until)s::timestamptz,
     %(state)s::text, %(language)s::text, %(media_type)s::text, %(original_bytes)s::bigint, %(passage_count)s::int, %(details_sealed)s::bytea,
-    %(now)s::timestamptz);
+    %(origin)s::text, %(now)s::timestamptz);
 
 -- name: segment_add
 -- A segment becomes searchable.
@@ -173,13 +177,17 @@ where v.id = any(%(ids)s::uuid[]) and v.state = 'current' and v.audience_id = an
     and (v.valid_until is null or v.valid_until > %(now)s::timestamptz);
 
 -- name: versions_known
--- Those of some document versions that have a row, whatever their state.
-select id from document_versions where id = any(%(ids)s::uuid[]);
+-- Those of some document versions that have a row, whatever their state, and of uploads that wait, whose file lies as a version does.
+select id from document_versions where id = any(%(ids)s::uuid[])
+union all
+select id from uploads where id = any(%(ids)s::uuid[]) and state = 'received';
 
 -- name: version_addresses
 -- Of which documents some versions are, whatever their state, and what they hold.
 select id, document_id, content_address, declared_version, details_sealed from document_versions where id = any(%(ids)s::uuid[]);
 
 -- name: documents_known
--- Those of some documents that have a row.
-select id from documents where id = any(%(ids)s::uuid[]);
+-- Those of some documents that have a row, and of uploads that wait, which have a document's key.
+select id from documents where id = any(%(ids)s::uuid[])
+union all
+select id from uploads where id = any(%(ids)s::uuid[]) and state = 'received';

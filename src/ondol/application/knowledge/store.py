@@ -19,6 +19,7 @@ from ondol.infrastructure.storage.postgres import Connection, load_queries, one,
 QUERIES = load_queries("ondol.application.knowledge")
 
 VersionState = Literal["current", "superseded", "removed", "erased"]
+Origin = Literal["folder", "upload"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +65,26 @@ class KnownSource:
 
     Attributes:
         is_indexed: whether the index version that serves holds its passages; true also for what need not be held there.
+        is_deleted: somebody deleted the document: the file is taken in again only when it has changed.
     """
 
     version_id: uuid.UUID
     document_id: uuid.UUID
     fingerprint: bytes
     is_indexed: bool
+    is_deleted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class KnownDocument:
+    """A document of a base.
+
+    Attributes:
+        audience_id: who may read it, where that was set by hand; it then holds for every version.
+    """
+
+    id: uuid.UUID
+    audience_id: uuid.UUID | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +115,7 @@ class VersionRow:
     original_bytes: int
     passage_count: int
     details_sealed: bytes
+    origin: Origin = "folder"
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,15 +186,20 @@ async def known_sources(connection: Connection, base_id: uuid.UUID, source_hashe
     """The latest version of each source file, by the file's keyed hash; of all files, or of these."""
     values: dict[str, object] = {"base_id": base_id, "source_hashes": None if source_hashes is None else list(source_hashes)}
     return {
-        bytes(row["source_hash"]): KnownSource(row["id"], row["document_id"], bytes(row["fingerprint"]), row["is_indexed"])
+        bytes(row["source_hash"]): KnownSource(row["id"], row["document_id"], bytes(row["fingerprint"]), row["is_indexed"], row["is_deleted"])
         for row in await rows(connection, QUERIES["sources_known"], values)
     }
 
 
-async def document_ids(connection: Connection, base_id: uuid.UUID, key_hashes: Iterable[bytes]) -> dict[bytes, uuid.UUID]:
+async def uploaded_versions(connection: Connection, base_id: uuid.UUID) -> list[uuid.UUID]:
+    """The versions of a base that were uploaded and not taken out since."""
+    return [row["id"] for row in await rows(connection, QUERIES["versions_uploaded"], {"base_id": base_id})]
+
+
+async def documents_of_keys(connection: Connection, base_id: uuid.UUID, key_hashes: Iterable[bytes]) -> dict[bytes, KnownDocument]:
     """The documents that are known by these keyed hashes."""
     found = await rows(connection, QUERIES["documents_by_key"], {"base_id": base_id, "key_hashes": list(key_hashes)})
-    return {bytes(row["key_hash"]): row["id"] for row in found}
+    return {bytes(row["key_hash"]): KnownDocument(row["id"], row["audience_id"]) for row in found}
 
 
 async def add_document(

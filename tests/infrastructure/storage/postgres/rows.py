@@ -77,6 +77,14 @@ TENANT_ROWS: dict[str, Callable[[World], Row]] = {
     },
     "index_tags": lambda w: {"base_id": w.ids["bases"], "name": "stable", "index_id": w.ids["index_versions"], "moved_at": _now()},
     "segment_documents": lambda w: {"segment_id": w.ids["index_segments"], "document_version_id": w.ids["document_versions"]},
+    "uploads": lambda w: {
+        "id": w.new("uploads"), "base_id": w.ids["bases"], "person_id": w.ids["people"], "state": "received", "bytes": 1, "told_sealed": b"x",
+        "created_at": _now(),
+    },
+    "idempotency_keys": lambda w: {
+        "id": w.new("idempotency_keys"), "caller_id": w.ids["people"], "key_hash": os.urandom(32), "request_digest": os.urandom(32),
+        "created_at": _now(), "keep_until": _now(),
+    },
     "assistants": lambda w: {"id": w.new("assistants"), "name": "assistant", "base_id": w.ids["bases"], "created_at": _now()},
     "releases": lambda w: {
         "id": w.new("releases"), "assistant_id": w.ids["assistants"], "manifest": Jsonb({}), "manifest_version": 1, "digest": os.urandom(32),

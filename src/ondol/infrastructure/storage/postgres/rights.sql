@@ -45,6 +45,9 @@ grant select on ondol.guard_incidents to {system};
 grant select (tenant_id, id, expires_at), delete on ondol.guard_tokens to {system};
 grant select (tenant_id, id, keep_until), delete on ondol.guard_traffic to {system};
 grant select (tenant_id, id, expires_at), delete on ondol.guard_approvals to {system};
+-- Which uploads wait is asked for all tenants at once; each is then taken in as its tenant. What has ended is forgotten after a while.
+grant select (tenant_id, id, state, ended_at), delete on ondol.uploads to {system};
+grant select (tenant_id, id, keep_until), delete on ondol.idempotency_keys to {system};
 
 -- What answers a tenant's models is kept in memory for all tenants.
 grant select on ondol.providers, ondol.models, ondol.model_targets, ondol.gateway_settings, ondol.serving_revision, ondol.assistants, ondol.bases
@@ -84,6 +87,8 @@ grant select, insert, update, delete on ondol.index_versions to {app};
 grant select, insert, update, delete on ondol.index_segments to {app};
 grant select, insert, update, delete on ondol.index_tags to {app};
 grant select, insert, update, delete on ondol.segment_documents to {app};
+grant select, insert, update on ondol.uploads to {app};
+grant select, insert, update, delete on ondol.idempotency_keys to {app};
 grant select, insert, update, delete on ondol.assistants to {app};
 grant select, insert on ondol.prompt_versions to {app};
 grant select, insert, update, delete on ondol.prompt_labels to {app};
