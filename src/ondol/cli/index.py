@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import uuid
 
     from ondol.application.knowledge.index_versions import BuildReport, IndexVersion
+    from ondol.application.knowledge.search import Found
     from ondol.infrastructure.access.types import Tenant
     from ondol.wiring.platform import Platform
 
@@ -57,6 +58,10 @@ def list_all(context: click.Context, base: str, tenant: str, as_json: bool) -> N
 @click.argument("base")
 @click.option("--passage-chars", type=click.IntRange(50, 50_000), help="Length that passages aim at, in characters; that of the one that serves.")
 @click.option("--passage-chars-max", type=click.IntRange(50, 100_000), help="No passage is longer; twice the aim when only that is given.")
+@click.option("--embedder", help="Model of the tenant that makes vectors of passages; that of the one that serves.")
+@click.option("--no-embedder", is_flag=True, help="Build without vectors.")
+@click.option("--query-prefix", default="", help="What the embedder wants before a question, such as 'query: '.")
+@click.option("--passage-prefix", default="", help="What it wants before a passage.")
 @click.option("--activate", "activates", is_flag=True, help="Let it serve once it is ready.")
 @click.option("--background", is_flag=True, help="Leave the work to the job worker.")
 @tenant_option
@@ -67,21 +72,29 @@ def build(
     base: str,
     passage_chars: int | None,
     passage_chars_max: int | None,
+    embedder: str | None,
+    no_embedder: bool,
+    query_prefix: str,
+    passage_prefix: str,
     activates: bool,
     background: bool,
     tenant: str,
     as_json: bool,
 ) -> None:
     """Build a new index version of BASE beside the one that serves."""
-    from ondol.application.knowledge.index_versions import Wanted, build_version, start_version
+    from ondol.application.knowledge.index_versions import Wanted, build_version, start_version, with_embedder
     from ondol.application.knowledge.store import get_base
 
+    if embedder and no_embedder:
+        raise UserError("An embedder and none cannot both be meant.", "Give --embedder or --no-embedder.")
+    named = "" if no_embedder else embedder
     progress = Progress("documents", quiet=as_json or background)
 
     async def work(platform: Platform, where: Tenant, base_id: uuid.UUID) -> tuple[IndexVersion, BuildReport | None]:
         room = platform.knowledge
         async with platform.database.tenant_tx(where.id) as connection:
-            settings = (await get_base(connection, base_id)).settings.resized(passage_chars, passage_chars_max)
+            sized = (await get_base(connection, base_id)).settings.resized(passage_chars, passage_chars_max)
+        settings = await with_embedder(room, where.id, sized, named, query_prefix=query_prefix, passage_prefix=passage_prefix)
         made = await start_version(room, where.id, base_id, settings, Wanted(activate=activates))
         return made, None if background else await build_version(room, where.id, made.id, progress=progress)
 
@@ -257,7 +270,100 @@ def compare_two(context: click.Context, base: str, first: str, second: str, file
             say(f"Right document {name}: {shares[0]:.3f} by {first}, {shares[1]:.3f} by {second} ({told.judged:,} questions).")
 
 
-SHOWN = ("number", "state", "tags", "passage_chars", "passages", "segments", "created_at", "keep_until")
+@command.command("tune")
+@click.argument("base")
+@click.option("--fusion", type=click.Choice(["ranks", "scores"]), help="Put rankings together by reciprocal ranks, or by weighted scores.")
+@click.option("--rank-constant", type=click.IntRange(1, 1000), help="Of reciprocal ranks: the greater, the less the first places stand out.")
+@click.option("--vector-weight", type=click.FloatRange(0, 1), help="The vectors' share; the full text has the rest.")
+@click.option("--depth", type=click.IntRange(10, 1000), help="So many passages of each ranking are put together.")
+@tenant_option
+@json_option
+@click.pass_context
+def tune_base(
+    context: click.Context,
+    base: str,
+    fusion: str | None,
+    rank_constant: int | None,
+    vector_weight: float | None,
+    depth: int | None,
+    tenant: str,
+    as_json: bool,
+) -> None:
+    """Say how BASE is searched where its index has vectors; what is not given stays. Without options: show it."""
+    import msgspec
+
+    from ondol.application.knowledge.store import get_base
+    from ondol.application.knowledge.tuning import tune
+    from ondol.application.knowledge.types import Retrieval
+
+    changed = {"fusion": fusion, "rank_constant": rank_constant, "vector_weight": vector_weight, "depth": depth}
+    given = {name: value for name, value in changed.items() if value is not None}
+
+    async def work(platform: Platform, where: Tenant, base_id: uuid.UUID) -> Retrieval:
+        async with platform.database.tenant_tx(where.id) as connection:
+            wanted = msgspec.structs.replace((await get_base(connection, base_id)).retrieval, **given)
+        if given:
+            await tune(platform.knowledge, where.id, base_id, wanted)
+        return wanted
+
+    told = msgspec.to_builtins(_in_base(context, tenant, base, work))
+    if as_json:
+        print_json(told)
+    else:
+        print_table([{"setting": name, "value": value} for name, value in told.items()], "")
+
+
+@command.command("search")
+@click.argument("base")
+@click.argument("question")
+@click.option("--as", "login", default="website", show_default=True, help="Who asks.")
+@click.option("--version", help="The version to ask; the one that serves.")
+@click.option("--limit", type=click.IntRange(1, 100), default=10, show_default=True)
+@tenant_option
+@json_option
+@click.pass_context
+def search_base(context: click.Context, base: str, question: str, login: str, version: str | None, limit: int, tenant: str, as_json: bool) -> None:
+    """Find passages of BASE for QUESTION, with their places in each stage of the search."""
+    from ondol.application.knowledge.index_versions import find_version
+    from ondol.application.knowledge.search import IndexStates, search
+    from ondol.infrastructure.access.people import find_person
+
+    async def work(platform: Platform, where: Tenant, base_id: uuid.UUID) -> Found:
+        async with platform.database.tenant_tx(where.id) as connection:
+            person = await find_person(connection, platform.keyring, where.id, login)
+            asked = (await find_version(connection, base_id, version)).id if version else None
+        return await search(platform.knowledge, IndexStates(), where.id, person.id, base_id, question, limit=limit, index_id=asked)
+
+    found = _in_base(context, tenant, base, work)
+    rows = _found_rows(found)
+    if as_json:
+        print_json({"passages": rows, "degraded": {stage.name: stage.degraded for stage in found.stages if stage.degraded}})
+        return
+    print_table(rows, "Nothing was found.")
+    for stage in found.stages:
+        if stage.degraded:
+            say(f"The stage {stage.name} did not do its work: {stage.degraded}.")
+
+
+def _found_rows(found: Found) -> list[dict[str, Any]]:
+    """What was found, with its place in each stage that did its work."""
+    places = {
+        stage.name: {(one.document_version_id, one.passage_ordinal): place for place, one in enumerate(stage.ranked, 1)}
+        for stage in found.stages
+        if not stage.degraded
+    }
+    return [
+        {
+            "document": item.version.details.key,
+            "passage": item.hit.passage_ordinal,
+            **{name: known.get((item.version.id, item.hit.passage_ordinal), "-") for name, known in places.items()},
+            "begins": " ".join(item.text.split())[:60],
+        }
+        for item in found.evidence
+    ]
+
+
+SHOWN = ("number", "state", "tags", "passage_chars", "embedder", "passages", "vectors", "segments", "created_at", "keep_until")
 
 
 def _row(version: IndexVersion) -> dict[str, Any]:
@@ -268,7 +374,10 @@ def _row(version: IndexVersion) -> dict[str, Any]:
         "tags": ", ".join(version.tags),
         "passage_chars": version.settings.cut,
         "analyser": version.analyser_id,
+        "embedder": version.settings.embedder.name if version.settings.embedder else "",
+        "dimensions": version.settings.embedder.dimensions if version.settings.embedder else None,
         "passages": version.passages,
+        "vectors": version.vectors,
         "segments": version.segments,
         "created_at": version.created_at.isoformat(timespec="seconds"),
         "built_at": version.built_at and version.built_at.isoformat(timespec="seconds"),
@@ -284,7 +393,8 @@ def _told(report: BuildReport) -> dict[str, int]:
 def _sentence(report: BuildReport) -> str:
     lost = f"; {len(report.unreadable):,} have no readable text and were left out" if report.unreadable else ""
     copied = f", {report.copied:,} of them copied" if report.copied else ""
-    return f"{report.documents:,} documents, {report.passages:,} passages{copied}{lost}."
+    embedded = f", vectors made of {report.embedded:,}" if report.embedded else ""
+    return f"{report.documents:,} documents, {report.passages:,} passages{copied}{embedded}{lost}."
 
 
 def _in_base(context: click.Context, tenant: str, base: str, work: Callable[[Platform, Tenant, uuid.UUID], Awaitable[T]]) -> T:

@@ -108,6 +108,7 @@ class StorageSettings:
     keyring_url: str = _setting("", "Object store of wrapped data keys, apart from the blobs. Empty: the data folder.")
     lance_url: str = _setting("", "Root of the Lance tables, a path or an object store. Empty: the data folder.")
     index_cache_mb: int = _setting(64, "Memory of each process for opened index segments and postings.", low=8, high=2**20)
+    vector_cache_mb: int = _setting(64, "Memory of each process for the vectors of opened index segments, if they have any.", low=8, high=2**20)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

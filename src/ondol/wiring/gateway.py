@@ -90,6 +90,7 @@ async def open_gateway_room(platform: Platform, observer: Observer, slugs: dict[
     platform.live.follow(lambda settings: settings.outbound.proxy_url, lambda proxy_url: partial(router.speak_by, new_providers(proxy_url)))
     platform.live.follow(_connections_to_providers, lambda most: partial(client.allow, most))
     await directory.refresh()
+    platform.models.lend(directory, router)
     await governor.beat()  # whoever comes first need not wait for rules that are not read yet
     tasks = [asyncio.create_task(directory.run(), name="models"), asyncio.create_task(governor.run(), name="limits")]
     try:

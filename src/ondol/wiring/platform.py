@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from ondol.application.assistant.answer import AssistantRoom, Generator
 from ondol.application.declaration import DeclarationRoom
 from ondol.application.knowledge.content import OpenedTexts
+from ondol.application.knowledge.embedding import Embeddings
 from ondol.application.knowledge.rooms import Knowledge
 from ondol.application.knowledge.search import IndexStates
 from ondol.core.clock import Clock, utc_now
@@ -25,6 +26,7 @@ from ondol.infrastructure.storage.blobs import EnvironmentKeyProvider, FileKeyPr
 from ondol.infrastructure.storage.folder import DataFolder, open_folder
 from ondol.infrastructure.storage.lance import LanceRoot, SegmentShelf
 from ondol.infrastructure.storage.postgres import Database, DatabaseAddresses
+from ondol.wiring.embedding import ModelFinder
 from ondol.wiring.live_settings import LiveSettings, as_live
 from ondol.wiring.stores import Stores
 
@@ -38,6 +40,7 @@ class Platform:
 
     Attributes:
         live: the settings, for whoever keeps what is made of them.
+        models: finds the models that knowledge asks.
     """
 
     live: LiveSettings
@@ -48,6 +51,7 @@ class Platform:
     lance: LanceRoot
     knowledge: Knowledge
     clock: Clock
+    models: ModelFinder
 
     @property
     def settings(self) -> Settings:
@@ -84,6 +88,7 @@ async def open_platform(settings: Settings | LiveSettings, *, clock: Clock = utc
             try:
                 yield platform
             finally:
+                await platform.models.close()
                 await platform.database.close()
                 await asyncio.to_thread(platform.lance.close)
         except BaseException:
@@ -167,7 +172,8 @@ def build_platform(settings: Settings | LiveSettings, folder: DataFolder, addres
     blobs = SealedBlobs(open_store(storage.blobs_url or folder.blobs), keyring)
     lance = LanceRoot(storage.lance_url or folder.lance)
     half = storage.index_cache_mb * 2**20 // 2
-    shelf = SegmentShelf(lance, segment_bytes_max=half, posting_bytes_max=half)
+    shelf = SegmentShelf(lance, segment_bytes_max=half, posting_bytes_max=half, vector_bytes_max=storage.vector_cache_mb * 2**20)
+    models = ModelFinder(database, keyring, live)
     knowledge = Knowledge(
         database=database,
         keyring=keyring,
@@ -177,5 +183,6 @@ def build_platform(settings: Settings | LiveSettings, folder: DataFolder, addres
         visible=VisibleAudiences(),
         texts=OpenedTexts(blobs),
         clock=clock,
+        embeddings=Embeddings(models.embedder),
     )
-    return Platform(live, folder, database, keyring, blobs, lance, knowledge, clock)
+    return Platform(live, folder, database, keyring, blobs, lance, knowledge, clock, models)

@@ -16,6 +16,7 @@ from ondol.infrastructure.guard.policies import PolicyDirectory
 from ondol.infrastructure.storage.postgres import rows
 from ondol.wiring.admin import admin_application
 from tests.application.conftest import House
+from tests.application.knowledge.meanings import DIMENSIONS, embedder
 from tests.infrastructure.gateway.server.wire import running
 from tests.infrastructure.guard.words import word_checks
 
@@ -96,6 +97,27 @@ async def test_a_rebuild_is_left_to_the_job_worker_and_replaces_everything(api: 
     assert await api.house.titles("beacon") == ["Alpha"]
 
 
+async def test_a_version_with_vectors_is_built_and_the_base_tuned(api: Api) -> None:
+    house = api.house
+    house.write("a.md", "# Alpha\n\nThe lighthouse stands.")
+    await house.ingest()
+    async with embedder(house):
+        made = await api.did("POST", "/bases/base/index/versions", {"embedder": "meanings", "activate": True})
+        assert (made["embedder"], made["dimensions"], made["vectors"]) == ("meanings", DIMENSIONS, 0)
+        assert await care_for_versions(house.platform.knowledge, house.tenant_id) == 1
+        listed = (await api.did("GET", "/bases/base/index/versions"))["versions"]
+        assert [(item["embedder"], item["vectors"]) for item in listed] == [("meanings", 1), (None, 0)]
+        assert await house.titles("beacon") == ["Alpha"]
+        assert await api.ask("owner", "POST", "/bases/base/index/versions", {"embedder": "absent"}) == (404, "model_not_found")
+        assert await api.ask("owner", "POST", "/bases/base/index/versions", {"query_prefix": "q: "}) == (400, "bad_embedder")
+    default = {"fusion": "ranks", "rank_constant": 60, "vector_weight": 0.5, "depth": 100}
+    shown = await api.did("GET", "/bases/base/index/retrieval")
+    assert {name: shown[name] for name in default} == default
+    await api.did("PUT", "/bases/base/index/retrieval", {"fusion": "scores", "vector_weight": 0.25})
+    shown = await api.did("GET", "/bases/base/index/retrieval")
+    assert {name: shown[name] for name in default} == {**default, "fusion": "scores", "vector_weight": 0.25}
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "told"),
     [
@@ -107,6 +129,9 @@ async def test_a_rebuild_is_left_to_the_job_worker_and_replaces_everything(api: 
         ("POST", "/bases/base/index/versions", {"size": 1}, (400, "invalid_request")),
         ("PUT", "/bases/base/index/tags/active", {"version": "1"}, (400, "bad_tag")),
         ("PUT", "/bases/base/index/tags/7", {"version": "1"}, (400, "bad_tag")),
+        ("GET", "/bases/absent/index/retrieval", None, (404, "base_not_found")),
+        ("PUT", "/bases/base/index/retrieval", {"vector_weight": 1.5}, (400, "invalid_request")),
+        ("PUT", "/bases/base/index/retrieval", {"depth": 1001}, (400, "invalid_request")),
         ("DELETE", "/bases/base/index/tags/nobody", None, (404, "tag_not_found")),
         ("PUT", "/bases/base/index/keep", {"versions": 0}, (400, "invalid_request")),
     ],

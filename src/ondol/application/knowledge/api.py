@@ -6,12 +6,14 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
+import msgspec
 from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, Field
 
 from ondol.application.knowledge import store
+from ondol.application.knowledge.embedding import PREFIX_CHARACTERS_MAX
 from ondol.application.knowledge.index_versions import (
     IndexVersion,
     Wanted,
@@ -24,14 +26,17 @@ from ondol.application.knowledge.index_versions import (
     remove_tag,
     roll_back,
     start_version,
+    with_embedder,
 )
 from ondol.application.knowledge.index_versions.keep import DAYS_KEPT_MAX, VERSIONS_KEPT_MAX
 from ondol.application.knowledge.index_versions.store import State
 from ondol.application.knowledge.rooms import Knowledge
-from ondol.application.knowledge.types import PASSAGE_CHARS_MAX, PASSAGE_CHARS_MIN
+from ondol.application.knowledge.tuning import tune
+from ondol.application.knowledge.types import PASSAGE_CHARS_MAX, PASSAGE_CHARS_MIN, Retrieval
 from ondol.infrastructure.access.route_roles import READ, WRITE, Body, RoleGate
 from ondol.infrastructure.access.types import Principal
 
+RETRIEVAL = Retrieval()
 BaseName = Annotated[str, Path(pattern=r"^[a-z0-9](-?[a-z0-9]){0,62}$", max_length=63)]
 VersionName = Annotated[str, Path(pattern=r"^[a-z0-9](-?[a-z0-9]){0,62}$", max_length=63, description="A number, a tag, `active` or `previous`.")]
 
@@ -59,10 +64,17 @@ class KnowledgeServices(RoleGate):
 
 
 class BuildBody(Body):
-    """A version to be built; what is absent is as in the one that serves. `reuse` lets postings be copied where they would be the same."""
+    """A version to be built; what is absent is as in the one that serves. `reuse` lets postings be copied where they would be the same.
+
+    `embedder` names a model of the tenant that makes embeddings; empty for an index without vectors. The prefixes are what the model wants to stand
+    before a question and a passage.
+    """
 
     passage_chars: int | None = Field(default=None, ge=PASSAGE_CHARS_MIN, le=PASSAGE_CHARS_MAX)
     passage_chars_max: int | None = Field(default=None, ge=PASSAGE_CHARS_MIN, le=PASSAGE_CHARS_MAX)
+    embedder: str | None = Field(default=None, max_length=200)
+    query_prefix: str = Field(default="", max_length=PREFIX_CHARACTERS_MAX)
+    passage_prefix: str = Field(default="", max_length=PREFIX_CHARACTERS_MAX)
     activate: bool = False
     reuse: bool = True
 
@@ -72,6 +84,15 @@ class KeepBody(Body):
 
     versions: int = Field(ge=1, le=VERSIONS_KEPT_MAX)
     days: int | None = Field(default=None, ge=1, le=DAYS_KEPT_MAX)
+
+
+class RetrievalBody(Body):
+    """How a base is searched whose index has vectors; what is absent is at its default."""
+
+    fusion: Literal["ranks", "scores"] = Field(default=RETRIEVAL.fusion, description="By reciprocal ranks, or by weighted scores.")
+    rank_constant: int = Field(default=RETRIEVAL.rank_constant, ge=1, le=1000)
+    vector_weight: float = Field(default=RETRIEVAL.vector_weight, ge=0, le=1, description="The vectors' share; the full text has the rest.")
+    depth: int = Field(default=RETRIEVAL.depth, ge=10, le=1000, description="So many passages of each ranking are put together.")
 
 
 class TagBody(Body):
@@ -96,7 +117,10 @@ class VersionShown(BaseModel):
     passage_chars: int
     passage_chars_max: int
     analyser: str
+    embedder: str | None
+    dimensions: int | None
     passages: int
+    vectors: int
     segments: int
     created_at: datetime
     built_at: datetime | None
@@ -116,6 +140,7 @@ def index_router(services: KnowledgeServices) -> APIRouter:
     router = APIRouter(prefix="/bases/{base}/index", tags=["index"])
     _version_routes(router, services)
     _keeping_routes(router, services)
+    _retrieval_routes(router, services)
     return router
 
 
@@ -135,7 +160,9 @@ def _version_routes(router: APIRouter, services: KnowledgeServices) -> None:
         """Have a version built by the job worker, which begins within seconds. It is `ready` (or `active`, if that is wanted) when it is whole."""
         async with room.database.tenant_tx(who.tenant_id) as connection:
             found = await store.find_base(connection, base)
-        settings = found.settings.resized(body.passage_chars, body.passage_chars_max)
+        sized = found.settings.resized(body.passage_chars, body.passage_chars_max)
+        prefixes = {"query_prefix": body.query_prefix, "passage_prefix": body.passage_prefix}
+        settings = await with_embedder(room, who.tenant_id, sized, body.embedder, **prefixes)
         wanted = Wanted(activate=body.activate, reuse=body.reuse)
         return _shown(await start_version(room, who.tenant_id, found.id, settings, wanted, actor_id=who.person_id))
 
@@ -163,6 +190,24 @@ def _version_routes(router: APIRouter, services: KnowledgeServices) -> None:
         """Give a version up that does not serve."""
         found = await services.version(who, base, version)
         await drop_version(room, who.tenant_id, found.id, actor_id=who.person_id)
+        return Changed()
+
+
+def _retrieval_routes(router: APIRouter, services: KnowledgeServices) -> None:
+    room = services.knowledge
+
+    @router.get("/retrieval", openapi_extra=READ)
+    async def show_retrieval(base: BaseName, who: Principal = services.reads) -> RetrievalBody:
+        """How a base is searched."""
+        async with room.database.tenant_tx(who.tenant_id) as connection:
+            found = await store.find_base(connection, base)
+        return RetrievalBody.model_validate(msgspec.to_builtins(found.retrieval))
+
+    @router.put("/retrieval", openapi_extra=WRITE)
+    async def tune_retrieval(base: BaseName, body: RetrievalBody, who: Principal = services.writes) -> Changed:
+        """Search a base so from the next search on."""
+        retrieval = msgspec.convert(body.model_dump(), Retrieval)
+        await tune(room, who.tenant_id, await services.base_id(who, base), retrieval, actor_id=who.person_id)
         return Changed()
 
 
@@ -198,7 +243,10 @@ def _shown(version: IndexVersion) -> VersionShown:
         passage_chars=version.settings.passage_chars,
         passage_chars_max=version.settings.passage_chars_max,
         analyser=version.analyser_id,
+        embedder=version.settings.embedder.name if version.settings.embedder else None,
+        dimensions=version.settings.embedder.dimensions if version.settings.embedder else None,
         passages=version.passages,
+        vectors=version.vectors,
         segments=version.segments,
         created_at=version.created_at,
         built_at=version.built_at,

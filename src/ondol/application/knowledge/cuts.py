@@ -76,10 +76,10 @@ def _cut_again(room: Knowledge, place: tuple[uuid.UUID, uuid.UUID, uuid.UUID], p
 
 
 def _analysed(title: str, text: str, passages: Sequence[Passage]) -> Cut:
-    return Cut(tuple(passages), tuple(analyse(_indexed_text(title, text, passage)) for passage in passages))
+    return Cut(tuple(passages), tuple(analyse(indexed_text(title, text, passage)) for passage in passages))
 
 
-def _indexed_text(title: str, text: str, passage: Passage) -> str:
+def indexed_text(title: str, text: str, passage: Passage) -> str:
     """What a passage is found by: the title and the headings above it, then its own text."""
     above = [title, *(heading for heading in passage.heading_path if heading != title)]
     return "\n".join([*above, text[passage.start : passage.end]])

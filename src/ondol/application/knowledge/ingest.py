@@ -19,6 +19,7 @@ from ondol.application.knowledge.committing import WAIT_SECONDS_MAX, Item, Place
 from ondol.application.knowledge.contents import fingerprint_of, read_file
 from ondol.application.knowledge.frontmatter import document_key_hash
 from ondol.application.knowledge.index_versions import ensure_version
+from ondol.application.knowledge.index_versions.embed import embed_missing
 from ondol.application.knowledge.parsing import SUPPORTED_SUFFIXES, media_type_of
 from ondol.application.knowledge.rooms import Knowledge
 from ondol.application.knowledge.segments import drop_leftovers, merge_small
@@ -142,6 +143,7 @@ async def ingest_folder(
     run = _Run(Writer(room, tenant_id, base, actor_id, wait_s), options, IngestReport())
     await run.take_in(await asyncio.to_thread(run.find_files, folder), progress)
     await merge_small(room, tenant_id, base.id)
+    await embed_missing(room, tenant_id, base.id)
     return run.report
 
 

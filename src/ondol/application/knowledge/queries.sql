@@ -8,13 +8,13 @@ on conflict (tenant_id, name) do nothing;
 
 -- name: base_by_name
 -- A base by name with its active index.
-select b.id, b.name, b.revision, b.active_index_id, i.analyser_id, i.settings
+select b.id, b.name, b.revision, b.active_index_id, i.analyser_id, i.settings, b.retrieval
 from bases b left join index_versions i on i.id = b.active_index_id
 where b.name = %(name)s::text;
 
 -- name: base_by_id
 -- A base by id with its active index.
-select b.id, b.name, b.revision, b.active_index_id, i.analyser_id, i.settings
+select b.id, b.name, b.revision, b.active_index_id, i.analyser_id, i.settings, b.retrieval
 from bases b left join index_versions i on i.id = b.active_index_id
 where b.id = %(id)s::uuid;
 
@@ -109,6 +109,43 @@ where document_version_id = any(%(version_ids)s::uuid[]) and retired_at is null;
 -- name: segments_live
 -- The searchable segments of an index version.
 select id, passage_count from index_segments where index_id = %(index_id)s::uuid and state = 'live' order by id;
+
+-- name: segments_vectors
+-- The searchable segments of an index version that have vectors.
+select id, vectors_id from index_segments where index_id = %(index_id)s::uuid and state = 'live' and vectors_id is not null;
+
+-- name: segments_unembedded
+-- The searchable segments of an index version of whose passages some have no vector, oldest first.
+select id, vectors_id from index_segments
+where index_id = %(index_id)s::uuid and state = 'live' and vector_count < passage_count order by id limit 1000;
+
+-- name: versions_unembedded
+-- The index versions in use, of a base or of all, of whose passages some have no vector though an embedder is set.
+select v.id from index_versions v
+where v.state in ('active', 'ready', 'retired') and v.settings -> 'embedder' is not null and jsonb_typeof(v.settings -> 'embedder') = 'object'
+    and (%(base_id)s::uuid is null or v.base_id = %(base_id)s::uuid)
+    and exists (select from index_segments s where s.index_id = v.id and s.state = 'live' and s.vector_count < s.passage_count)
+order by v.id limit 1000;
+
+-- name: vectors_alike
+-- The vectors that a base has of an embedder, in whatever index version.
+select s.index_id, s.id, s.vectors_id from index_segments s join index_versions v on v.id = s.index_id
+where v.base_id = %(base_id)s::uuid and v.settings -> 'embedder' = %(embedder)s::jsonb and s.state = 'live' and s.vectors_id is not null
+order by s.id limit 10000;
+
+-- name: segment_vectors_put
+-- A segment has these vectors in the place of others, if it is still searched and has those.
+update index_segments set vectors_id = %(vectors_id)s::uuid, vector_count = %(count)s::int
+where id = %(id)s::uuid and state = 'live' and vectors_id is not distinct from %(instead_of)s::uuid
+returning id;
+
+-- name: versions_sealed
+-- Those of some document versions that are current, with what opens their texts.
+select v.id, v.document_id, v.audience_id, v.details_sealed from document_versions v where v.id = any(%(ids)s::uuid[]) and v.state = 'current';
+
+-- name: base_retrieval
+-- How a base is searched.
+update bases set retrieval = %(retrieval)s::jsonb, revision = revision + 1 where id = %(base_id)s::uuid;
 
 -- name: segment_sizes
 -- How much each searchable segment of an index version holds, and how much of it is masked for good.

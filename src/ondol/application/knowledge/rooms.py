@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ondol.application.knowledge.content import OpenedTexts
+from ondol.application.knowledge.embedding import Embeddings
 from ondol.core.clock import Clock
 from ondol.infrastructure.access.audiences import VisibleAudiences
 from ondol.infrastructure.storage.blobs import KeyOwner, KeyRing, SealedBlobs
@@ -15,7 +16,11 @@ from ondol.infrastructure.storage.postgres import Database
 
 @dataclass(frozen=True, slots=True)
 class Knowledge:
-    """The stores of knowledge, and what of them is kept in memory."""
+    """The stores of knowledge, and what of them is kept in memory.
+
+    Attributes:
+        embeddings: the way to embedders; without one, indexes have no vectors and searches ask the full text.
+    """
 
     database: Database
     keyring: KeyRing
@@ -25,6 +30,7 @@ class Knowledge:
     visible: VisibleAudiences
     texts: OpenedTexts
     clock: Clock
+    embeddings: Embeddings = field(default_factory=Embeddings)
 
     def tenant_key(self, tenant_id: uuid.UUID, purpose: str) -> bytes:
         """A tenant's key for keyed hashes of one purpose, 32 bytes."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import uuid
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -14,17 +15,23 @@ from ondol.application.knowledge import store
 from ondol.application.knowledge.content import FIRST_CUT
 from ondol.application.knowledge.index import ANALYSER_ID, Hit, QueryTerm, query_words, rank, term_hash
 from ondol.application.knowledge.index.analyser import weight_of
+from ondol.application.knowledge.index.codes import QueryVector
+from ondol.application.knowledge.index.vectors import nearest
 from ondol.application.knowledge.index_versions.store import get_version
+from ondol.application.knowledge.ranking import Stage, fuse, stage_of
 from ondol.application.knowledge.rooms import Knowledge
-from ondol.core.errors import Conflict, KeyDestroyed, NotFound
+from ondol.application.knowledge.types import EmbedderRef, Retrieval
+from ondol.core.errors import Conflict, KeyDestroyed, NotFound, RequestError, UpstreamError
 from ondol.infrastructure.access.types import Visible
-from ondol.infrastructure.storage.lance import IndexPlace, SegmentGone
+from ondol.infrastructure.storage.lance import IndexPlace, SegmentGone, SegmentReader
 
 REFRESHES_MAX = 8
 """So often a search begins anew because segments were replaced, or hits revoked, while it ran."""
 KEPT_STATES_MAX = 1000
 HITS_LOOKED_THROUGH_MAX = 1000
 """So many hits tell which documents hold the terms most often."""
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +41,9 @@ class IndexState:
     Attributes:
         cut: how its documents are cut into passages.
         good_until: when a document next begins or ceases to be valid; None when no date is set.
+        embedder: whose vectors the segments have; None for none.
+        vectors: segments that have vectors, and the ids of these.
+        retrieval: how the base is searched.
     """
 
     revision: int
@@ -42,6 +52,9 @@ class IndexState:
     segment_ids: tuple[uuid.UUID, ...]
     masked: Mapping[uuid.UUID, frozenset[uuid.UUID]]
     good_until: datetime | None
+    embedder: EmbedderRef | None
+    vectors: Mapping[uuid.UUID, uuid.UUID]
+    retrieval: Retrieval
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +62,7 @@ class Evidence:
     """A passage that was found, confirmed and opened.
 
     Attributes:
-        hit: where it was found; its score is BM25 over what this caller may read.
+        hit: where it was found; its score is BM25 over what this caller may read, and 0 where only its vector was near.
         text: the passage.
         cut: by which cut of the document it is a passage.
     """
@@ -68,6 +81,7 @@ class Found:
 
     Attributes:
         term_weights: each term of the question and its weight among what the caller may read.
+        stages: what each stage of the search ranked; not confirmed, for evaluation.
     """
 
     evidence: tuple[Evidence, ...]
@@ -76,6 +90,7 @@ class Found:
     index_version_id: uuid.UUID | None
     revision: int
     epoch: int
+    stages: tuple[Stage, ...] = ()
 
 
 class IndexStates:
@@ -131,25 +146,28 @@ async def search(
         Conflict: when its index was made by another analyser than ours, a part of it is lost, or documents changed again and again meanwhile.
     """
     refused: set[uuid.UUID] = set()
-    lost: tuple[uuid.UUID, ...] = ()
+    lost: object = None
+    asked: _Asked | None = None
     for _ in range(REFRESHES_MAX):
         now = room.clock()
         visible, base, state = await _state_of(room, states, tenant_id, person_id, base_id, index_id, now)
         if state is None or not state.segment_ids:
             return Found((), {}, base.id, base.active_index_id, base.revision, visible.epoch)
         try:
-            words = terms or {term: weight_of(term) for term in query_words(question)}
+            if asked is None or asked.embedder != state.embedder:
+                words = terms or {term: weight_of(term) for term in query_words(question)}
+                asked = await _asked(room, tenant_id, state.embedder, question, words, limit, beginnings)
             masked = _masked(state, refused)
-            hits, term_weights = await asyncio.to_thread(_rank, room, tenant_id, state, masked, visible, words, limit, beginnings)
+            hits, term_weights, stages = await asyncio.to_thread(_rank, room, tenant_id, state, masked, visible, asked)
         except SegmentGone:
             states.forget(state.place.index_version_id)
-            if state.segment_ids == lost:
+            if (state.segment_ids, state.vectors) == lost:
                 raise _lost(base) from None
-            lost = state.segment_ids
+            lost = state.segment_ids, state.vectors
             continue
         evidence = await _confirm(room, tenant_id, state, visible, hits, now)
         if len(evidence) == len(hits):
-            return Found(evidence, term_weights, base.id, state.place.index_version_id, base.revision, visible.epoch)
+            return Found(evidence, term_weights, base.id, state.place.index_version_id, base.revision, visible.epoch, stages)
         refused |= {hit.document_version_id for hit in hits} - {item.version.id for item in evidence}
         states.forget(state.place.index_version_id)
     raise Conflict("The documents changed again and again while they were searched.", "Try again shortly.", code="index_busy")
@@ -166,28 +184,80 @@ def _lost(base: store.Base) -> Conflict:
     return Conflict(f"A part of the index of {base.name} is lost.", f"Rebuild it: `ondol index rebuild {base.name}`.", code="index_incomplete")
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is looked for.
+
+    Attributes:
+        vector: the question's; None without an embedder, and where it is away.
+        degraded: why there is none though there is an embedder.
+    """
+
+    embedder: EmbedderRef | None
+    terms: Mapping[str, float]
+    limit: int
+    beginnings: int
+    vector: QueryVector | None = None
+    degraded: str = ""
+
+
+async def _asked(
+    room: Knowledge, tenant_id: uuid.UUID, embedder: EmbedderRef | None, question: str, terms: Mapping[str, float], limit: int, beginnings: int
+) -> _Asked:
+    """What is looked for, with the question's vector where it can be had: an embedder that is away costs the vectors, not the search."""
+    asked = _Asked(embedder, terms, limit, beginnings)
+    if embedder is None:
+        return asked
+    try:
+        return replace(asked, vector=await room.embeddings.query(tenant_id, embedder, question))
+    except (UpstreamError, RequestError) as error:
+        _LOG.warning("searched without vectors", extra={"reason": error.code})
+        return replace(asked, degraded=error.code)
+
+
 def _rank(
-    room: Knowledge,
-    tenant_id: uuid.UUID,
-    state: IndexState,
-    masked: Mapping[uuid.UUID, AbstractSet[uuid.UUID]],
-    visible: Visible,
-    terms: Mapping[str, float],
-    limit: int,
-    beginnings: int,
-) -> tuple[tuple[Hit, ...], dict[str, float]]:
+    room: Knowledge, tenant_id: uuid.UUID, state: IndexState, masked: Mapping[uuid.UUID, AbstractSet[uuid.UUID]], visible: Visible, asked: _Asked
+) -> tuple[tuple[Hit, ...], dict[str, float], tuple[Stage, ...]]:
+    """The best passages, the weights of the terms, and what each stage said."""
     key = room.tenant_key(tenant_id, "terms")
     readers = room.shelf.open(state.place, state.segment_ids)
+    depth = max(asked.limit, state.retrieval.depth) if asked.vector is not None else asked.limit
     ranking = rank(
         room.shelf,
         readers,
-        [QueryTerm(term_hash(term, key), weight) for term, weight in terms.items()],
+        [QueryTerm(term_hash(term, key), weight) for term, weight in asked.terms.items()],
         visible.audience_ids,
         masked,
-        limit=max(limit, HITS_LOOKED_THROUGH_MAX) if beginnings else limit,
+        limit=max(depth, HITS_LOOKED_THROUGH_MAX) if asked.beginnings else depth,
     )
-    hits = ranking.hits[:limit]
-    return (*hits, *_beginnings(ranking.hits, hits, beginnings)), dict(zip(terms, ranking.term_weights, strict=False))
+    hits, stages = _put_together(room, state, readers, masked, visible, asked, ranking.hits[:depth])
+    beginnings = _beginnings(ranking.hits, hits, asked.beginnings)
+    return (*hits, *beginnings), dict(zip(asked.terms, ranking.term_weights, strict=False)), stages
+
+
+def _put_together(
+    room: Knowledge,
+    state: IndexState,
+    readers: Sequence[SegmentReader],
+    masked: Mapping[uuid.UUID, AbstractSet[uuid.UUID]],
+    visible: Visible,
+    asked: _Asked,
+    by_terms: Sequence[Hit],
+) -> tuple[tuple[Hit, ...], tuple[Stage, ...]]:
+    """The hits of the full text and those by vectors as one ranking."""
+    full_text = stage_of("full_text", ((hit, hit.score) for hit in by_terms))
+    if asked.embedder is None:
+        return tuple(by_terms[: asked.limit]), (full_text,)
+    if asked.vector is None:
+        return tuple(by_terms[: asked.limit]), (full_text, Stage("vectors", (), asked.degraded))
+    opened = room.shelf.vectors(state.place, state.vectors)
+    near = nearest(room.shelf, readers, opened, asked.vector, visible.audience_ids, masked, limit=max(asked.limit, state.retrieval.depth))
+    by_vectors = [item.hit for item in near]
+    weight = state.retrieval.vector_weight
+    fused = fuse([(by_terms, 1 - weight), (by_vectors, weight)], state.retrieval)
+    found_by_terms = {(hit.document_version_id, hit.passage_ordinal) for hit in by_terms}
+    hits = [hit if (hit.document_version_id, hit.passage_ordinal) in found_by_terms else replace(hit, score=0.0) for hit, _ in fused[: asked.limit]]
+    return tuple(hits), (full_text, stage_of("vectors", ((hit, hit.score) for hit in by_vectors)), stage_of("fusion", fused))
 
 
 def _beginnings(looked_through: Sequence[Hit], known: Sequence[Hit], count: int) -> list[Hit]:
@@ -265,6 +335,9 @@ async def _state_of(
                 segment_ids=tuple(segment_id for segment_id, _ in segments),
                 masked=await store.masked_versions(connection, base.id, asked, now),
                 good_until=await store.next_validity_change(connection, base.id, now),
+                embedder=settings.embedder,
+                vectors=await store.segment_vectors(connection, asked) if settings.embedder is not None else {},
+                retrieval=base.retrieval,
             )
             states.put(asked, state)
         return visible, base, state

@@ -14,7 +14,7 @@ from ondol.core.canonical import Json
 from ondol.core.errors import Conflict
 from ondol.core.ids import new_id
 from ondol.infrastructure.ledger import Link, NewArtefact, add_artefacts, add_links, record
-from ondol.infrastructure.storage.lance import IndexPlace, merge_segments
+from ondol.infrastructure.storage.lance import IndexPlace, merge_segments, merge_vectors
 from ondol.infrastructure.storage.postgres import Connection, rows
 
 MERGE_FACTOR = 4
@@ -122,7 +122,9 @@ async def merge_version(room: Knowledge, tenant_id: uuid.UUID, base_id: uuid.UUI
         async with room.database.tenant_tx(tenant_id) as connection:
             chosen = segments_to_merge(await _sizes(connection, index_id))
             retired = await store.retired_versions(connection, index_id) if chosen else {}
-        if not chosen or not await _merge(room, tenant_id, IndexPlace(tenant_id, base_id, index_id), chosen, retired):
+            vectors = await store.segment_vectors(connection, index_id) if chosen else {}
+        vectors = {segment_id: vectors[segment_id] for segment_id in chosen if segment_id in vectors}
+        if not chosen or not await _merge(room, tenant_id, IndexPlace(tenant_id, base_id, index_id), chosen, retired, vectors):
             return merges
     return MERGES_MAX
 
@@ -133,11 +135,19 @@ async def _sizes(connection: Connection, index_id: uuid.UUID) -> list[SegmentSiz
 
 
 async def _merge(
-    room: Knowledge, tenant_id: uuid.UUID, place: IndexPlace, chosen: Sequence[uuid.UUID], retired: Mapping[uuid.UUID, frozenset[uuid.UUID]]
+    room: Knowledge,
+    tenant_id: uuid.UUID,
+    place: IndexPlace,
+    chosen: Sequence[uuid.UUID],
+    retired: Mapping[uuid.UUID, frozenset[uuid.UUID]],
+    vectors: Mapping[uuid.UUID, uuid.UUID],
 ) -> bool:
     """Write one clean segment and put it in the place of its sources; whether they were still there."""
     now = room.clock()
     merged = await asyncio.to_thread(merge_segments, room.lance, place, chosen, retired, new_id())
+    vectors_id, vector_count = new_id(), 0
+    if merged is not None and vectors:
+        vector_count = await asyncio.to_thread(merge_vectors, room.lance, place, vectors, merged.segment_id, vectors_id)
     if (room.clock() - now).total_seconds() > COMMIT_SECONDS_MAX:
         raise Conflict("Merging segments took too long.", "Run it again.", code="merge_too_slow")
     async with room.database.tenant_tx(tenant_id) as connection:
@@ -149,6 +159,8 @@ async def _merge(
         if merged is not None:
             versions = list(merged.document_version_ids)
             await store.publish_segment(connection, tenant_id, place.index_version_id, merged.segment_id, merged.passage_count, versions, now)
+            if vector_count:
+                await store.put_vectors(connection, merged.segment_id, vectors_id, vector_count)
             await add_artefacts(connection, tenant_id, [NewArtefact(id=merged.segment_id, kind="index_segment")], now)
             await add_links(connection, tenant_id, [Link(merged.segment_id, segment_id, "derived_from") for segment_id in chosen], now)
         await store.touch_base(connection, place.base_id)

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from ondol.application.knowledge.types import IndexSettings
+from ondol.application.knowledge.types import EmbedderRef, IndexSettings, Retrieval
 from ondol.core.errors import KeyDestroyed, NotFound, SealBroken
 from ondol.infrastructure.storage.blobs import KeyOwner, KeyRing, open_bytes, seal_bytes
 from ondol.infrastructure.storage.postgres import Connection, load_queries, one, rows
@@ -29,6 +29,7 @@ class Base:
     Attributes:
         revision: moves with every change that search must see.
         analyser_id, settings: what the index version that serves was built with.
+        retrieval: how it is searched.
     """
 
     id: uuid.UUID
@@ -37,6 +38,7 @@ class Base:
     active_index_id: uuid.UUID | None
     analyser_id: str | None
     settings: IndexSettings = IndexSettings()  # noqa: RUF009 - it is frozen
+    retrieval: Retrieval = Retrieval()  # noqa: RUF009 - it is frozen
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +274,44 @@ async def live_segments(connection: Connection, index_id: uuid.UUID) -> list[tup
     return [(row["id"], row["passage_count"]) for row in await rows(connection, QUERIES["segments_live"], {"index_id": index_id})]
 
 
+async def segment_vectors(connection: Connection, index_id: uuid.UUID) -> dict[uuid.UUID, uuid.UUID]:
+    """The searchable segments of an index version that have vectors, and the ids of these."""
+    return {row["id"]: row["vectors_id"] for row in await rows(connection, QUERIES["segments_vectors"], {"index_id": index_id})}
+
+
+async def unembedded_segments(connection: Connection, index_id: uuid.UUID) -> list[tuple[uuid.UUID, uuid.UUID | None]]:
+    """The searchable segments of an index version that lack vectors, with the id of those that they have."""
+    return [(row["id"], row["vectors_id"]) for row in await rows(connection, QUERIES["segments_unembedded"], {"index_id": index_id})]
+
+
+async def unembedded_versions(connection: Connection, base_id: uuid.UUID | None = None) -> list[uuid.UUID]:
+    """The index versions in use that have an embedder and lack vectors: of a base, or of all."""
+    return [row["id"] for row in await rows(connection, QUERIES["versions_unembedded"], {"base_id": base_id})]
+
+
+async def vectors_alike(connection: Connection, base_id: uuid.UUID, embedder: EmbedderRef) -> list[tuple[uuid.UUID, uuid.UUID, uuid.UUID]]:
+    """The vectors that a base has of an embedder: index version, segment, and the vectors' id."""
+    values = {"base_id": base_id, "embedder": msgspec.json.encode(embedder).decode()}
+    return [(row["index_id"], row["id"], row["vectors_id"]) for row in await rows(connection, QUERIES["vectors_alike"], values)]
+
+
+async def put_vectors(connection: Connection, segment_id: uuid.UUID, vectors_id: uuid.UUID, count: int, instead_of: uuid.UUID | None = None) -> bool:
+    """Give a segment vectors; whether it is still there and had those which they take the place of."""
+    values = {"id": segment_id, "vectors_id": vectors_id, "count": count, "instead_of": instead_of}
+    return await one(connection, QUERIES["segment_vectors_put"], values) is not None
+
+
+async def sealed_versions(connection: Connection, version_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, SealedVersion]:
+    """Those of some document versions that are current."""
+    found = await rows(connection, QUERIES["versions_sealed"], {"ids": list(version_ids)})
+    return {row["id"]: SealedVersion(row["id"], row["document_id"], row["audience_id"], bytes(row["details_sealed"])) for row in found}
+
+
+async def put_retrieval(connection: Connection, base_id: uuid.UUID, retrieval: Retrieval) -> None:
+    """Say how a base is searched, from the next search on."""
+    await connection.execute(QUERIES["base_retrieval"], {"base_id": base_id, "retrieval": msgspec.json.encode(retrieval).decode()})
+
+
 async def next_validity_change(connection: Connection, base_id: uuid.UUID, now: datetime) -> datetime | None:
     """When the next document of a base begins or ceases to be valid."""
     found = await one(connection, QUERIES["next_validity_change"], {"base_id": base_id, "now": now})
@@ -354,7 +394,8 @@ def open_details(keyring: KeyRing, tenant_id: uuid.UUID, document_id: uuid.UUID,
 
 def _base(row: Mapping[str, Any]) -> Base:
     settings = msgspec.convert(row["settings"] or {}, IndexSettings)
-    return Base(row["id"], row["name"], row["revision"], row["active_index_id"], row["analyser_id"], settings)
+    retrieval = msgspec.convert(row["retrieval"], Retrieval)
+    return Base(row["id"], row["name"], row["revision"], row["active_index_id"], row["analyser_id"], settings, retrieval)
 
 
 def _by_segment(found: Iterable[Mapping[str, Any]]) -> dict[uuid.UUID, frozenset[uuid.UUID]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
@@ -19,9 +19,11 @@ __all__ = [
     "Block",
     "BlockKind",
     "DocumentMetadata",
+    "EmbedderRef",
     "IndexSettings",
     "ParsedDocument",
     "Passage",
+    "Retrieval",
     "SecurityClass",
 ]
 
@@ -82,19 +84,65 @@ class Passage:
     page: int | None
 
 
+class EmbedderRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which embedder an index version's vectors are of.
+
+    Attributes:
+        name: of a model of the tenant, or ``local/<folder>``.
+        identity: what the embedder says of itself; vectors of another one cannot be compared with these.
+        query_prefix, passage_prefix: what the model wants to stand before a question and a passage, such as ``query: ``.
+        rotation: names the rotation of the vectors' codes.
+    """
+
+    name: str
+    identity: str
+    dimensions: int
+    query_prefix: str = ""
+    passage_prefix: str = ""
+    rotation: int = 1
+
+    @property
+    def id(self) -> str:
+        """Everything that decides a passage's vector and code, as a text."""
+        return "\n".join((self.identity, str(self.dimensions), self.passage_prefix, str(self.rotation)))
+
+
+class Retrieval(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a base is searched where its index has vectors.
+
+    Attributes:
+        fusion: by reciprocal ranks, or by weighted scores.
+        rank_constant: of reciprocal ranks: the greater, the less the first places stand out.
+        vector_weight: the vectors' share in [0, 1]; the full text has the rest.
+        depth: so many passages of each ranking are put together.
+    """
+
+    fusion: Literal["ranks", "scores"] = "ranks"
+    rank_constant: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 60
+    vector_weight: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.5
+    depth: Annotated[int, msgspec.Meta(ge=10, le=1_000)] = 100
+
+
 class IndexSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What an index version is built with, besides the analyser; it never changes once the version is there.
 
-    `passage_chars` is the length that passages aim at, in characters, and none is longer than `passage_chars_max`.
+    `passage_chars` is the length that passages aim at, in characters, and none is longer than `passage_chars_max`. `embedder` makes their vectors;
+    there are none without one.
     """
 
     passage_chars: int = 600
     passage_chars_max: int = 1200
+    embedder: EmbedderRef | None = None
 
     @property
     def cut(self) -> str:
         """The name of the cut of documents into passages by these settings."""
         return f"{self.passage_chars}-{self.passage_chars_max}"
+
+    @property
+    def sizes(self) -> IndexSettings:
+        """The same without an embedder: what decides the passages and their terms."""
+        return msgspec.structs.replace(self, embedder=None)
 
     def resized(self, passage_chars: int | None, passage_chars_max: int | None) -> IndexSettings:
         """The same with other sizes; what is None stays, and the maximum is twice the aim when only that is given.
@@ -110,7 +158,7 @@ class IndexSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 f"Give an aim of at least {PASSAGE_CHARS_MIN} and a maximum from there to {PASSAGE_CHARS_MAX:,}.",
                 code="bad_passage_size",
             )
-        return IndexSettings(aim, most)
+        return msgspec.structs.replace(self, passage_chars=aim, passage_chars_max=most)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from ondol.application.knowledge.index_versions.build import (
     start_version,
 )
 from ondol.application.knowledge.index_versions.care import care_for_versions
+from ondol.application.knowledge.index_versions.embed import embed_missing, embed_version, with_embedder
 from ondol.application.knowledge.index_versions.keep import drop_old_versions, drop_version, keep_versions, put_tag, remove_tag
 from ondol.application.knowledge.index_versions.store import IndexVersion, Wanted, find_version, list_versions
 
@@ -26,6 +27,8 @@ __all__ = [
     "complete_version",
     "drop_old_versions",
     "drop_version",
+    "embed_missing",
+    "embed_version",
     "ensure_version",
     "find_version",
     "keep_versions",
@@ -35,4 +38,5 @@ __all__ = [
     "remove_tag",
     "roll_back",
     "start_version",
+    "with_embedder",
 ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -18,6 +18,7 @@ from ondol.application.knowledge.cuts import cut_sealed
 from ondol.application.knowledge.index import ANALYSER_ID, IndexedDocument, build_segments
 from ondol.application.knowledge.index_versions import store as versions
 from ondol.application.knowledge.index_versions.activate import activate, check_analyser, move_pointer
+from ondol.application.knowledge.index_versions.embed import embed_version
 from ondol.application.knowledge.index_versions.store import IndexVersion, Wanted
 from ondol.application.knowledge.rooms import Knowledge
 from ondol.application.knowledge.segments import merge_version, together
@@ -26,7 +27,7 @@ from ondol.core.canonical import Json
 from ondol.core.errors import Conflict, KeyDestroyed, NotFound
 from ondol.core.ids import new_id
 from ondol.infrastructure.ledger import Link, NewArtefact, add_artefacts, add_links, record
-from ondol.infrastructure.storage.lance import IndexPlace, SegmentError, SegmentInfo, merge_segments
+from ondol.infrastructure.storage.lance import IndexPlace, SegmentError, SegmentInfo, merge_segments, merge_vectors
 from ondol.infrastructure.storage.postgres import Connection
 
 BATCH_DOCUMENTS_MAX = 2048
@@ -49,12 +50,14 @@ class BuildReport:
     Attributes:
         documents, passages: what was indexed now.
         copied: those of the passages whose postings were copied from another version.
+        embedded: passages that got vectors which were not copied.
         unreadable: documents whose key or sealed text is gone; no index holds them and no search shows them.
     """
 
     documents: int = 0
     passages: int = 0
     copied: int = 0
+    embedded: int = 0
     unreadable: set[uuid.UUID] = field(default_factory=set)
 
 
@@ -90,14 +93,18 @@ async def build_version(
     actor_id: uuid.UUID | None = None,
     progress: Progress = lambda done, total: None,
     wait_s: float = WAIT_SECONDS_MAX,
+    embed_seconds_max: float | None = None,
 ) -> BuildReport:
     """Build a version until it is ready, and let it serve if that was wanted. What another process has built meanwhile is not built again.
 
     Args:
         wait_s: how long to wait for another process that builds it.
+        embed_seconds_max: so long vectors are made at most; whoever builds it next goes on.
 
     Raises:
-        Conflict: when somebody else builds it, it was given up, its analyser is another one than ours, or none of its documents can be read.
+        Conflict: when somebody else builds it, it was given up, its analyser is another one than ours, none of its documents can be read, or there
+            was no time for all vectors (code ``index_embedding``).
+        OndolError: when the embedder is away; the version waits, and is built on by the job worker.
     """
     async with room.database.writer_lock(version_id, wait_s=wait_s) as free:
         if not free:
@@ -107,7 +114,7 @@ async def build_version(
         if version.state in ("dropped", "failed"):
             raise Conflict(f"Index version {version.number} is {version.state}.", "Build a new one.", code="index_dropped")
         check_analyser(version)
-        filling = _Filling(room, tenant_id, version, actor_id, progress)
+        filling = _Filling(room, tenant_id, version, actor_id, progress, embed_seconds_max=embed_seconds_max)
         if version.state == "building" and version.wanted.reuse:
             await filling.copy()
         if version.state == "building" and not await filling.fill(until_ready=True):
@@ -163,7 +170,7 @@ async def ensure_version(
         there = await versions.list_versions(connection, base_id)
         serving = next((version for version in there if version.is_active), None)
         missing = await versions.count_missing(connection, serving) if serving else 0
-    if serving is not None and settings is not None and settings != serving.settings:
+    if serving is not None and settings is not None and settings.cut != serving.settings.cut:
         raise Conflict(
             f"The base {base.name} is cut into passages of {serving.settings.cut} characters, not {settings.cut}.",
             f"Build a version with other sizes: `ondol index build {base.name} --passage-chars … --activate`.",
@@ -208,16 +215,21 @@ class _Filling:
     actor_id: uuid.UUID | None
     progress: Progress
     report: BuildReport = field(default_factory=BuildReport)
+    embed_seconds_max: float | None = None
 
     async def copy(self) -> None:
-        """Copy what a version with the same cut and analyser holds, which would come out the same. What cannot be copied is left to `fill`."""
+        """Copy what a version with the same cut and analyser holds, which would come out the same, with its vectors if they are of the same embedder.
+
+        What cannot be copied is left to `fill`.
+        """
         async with self.room.database.tenant_tx(self.tenant_id) as connection:
             there = await versions.list_versions(connection, self.version.base_id)
-            source = next((other for other in sorted(there, key=lambda other: not other.is_active) if self._is_alike(other)), None)
+            source = next((other for other in sorted(there, key=self._unlike) if self._is_alike(other)), None)
             if source is None or await store.live_segments(connection, self.version.id):
                 return
             segments = await store.live_segments(connection, source.id)
             retired = await store.retired_versions(connection, source.id)
+            vectors = await store.segment_vectors(connection, source.id) if source.settings.embedder == self.version.settings.embedder else {}
         place = IndexPlace(self.tenant_id, source.base_id, source.id)
         into = IndexPlace(self.tenant_id, source.base_id, self.version.id)
         for ids in together(segments):
@@ -226,18 +238,36 @@ class _Filling:
             except SegmentError:
                 return
             if copied is not None:
-                await self._publish_copy(copied, ids)
+                await self._publish_copy(
+                    copied, ids, await self._copy_vectors(place, into, copied, {one: vectors[one] for one in ids if one in vectors})
+                )
 
     def _is_alike(self, other: IndexVersion) -> bool:
         is_whole = other.state in ("active", "ready", "retired")
-        return is_whole and other.id != self.version.id and (other.settings, other.analyser_id) == (self.version.settings, self.version.analyser_id)
+        return is_whole and other.id != self.version.id and _terms_of(other) == _terms_of(self.version)
 
-    async def _publish_copy(self, copied: SegmentInfo, sources: Sequence[uuid.UUID]) -> None:
+    def _unlike(self, other: IndexVersion) -> tuple[bool, bool]:
+        return other.settings.embedder != self.version.settings.embedder, not other.is_active
+
+    async def _copy_vectors(
+        self, place: IndexPlace, into: IndexPlace, copied: SegmentInfo, vectors: Mapping[uuid.UUID, uuid.UUID]
+    ) -> tuple[uuid.UUID, int]:
+        """The id and number of a copied segment's vectors; what cannot be copied is made anew."""
+        vectors_id = new_id()
+        try:
+            count = await asyncio.to_thread(merge_vectors, self.room.lance, place, vectors, copied.segment_id, vectors_id, into=into)
+        except SegmentError:
+            count = 0
+        return vectors_id, count
+
+    async def _publish_copy(self, copied: SegmentInfo, sources: Sequence[uuid.UUID], vectors: tuple[uuid.UUID, int]) -> None:
         now = self.room.clock()
         documents = copied.document_version_ids
         async with self.room.database.tenant_tx(self.tenant_id) as connection:
             await self._hold(connection)
             await store.publish_segment(connection, self.tenant_id, self.version.id, copied.segment_id, copied.passage_count, documents, now)
+            if vectors[1]:
+                await store.put_vectors(connection, copied.segment_id, *vectors)
             await add_artefacts(connection, self.tenant_id, [NewArtefact(id=copied.segment_id, kind="index_segment")], now)
             await add_links(connection, self.tenant_id, [Link(copied.segment_id, source_id, "derived_from") for source_id in sources], now)
         self.report.documents += len(documents)
@@ -264,12 +294,31 @@ class _Filling:
             async with self.room.database.tenant_tx(self.tenant_id) as connection:
                 await store.lock_base(connection, self.version.base_id)
                 missing = await versions.missing_documents(connection, self.version, self.report.unreadable, BATCH_DOCUMENTS_MAX)
-                if not missing:
+                lacks_vectors = until_ready and not missing and await self._lacks_vectors(connection)
+                if not missing and not lacks_vectors:
                     self.progress(total, total)
                     return not until_ready or await self._end(connection)
+            if lacks_vectors:
+                await self._embed()
+                continue
             await self._add(missing)
             await merge_version(self.room, self.tenant_id, self.version.base_id, self.version.id)
         raise Conflict("The documents change faster than they are indexed.", "Try again when less is taken in.", code="base_changing")
+
+    async def _lacks_vectors(self, connection: Connection) -> bool:
+        return self.version.settings.embedder is not None and bool(await store.unembedded_segments(connection, self.version.id))
+
+    async def _embed(self) -> None:
+        """Make the vectors of what is indexed.
+
+        Raises:
+            Conflict: when there was no time for all.
+        """
+        made = await embed_version(self.room, self.tenant_id, self.version, seconds_max=self.embed_seconds_max)
+        self.report.embedded += made
+        async with self.room.database.tenant_tx(self.tenant_id) as connection:
+            if await self._lacks_vectors(connection):
+                raise Conflict(f"The vectors of index version {self.version.number} are still being made.", "Wait.", code="index_embedding")
 
     async def _end(self, connection: Connection) -> bool:
         """Nothing is missing, and the base is held: the version is ready, and serves if that is wanted, unless nothing of it could be read."""
@@ -329,6 +378,11 @@ class _Filling:
                 self.report.unreadable.add(document.id)
                 continue
             yield cut.indexed(document.id, document.audience_id)
+
+
+def _terms_of(version: IndexVersion) -> tuple[IndexSettings, str]:
+    """What decides the passages and postings of a version."""
+    return version.settings.sizes, version.analyser_id
 
 
 async def publish(connection: Connection, tenant_id: uuid.UUID, index_id: uuid.UUID, segment: SegmentInfo, now: datetime) -> None:

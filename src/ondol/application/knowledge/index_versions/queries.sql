@@ -19,6 +19,7 @@ select v.id, v.base_id, v.number, v.state, v.analyser_id, v.settings, v.wanted, 
     v.keep_until, v.failure, b.active_index_id is not distinct from v.id as is_active,
     (select count(*) from index_segments s where s.index_id = v.id and s.state = 'live') as segments,
     (select coalesce(sum(s.passage_count), 0)::bigint from index_segments s where s.index_id = v.id and s.state = 'live') as passages,
+    (select coalesce(sum(s.vector_count), 0)::bigint from index_segments s where s.index_id = v.id and s.state = 'live') as vectors,
     array(select t.name from index_tags t where t.index_id = v.id order by t.name) as tags
 from index_versions v join bases b on b.id = v.base_id
 where v.base_id = %(base_id)s::uuid and (%(dropped)s::boolean or v.state <> 'dropped')

@@ -41,7 +41,7 @@ class IndexVersion:
         is_active: whether it serves.
         keep_until: when it goes, if it does not serve and has no tag.
         failure: why it could not be built; empty unless it failed.
-        segments, passages: what it holds; 0 unless it was listed.
+        segments, passages, vectors: what it holds; 0 unless it was listed.
     """
 
     id: uuid.UUID
@@ -60,6 +60,7 @@ class IndexVersion:
     is_active: bool
     segments: int = 0
     passages: int = 0
+    vectors: int = 0
     tags: tuple[str, ...] = ()
 
 
@@ -123,9 +124,12 @@ async def find_version(connection: Connection, base_id: uuid.UUID, name: str) ->
 
 
 async def written_versions(connection: Connection, base_id: uuid.UUID, analyser_id: str) -> dict[uuid.UUID, IndexSettings]:
-    """The versions that a change of documents is written to, with their settings: those of this analyser that serve, could, or did before."""
+    """The versions that a change of documents is written to, and how they cut it: those of this analyser that serve, could, or did before.
+
+    Vectors come afterwards, so their embedders are not told.
+    """
     found = await rows(connection, QUERIES["versions_written"], {"base_id": base_id, "analyser_id": analyser_id})
-    return {row["id"]: msgspec.convert(row["settings"], IndexSettings) for row in found}
+    return {row["id"]: msgspec.convert(row["settings"], IndexSettings).sizes for row in found}
 
 
 async def missing_documents(connection: Connection, version: IndexVersion, without: Collection[uuid.UUID], limit: int) -> list[SealedVersion]:

@@ -130,6 +130,10 @@ class Router:
                 return answer
         raise journey.failure or self._unavailable(order)
 
+    def now(self) -> float:
+        """Monotonic seconds, as deadlines count them."""
+        return self._now()
+
     def speak_by(self, providers: Mapping[str, Provider]) -> None:
         """Reach providers by these from the next request on, such as through another proxy."""
         self._providers = providers

@@ -1,4 +1,4 @@
-"""Index segments: immutable pairs of Lance tables that hold hashed terms, audiences and places of passages, and no words.
+"""Index segments: immutable Lance tables that hold hashed terms, audiences and places of passages, vectors where an embedder is set, and no words.
 
 A segment is written whole, then published by its caller, and never changed. Documents leave by `merge_segments`, which builds a clean
 segment; the old ones are dropped. This room knows tables and memory; what a term means and how hits are ranked is decided above it.
@@ -20,6 +20,18 @@ from ondol.infrastructure.storage.lance.segments import (
     write_segment,
 )
 from ondol.infrastructure.storage.lance.shelf import SegmentShelf
+from ondol.infrastructure.storage.lance.vectors import (
+    VectorColumns,
+    VectorReader,
+    drop_vectors,
+    merge_vectors,
+    open_vectors,
+    read_hashes,
+    read_rows,
+    read_vectors,
+    unembedded,
+    write_vectors,
+)
 
 __all__ = [
     "FREQUENCY_MAX",
@@ -37,9 +49,19 @@ __all__ = [
     "SegmentShelf",
     "SegmentUnreadable",
     "Selection",
+    "VectorColumns",
+    "VectorReader",
+    "drop_vectors",
     "merge_segments",
+    "merge_vectors",
     "open_segment",
+    "open_vectors",
+    "read_hashes",
+    "read_rows",
+    "read_vectors",
     "to_ids",
     "to_uuids",
+    "unembedded",
     "write_segment",
+    "write_vectors",
 ]

@@ -2,6 +2,7 @@
 
     <root>/<tenant>/<knowledge base>/<index version>/<segment>/passages.lance
     <root>/<tenant>/<knowledge base>/<index version>/<segment>/postings.lance
+    <root>/<tenant>/<knowledge base>/<index version>/<segment>/vectors-<id>.lance   (where an embedder is set)
 
 A `LanceRoot` owns one event loop in a thread of its own, because only the asynchronous interface of LanceDB opens a table at a
 given location (the synchronous one would make a connection, and with it an empty folder, for every segment).
@@ -156,6 +157,10 @@ class LanceRoot:
     def drop_index(self, place: IndexPlace) -> int:
         """Deletes all segments of an index version and answers how many files went."""
         return self._drop(place.folder)
+
+    def drop_table(self, folder: str, name: str) -> int:
+        """Deletes one table of a segment and answers how many files went; 0 when it was gone already."""
+        return self._drop(f"{folder}/{name}.lance")
 
     def _drop(self, folder: str) -> int:
         store, count = self._objects(), 0

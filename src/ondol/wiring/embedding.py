@@ -1,0 +1,81 @@
+"""Which embedder a tenant's name stands for: a model of the tenant's, over the router."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from typing import TYPE_CHECKING
+
+from ondol.core.errors import RequestError
+from ondol.infrastructure.serving.embedding import Embedder, EndpointEmbedder
+from ondol.infrastructure.storage.blobs import KeyRing
+from ondol.infrastructure.storage.postgres import Database
+from ondol.wiring.live_settings import LiveSettings
+
+if TYPE_CHECKING:
+    from ondol.infrastructure.serving.directory import ModelCard, ServingDirectory
+    from ondol.infrastructure.serving.http import HttpClient
+    from ondol.infrastructure.serving.routing import Router
+
+
+class ModelFinder:
+    """Finds the models that knowledge asks.
+
+    A worker of the gateway lends its own way to providers; elsewhere one is opened when it is first needed.
+    """
+
+    def __init__(self, database: Database, keyring: KeyRing, live: LiveSettings) -> None:
+        self._database = database
+        self._keyring = keyring
+        self._live = live
+        self._lent: tuple[ServingDirectory, Router] | None = None
+        self._own: tuple[ServingDirectory, Router, HttpClient] | None = None
+        self._opening = asyncio.Lock()
+
+    def lend(self, directory: ServingDirectory, router: Router) -> None:
+        """Go this way from now on; the directory is kept fresh by whoever lends it."""
+        self._lent = directory, router
+
+    async def embedder(self, tenant_id: uuid.UUID, name: str) -> Embedder:
+        """A tenant's embedder of a name.
+
+        Raises:
+            NotFound: when the tenant has no such model.
+            RequestError: when it is an assistant, or may not be asked for embeddings.
+        """
+        card, router = await self._model(tenant_id, name)
+        operations = card.settings.operations
+        if operations is not None and "embeddings" not in operations:
+            raise RequestError(f"The model {name} makes no embeddings.", "Name one that does.", code="bad_embedder", param="embedder")
+        return EndpointEmbedder(router, card.row)
+
+    async def close(self) -> None:
+        """Close what was opened here."""
+        if self._own is not None:
+            client, self._own = self._own[2], None
+            await client.close()
+
+    async def _model(self, tenant_id: uuid.UUID, name: str) -> tuple[ModelCard, Router]:
+        from ondol.infrastructure.serving.directory import ModelCard
+
+        directory, router = self._lent or await self._opened()
+        card = directory.model(directory.tenant(tenant_id), name)
+        if not isinstance(card, ModelCard):
+            raise RequestError(f"{name} is an assistant.", "Name a model.", code="bad_embedder", param="embedder")
+        return card, router
+
+    async def _opened(self) -> tuple[ServingDirectory, Router]:
+        """A way of our own; the directory is read again when it has changed."""
+        async with self._opening:
+            if self._own is None:
+                from ondol.infrastructure.serving.directory import ServingDirectory
+                from ondol.infrastructure.serving.http import HttpClient
+                from ondol.infrastructure.serving.providers import new_providers
+                from ondol.infrastructure.serving.routing import Router
+
+                client = HttpClient()
+                router = Router(client, new_providers(self._live.now.outbound.proxy_url))
+                self._own = ServingDirectory(self._database, self._keyring), router, client
+            directory, router, _ = self._own
+            await directory.refresh()
+            return directory, router
