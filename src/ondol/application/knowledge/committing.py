@@ -138,7 +138,7 @@ class Writer:
         """See how documents are cut for the index versions that are written to; as the one that serves wants it, first."""
         self.base = await store.get_base(connection, self.base.id)
         written = await written_versions(connection, self.base.id, ANALYSER_ID)
-        self.settings = tuple(dict.fromkeys((self.base.settings, *written.values())))
+        self.settings = tuple(dict.fromkeys((self.base.settings.sizes, *written.values())))
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
