@@ -106,6 +106,7 @@ lock: dev-set  ## Choose versions anew and write requirements/*.lock (ARGS=--upg
 	@$(AT_HOME) $(LOCK) $(ARGS) requirements/build.in -c requirements/default.lock -o requirements/build.lock
 	@$(AT_HOME) $(LOCK) $(ARGS) requirements/dev.in -c requirements/default.lock -c requirements/build.lock -o requirements/dev.lock
 	@$(AT_HOME) $(LOCK) $(ARGS) requirements/peers.in -o requirements/peers.lock
+	@$(AT_HOME) $(LOCK) $(ARGS) requirements/rag_peers.in -o requirements/rag_peers.lock
 	@$(AT_HOME) $(LOCK) $(ARGS) requirements/litellm.in -o requirements/litellm.lock
 	@$(AT_HOME) $(LOCK) $(ARGS) requirements/clients.in -o requirements/clients.lock
 	@$(AT_HOME) $(LOCK) $(ARGS) requirements/llama_cpp.in -o requirements/llama_cpp.lock

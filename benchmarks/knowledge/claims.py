@@ -39,7 +39,7 @@ _KOREAN_DENIALS = (
 _DENIALS = {"en": _ENGLISH_DENIALS, "ko": _KOREAN_DENIALS}
 
 
-def figures() -> dict[str, Any]:
+def measure(*, quick: bool) -> dict[str, Any]:
     """Agreement with people by label, and what is seen of alterations by language and kind."""
     nli = _klue()
     right = nli["entailment"]["supported"] + sum(
@@ -51,6 +51,19 @@ def figures() -> dict[str, Any]:
         "klue_nli": {label: dict(counts) for label, counts in nli.items()},
         "altered": altered,
     }
+
+
+def show(figures: dict[str, Any]) -> None:
+    """The tables for people."""
+    print(f"{'KLUE-NLI':16} {'supported':>10} {'partial':>10} {'unsupported':>12}")
+    for label, counts in figures["klue_nli"].items():
+        print(f"{label:16} {counts.get('supported', 0):10} {counts.get('partial', 0):10} {counts.get('unsupported', 0):12}")
+    print(f"agreement on whether it follows: {figures['claim_agreement']:.3f}\n")
+    print(f"{'altered':20} {'ko':>6} {'not supp.':>10} {'en':>6} {'not supp.':>10}")
+    for kind in figures["altered"]["ko"]:
+        ko, en = figures["altered"]["ko"][kind], figures["altered"]["en"][kind]
+        print(f"{kind:20} {ko['sentences']:6} {ko['not_supported']:10} {en['sentences']:6} {en['not_supported']:10}")
+    print()
 
 
 def is_for_tuning(place: int) -> bool:

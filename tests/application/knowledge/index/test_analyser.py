@@ -9,8 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from mecab import Morpheme
 
-from ondol.application.knowledge.index import analyse, query_terms, query_words
+from ondol.application.knowledge.index import analyse, analyser, query_terms, query_words
 from ondol.application.knowledge.index.analyser import ANALYSER_ID, RULES_VERSION, TERM_CHARACTERS_MAX
 from ondol.application.knowledge.index.terms import QUERY_TERMS_MAX
 
@@ -129,3 +130,15 @@ def test_the_analyser_id_belongs_to_these_rules() -> None:
     digest = hashlib.blake2b("\n".join(" ".join(analyse(text)) for text in texts).encode(), digest_size=8).hexdigest()
     assert (RULES_VERSION, digest) == (1, "f4fed21d63b11a3a")
     assert len(ANALYSER_ID) == 32
+
+
+@given(st.text(alphabet="가나학교에갔다쓸특별시한글 \t,+/*\"'EOSab1漢ᄀㅋ\u200b", max_size=60))
+def test_the_taggers_own_text_says_what_its_objects_say(text: str) -> None:
+    def terms(morpheme: Morpheme) -> list[tuple[str, str]]:
+        feature = morpheme.feature
+        if feature.expression is None or feature.type is None:
+            return [(morpheme.surface, feature.pos)]
+        return [(part.split("/")[0], part.split("/")[1]) for part in feature.expression.split("+")]
+
+    told = [part for morpheme in analyser._tagger().parse(text) for part in terms(morpheme)]
+    assert list(analyser._morphemes(text)) == [surface.lower() for surface, tag in told if not tag.startswith(analyser._DROPPED_TAGS)]

@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mecab import MeCab, Morpheme
+    from mecab import MeCab
     from Stemmer import Stemmer
 
 RULES_VERSION = 1
@@ -68,6 +68,8 @@ _DIGIT_GROUPS = re.compile(r"\+?\d+(?:-\d+)+")
 # Sejong tags whose first letters say that the morpheme carries no topic: J particles, E endings, S symbols, X affixes except roots,
 # VC and VX copulas and auxiliaries. Letters, digits and Hanja (SL, SN, SH) are read by the other rules.
 _DROPPED_TAGS = ("J", "E", "S", "XS", "XP", "VC", "VX", "U")
+
+_END_OF_SENTENCE = "EOS"
 
 _threads = threading.local()
 
@@ -230,21 +232,43 @@ def _pieces(text: str) -> Iterator[str]:
 
 
 def _morphemes(piece: str) -> Iterator[str]:
-    for morpheme in _tagger().parse(piece):
-        for surface, tag in _morpheme_parts(morpheme):
-            if not tag.startswith(_DROPPED_TAGS):
-                yield surface[:TERM_CHARACTERS_MAX].lower()
+    """The morphemes of one line that carry a topic.
+
+    The tagger's own text is read, a line for each morpheme, rather than an object for each: that halves the time of taking documents in.
+    """
+    for line in _tagged(piece).split("\n"):
+        surface, _, feature = line.rpartition("\t")
+        if not feature or line == _END_OF_SENTENCE:
+            continue
+        tag, _, _, _, kind, _, _, expression = feature.split(",")
+        parts = ((surface, tag),) if kind == "*" or expression == "*" else _parts_of(expression)
+        for part, its_tag in parts:
+            if not its_tag.startswith(_DROPPED_TAGS):
+                yield part[:TERM_CHARACTERS_MAX].lower()
 
 
-def _morpheme_parts(morpheme: Morpheme) -> Iterator[tuple[str, str]]:
+def _parts_of(expression: str) -> Iterator[tuple[str, str]]:
     """Inflected and compound entries of the dictionary come apart: `쓸` is 쓰/VV + ㄹ/ETM, `특별시` is 특별 + 시."""
-    feature = morpheme.feature
-    if feature.expression is None or feature.type is None:
-        yield morpheme.surface, feature.pos
-        return
-    for part in feature.expression.split("+"):
+    for part in expression.split("+"):
         surface, _, rest = part.partition("/")
         yield surface, rest.partition("/")[0]
+
+
+def _tagged(piece: str) -> str:
+    """A line for each morpheme, its surface and its features parted by a tab, and a last one.
+
+    Raises:
+        MeCabError: when the tagger gives up.
+    """
+    from mecab import MeCabError
+    from mecab.utils import create_lattice
+
+    tagger = _tagger()._tagger
+    lattice = create_lattice(piece)
+    if not tagger.parse(lattice):
+        raise MeCabError(tagger.what())
+    tagged: str = lattice.to_string()
+    return tagged
 
 
 def _tagger() -> MeCab:
