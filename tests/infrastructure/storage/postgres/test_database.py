@@ -62,8 +62,8 @@ async def test_a_statement_that_takes_too_long_is_ended_and_the_connection_goes_
 
 
 async def test_no_free_connection_in_time_is_said(small: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "CONNECT_TIMEOUT_S", 0.05)
     async with small.system_tx(), small.system_tx():
+        monkeypatch.setattr(module, "CONNECT_TIMEOUT_S", 0.05)
         with pytest.raises(DatabaseAway):
             async with small.system_tx():
                 pass
@@ -78,6 +78,23 @@ async def test_a_broken_connection_is_told_and_the_next_one_works(small: Databas
             await connection.execute("select 1")
     async with small.system_tx() as connection:
         assert connection.info.backend_pid != process
+
+
+async def test_connections_that_broke_while_nobody_used_them_are_replaced(small: Database, module_addresses: DatabaseAddresses) -> None:
+    async with small.system_tx() as one_of_them, small.system_tx() as other:
+        processes = [one_of_them.info.backend_pid, other.info.backend_pid]
+    with psycopg.connect(module_addresses.system, autocommit=True) as killer:
+        killer.execute("select pg_terminate_backend(process) from unnest(%s::int[]) as process", (processes,))
+    async with small.system_tx() as first, small.system_tx() as second:
+        assert not {first.info.backend_pid, second.info.backend_pid} & set(processes)
+
+
+async def test_a_commit_that_did_not_arrive_is_told(small: Database, module_addresses: DatabaseAddresses) -> None:
+    with pytest.raises(DatabaseAway):
+        async with small.system_tx() as connection:
+            await connection.execute("select 1")
+            with psycopg.connect(module_addresses.system, autocommit=True) as killer:
+                killer.execute("select pg_terminate_backend(%s)", (connection.info.backend_pid,))
 
 
 async def test_nobody_there_is_away(anyio_backend: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,6 +22,10 @@ Connection = psycopg.AsyncConnection[DictRow]
 
 CONNECT_TIMEOUT_S = 10
 IDLE_CLOSE_S = 60.0
+CHECK_AFTER_S = 1.0
+"""A connection that was used within this is taken to stand."""
+
+_BEGIN_AS = b"begin; select set_config('ondol.tenant_id', '%b', true)"
 
 
 class DatabaseAway(OndolError):
@@ -52,6 +57,13 @@ class DatabaseAddresses:
     roles: Roles = Roles("ondol_app", "ondol_system", "ondol_keeper")
 
 
+class _Pooled(psycopg.AsyncConnection[DictRow]):
+    """A connection of a pool. Autocommit is on: `begin` and `commit` are said by us."""
+
+    used_at = 0.0
+    """Monotonic seconds of the last commit."""
+
+
 class Database:
     """Pools of connections for the two doors, opened when first used.
 
@@ -65,7 +77,7 @@ class Database:
         self.addresses = addresses
         self._pool_max = pool_max
         self._options = f"-c search_path=ondol,pg_temp -c statement_timeout={statement_timeout_ms} -c idle_in_transaction_session_timeout=60000"
-        self._pools: dict[str, AsyncConnectionPool[Connection]] = {}
+        self._pools: dict[str, AsyncConnectionPool[_Pooled]] = {}
         self._opening = asyncio.Lock()
 
     @asynccontextmanager
@@ -75,14 +87,13 @@ class Database:
         Raises:
             DatabaseAway: when no connection can be had, or it breaks: whether a commit arrived is then unknown.
         """
-        async with self._transaction(self.addresses.app) as connection:
-            await connection.execute("select set_config('ondol.tenant_id', %s, true)", (str(tenant_id),))
+        async with self._transaction(self.addresses.app, _BEGIN_AS % tenant_id.bytes.hex().encode()) as connection:
             yield connection
 
     @asynccontextmanager
     async def system_tx(self) -> AsyncIterator[Connection]:
         """A transaction as the system role, which may touch the tables that migrations open to it, over all tenants."""
-        async with self._transaction(self.addresses.system) as connection:
+        async with self._transaction(self.addresses.system, b"begin") as connection:
             yield connection
 
     @asynccontextmanager
@@ -120,12 +131,16 @@ class Database:
             await pool.close()
 
     @asynccontextmanager
-    async def _transaction(self, address: str) -> AsyncIterator[Connection]:
+    async def _transaction(self, address: str, begin: bytes) -> AsyncIterator[Connection]:
+        """A transaction on a connection of a pool, which rolls it back when the block fails. `begin` may hold several statements: one round trip."""
         pool = self._pools.get(address) or await self._open(address)
-        connection: Connection | None = None
+        connection: _Pooled | None = None
         try:
-            async with pool.connection(timeout=CONNECT_TIMEOUT_S) as connection, connection.transaction():
+            async with contextlib.AsyncExitStack() as stack:
+                connection = await _begun(pool, begin, stack)
                 yield connection
+                await connection.commit()
+                connection.used_at = time.monotonic()
         except PoolTimeout as error:
             raise _away() from error
         except psycopg.OperationalError as error:
@@ -133,17 +148,17 @@ class Database:
                 raise
             raise _away() from error
 
-    async def _open(self, address: str) -> AsyncConnectionPool[Connection]:
+    async def _open(self, address: str) -> AsyncConnectionPool[_Pooled]:
         async with self._opening:
             if address not in self._pools:
-                pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+                pool: AsyncConnectionPool[_Pooled] = AsyncConnectionPool(
                     make_conninfo(address, options=self._options, application_name="ondol", connect_timeout=CONNECT_TIMEOUT_S),
-                    connection_class=Connection,
-                    kwargs={"row_factory": dict_row},
+                    connection_class=_Pooled,
+                    kwargs={"row_factory": dict_row, "autocommit": True},
                     min_size=1,
                     max_size=self._pool_max,
                     max_idle=IDLE_CLOSE_S,
-                    check=AsyncConnectionPool.check_connection,
+                    check=_check,
                     open=False,
                 )
                 try:
@@ -154,6 +169,31 @@ class Database:
                     raise _away() from error
                 self._pools[address] = pool
             return self._pools[address]
+
+
+async def _begun(pool: AsyncConnectionPool[_Pooled], begin: bytes, stack: contextlib.AsyncExitStack) -> _Pooled:
+    """A connection in a transaction. One that turns out to be closed before anything was done is replaced, and so are all others that are."""
+    for is_last in (False, True):
+        async with contextlib.AsyncExitStack() as taking:
+            connection = await taking.enter_async_context(pool.connection(timeout=CONNECT_TIMEOUT_S))
+            try:
+                await connection.execute(begin, prepare=False)
+            except psycopg.OperationalError as error:
+                if not connection.closed:
+                    raise
+                if is_last:
+                    raise _away() from error
+            else:
+                stack.push_async_exit(taking.pop_all())
+                return connection
+        await pool.check()
+    raise _away()
+
+
+async def _check(connection: _Pooled) -> None:
+    """Whether a connection still stands; one that did a moment ago is not asked."""
+    if time.monotonic() - connection.used_at > CHECK_AFTER_S:
+        await AsyncConnectionPool.check_connection(connection)
 
 
 def _away() -> DatabaseAway:
