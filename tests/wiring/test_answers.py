@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 
+from ondol.application.assistant import access_requests
 from ondol.application.assistant.proof import verify_answer
 from ondol.application.assistant.reading import AnswerView, view_answer
 from ondol.application.knowledge.ingest import IngestOptions, ingest_folder
-from ondol.infrastructure.access.people import NewPerson, add_person
+from ondol.infrastructure.access.people import NewPerson, add_person, get_person, set_roles
 from ondol.infrastructure.access.types import Person, Role
 from ondol.infrastructure.ledger import LedgerSigner, public_keys_path, read_public_keys, seal_once
 from ondol.infrastructure.storage.postgres import DatabaseAddresses
@@ -166,8 +168,6 @@ async def test_what_the_guard_withheld_is_not_on_record(office: Office, stream: 
 async def test_an_altered_account_of_the_request_is_found(office: Office) -> None:
     answer_id, _ = await office.ask()
     assert (await office.standings(answer_id))["cost"] == "holds"
-    import psycopg
-
     async with await psycopg.AsyncConnection.connect(office.ground.platform.database.addresses.owner, autocommit=True) as owner:
         await owner.execute("update ondol.requests set cost_nano = 5, currency = 'USD' where id = %s", (answer_id,))
         assert (await office.standings(answer_id))["cost"] == "differs"
@@ -213,3 +213,96 @@ async def test_nothing_is_recorded_of_a_request_that_no_assistant_answered(offic
     answer = await office.tenancy.ask(body, key=office.keys["asker"])
     assert answer.headers["x-ondol-guard"] == "block"
     assert await office.tenancy.rows("select id from answers") == []
+
+
+async def ask_in_vain(office: Office) -> uuid.UUID:
+    answer_id, text = await office.ask("What does a submarine cost?")
+    assert "ask for access" in text
+    return answer_id
+
+
+async def test_whoever_was_refused_asks_for_access_and_an_owner_grants_it(office: Office) -> None:
+    answer_id = await ask_in_vain(office)
+    await office.tenancy.declare(groups=[{"name": "fleet"}, {"name": "crew"}])
+    path = f"/answers/{answer_id}/access-request"
+    status, asked = await office.read(path, "asker", method="POST", body={"note": "잠수함 가격표"})
+    assert (status, asked["asked"]) == (200, True)
+    assert (await office.read(path, "asker", method="POST", body={"note": "again"}))[1] == asked, "it is the same request"
+    _, page = await office.read("/access-requests?state=open", "owner")
+    [seen] = page["requests"]
+    assert (seen["login"], seen["question"], seen["note"], seen["answer"]) == (
+        "asker",
+        "What does a submarine cost?",
+        "잠수함 가격표",
+        str(answer_id),
+    )
+    rows = await office.tenancy.rows("select access_requests::text as row from access_requests")
+    assert "submarine" not in rows[0]["row"]
+    events = await office.tenancy.rows("select kind from ledger_events where kind like %s order by id", "access.request%")
+    assert [row["kind"] for row in events] == ["access.requested", "access.requests_read"]
+    grant = f"/access-requests/{asked['id']}/grant"
+    assert (await office.read(grant, "owner", method="POST", body={"groups": ["nobody"]}))[1]["error"]["code"] == "unknown_group"
+    assert (await office.read(grant, "owner", method="POST", body={"groups": ["fleet"]}))[0] == 200
+    async with office.tenancy.change() as connection:
+        person = await get_person(connection, office.ground.platform.keyring, office.tenancy.id, office.people["asker"].id)
+    assert "fleet" in person.groups
+    assert (await office.read(grant, "owner", method="POST", body={}))[1]["error"]["code"] == "access_request_decided"
+    assert (await office.read("/access-requests?state=open", "owner"))[1]["requests"] == []
+    assert (await office.read("/access-requests", "owner"))[1]["requests"][0]["state"] == "granted"
+
+
+async def test_an_asker_is_told_the_same_whatever_becomes_of_it(office: Office) -> None:
+    answer_id = await ask_in_vain(office)
+    path = f"/answers/{answer_id}/access-request"
+    first = await office.read(path, "asker", method="POST", body={})
+    assert (await office.read(f"/access-requests/{first[1]['id']}/refuse", "owner", method="POST"))[0] == 200
+    assert await office.read(path, "asker", method="POST", body={}) == first
+
+
+async def test_only_those_who_decide_see_requests_and_nobody_asks_for_another(office: Office, ground: Ground) -> None:
+    answer_id = await ask_in_vain(office)
+    path = f"/answers/{answer_id}/access-request"
+    for who in ("colleague", "owner"):
+        assert (await office.read(path, who, method="POST", body={}))[0] == 404, "it is not their answer"
+    assert (await office.read(path, "asker", method="POST", body={"note": "x" * 2_001}))[0] == 400
+    _, asked = await office.read(path, "asker", method="POST", body={})
+    for who in ("asker", "colleague", "auditor"):
+        assert (await office.read("/access-requests", who))[1]["error"]["code"] == "role_required"
+        assert (await office.read(f"/access-requests/{asked['id']}/grant", who, method="POST", body={}))[0] == 403
+    other = await ground.tenancy()
+    async with other.change() as connection:
+        await set_roles(connection, other.id, other.person.id, ["owner"])
+    headers = {"authorization": f"Bearer {other.key}"}
+    assert (await office.api.get("/api/v1/access-requests", headers=headers)).json()["requests"] == []
+    stranger = await office.api.post(f"/api/v1/access-requests/{asked['id']}/grant", headers=headers, json={})
+    assert (stranger.status_code, stranger.json()["error"]["code"]) == (404, "access_request_not_found")
+
+
+async def test_nobody_grants_themselves_access(office: Office) -> None:
+    answer_id, _ = await office.ask("What does a submarine cost?", who="owner")
+    _, asked = await office.read(f"/answers/{answer_id}/access-request", "owner", method="POST", body={})
+    status, refused = await office.read(f"/access-requests/{asked['id']}/grant", "owner", method="POST", body={})
+    assert (status, refused["error"]["code"]) == (403, "own_request")
+    assert (await office.read("/access-requests?state=open", "owner"))[1]["requests"][0]["id"] == asked["id"]
+
+
+async def test_requests_are_bounded_for_each_person(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second, third = [await ask_in_vain(office) for _ in range(3)]
+    monkeypatch.setattr(access_requests, "OPEN_PERSON_MAX", 1)
+    asked = await office.read(f"/answers/{first}/access-request", "asker", method="POST", body={})
+    status, refused = await office.read(f"/answers/{second}/access-request", "asker", method="POST", body={})
+    assert (status, refused["error"]["code"]) == (429, "too_many_access_requests")
+    await office.read(f"/access-requests/{asked[1]['id']}/refuse", "owner", method="POST")
+    assert (await office.read(f"/answers/{second}/access-request", "asker", method="POST", body={}))[0] == 200
+    monkeypatch.setattr(access_requests, "OPEN_PERSON_MAX", 100)
+    monkeypatch.setattr(access_requests, "PERSON_DAY_MAX", 2)
+    assert (await office.read(f"/answers/{third}/access-request", "asker", method="POST", body={}))[0] == 429
+
+
+async def test_pages_of_requests(office: Office) -> None:
+    for _ in range(3):
+        await office.read(f"/answers/{await ask_in_vain(office)}/access-request", "asker", method="POST", body={})
+    _, first = await office.read("/access-requests?limit=2", "owner")
+    _, rest = await office.read(f"/access-requests?limit=2&before={first['next']}", "owner")
+    assert [len(first["requests"]), len(rest["requests"]), rest["next"]] == [2, 1, None]
+    assert len({item["id"] for item in (*first["requests"], *rest["requests"])}) == 3

@@ -25,6 +25,7 @@ COMMANDS = {
     "serve": "Run HTTP workers only (Postgres and jobs elsewhere).",
     "work": "Run a job worker only.",
     "ask": "Ask an assistant a question.",
+    "access-request": "List, grant and refuse requests for access to documents.",
     "answer": "Show what an answer rests on, and check it against the ledger.",
     "ingest": "Take a folder of documents into a knowledge base.",
     "document": "Add, replace, move, restrict, delete, list and download single documents.",
@@ -67,7 +68,7 @@ class LazyGroup(click.Group):
         """Import one command."""
         if cmd_name not in COMMANDS and cmd_name not in HIDDEN_COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"ondol.cli.{cmd_name}").command
+        command: click.Command = importlib.import_module(f"ondol.cli.{cmd_name.replace('-', '_')}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

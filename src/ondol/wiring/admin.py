@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from ondol.application.assistant.api import AssistantServices, answers_router
+from ondol.application.assistant.api import AssistantServices, access_router, answers_router
 from ondol.application.knowledge.api import KnowledgeServices, index_router
 from ondol.application.prompts.api import PromptServices, prompts_router
 from ondol.core.errors import Forbidden, KeyDestroyed, NotFound, Unauthenticated
@@ -61,5 +61,12 @@ def admin_application(platform: Platform, keys: KeyDirectory, policies: PolicyDi
     prompts = PromptServices(platform.database, platform.keyring, platform.clock, principal_of_request)
     assistants = AssistantServices(platform.knowledge, principal_of_request)
     guards = [guard_router(services), tools_router(services), texts_router(services)]
-    routers = [*guards, *gateway_routers(gateway), index_router(knowledge), prompts_router(prompts), answers_router(assistants)]
+    routers = [
+        *guards,
+        *gateway_routers(gateway),
+        index_router(knowledge),
+        prompts_router(prompts),
+        answers_router(assistants),
+        access_router(assistants),
+    ]
     return create_admin(authenticate, routers)

@@ -49,7 +49,7 @@ async def test_annotations_point_at_the_marks_of_the_text(desk: Desk) -> None:
 @pytest.mark.parametrize(("question", "language"), [("What does a submarine cost?", "en"), ("잠수함은 얼마인가요?", "ko")])
 async def test_what_the_documents_do_not_hold_is_refused(desk: Desk, question: str, language: str) -> None:
     told = await desk.ask(question)
-    assert told.text == REFUSALS["ko" if language == "ko" else "en"]
+    assert told.text.splitlines()[0] == REFUSALS["ko" if language == "ko" else "en"]
     assert (told.finish.extension["refused"], told.finish.extension["sources"]) == (True, [])
 
 
@@ -57,7 +57,8 @@ async def test_a_closed_document_is_refused_in_the_same_words_and_open_to_whom_i
     closed = await desk.ask("With which word does the vault open at midnight?")
     absent = await desk.ask("What does a submarine cost?")
     opened = await desk.ask("With which word does the vault open at midnight?", who="security")
-    assert closed.text == absent.text
+    assert (closed.text.splitlines()[0], closed.text.splitlines()[-1]) == (absent.text.splitlines()[0], absent.text.splitlines()[-1])
+    assert "Vault" not in closed.text
     assert "Vault" not in json.dumps(closed.finish.extension)
     assert "Sesame" in opened.text
 
@@ -109,7 +110,7 @@ async def test_a_model_generates_from_the_evidence_and_only_cited_words_come_thr
 async def test_an_uncited_answer_becomes_a_refusal(desk: Desk, model: ScriptedModel) -> None:
     model.say("I am sure that it takes two weeks.")
     told = await desk.ask("How long does a refund take?")
-    assert (told.text, told.finish.extension["refused"]) == (REFUSALS["en"], True)
+    assert (told.text.splitlines()[0], told.finish.extension["refused"]) == (REFUSALS["en"], True)
 
 
 async def test_nothing_found_means_that_the_model_is_not_even_asked(desk: Desk, model: ScriptedModel) -> None:
@@ -176,7 +177,7 @@ async def test_an_assistant_may_show_what_is_not_borne_out(desk: Desk, model: Sc
 async def test_an_answer_of_which_nothing_is_borne_out_is_a_refusal(desk: Desk, model: ScriptedModel) -> None:
     model.say("It takes 9 business days [1].")
     told = await desk.ask("How long does a refund take?")
-    assert (told.text, told.finish.extension["refused"], told.finish.extension["sources"]) == (REFUSALS["en"], True, [])
+    assert (told.text.splitlines()[0], told.finish.extension["refused"], told.finish.extension["sources"]) == (REFUSALS["en"], True, [])
 
 
 async def test_what_was_shown_of_a_broken_answer_is_on_record(desk: Desk, model: ScriptedModel) -> None:

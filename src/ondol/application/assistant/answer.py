@@ -17,8 +17,9 @@ from ondol.application.assistant.generative import EvidenceTurn, Prepared, build
 from ondol.application.assistant.promise import graders, may_run_on, with_promising
 from ondol.application.assistant.question import search_terms
 from ondol.application.assistant.record import Answered, Asking, Given, Keep, keep_answer
+from ondol.application.assistant.refusal import Refusal, refusal_extension, refuse
 from ondol.application.assistant.sources import annotations_of, extension_of, number_sources
-from ondol.application.assistant.types import REFUSALS, Assistant, Cited, Outcome, Source
+from ondol.application.assistant.types import Assistant, Cited, Outcome, Source
 from ondol.application.assistant.verify import (
     VERIFIER_ID,
     AnswerVerifier,
@@ -32,6 +33,7 @@ from ondol.application.assistant.verify import (
 )
 from ondol.application.knowledge.rooms import Knowledge
 from ondol.application.knowledge.search import Evidence, Found, IndexStates, read_beside, search
+from ondol.application.knowledge.store import ReadableVersion
 from ondol.application.prompts import Language, Prompt
 from ondol.core.errors import RequestError
 from ondol.core.language import detect_language
@@ -126,14 +128,14 @@ async def answer(
         yield TextDelta(answered.text)
     else:
         shown = await _guarded(found.evidence[:EVIDENCE_SHOWN_MAX], inspect)
-        writing = _Writing(room.generator, found, shown, policy)
+        writing = _Writing(room.generator, found, shown, policy, partial(refuse, language, found.evidence, inspect))
         try:
             async for event in writing.events(await _prepared(room, room.generator, tenant_id, request, question, language, shown)):
                 yield event
         except BaseException as error:
             await _keep_broken(keeping, writing, error)
             raise
-        answered = writing.answered(language)
+        answered = writing.answered()
         if answered.outcome == "refused":
             yield TextDelta(answered.text)
     await keeping(answered)
@@ -143,7 +145,11 @@ async def answer(
         reason="stop",
         usage=answered.usage,
         annotations=annotations_of(answered.text, answered.sources),
-        extension={**extension, "verification": summary_of(answered.checked)},
+        extension={
+            **extension,
+            **({"refusal": refusal_extension(request.id, answered.nearest)} if refused else {}),
+            "verification": summary_of(answered.checked),
+        },
     )
 
 
@@ -198,8 +204,8 @@ def _answer_by_extraction(question: str, language: Language, found: Found, inspe
     passed = dict(zip(places, inspect([found.evidence[place].text for place in places]), strict=True))
     draft = replace(draft, sentences=tuple(one for one in draft.sentences if _is_passed(one, found.evidence[one.source].text, passed[one.source])))
     if not draft.sentences:
-        text = REFUSALS[language]
-        return Answered(text, (), "refused", _usage(question, text))
+        refusal = refuse(language, found.evidence, inspect)
+        return Answered(refusal.text, (), "refused", _usage(question, refusal.text), nearest=refusal.nearest)
     sources, numbers = number_sources(found.evidence, draft.sentences)
     text = _joined(draft.sentences, numbers)
     return Answered(text, sources, "answered", _usage(question, text), _quoted(draft.sentences, numbers, text))
@@ -251,11 +257,14 @@ async def _prepared(
 class _Writing:
     """An answer while a model writes it: what is cited and checked goes out, sentence by sentence."""
 
-    def __init__(self, generator: Generator, found: Found, shown: Sequence[Evidence], policy: VerificationPolicy) -> None:
+    def __init__(
+        self, generator: Generator, found: Found, shown: Sequence[Evidence], policy: VerificationPolicy, refuse: Callable[[], Refusal]
+    ) -> None:
         self._generator = generator
         self._found = found
         self._shown = shown
         self._policy = policy
+        self._refuse = refuse
         self._verifier: AnswerVerifier | None = None
         self._prompt: Prompt | None = None
         self._usage = Usage(0, 0, estimated=True)
@@ -282,20 +291,22 @@ class _Writing:
         for piece in self._verifier.finish() if self._verifier is not None else ():
             yield TextDelta(piece)
 
-    def answered(self, language: Language, outcome: Outcome = "answered") -> Answered:
+    def answered(self, outcome: Outcome = "answered") -> Answered:
         """What went out; a refusal when nothing of an answer did."""
         verifier = self._verifier
         text = verifier.text if verifier is not None else ""
         checked = verifier.checked if verifier is not None else ()
         sources: tuple[Source, ...] = ()
+        nearest: Sequence[ReadableVersion] = ()
         if outcome == "answered" and not text.strip():
-            text, outcome = REFUSALS[language], "refused"
+            refusal, outcome = self._refuse(), "refused"
+            text, nearest = refusal.text, refusal.nearest
         else:
             sources = _cited_sources(self._found.evidence, self._shown, checked)
         own = self._found.evidence
         edited = frozenset(place for place, item in enumerate(self._shown) if item.text != own[place].text)
         model, provider = self._generator.model, self._generator.provider
-        return Answered(text, sources, outcome, self._usage, checked, model, provider, self._prompt, VERIFIER_ID, edited)
+        return Answered(text, sources, outcome, self._usage, checked, model, provider, self._prompt, VERIFIER_ID, edited, nearest)
 
 
 def _read_all(given: Sequence[Evidence]) -> list[Passage]:
@@ -327,7 +338,7 @@ async def _keep(keep: Keep, asking: Asking, found_ns: int, answered: Answered) -
 async def _keep_broken(keeping: Callable[[Answered], Awaitable[None]], writing: _Writing, error: BaseException) -> None:
     """Keep what went out of an answer that was not finished: somebody may have read it."""
     outcome: Outcome = "failed" if isinstance(error, Exception) else "cancelled"
-    kept = asyncio.ensure_future(keeping(writing.answered("en", outcome)))
+    kept = asyncio.ensure_future(keeping(writing.answered(outcome)))
     try:
         await asyncio.shield(kept)
     except Exception:

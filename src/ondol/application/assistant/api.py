@@ -5,15 +5,17 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
-from pydantic import BaseModel, WithJsonSchema
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, Field, WithJsonSchema
 
+from ondol.application.assistant import access_requests as requests
 from ondol.application.assistant.reading import AnswerView, view_answer
 from ondol.application.assistant.record import AnswerRecord
 from ondol.application.knowledge.rooms import Knowledge
-from ondol.infrastructure.access.route_roles import ASK, READERS, RoleGate
+from ondol.infrastructure.access.route_roles import ASK, READERS, WRITE, Body, RoleGate
 from ondol.infrastructure.access.types import Principal
 from ondol.infrastructure.gateway.admin_api.base import schema_of
 
@@ -54,6 +56,53 @@ class AnswerShown(BaseModel):
     answer: str | None
 
 
+class AccessBody(Body):
+    """Why access is asked for; it may be empty."""
+
+    note: str = Field(default="", max_length=requests.NOTE_CHARACTERS_MAX)
+
+
+class AccessAsked(BaseModel):
+    """The request was taken. It says the same whatever there is."""
+
+    id: uuid.UUID
+    asked: bool = True
+
+
+class AccessShown(BaseModel):
+    """A request for access. `login`, `question` and `note` are empty once their person was erased."""
+
+    id: uuid.UUID
+    answer: uuid.UUID
+    person: uuid.UUID
+    login: str
+    question: str
+    note: str
+    state: requests.AccessState
+    decided_by: uuid.UUID | None
+    decided_at: datetime | None
+    created_at: datetime
+
+
+class AccessPage(BaseModel):
+    """Requests, the newest first. `next` is what to give as `before` for the next page."""
+
+    requests: list[AccessShown]
+    next: uuid.UUID | None
+
+
+class GrantBody(Body):
+    """The groups that the asker becomes a member of; none where access was given in another way."""
+
+    groups: list[Annotated[str, Field(min_length=1, max_length=200)]] = Field(default=[], max_length=requests.GROUPS_MAX)
+
+
+class Decided(BaseModel):
+    """It is done."""
+
+    decided: bool = True
+
+
 def answers_router(services: AssistantServices) -> APIRouter:
     """The routes below ``/answers``."""
     router = APIRouter(prefix="/answers", tags=["answers"])
@@ -64,7 +113,59 @@ def answers_router(services: AssistantServices) -> APIRouter:
         sees_all = bool(who.roles & READERS)
         return shown_answer(await view_answer(services.knowledge, who.tenant_id, who.person_id, answer_id, sees_all=sees_all))
 
+    @router.post("/{answer_id}/access-request", openapi_extra=ASK)
+    async def ask_for_access(answer_id: uuid.UUID, body: AccessBody, who: Principal = services.asks) -> AccessAsked:
+        """Ask for access to what an answer of one's own did not find. Whether there is anything is not told."""
+        made = await requests.request_access(services.knowledge, who.tenant_id, who.person_id, answer_id, body.note)
+        return AccessAsked(id=made)
+
     return router
+
+
+def access_router(services: AssistantServices) -> APIRouter:
+    """The routes below ``/access-requests``."""
+    router = APIRouter(prefix="/access-requests", tags=["answers"])
+    room = services.knowledge
+
+    @router.get("", openapi_extra=WRITE)
+    async def list_access_requests(
+        state: requests.AccessState | None = None,
+        before: uuid.UUID | None = None,
+        limit: Annotated[int, Query(ge=1, le=requests.PAGE_MAX - 1)] = 50,
+        who: Principal = services.writes,
+    ) -> AccessPage:
+        """Requests for access. The reading is an event of the ledger, since people's own words are among it."""
+        found = await requests.list_access_requests(room, who.tenant_id, who.person_id, state=state, before=before, limit=limit + 1)
+        return AccessPage(requests=[_shown_request(item) for item in found[:limit]], next=found[limit - 1].id if len(found) > limit else None)
+
+    @router.post("/{request_id}/grant", openapi_extra=WRITE)
+    async def grant_access(request_id: uuid.UUID, body: GrantBody, who: Principal = services.writes) -> Decided:
+        """Grant a request; its asker is put into groups as well, if some are named."""
+        await requests.grant_access(room, who.tenant_id, request_id, body.groups, by=who.person_id)
+        return Decided()
+
+    @router.post("/{request_id}/refuse", openapi_extra=WRITE)
+    async def refuse_access(request_id: uuid.UUID, who: Principal = services.writes) -> Decided:
+        """Refuse a request."""
+        await requests.refuse_access(room, who.tenant_id, request_id, by=who.person_id)
+        return Decided()
+
+    return router
+
+
+def _shown_request(item: requests.AccessRequest) -> AccessShown:
+    return AccessShown(
+        id=item.id,
+        answer=item.answer_id,
+        person=item.person_id,
+        login=item.login,
+        question=item.question,
+        note=item.note,
+        state=item.state,
+        decided_by=item.decided_by,
+        decided_at=item.decided_at,
+        created_at=item.created_at,
+    )
 
 
 def shown_answer(view: AnswerView) -> AnswerShown:

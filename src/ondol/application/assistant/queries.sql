@@ -29,3 +29,42 @@ select id, assistant_id, person_id, outcome, content_sealed, provenance, created
 -- name: answer_links
 -- What the lineage says that an answer cites.
 select parent_id from artefact_links where child_id = %(id)s::uuid and relation = 'cites' order by parent_id limit 1000;
+
+-- name: answers_by_ids
+-- What was asked and answered, sealed.
+select id, person_id, content_sealed from answers where id = any(%(ids)s::uuid[]);
+
+-- name: access_request_add
+-- A request for access, unless there is one for the answer.
+insert into access_requests (tenant_id, id, answer_id, person_id, note_sealed, created_at)
+values (%(tenant_id)s::uuid, %(id)s::uuid, %(answer_id)s::uuid, %(person_id)s::uuid, %(note_sealed)s::bytea, %(now)s::timestamptz)
+on conflict (tenant_id, answer_id) do nothing
+returning id;
+
+-- name: access_request_of_answer
+-- The request for access that was made for an answer.
+select id from access_requests where answer_id = %(answer_id)s::uuid;
+
+-- name: access_request_by_id
+-- A request for access.
+select id, person_id, state from access_requests where id = %(id)s::uuid;
+
+-- name: access_requests_counted
+-- How many requests of one person wait, how many they made lately, and how many of all wait.
+select
+    (select count(*) from access_requests where state = 'open' and person_id = %(person_id)s::uuid) as theirs,
+    (select count(*) from access_requests where person_id = %(person_id)s::uuid and created_at > %(since)s::timestamptz) as today,
+    (select count(*) from access_requests where state = 'open') as waiting;
+
+-- name: access_requests_page
+-- Requests for access, the newest first, before an id.
+select id, answer_id, person_id, note_sealed, state, decided_by, decided_at, created_at
+from access_requests
+where id < %(before)s::uuid and (%(state)s::text is null or state = %(state)s::text)
+order by id desc limit %(limit)s::int;
+
+-- name: access_request_decide
+-- Decide a request that waits.
+update access_requests set state = %(state)s::text, decided_by = %(by)s::uuid, decided_at = %(now)s::timestamptz
+where id = %(id)s::uuid and state = 'open'
+returning id, person_id;

@@ -22,6 +22,7 @@ from ondol.application.assistant.verify import Checked
 from ondol.application.knowledge.index import ANALYSER_ID
 from ondol.application.knowledge.rooms import Knowledge
 from ondol.application.knowledge.search import Evidence, Found
+from ondol.application.knowledge.store import ReadableVersion
 from ondol.application.prompts import Language, Prompt
 from ondol.core.canonical import digest, keyed_digest
 from ondol.core.errors import Conflict, KeyDestroyed
@@ -177,6 +178,7 @@ class Answered:
     Attributes:
         provider: who serves the model.
         verifier: the rules that checked it; `QUOTED` for passages' own words.
+        nearest: the documents that a refusal names.
         edited: indexes of the evidence that a model was shown otherwise than it stands.
     """
 
@@ -190,6 +192,7 @@ class Answered:
     prompt: Prompt | None = None
     verifier: str = QUOTED
     edited: frozenset[int] = frozenset()
+    nearest: Sequence[ReadableVersion] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from ondol.core.errors import NotFound
 from ondol.infrastructure.storage.blobs import DataKey, KeyOwner, KeyRing, open_bytes, seal_bytes
 from ondol.infrastructure.storage.postgres import Connection, load_queries, one, rows
 
-_QUERIES = load_queries("ondol.application.assistant")
+QUERIES = load_queries("ondol.application.assistant")
 
 
 async def put_assistant(
@@ -23,7 +23,7 @@ async def put_assistant(
 ) -> Assistant:
     """Add an assistant, or give the one of that name a new base and settings."""
     values = {"tenant_id": tenant_id, "id": assistant_id, "name": name, "base_id": base_id, "settings": Jsonb(dict(settings)), "now": now}
-    await connection.execute(_QUERIES["assistant_add"], values)
+    await connection.execute(QUERIES["assistant_add"], values)
     return await find_assistant(connection, name)
 
 
@@ -33,7 +33,7 @@ async def find_assistant(connection: Connection, name: str) -> Assistant:
     Raises:
         NotFound: when the tenant has none of that name.
     """
-    found = await one(connection, _QUERIES["assistant_by_name"], {"name": name})
+    found = await one(connection, QUERIES["assistant_by_name"], {"name": name})
     if found is None:
         raise NotFound(f"There is no assistant called {name}.", "GET /v1/models lists what you may call.", code="model_not_found", param="model")
     return Assistant(**found)
@@ -41,7 +41,7 @@ async def find_assistant(connection: Connection, name: str) -> Assistant:
 
 async def list_assistants(connection: Connection) -> list[Assistant]:
     """Every assistant of the tenant, the oldest first."""
-    return [Assistant(**row) for row in await rows(connection, _QUERIES["assistants_all"], {})]
+    return [Assistant(**row) for row in await rows(connection, QUERIES["assistants_all"], {})]
 
 
 async def add_answer(
@@ -70,7 +70,7 @@ async def add_answer(
         "provenance": Jsonb(dict(provenance)),
         "now": now,
     }
-    await connection.execute(_QUERIES["answer_add"], values)
+    await connection.execute(QUERIES["answer_add"], values)
 
 
 async def answer_row(connection: Connection, answer_id: uuid.UUID) -> dict[str, Any]:
@@ -79,7 +79,7 @@ async def answer_row(connection: Connection, answer_id: uuid.UUID) -> dict[str, 
     Raises:
         NotFound: when there is none.
     """
-    found = await one(connection, _QUERIES["answer_by_id"], {"id": answer_id})
+    found = await one(connection, QUERIES["answer_by_id"], {"id": answer_id})
     if found is None:
         raise NotFound("There is no such answer.", code="answer_not_found")
     return found
@@ -87,7 +87,7 @@ async def answer_row(connection: Connection, answer_id: uuid.UUID) -> dict[str, 
 
 async def answer_links(connection: Connection, answer_id: uuid.UUID) -> list[uuid.UUID]:
     """The document versions that the lineage says an answer cites."""
-    return [row["parent_id"] for row in await rows(connection, _QUERIES["answer_links"], {"id": answer_id})]
+    return [row["parent_id"] for row in await rows(connection, QUERIES["answer_links"], {"id": answer_id})]
 
 
 def open_answer(key: DataKey, row: Mapping[str, Any]) -> tuple[str, str]:

@@ -104,6 +104,9 @@ TENANT_ROWS: dict[str, Callable[[World], Row]] = {
         "id": w.new("answers"), "assistant_id": w.ids["assistants"], "person_id": w.ids["people"], "outcome": "answered",
         "content_sealed": b"x", "provenance": Jsonb({}), "created_at": _now(),
     },
+    "access_requests": lambda w: {
+        "id": w.new("access_requests"), "answer_id": w.ids["answers"], "person_id": w.ids["people"], "created_at": _now(),
+    },
     "requests": lambda w: {
         "id": w.new("requests"), "person_id": w.ids["people"], "model": "m", "route": "r", "input_tokens": 0, "output_tokens": 0,
         "duration_us": 1, "status": 200, "outcome": "ok", "created_at": _now(),
