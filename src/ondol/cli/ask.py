@@ -15,22 +15,27 @@ from ondol.wiring.platform import Platform, assistant_room, opened_router
 @click.option("--assistant", default="help", show_default=True, help="Assistant's name.")
 @click.option("--tenant", default="demo", show_default=True, help="Tenant's slug.")
 @click.option("--as", "login", default="website", show_default=True, help="Who asks: answers rest on what this person may read.")
+@click.option("--thread", default="", metavar="new|ID", help="Begin a thread, or go on in one: follow-up questions are understood from it.")
+@click.option("--parent", default="", metavar="start|ID", help="The turn of the thread that the question follows; the last one.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
-def command(context: click.Context, question: str, assistant: str, tenant: str, login: str, as_json: bool) -> None:
+def command(context: click.Context, question: str, assistant: str, tenant: str, login: str, thread: str, parent: str, as_json: bool) -> None:
     """Ask an assistant QUESTION as one person, and print the answer with its sources."""
     from ondol.application.assistant.answer import answer
     from ondol.application.assistant.store import find_assistant
     from ondol.core.ids import new_id
     from ondol.infrastructure.access.people import find_person, find_tenant
+    from ondol.infrastructure.gateway.shapes.extension import Extension, place_of
     from ondol.infrastructure.serving.types import ChatRequest, Finish, Message, TextDelta
+
+    place = place_of(Extension(thread=thread or None, parent=parent or None))
 
     async def work(platform: Platform) -> None:
         where = await find_tenant(platform.database, tenant)
         async with platform.database.tenant_tx(where.id) as connection:
             person = await find_person(connection, platform.keyring, where.id, login)
             found = await find_assistant(connection, assistant)
-        request = ChatRequest(new_id(), found.model, (Message("user", question),))
+        request = ChatRequest(new_id(), found.model, (Message("user", question),), thread=place)
         pieces: list[str] = []
         finish: Finish | None = None
         async with opened_router(platform.settings.outbound.proxy_url) as router:
@@ -60,3 +65,5 @@ def _show_end(text: str, finish: object, as_json: bool) -> None:
         say(f"  [{source['n']}] {source['title']}{' › ' + headings if headings else ''}  ({source['path']}, version {source['version']})")
     if extension:
         say(f"\n  What it rests on: ondol answer show {extension['answer_id']} --as LOGIN")
+    if "thread" in extension:
+        say(f"\nThread {extension['thread']['id']}: go on with --thread {extension['thread']['id']}")

@@ -27,6 +27,7 @@ COMMANDS = {
     "ask": "Ask an assistant a question.",
     "access-request": "List, grant and refuse requests for access to documents.",
     "answer": "Show what an answer rests on, and check it against the ledger.",
+    "thread": "List, show, rename, export and delete what people and assistants have said to each other.",
     "ingest": "Take a folder of documents into a knowledge base.",
     "document": "Add, replace, move, restrict, delete, list and download single documents.",
     "index": "Build, compare and choose the versions of a knowledge base's index.",

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from ondol.application.assistant.api import AssistantServices, access_router, answers_router
+from ondol.application.assistant.threads.api import ThreadServices, thread_router
 from ondol.application.knowledge.api import KnowledgeServices, index_router
 from ondol.application.prompts.api import PromptServices, prompts_router
 from ondol.core.errors import Forbidden, KeyDestroyed, NotFound, Unauthenticated
@@ -68,5 +69,6 @@ def admin_application(platform: Platform, keys: KeyDirectory, policies: PolicyDi
         prompts_router(prompts),
         answers_router(assistants),
         access_router(assistants),
+        thread_router(ThreadServices(platform.knowledge, principal_of_request)),
     ]
     return create_admin(authenticate, routers)

@@ -163,7 +163,8 @@ def _answerer(platform: Platform, assistants: Callable[[], AssistantRoom]) -> An
         async def events(keep: Keep) -> AsyncGenerator[ChatEvent, None]:
             async with platform.database.tenant_tx(caller.tenant_id) as connection:
                 assistant = await find_assistant(connection, card.name)
-            told = answer(assistants(), caller.tenant_id, caller.person_id, assistant, request, conversation.documents, keep)
+            who, looks = (caller.tenant_id, caller.person_id), (conversation.documents, keep)
+            told = answer(assistants(), *who, assistant, request, *looks, screen=conversation.recalled, shown_of=conversation.as_shown)
             async with contextlib.aclosing(cast(Any, told)) as closing:
                 async for event in closing:
                     yield event

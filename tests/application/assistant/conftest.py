@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,13 +10,14 @@ import pytest
 
 from ondol.application.assistant.answer import AssistantRoom, Generator, Inspect, answer
 from ondol.application.assistant.store import get_answer, put_assistant
+from ondol.application.assistant.threads import Screen
 from ondol.application.assistant.types import Assistant
 from ondol.application.knowledge.search import IndexStates
 from ondol.application.knowledge.store import find_base
 from ondol.core.ids import new_id
 from ondol.infrastructure.serving.chat_model import ChatModel
 from ondol.infrastructure.serving.scripted import ScriptedModel
-from ondol.infrastructure.serving.types import ChatEvent, ChatRequest, Finish, Message, TextDelta
+from ondol.infrastructure.serving.types import ChatEvent, ChatRequest, Finish, Message, TextDelta, ThreadPlace
 from ondol.wiring.platform import opened_router
 from tests.application.conftest import House
 
@@ -50,12 +51,15 @@ class Desk:
     assistant: Assistant
     generator: Generator | None = None
     inspect: Inspect = tuple
+    screen: Screen = tuple
+    shown_of: Callable[[str], str] = str
 
-    async def ask(self, question: str, *earlier: Message, who: str = "visitor") -> Told:
+    async def ask(self, question: str, *earlier: Message, who: str = "visitor", thread: ThreadPlace | None = None) -> Told:
         room = AssistantRoom(self.house.platform.knowledge, IndexStates(), self.generator, lambda tenant_id: "ACME")
-        request = ChatRequest(new_id(), self.assistant.model, (*earlier, Message("user", question)))
-        events = [event async for event in answer(room, self.house.tenant_id, self.house.people[who], self.assistant, request, self.inspect)]
-        return Told(request, events)
+        request = ChatRequest(new_id(), self.assistant.model, (*earlier, Message("user", question)), thread=thread)
+        looks: Any = {"inspect": self.inspect, "screen": self.screen, "shown_of": self.shown_of}
+        events = answer(room, self.house.tenant_id, self.house.people[who], self.assistant, request, **looks)
+        return Told(request, [event async for event in events])
 
     async def last_answer(self) -> dict[str, Any]:
         """The record of the answer that was given last."""

@@ -1,4 +1,7 @@
-"""From a question to a cited answer, in a straight line: search -> choose or generate -> verify -> answer or refuse -> record."""
+"""From a question to a cited answer, in a straight line.
+
+Recall of the thread -> search -> prompt within a budget -> model, or a choice of sentences -> verify -> answer or refuse -> record.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +12,17 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from ondol.application.assistant.extractive import extract
 from ondol.application.assistant.forms import form_of
-from ondol.application.assistant.generative import EvidenceTurn, Prepared, build_request
+from ondol.application.assistant.generative import HISTORY_TURNS_MAX, EvidenceTurn, Prepared, build_request
 from ondol.application.assistant.promise import graders, may_run_on, with_promising
 from ondol.application.assistant.question import search_terms
 from ondol.application.assistant.record import Answered, Asking, Given, Keep, keep_answer
 from ondol.application.assistant.refusal import Refusal, refusal_extension, refuse
 from ondol.application.assistant.sources import annotations_of, extension_of, number_sources
+from ondol.application.assistant.threads import Exchange, Memory, Said, Screen, Summing, complete_question, memory_settings, recall, remember
 from ondol.application.assistant.types import Assistant, Cited, Outcome, Source
 from ondol.application.assistant.verify import (
     VERIFIER_ID,
@@ -39,7 +43,7 @@ from ondol.core.errors import RequestError
 from ondol.core.language import detect_language
 from ondol.infrastructure.guard.actions import MARK
 from ondol.infrastructure.serving.tokens import estimate_tokens
-from ondol.infrastructure.serving.types import ChatEvent, ChatRequest, ChatUpstream, Finish, Progress, TextDelta, Usage
+from ondol.infrastructure.serving.types import ChatEvent, ChatRequest, ChatUpstream, Finish, Message, Progress, TextDelta, Usage
 
 Inspect: TypeAlias = Callable[[Sequence[str]], Sequence[str]]
 EVIDENCE_MAX = 8
@@ -52,8 +56,6 @@ DEFINITION_BEGINNINGS_MAX = 20
 """Who asks what a thing is shares one word with every passage about it, so beginnings of documents are looked through as well."""
 QUESTION_CHARACTERS_MAX = 4000
 _LOG = logging.getLogger("ondol.assistant")
-FOLLOW_UP_CHARACTERS_MAX = 12
-"""A question this short leans on the one before it, so both are searched for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,31 +98,43 @@ async def answer(
     request: ChatRequest,
     inspect: Inspect = tuple,
     keep: Keep | None = None,
+    *,
+    screen: Screen = tuple,
+    shown_of: Callable[[str], str] = str,
 ) -> AsyncIterator[ChatEvent]:
     """Answer a request as one person of one tenant.
 
     Args:
         inspect: the guard's look at texts of documents, before a model or the asker sees them.
         keep: takes the answer when it was written, also one that broke off; kept as written when absent.
+        screen: its look at what a thread remembers, before it is used again.
+        shown_of: what it lets out of an answer: only that is remembered.
 
     Yields:
         Progress and pieces of text as they come, then one `Finish` with the sources.
 
     Raises:
         RequestError: when there is no question or it is too long.
+        NotFound: when the thread is not the person's, or there is no such turn in it.
         UpstreamError: when the generative model fails.
     """
     question = _question_of(request)
     language = detect_language(question)
     policy = verification_policy(assistant.settings.get("verification"))
-    asked = MARK.sub(" ", _search_text(request, question))  # what the guard put in the place of a value is no word of the question
     began_ns = time.perf_counter_ns()
+    remembering = memory_settings(assistant.settings.get("memory"))
+    memory = await recall(room.knowledge, tenant_id, person_id, assistant.id, request.thread, remembering, screen)
     yield Progress("searching")
+    asked = await _understood(room, request, memory, question)
+    if request.thread is not None:
+        request = replace(request, messages=(*memory.messages(language), Message("user", question)))
     found = await find_evidence(room.knowledge, room.states, tenant_id, person_id, assistant.base_id, asked)
     found_ns = time.perf_counter_ns()
     yield Progress("reading")
-    asking = Asking(request.id, tenant_id, person_id, assistant, question, language, found, (found_ns - began_ns) // 1_000)
+    search_us = (found_ns - began_ns) // 1_000
+    asking = Asking(request.id, tenant_id, person_id, assistant, question, language, found, search_us, memory.thread_id)
     keeping = partial(_keep, keep or partial(keep_answer, room.knowledge), asking, found_ns)
+    summing = Summing()
     if room.generator is None or not found.evidence:
         answered = _answer_by_extraction(asked, language, found, inspect)
         yield Progress("writing")
@@ -129,10 +143,13 @@ async def answer(
     else:
         shown = await _guarded(found.evidence[:EVIDENCE_SHOWN_MAX], inspect)
         writing = _Writing(room.generator, found, shown, policy, partial(refuse, language, found.evidence, inspect))
+        if remembering.summary:
+            summing = Summing.begin(room.knowledge, tenant_id, person_id, memory, room.generator.stream, room.generator.model, language)
         try:
             async for event in writing.events(await _prepared(room, room.generator, tenant_id, request, question, language, shown)):
                 yield event
         except BaseException as error:
+            summing.cancel()
             await _keep_broken(keeping, writing, error)
             raise
         answered = writing.answered()
@@ -140,15 +157,22 @@ async def answer(
             yield TextDelta(answered.text)
     await keeping(answered)
     refused = answered.outcome == "refused"
+    thread: Mapping[str, Any] = {}
+    if request.thread is not None:
+        let = await asyncio.to_thread(shown_of, answered.text)
+        said = Said(request.id, question, asked, let, refused, _grounds(found, answered))
+        thread = await remember(room.knowledge, tenant_id, person_id, assistant.id, memory, said)
+    usage = await summing.end()
     extension = extension_of(request.id, assistant, found, answered.sources, language=language, refused=refused, model=answered.model)
     yield Finish(
         reason="stop",
-        usage=answered.usage,
+        usage=_sum(answered.usage, usage),
         annotations=annotations_of(answered.text, answered.sources),
         extension={
             **extension,
             **({"refusal": refusal_extension(request.id, answered.nearest)} if refused else {}),
             "verification": summary_of(answered.checked),
+            **thread,
         },
     )
 
@@ -185,11 +209,23 @@ def _question_of(request: ChatRequest) -> str:
     return question
 
 
-def _search_text(request: ChatRequest, question: str) -> str:
-    if len(question) > FOLLOW_UP_CHARACTERS_MAX:
-        return question
-    asked = [message.content for message in request.messages if message.role == "user"]
-    return f"{asked[-2][:QUESTION_CHARACTERS_MAX]}\n{question}" if len(asked) > 1 else question
+async def _understood(room: AssistantRoom, request: ChatRequest, memory: Memory, question: str) -> str:
+    """The question as it is searched for: with what it leans on of the thread, or of the turns that the caller sent."""
+    said = [Exchange(turn.asked, turn.answer) for turn in memory.turns] if request.thread is not None else _exchanges(request.messages[:-1])
+    generator = room.generator
+    completed = await complete_question(question, said, generator.stream if generator else None, generator.model if generator else "")
+    return MARK.sub(" ", completed)  # what the guard put in the place of a value is no word of the question
+
+
+def _exchanges(messages: Sequence[Message]) -> list[Exchange]:
+    """Earlier questions of a caller with their answers."""
+    said: list[Exchange] = []
+    for message in messages:
+        if message.role == "user":
+            said.append(Exchange(message.content[:QUESTION_CHARACTERS_MAX], ""))
+        elif message.role == "assistant" and said:
+            said[-1] = replace(said[-1], answer=message.content)
+    return said
 
 
 async def _guarded(evidence: Sequence[Evidence], inspect: Inspect) -> list[Evidence]:
@@ -250,6 +286,7 @@ async def _prepared(
         model=generator.model,
         context_tokens=generator.context_tokens,
         evidence_turn=generator.evidence_turn,
+        turns_max=len(request.messages) if request.thread is not None else HISTORY_TURNS_MAX,
         canary=await room.canary_of(tenant_id) if room.canary_of else "",
     )
 
@@ -343,6 +380,20 @@ async def _keep_broken(keeping: Callable[[Answered], Awaitable[None]], writing: 
         await asyncio.shield(kept)
     except Exception:
         _LOG.exception("broken answer not recorded")
+
+
+def _grounds(found: Found, answered: Answered) -> frozenset[uuid.UUID]:
+    """The document versions that may have left words in an answer: what a model was shown, what is quoted, or what a refusal names."""
+    if answered.outcome == "refused":
+        return frozenset(version.id for version in answered.nearest)
+    shown = found.evidence[:EVIDENCE_SHOWN_MAX] if answered.prompt is not None else [source.evidence for source in answered.sources]
+    return frozenset(item.version.id for item in shown)
+
+
+def _sum(answer: Usage, beside: Usage) -> Usage:
+    """What an answer used with what was asked of the model beside it."""
+    tokens = answer.input_tokens + beside.input_tokens, answer.output_tokens + beside.output_tokens
+    return replace(answer, input_tokens=tokens[0], output_tokens=tokens[1], estimated=answer.estimated or beside.estimated)
 
 
 def _usage(question: str, text: str) -> Usage:

@@ -159,6 +159,7 @@ class Asking:
 
     Attributes:
         id: of the answer, which is the request's.
+        thread_id: of the thread in which it was asked.
     """
 
     id: uuid.UUID
@@ -169,6 +170,7 @@ class Asking:
     language: Language
     found: Found
     search_us: int
+    thread_id: uuid.UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,7 +283,7 @@ def _record_of(keyring: KeyRing, key: DataKey, given: Given, shown: Shown, now: 
         answer=asking.id,
         assistant=asking.assistant.id,
         person=asking.person_id,
-        thread=None,
+        thread=asking.thread_id,
         release=None,
         outcome=answered.outcome,
         language=asking.language,

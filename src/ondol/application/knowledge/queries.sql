@@ -228,3 +228,17 @@ select id, document_id, content_address, declared_version, details_sealed from d
 select id from documents where id = any(%(ids)s::uuid[])
 union all
 select id from uploads where id = any(%(ids)s::uuid[]) and state = 'received';
+
+-- name: confirm_ids
+-- Which of these versions this caller may read now.
+select id from document_versions
+where id = any(%(ids)s::uuid[]) and state = 'current' and audience_id = any(%(audience_ids)s::uuid[])
+    and (valid_from is null or valid_from <= %(now)s::timestamptz)
+    and (valid_until is null or valid_until > %(now)s::timestamptz);
+
+-- name: confirm_seen
+-- Of these versions those of which this caller may be reminded: also one that a newer version has replaced, if they may read both.
+select v.id from document_versions v
+where v.id = any(%(ids)s::uuid[]) and v.state <> 'erased' and v.audience_id = any(%(audience_ids)s::uuid[])
+    and exists (select from document_versions c
+        where c.document_id = v.document_id and c.state = 'current' and c.audience_id = any(%(audience_ids)s::uuid[]));

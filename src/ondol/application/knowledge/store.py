@@ -349,6 +349,23 @@ async def readable_versions(
     return readable
 
 
+async def readable_ids(
+    connection: Connection, version_ids: Iterable[uuid.UUID], audience_ids: Iterable[uuid.UUID], now: datetime
+) -> frozenset[uuid.UUID]:
+    """Of these versions those that somebody with these audiences may read now."""
+    values = {"ids": list(version_ids), "audience_ids": list(audience_ids), "now": now}
+    return frozenset(row["id"] for row in await rows(connection, QUERIES["confirm_ids"], values)) if values["ids"] else frozenset()
+
+
+async def seen_ids(connection: Connection, version_ids: Iterable[uuid.UUID], audience_ids: Iterable[uuid.UUID]) -> frozenset[uuid.UUID]:
+    """Of these versions, seen before, those of which somebody with these audiences may be reminded.
+
+    One that was replaced is among them as long as they may read what replaced it.
+    """
+    values = {"ids": list(version_ids), "audience_ids": list(audience_ids)}
+    return frozenset(row["id"] for row in await rows(connection, QUERIES["confirm_seen"], values)) if values["ids"] else frozenset()
+
+
 async def known_versions(connection: Connection, ids: Iterable[uuid.UUID]) -> set[uuid.UUID]:
     """Those of some document versions that have a row, whatever their state."""
     return {row["id"] for row in await rows(connection, QUERIES["versions_known"], {"ids": list(ids)})}

@@ -151,6 +151,9 @@ class Pipeline:
         if caller.models is not None and model not in caller.models:
             raise Forbidden(f"This key may not call {model[:100]}.", "GET /v1/models lists what it may call.", code="model_not_allowed")
         card = self._door.directory.model(tenant, model)
+        if asked.thread is not None and isinstance(card, ModelCard):
+            hint = "Leave `ondol.thread` out and send the whole conversation."
+            raise RequestError("Only assistants keep threads.", hint, param="ondol.thread", code="unsupported_parameter")
         return within_reach(asked, card, card.owner == caller.tenant_id) if isinstance(card, ModelCard) else card
 
     async def conversation(self, exchange: Exchange, tally: Tally) -> Conversation:

@@ -241,6 +241,25 @@ class Conversation:
             passed.append(verdict.text if verdict.passes else "")
         return tuple(passed)
 
+    def recalled(self, texts: Sequence[str]) -> tuple[str, ...]:
+        """What of earlier turns, kept here, goes on to a model under the policy of now: as what people say, and as what documents say.
+
+        Returns:
+            One text for each, empty where it may not be used again.
+        """
+        guard = self.guards.stages.get("input")
+        own = [guard.inspect(text, self.marks) if guard is not None and text else None for text in texts]
+        passed = [text if verdict is None else verdict.text if verdict.passes else "" for text, verdict in zip(texts, own, strict=True)]
+        return self.documents(passed)
+
+    def as_shown(self, text: str) -> str:
+        """What of a whole answer people are shown, for those who keep it; nothing of it where it is withheld. Nobody is told of it again."""
+        guard = self.guards.stages.get("output")
+        if guard is None:
+            return text
+        verdict = guard.inspect(text, self.marks)
+        return verdict.text if verdict.passes else ""
+
     def offered(self, definitions: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         """The tools that a model may be shown: all, or none.
 

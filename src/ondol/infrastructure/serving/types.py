@@ -27,6 +27,21 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class ThreadPlace:
+    """Where in a thread that is kept here a question stands.
+
+    Attributes:
+        thread_id: None begins a new thread.
+        parent_id: the turn that it follows; None for the one that was said last.
+        from_start: it follows none: another first question of a thread.
+    """
+
+    thread_id: uuid.UUID | None = None
+    parent_id: uuid.UUID | None = None
+    from_start: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ChatRequest:
     """A chat request after parsing.
 
@@ -35,6 +50,8 @@ class ChatRequest:
         model: as the caller wrote it, such as ``assistant/help``.
         max_tokens: the caller's bound on the output, in tokens.
         raw: the body as received, for upstreams of the same family.
+        thread: where it stands in a thread that an assistant keeps; None where none is kept.
+        cached: an assistant may answer as it has answered the same before.
     """
 
     id: uuid.UUID
@@ -44,6 +61,8 @@ class ChatRequest:
     max_tokens: int | None = None
     temperature: float | None = None
     raw: Mapping[str, Any] = field(default_factory=dict)
+    thread: ThreadPlace | None = None
+    cached: bool = True
 
 
 @dataclass(frozen=True, slots=True)

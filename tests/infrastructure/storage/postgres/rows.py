@@ -107,6 +107,18 @@ TENANT_ROWS: dict[str, Callable[[World], Row]] = {
     "access_requests": lambda w: {
         "id": w.new("access_requests"), "answer_id": w.ids["answers"], "person_id": w.ids["people"], "created_at": _now(),
     },
+    "threads": lambda w: {
+        "id": w.new("threads"), "assistant_id": w.ids["assistants"], "person_id": w.ids["people"], "title_sealed": b"x",
+        "head_id": w.ids["answers"], "created_at": _now(), "changed_at": _now(),
+    },
+    "turns": lambda w: {
+        "id": w.ids["answers"], "thread_id": w.ids["threads"], "person_id": w.ids["people"], "refused": False, "said_sealed": b"x",
+        "rests_on": [], "created_at": _now(),
+    },
+    "memory_slots": lambda w: {
+        "id": w.new("memory_slots"), "assistant_id": w.ids["assistants"], "person_id": w.ids["people"], "name": "plan", "value_sealed": b"x",
+        "changed_at": _now(),
+    },
     "requests": lambda w: {
         "id": w.new("requests"), "person_id": w.ids["people"], "model": "m", "route": "r", "input_tokens": 0, "output_tokens": 0,
         "duration_us": 1, "status": 200, "outcome": "ok", "created_at": _now(),

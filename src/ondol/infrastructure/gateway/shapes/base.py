@@ -13,7 +13,7 @@ from ondol.infrastructure.gateway.shapes.body import answer_object
 from ondol.infrastructure.gateway.shapes.letting import Letting
 from ondol.infrastructure.guard.conversation import Role, Turn
 from ondol.infrastructure.serving.prices import Quantities
-from ondol.infrastructure.serving.types import ChatRequest, Frame, Operation, Usage
+from ondol.infrastructure.serving.types import ChatRequest, Frame, Operation, ThreadPlace, Usage
 
 Json: TypeAlias = dict[str, Any]
 
@@ -88,6 +88,8 @@ class Asked:
         service_tier: a tier that has a price of its own; empty for the price list's.
         schema: the JSON Schema that the answer must fit; empty for any JSON; None when it need not be JSON.
         progress: the caller wants to be told what an assistant is doing.
+        thread: where the question stands in a thread that an assistant keeps; None where none is kept.
+        cached: an assistant may answer as it has answered the same before.
         conversation: what keeps a conversation on one target, such as the first message; empty when nothing does.
         media_tokens: what pictures, sounds and files count for, in tokens.
         media_bytes: how much of the body they are.
@@ -99,6 +101,7 @@ class Asked:
 
     __slots__ = (
         "body",
+        "cached",
         "choices",
         "content_type",
         "conversation",
@@ -117,6 +120,7 @@ class Asked:
         "service_tier",
         "spots",
         "stream",
+        "thread",
         "tools",
     )
 
@@ -132,6 +136,8 @@ class Asked:
         self.tools: list[Mapping[str, Any]] = []
         self.schema: Mapping[str, Any] | None = None
         self.progress = False
+        self.thread: ThreadPlace | None = None
+        self.cached = True
         self.conversation = ""
         self.media_tokens = 0
         self.media_bytes = 0

@@ -11,6 +11,7 @@ import msgspec
 from ondol.core.errors import RequestError, UpstreamError
 from ondol.infrastructure.gateway.shapes.base import Asked, Json, PartsSpot, Spot, Told
 from ondol.infrastructure.gateway.shapes.body import check_model, explained, invalid, keep_known
+from ondol.infrastructure.gateway.shapes.extension import Extension, take_extension
 from ondol.infrastructure.gateway.shapes.fields import JsonSpot, add_fields, add_media_fields, add_name, add_rest
 from ondol.infrastructure.gateway.shapes.letting import Letting, TextOut
 from ondol.infrastructure.gateway.shapes.sse import DONE, event
@@ -57,10 +58,6 @@ class _StreamOptions(msgspec.Struct):
     include_usage: bool | None = None
 
 
-class _Extension(msgspec.Struct):
-    progress: bool | None = None
-
-
 class _Named(msgspec.Struct):
     schema: dict[str, Any] | None = None
 
@@ -82,7 +79,7 @@ class _Body(msgspec.Struct):
     tools: Annotated[list[dict[str, Any]], msgspec.Meta(max_length=TOOLS_MAX)] | None = None
     functions: Annotated[list[dict[str, Any]], msgspec.Meta(max_length=TOOLS_MAX)] | None = None
     response_format: _Format | None = None
-    ondol: _Extension | None = None
+    ondol: Extension | None = None
 
 
 def read_chat(body: Json) -> Asked:
@@ -118,7 +115,7 @@ def read_chat(body: Json) -> Asked:
     asked.output_tokens_max = known.max_completion_tokens or known.max_tokens
     asked.choices = known.n or 1
     asked.tools = [*(known.tools or ()), *({"type": "function", "function": each} for each in known.functions or ())]
-    asked.progress = bool(known.ondol and known.ondol.progress)
+    take_extension(asked, known.ondol)
     if known.response_format is not None:
         asked.schema = _schema(known.response_format)
     asked.conversation = next((spot.text[:1_000] for spot in spots if spot.role == "user"), "")
@@ -241,7 +238,9 @@ def chat_request(asked: Asked, request_id: uuid.UUID) -> ChatRequest:
     if body.get("modalities") not in (None, [], ["text"]):
         raise RequestError("Assistants answer in text.", "Leave `modalities` out.", param="modalities", code="unsupported_value")
     messages = tuple(Message(spot.role, spot.text) for spot in asked.spots if spot.role != "field" and not isinstance(spot, JsonSpot))
-    return ChatRequest(request_id, asked.model, messages, asked.stream, asked.output_tokens_max, body.get("temperature"))
+    return ChatRequest(
+        request_id, asked.model, messages, asked.stream, asked.output_tokens_max, body.get("temperature"), thread=asked.thread, cached=asked.cached
+    )
 
 
 def usage_of_chat(answer: Json) -> Usage | None:

@@ -13,6 +13,7 @@ from ondol.infrastructure.gateway.errors import answer_to
 from ondol.infrastructure.gateway.shapes.base import Asked, Json, ProgressFrame, Shape, Spot, Told
 from ondol.infrastructure.gateway.shapes.body import check_model, explained, keep_known
 from ondol.infrastructure.gateway.shapes.chat import TOP, chat_usage, put_chat_usage, told_usage, usage_of_chat
+from ondol.infrastructure.gateway.shapes.extension import Extension, take_extension
 from ondol.infrastructure.gateway.shapes.fields import add_fields
 from ondol.infrastructure.gateway.shapes.letting import CONTENT, Letting, TextOut
 from ondol.infrastructure.gateway.shapes.logprobs import Faithful, Waiting
@@ -46,6 +47,7 @@ class _Body(msgspec.Struct):
     best_of: Annotated[int, msgspec.Meta(ge=1, le=CHOICES_MAX)] | None = None
     logprobs: Annotated[int, msgspec.Meta(ge=0, le=100)] | None = None
     echo: bool | None = None
+    ondol: Extension | None = None
 
 
 def read_completions(body: Json) -> Asked:
@@ -73,6 +75,7 @@ def read_completions(body: Json) -> Asked:
     asked.stream = bool(known.stream)
     asked.include_usage = bool(known.stream_options and known.stream_options.include_usage)
     asked.output_tokens_max = known.max_tokens
+    take_extension(asked, known.ondol)
     # All that is written is paid for, also what `best_of` throws away.
     asked.choices = max(known.n or 1, known.best_of or 1) * prompts
     asked.conversation = asked.spots[0].text[:1_000]
@@ -121,7 +124,16 @@ def completions_chat_request(asked: Asked, request_id: uuid.UUID) -> ChatRequest
         name = "prompt" if len(asked.spots) > 1 else "n" if (asked.body.get("n") or 1) > 1 else "best_of"
         raise RequestError("Assistants give one answer to a request.", "Send one prompt.", param=name, code="unsupported_value")
     message = Message("user", asked.spots[0].text)
-    return ChatRequest(request_id, asked.model, (message,), asked.stream, asked.output_tokens_max or None, asked.body.get("temperature"))
+    return ChatRequest(
+        request_id,
+        asked.model,
+        (message,),
+        asked.stream,
+        asked.output_tokens_max or None,
+        asked.body.get("temperature"),
+        thread=asked.thread,
+        cached=asked.cached,
+    )
 
 
 def text_of_completions(answer: Json) -> str:

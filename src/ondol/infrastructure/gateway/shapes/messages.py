@@ -14,6 +14,7 @@ from ondol.infrastructure.gateway.errors import ErrorAnswer, answer_to
 from ondol.infrastructure.gateway.shapes.base import Asked, Json, PartsSpot, Spot, Told
 from ondol.infrastructure.gateway.shapes.body import check_model, explained, garbage, invalid, keep_known, objects
 from ondol.infrastructure.gateway.shapes.chat import stopped_at
+from ondol.infrastructure.gateway.shapes.extension import Extension, take_extension
 from ondol.infrastructure.gateway.shapes.fields import JsonSpot, add_fields, add_media_fields, add_name, add_rest
 from ondol.infrastructure.gateway.shapes.letting import Letting, TextOut
 from ondol.infrastructure.gateway.shapes.sse import event
@@ -64,6 +65,7 @@ class _Body(msgspec.Struct):
     stream: bool | None = None
     temperature: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
     tools: Annotated[list[dict[str, Any]], msgspec.Meta(max_length=TOOLS_MAX)] | None = None
+    ondol: Extension | None = None
 
 
 class InputSpot(Spot):
@@ -121,6 +123,7 @@ def read_messages(body: Json, operation: Operation = "messages") -> Asked:
     asked.stream = bool(known.stream)
     asked.include_usage = True
     asked.output_tokens_max = known.max_tokens
+    take_extension(asked, known.ondol)
     asked.tools = [_as_function(tool) for tool in known.tools or () if isinstance(tool.get("input_schema"), Mapping)]
     asked.conversation = next((spot.text[:1_000] for spot in asked.spots if spot.role == "user"), "")
     return asked
@@ -213,7 +216,16 @@ def messages_chat_request(asked: Asked, request_id: uuid.UUID) -> ChatRequest:
         if asked.body.get(name):
             raise RequestError(f"Assistants do not know `{name}`.", f"Leave `{name}` out.", param=name, code="unsupported_parameter")
     messages = tuple(Message(spot.role, spot.text) for spot in asked.spots if spot.role != "field" and not isinstance(spot, JsonSpot))
-    return ChatRequest(request_id, asked.model, messages, asked.stream, asked.output_tokens_max, asked.body.get("temperature"))
+    return ChatRequest(
+        request_id,
+        asked.model,
+        messages,
+        asked.stream,
+        asked.output_tokens_max,
+        asked.body.get("temperature"),
+        thread=asked.thread,
+        cached=asked.cached,
+    )
 
 
 def messages_usage(usage: Any) -> Usage | None:

@@ -15,6 +15,7 @@ import msgspec
 from ondol.core.errors import RequestError, UpstreamError
 from ondol.infrastructure.gateway.shapes.base import Asked, Json, PartsSpot, Spot, Told
 from ondol.infrastructure.gateway.shapes.body import check_model, explained, invalid, keep_known, objects
+from ondol.infrastructure.gateway.shapes.extension import Extension, take_extension
 from ondol.infrastructure.gateway.shapes.fields import JsonSpot, add_fields, add_media_fields, add_name, add_rest
 from ondol.infrastructure.gateway.shapes.letting import Letting, TextOut
 from ondol.infrastructure.gateway.shapes.words import STATUSES, TIERS, mark, word
@@ -76,10 +77,6 @@ class _Text(msgspec.Struct):
     format: _Format | None = None
 
 
-class _Extension(msgspec.Struct):
-    progress: bool | None = None
-
-
 class _Body(msgspec.Struct):
     model: str
     input: str | list[Any] | None = None
@@ -89,7 +86,7 @@ class _Body(msgspec.Struct):
     temperature: Annotated[float, msgspec.Meta(ge=0, le=2)] | None = None
     tools: Annotated[list[dict[str, Any]], msgspec.Meta(max_length=TOOLS_MAX)] | None = None
     text: _Text | None = None
-    ondol: _Extension | None = None
+    ondol: Extension | None = None
 
 
 def read_responses(body: Json) -> Asked:
@@ -127,7 +124,7 @@ def read_responses(body: Json) -> Asked:
     asked.include_usage = True
     asked.output_tokens_max = known.max_output_tokens
     asked.tools = [{"type": "function", "function": tool} for tool in known.tools or () if tool.get("type") == "function"]
-    asked.progress = bool(known.ondol and known.ondol.progress)
+    take_extension(asked, known.ondol)
     told = known.text.format if known.text else None
     if told is not None and told.type == "json_schema":
         asked.schema = told.schema or {}
@@ -234,7 +231,16 @@ def responses_chat_request(asked: Asked, request_id: uuid.UUID) -> ChatRequest:
     if asked.body.get("tools"):
         raise RequestError("Assistants do not know `tools`.", "Leave `tools` out.", param="tools", code="unsupported_parameter")
     messages = tuple(Message(spot.role, spot.text) for spot in asked.spots if spot.role != "field" and not isinstance(spot, JsonSpot))
-    return ChatRequest(request_id, asked.model, messages, asked.stream, asked.output_tokens_max, asked.body.get("temperature"))
+    return ChatRequest(
+        request_id,
+        asked.model,
+        messages,
+        asked.stream,
+        asked.output_tokens_max,
+        asked.body.get("temperature"),
+        thread=asked.thread,
+        cached=asked.cached,
+    )
 
 
 def responses_usage(usage: Any) -> Usage | None:

@@ -23,7 +23,7 @@ from ondol.infrastructure.storage.postgres.roles import ensure_roles
 
 MIGRATION_LOCK = 0x0D01_0001
 PARTITION_MONTHS_AHEAD = 3
-PARTITIONED_TABLES = ("answers", "requests", "ledger_events", "guard_traffic", "request_contents")
+PARTITIONED_TABLES = ("answers", "requests", "ledger_events", "guard_traffic", "request_contents", "turns")
 
 
 class MigrationFailed(OndolError):

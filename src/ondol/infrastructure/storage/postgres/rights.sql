@@ -96,6 +96,7 @@ grant select, insert, update on ondol.releases to {app};
 grant select, insert on ondol.release_moves, ondol.release_indexes to {app};
 grant select, insert on ondol.answers to {app};
 grant select, insert, update on ondol.access_requests to {app};
+grant select, insert, update, delete on ondol.threads, ondol.turns, ondol.memory_slots to {app};
 grant select on ondol.requests to {app};
 grant select, insert, delete on ondol.request_contents to {app};
 grant select, insert, update, delete on ondol.feedback to {app};

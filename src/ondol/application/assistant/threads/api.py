@@ -1,0 +1,236 @@
+"""Threads in the admin API: everybody's own, and nobody else's, whatever their role. And what an assistant keeps in mind of who asks."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, cast
+
+from fastapi import APIRouter, Path, Query, Request
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, Field
+
+from ondol.application.assistant.store import find_assistant
+from ondol.application.assistant.threads import store
+from ondol.application.assistant.threads.reading import PAGE_MAX, ReadTurn, delete_thread, export_threads, read_turns
+from ondol.application.assistant.threads.types import Thread
+from ondol.application.knowledge.rooms import Knowledge
+from ondol.infrastructure.access.route_roles import ASK, Body, RoleGate
+from ondol.infrastructure.access.types import Principal
+
+PAGE = 50
+Limit = Annotated[int, Query(ge=1, le=PAGE_MAX)]
+AssistantName = Annotated[str, Path(pattern=r"^[a-z0-9](-?[a-z0-9]){0,62}$", max_length=63)]
+SlotName = Annotated[str, Path(pattern=r"^[a-z][a-z0-9_]{0,31}$", max_length=32)]
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadServices(RoleGate):
+    """What the routes work with.
+
+    Attributes:
+        principal: who sends a request, roles included; it was authenticated before.
+    """
+
+    knowledge: Knowledge
+    principal: Callable[[Request], Principal]
+
+
+class ThreadShown(BaseModel):
+    """A thread. `turns` counts those of all branches; `head` is the one that was said last."""
+
+    id: uuid.UUID
+    assistant: str
+    title: str
+    head: uuid.UUID
+    turns: int
+    created_at: datetime
+    changed_at: datetime
+
+
+class ThreadPage(BaseModel):
+    """Threads, those that were spoken in last first. `next` is what to give as `before` for the next page."""
+
+    threads: list[ThreadShown]
+    next: uuid.UUID | None
+
+
+class TurnShown(BaseModel):
+    """A question and its answer. Of what rests on documents that you may no longer read, only the question is told (`withheld`)."""
+
+    id: uuid.UUID
+    parent: uuid.UUID | None
+    question: str
+    asked: str | None
+    answer: str | None
+    withheld: bool
+    refused: bool
+    created_at: datetime
+
+
+class ThreadRead(BaseModel):
+    """A thread with its turns in the order in which they were said. `next` is what to give as `after` for the next page."""
+
+    thread: ThreadShown
+    turns: list[TurnShown]
+    next: uuid.UUID | None
+
+
+class TitleBody(Body):
+    """Another title."""
+
+    title: str = Field(min_length=1, max_length=store.TITLE_CHARACTERS_MAX)
+
+
+class SlotBody(Body):
+    """What is to be kept in mind."""
+
+    value: str = Field(min_length=1, max_length=store.SLOT_CHARACTERS_MAX)
+
+
+class SlotShown(BaseModel):
+    """Something that is kept in mind."""
+
+    name: str
+    value: str
+    changed_at: datetime
+
+
+class Memory(BaseModel):
+    """What an assistant keeps in mind of you."""
+
+    memory: list[SlotShown]
+
+
+class Changed(BaseModel):
+    """It is done."""
+
+    changed: bool = True
+
+
+def thread_router(services: ThreadServices) -> APIRouter:
+    """The routes below ``/threads`` and ``/assistants/{name}/memory``."""
+    router = APIRouter(tags=["threads"])
+    _thread_routes(router, services)
+    _export_routes(router, services)
+    _memory_routes(router, services)
+    return router
+
+
+def _thread_routes(router: APIRouter, services: ThreadServices) -> None:
+    room = services.knowledge
+
+    @router.get("/threads", openapi_extra=ASK)
+    async def list_threads(before: uuid.UUID | None = None, limit: Limit = PAGE, who: Principal = services.asks) -> ThreadPage:
+        """Your threads."""
+        async with room.database.tenant_tx(who.tenant_id) as connection:
+            found = await store.list_threads(connection, room.keyring, who.tenant_id, who.person_id, before=before, limit=limit + 1)
+        return ThreadPage(threads=[_shown(thread) for thread in found[:limit]], next=found[limit - 1].id if len(found) > limit else None)
+
+    @router.get("/threads/{thread}", openapi_extra=ASK)
+    async def read_thread(thread: uuid.UUID, after: uuid.UUID | None = None, limit: Limit = PAGE, who: Principal = services.asks) -> ThreadRead:
+        """One of your threads with what was said in it."""
+        async with room.database.tenant_tx(who.tenant_id) as connection:
+            found = await store.find_thread(connection, room.keyring, who.tenant_id, who.person_id, thread)
+            turns = await read_turns(room, connection, who.tenant_id, who.person_id, thread, after=after, limit=limit + 1)
+        following = turns[limit - 1].turn.id if len(turns) > limit else None
+        return ThreadRead(thread=_shown(found), turns=[_turn(one) for one in turns[:limit]], next=following)
+
+    @router.patch("/threads/{thread}", openapi_extra=ASK)
+    async def rename_thread(thread: uuid.UUID, body: TitleBody, who: Principal = services.asks) -> Changed:
+        """Give one of your threads another title."""
+        async with room.database.tenant_tx(who.tenant_id) as connection:
+            await store.rename_thread(connection, room.keyring, who.tenant_id, who.person_id, thread, body.title)
+        return Changed()
+
+    @router.delete("/threads/{thread}", openapi_extra=ASK)
+    async def remove_thread(thread: uuid.UUID, who: Principal = services.asks) -> Changed:
+        """Delete one of your threads with all that was said in it."""
+        async with room.database.tenant_tx(who.tenant_id) as connection:
+            await delete_thread(room, connection, who.tenant_id, who.person_id, thread)
+        return Changed()
+
+
+def _export_routes(router: APIRouter, services: ThreadServices) -> None:
+    room = services.knowledge
+
+    @router.get("/threads-export", openapi_extra=ASK)
+    async def export_all(who: Principal = services.asks) -> StreamingResponse:
+        """All your threads with what was said in them, as one JSON object that comes as it is read."""
+        return await _streamed(export_threads(room, who.tenant_id, who.person_id))
+
+    @router.get("/threads/{thread}/export", openapi_extra=ASK)
+    async def export_one(thread: uuid.UUID, who: Principal = services.asks) -> StreamingResponse:
+        """One of your threads, in the same form."""
+        return await _streamed(export_threads(room, who.tenant_id, who.person_id, thread))
+
+
+def _memory_routes(router: APIRouter, services: ThreadServices) -> None:
+    room = services.knowledge
+
+    @router.get("/assistants/{name}/memory", openapi_extra=ASK)
+    async def read_memory(name: AssistantName, who: Principal = services.asks) -> Memory:
+        """What an assistant keeps in mind of you."""
+        async with room.database.tenant_tx(who.tenant_id) as connection:
+            assistant = await find_assistant(connection, name)
+            slots = await store.slots_of(connection, room.keyring, who.tenant_id, who.person_id, assistant.id)
+        return Memory(memory=[SlotShown(name=slot.name, value=slot.value, changed_at=slot.changed_at) for slot in slots])
+
+    @router.put("/assistants/{name}/memory/{slot}", openapi_extra=ASK)
+    async def keep_in_mind(name: AssistantName, slot: SlotName, body: SlotBody, who: Principal = services.asks) -> Changed:
+        """Have an assistant keep something in mind of you, in the threads that you have with it."""
+        async with room.database.tenant_tx(who.tenant_id) as connection:
+            assistant = await find_assistant(connection, name)
+            now = room.clock()
+            await store.put_slot(connection, room.keyring, who.tenant_id, who.person_id, assistant.id, slot, body.value, now)
+        return Changed()
+
+    @router.delete("/assistants/{name}/memory/{slot}", openapi_extra=ASK)
+    async def forget(name: AssistantName, slot: SlotName, who: Principal = services.asks) -> Changed:
+        """Have it keep something no longer in mind."""
+        async with room.database.tenant_tx(who.tenant_id) as connection:
+            assistant = await find_assistant(connection, name)
+            await store.remove_slot(connection, who.person_id, assistant.id, slot)
+        return Changed()
+
+
+async def _streamed(pieces: AsyncIterator[str]) -> StreamingResponse:
+    """The pieces as they come; what cannot be read is told before the first."""
+    first = await anext(pieces)
+
+    async def all_of_it() -> AsyncIterator[str]:
+        async with aclosing(cast(Any, pieces)):
+            yield first
+            async for piece in pieces:
+                yield piece
+
+    return StreamingResponse(all_of_it(), media_type="application/json")
+
+
+def _shown(thread: Thread) -> ThreadShown:
+    return ThreadShown(
+        id=thread.id,
+        assistant=thread.assistant,
+        title=thread.title,
+        head=thread.head_id,
+        turns=thread.turns,
+        created_at=thread.created_at,
+        changed_at=thread.changed_at,
+    )
+
+
+def _turn(one: ReadTurn) -> TurnShown:
+    turn = one.turn
+    return TurnShown(
+        id=turn.id,
+        parent=turn.parent_id,
+        question=turn.question,
+        asked=one.asked,
+        answer=one.answer,
+        withheld=one.withheld,
+        refused=turn.refused,
+        created_at=turn.created_at,
+    )

@@ -1,0 +1,92 @@
+-- The queries of threads. Each names the person whose thread it is: nobody else finds it.
+
+-- name: thread_add
+-- A new thread, with the first turn at its head.
+insert into threads (tenant_id, id, assistant_id, person_id, title_sealed, head_id, turns, created_at, changed_at)
+values (%(tenant_id)s::uuid, %(id)s::uuid, %(assistant_id)s::uuid, %(person_id)s::uuid, %(title_sealed)s::bytea, %(head_id)s::uuid, 1,
+    %(now)s::timestamptz, %(now)s::timestamptz);
+
+-- name: thread_grow
+-- A thread gets a turn, which is its head from now on; nothing when the thread is gone or full.
+update threads set head_id = %(head_id)s::uuid, turns = turns + 1, changed_at = %(now)s::timestamptz
+where id = %(id)s::uuid and person_id = %(person_id)s::uuid and turns < %(turns_max)s::integer returning id;
+
+-- name: thread_by_id
+-- A thread of a person.
+select t.id, t.assistant_id, a.name as assistant, t.title_sealed, t.head_id, t.turns, t.created_at, t.changed_at
+from threads t join assistants a on a.tenant_id = t.tenant_id and a.id = t.assistant_id
+where t.id = %(id)s::uuid and t.person_id = %(person_id)s::uuid;
+
+-- name: threads_of_person
+-- A person's threads, those that were spoken in last first, behind the one that is named.
+select t.id, t.assistant_id, a.name as assistant, t.title_sealed, t.head_id, t.turns, t.created_at, t.changed_at
+from threads t join assistants a on a.tenant_id = t.tenant_id and a.id = t.assistant_id
+where t.person_id = %(person_id)s::uuid
+    and (%(before)s::uuid is null
+        or (t.changed_at, t.id) < (select b.changed_at, b.id from threads b where b.id = %(before)s::uuid and b.person_id = %(person_id)s::uuid))
+order by t.changed_at desc, t.id desc limit %(limit)s::integer;
+
+-- name: thread_rename
+-- Another title.
+update threads set title_sealed = %(title_sealed)s::bytea where id = %(id)s::uuid and person_id = %(person_id)s::uuid returning id;
+
+-- name: thread_delete
+-- A thread goes, and its turns with it.
+delete from threads where id = %(id)s::uuid and person_id = %(person_id)s::uuid returning id, turns;
+
+-- name: turn_add
+-- A turn of a thread.
+insert into turns (tenant_id, id, thread_id, parent_id, person_id, refused, said_sealed, rests_on, created_at)
+values (%(tenant_id)s::uuid, %(id)s::uuid, %(thread_id)s::uuid, %(parent_id)s::uuid, %(person_id)s::uuid, %(refused)s::boolean,
+    %(said_sealed)s::bytea, %(rests_on)s::uuid[], %(now)s::timestamptz);
+
+-- name: turn_path
+-- A turn and those before it on its branch, the latest first.
+with recursive path as (
+    select t.*, 1 as place from turns t
+    where t.id = %(id)s::uuid and t.thread_id = %(thread_id)s::uuid and t.person_id = %(person_id)s::uuid
+    union all
+    select t.*, p.place + 1 from path p join turns t on t.id = p.parent_id and t.thread_id = p.thread_id
+    where p.place < %(limit)s::integer
+)
+select id, parent_id, refused, said_sealed, rests_on, summary_sealed, summary_rests_on, created_at from path order by place;
+
+-- name: turns_of_thread
+-- The turns of a thread in the order in which they were said, behind the one that is named.
+select id, parent_id, refused, said_sealed, rests_on, summary_sealed, summary_rests_on, created_at from turns
+where thread_id = %(thread_id)s::uuid and person_id = %(person_id)s::uuid and (%(after)s::uuid is null or id > %(after)s::uuid)
+order by id limit %(limit)s::integer;
+
+-- name: turn_summary_put
+-- What was said up to a turn, in short.
+update turns set summary_sealed = %(summary_sealed)s::bytea, summary_rests_on = %(rests_on)s::uuid[]
+where id = %(id)s::uuid and person_id = %(person_id)s::uuid;
+
+-- name: slot_put
+-- What is to be kept in mind under a name, or another value of it.
+insert into memory_slots (tenant_id, id, assistant_id, person_id, name, value_sealed, changed_at)
+values (%(tenant_id)s::uuid, %(id)s::uuid, %(assistant_id)s::uuid, %(person_id)s::uuid, %(name)s::text, %(value_sealed)s::bytea,
+    %(now)s::timestamptz)
+on conflict (tenant_id, assistant_id, person_id, name) do update set value_sealed = excluded.value_sealed, changed_at = excluded.changed_at;
+
+-- name: slots_of_person
+-- What an assistant keeps in mind of a person, by name.
+select name, value_sealed, changed_at from memory_slots
+where assistant_id = %(assistant_id)s::uuid and person_id = %(person_id)s::uuid order by name limit %(limit)s::integer;
+
+-- name: slot_delete
+-- It is no longer kept in mind.
+delete from memory_slots
+where assistant_id = %(assistant_id)s::uuid and person_id = %(person_id)s::uuid and name = %(name)s::text returning id;
+
+-- name: threads_erase_person
+-- All threads of a person, with their turns.
+delete from threads where person_id = %(person_id)s::uuid returning id;
+
+-- name: slots_erase_person
+-- All that is kept in mind of a person.
+delete from memory_slots where person_id = %(person_id)s::uuid returning id;
+
+-- name: turns_erase_resting
+-- The turns that may hold words of one of these document versions.
+delete from turns where rests_on && %(version_ids)s::uuid[] or summary_rests_on && %(version_ids)s::uuid[] returning id;

@@ -1,0 +1,140 @@
+"""Threads as their person reads them again: what was said, less the answers that rest on what they may no longer read."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ondol.application.assistant.threads import store
+from ondol.application.assistant.threads.types import Thread, Turn
+from ondol.application.knowledge.rooms import Knowledge
+from ondol.application.knowledge.store import seen_ids
+from ondol.infrastructure.ledger import record
+from ondol.infrastructure.storage.postgres import Connection
+
+PAGE_MAX = 100
+"""Threads, or turns, that are read at once."""
+EXPORT_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ReadTurn:
+    """A turn as it is read again.
+
+    Attributes:
+        withheld: it rests on something that the person may no longer read, so of the answer nothing is shown.
+    """
+
+    turn: Turn
+    withheld: bool
+
+    @property
+    def answer(self) -> str | None:
+        """As it was shown; None when it is withheld."""
+        return None if self.withheld else self.turn.answer
+
+    @property
+    def asked(self) -> str | None:
+        """The question as it was understood, which may hold words of earlier answers; None when it is withheld."""
+        return None if self.withheld else self.turn.asked
+
+
+async def read_turns(
+    room: Knowledge, connection: Connection, tenant_id: uuid.UUID, person_id: uuid.UUID, thread_id: uuid.UUID, *, after: uuid.UUID | None, limit: int
+) -> list[ReadTurn]:
+    """Turns of a thread in the order in which they were said.
+
+    Args:
+        after: go on behind this one.
+    """
+    turns = await store.turns_of(connection, room.keyring, tenant_id, person_id, thread_id, after=after, limit=limit)
+    visible = await room.visible.of(connection, tenant_id, person_id)
+    seen = await seen_ids(connection, {version for turn in turns for version in turn.rests_on}, visible.audience_ids)
+    return [ReadTurn(turn, not turn.rests_on <= seen) for turn in turns]
+
+
+async def delete_thread(room: Knowledge, connection: Connection, tenant_id: uuid.UUID, person_id: uuid.UUID, thread_id: uuid.UUID) -> int:
+    """Delete a thread with all that was said in it, and tell the ledger that it is gone; how many turns that were.
+
+    Raises:
+        NotFound: when the person has no such thread.
+    """
+    turns = await store.delete_thread(connection, person_id, thread_id)
+    body = {"thread": thread_id, "turns": turns}
+    await record(connection, tenant_id, kind="thread.deleted", actor_id=person_id, body=body, now=room.clock())
+    return turns
+
+
+async def export_threads(room: Knowledge, tenant_id: uuid.UUID, person_id: uuid.UUID, thread_id: uuid.UUID | None = None) -> AsyncIterator[str]:
+    """All threads of a person, or one, as the pieces of one JSON object: ``{"version": 1, "threads": [...]}``.
+
+    Raises:
+        NotFound: when the person has no such thread; before the first piece.
+    """
+    before: uuid.UUID | None = None
+    threads = await _page(room, tenant_id, person_id, thread_id, before)
+    yield f'{{"version":{EXPORT_VERSION},"threads":['
+    mark = ""
+    while threads:
+        for thread in threads:
+            yield f'{mark}{_json(_thread_told(thread))[:-1]},"turns":['
+            async for piece in _turns_told(room, tenant_id, person_id, thread.id):
+                yield piece
+            yield "]}"
+            mark = ","
+        before = threads[-1].id
+        threads = await _page(room, tenant_id, person_id, None, before) if thread_id is None else []
+    yield "]}"
+
+
+async def _page(
+    room: Knowledge, tenant_id: uuid.UUID, person_id: uuid.UUID, thread_id: uuid.UUID | None, before: uuid.UUID | None
+) -> Sequence[Thread]:
+    async with room.database.tenant_tx(tenant_id) as connection:
+        if thread_id is not None:
+            return [await store.find_thread(connection, room.keyring, tenant_id, person_id, thread_id)]
+        return await store.list_threads(connection, room.keyring, tenant_id, person_id, before=before, limit=PAGE_MAX)
+
+
+async def _turns_told(room: Knowledge, tenant_id: uuid.UUID, person_id: uuid.UUID, thread_id: uuid.UUID) -> AsyncIterator[str]:
+    after: uuid.UUID | None = None
+    while True:
+        async with room.database.tenant_tx(tenant_id) as connection:
+            turns = await read_turns(room, connection, tenant_id, person_id, thread_id, after=after, limit=PAGE_MAX)
+        for one in turns:
+            yield ("," if after is not None else "") + _json(turn_told(one))
+            after = one.turn.id
+        if len(turns) < PAGE_MAX:
+            return
+
+
+def turn_told(one: ReadTurn) -> dict[str, Any]:
+    """A turn as it is told outside."""
+    turn = one.turn
+    return {
+        "id": turn.id,
+        "parent": turn.parent_id,
+        "question": turn.question,
+        "asked": one.asked,
+        "answer": one.answer,
+        "withheld": one.withheld,
+        "refused": turn.refused,
+        "created_at": turn.created_at.isoformat(),
+    }
+
+
+def _thread_told(thread: Thread) -> dict[str, Any]:
+    return {
+        "id": thread.id,
+        "assistant": thread.assistant,
+        "title": thread.title,
+        "created_at": thread.created_at.isoformat(),
+        "changed_at": thread.changed_at.isoformat(),
+    }
+
+
+def _json(value: dict[str, Any]) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
