@@ -362,7 +362,7 @@ async def seen_ids(connection: Connection, version_ids: Iterable[uuid.UUID], aud
 
     One that was replaced is among them as long as they may read what replaced it.
     """
-    values = {"ids": list(version_ids), "audience_ids": list(audience_ids)}
+    values: dict[str, object] = {"ids": list(version_ids), "audience_ids": list(audience_ids)}
     return frozenset(row["id"] for row in await rows(connection, QUERIES["confirm_seen"], values)) if values["ids"] else frozenset()
 
 

@@ -63,8 +63,7 @@ async def delete_thread(room: Knowledge, connection: Connection, tenant_id: uuid
         NotFound: when the person has no such thread.
     """
     turns = await store.delete_thread(connection, person_id, thread_id)
-    body = {"thread": thread_id, "turns": turns}
-    await record(connection, tenant_id, kind="thread.deleted", actor_id=person_id, body=body, now=room.clock())
+    await record(connection, tenant_id, kind="thread.deleted", actor_id=person_id, body={"thread": thread_id, "turns": turns}, now=room.clock())
     return turns
 
 

@@ -134,7 +134,7 @@ async def turns_of(
     Args:
         after: go on behind this one.
     """
-    values = {"thread_id": thread_id, "person_id": person_id, "after": after, "limit": limit}
+    values: dict[str, object] = {"thread_id": thread_id, "person_id": person_id, "after": after, "limit": limit}
     return [_turn(keyring, tenant_id, person_id, row) for row in await rows(connection, _QUERIES["turns_of_thread"], values)]
 
 
