@@ -25,7 +25,6 @@ from ondol.application.knowledge.segments import COMMIT_SECONDS_MAX
 from ondol.application.knowledge.types import IndexSettings
 from ondol.core.canonical import Json
 from ondol.core.errors import Conflict
-from ondol.core.ids import new_id
 from ondol.infrastructure.ledger import Link, NewArtefact, add_artefacts, add_links, record
 from ondol.infrastructure.storage.blobs import BlobInfo, KeyOwner
 from ondol.infrastructure.storage.lance import IndexPlace, SegmentInfo
@@ -169,7 +168,7 @@ class Writer:
             if not batch:
                 return Committed()
             ids = {key_hash: document.id for key_hash, document in known.items()}
-            fresh = {placed.item.key_hash: new_id() for placed in batch if placed.item.key_hash not in ids}
+            fresh = {placed.item.key_hash: self.room.make_id() for placed in batch if placed.item.key_hash not in ids}
             ids |= fresh
             rows = await asyncio.to_thread(lambda: [self._seal(placed, ids[placed.item.key_hash]) for placed in batch])
             return await self._publish(_Batch(batch, rows, fresh, now), check, also, held)
@@ -219,7 +218,7 @@ class Writer:
 
     def _seal(self, placed: Placed, document_id: uuid.UUID) -> store.VersionRow:
         """Seal a document's original, text and details under the document's own key."""
-        item, version_id, room = placed.item, new_id(), self.room
+        item, version_id, room = placed.item, self.room.make_id(), self.room
         place = self.tenant_id, document_id, version_id
         room.keyring.get_or_create(KeyOwner(self.tenant_id, "document", document_id))
         first, *others = self.settings

@@ -26,7 +26,6 @@ from ondol.application.knowledge.segments import drop_leftovers, merge_small
 from ondol.application.knowledge.types import DocumentMetadata, IndexSettings
 from ondol.core.canonical import keyed_digest
 from ondol.core.errors import OndolError, RequestError, UnreadableDocument, UserError
-from ondol.core.ids import new_id
 from ondol.infrastructure.access.attributes import clause_ids
 from ondol.infrastructure.access.audiences import audience_for, group_ids
 from ondol.infrastructure.access.rules import Clause
@@ -135,7 +134,7 @@ async def ingest_folder(
         raise UserError(f"{folder} is not a folder.", "Give the folder that holds the documents.")
     now = room.clock()
     async with room.database.tenant_tx(tenant_id) as connection:
-        base = await store.ensure_base(connection, tenant_id, base_name, new_id(), now)
+        base = await store.ensure_base(connection, tenant_id, base_name, room.make_id(), now)
         await group_ids(connection, options.groups)
         await clause_ids(connection, options.clauses)
     await ensure_version(room, tenant_id, base.id, options.index_settings, actor_id=actor_id)

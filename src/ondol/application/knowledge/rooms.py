@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ondol.application.knowledge.content import OpenedTexts
 from ondol.application.knowledge.embedding import Embeddings
 from ondol.core.clock import Clock
+from ondol.core.ids import new_id
 from ondol.infrastructure.access.audiences import VisibleAudiences
 from ondol.infrastructure.storage.blobs import KeyOwner, KeyRing, SealedBlobs
 from ondol.infrastructure.storage.lance import LanceRoot, SegmentShelf
@@ -20,6 +22,7 @@ class Knowledge:
 
     Attributes:
         embeddings: the way to embedders; without one, indexes have no vectors and searches ask the full text.
+        make_id: makes the ids of bases, documents and their versions; hits of equal score come in the order of these.
     """
 
     database: Database
@@ -31,6 +34,7 @@ class Knowledge:
     texts: OpenedTexts
     clock: Clock
     embeddings: Embeddings = field(default_factory=Embeddings)
+    make_id: Callable[[], uuid.UUID] = new_id
 
     def tenant_key(self, tenant_id: uuid.UUID, purpose: str) -> bytes:
         """A tenant's key for keyed hashes of one purpose, 32 bytes."""
