@@ -26,6 +26,7 @@ from ondol.application.knowledge.search import IndexStates, search
 from ondol.application.knowledge.store import find_base
 from ondol.application.knowledge.types import IndexSettings
 from ondol.infrastructure.access.people import NewPerson, add_person, create_tenant
+from ondol.infrastructure.storage.postgres import DatabaseAddresses
 
 QUESTION = "beacon harbour refund"
 OPEN_PASSAGES = 2_000
@@ -46,9 +47,9 @@ class Asker:
     states: IndexStates
 
 
-def figures(*, rounds: int = 500, closed: int = CLOSED_PASSAGES) -> dict[str, Any]:
+def figures(*, rounds: int = 500, closed: int = CLOSED_PASSAGES, addresses: DatabaseAddresses | None = None) -> dict[str, Any]:
     """Median and 95th percentile of each world in ms, and how often one search in the one takes longer than one in the other (0.5 tells nothing)."""
-    with open_stand() as stand:
+    with open_stand(addresses) as stand:
         askers = {name: stand.run(_asker(stand, name, closed)) for name in WORLDS}
         seconds = stand.run(_timed(stand, askers, rounds))
     found: dict[str, Any] = {name: _spread(seconds[name]) for name in WORLDS}

@@ -375,8 +375,8 @@ class Worlds:
             source = known[keyed_digest(key, "source", name.encode())]
             if held.version_id != source.version_id:
                 rule = self.set_by_hand.get(source.document_id, held.rule)
-                held = replace(held, version_id=source.version_id, document_id=source.document_id, rule=rule)
-                self.files[name] = self.held[source.version_id] = held
+                known_as = replace(held, version_id=source.version_id, document_id=source.document_id, rule=rule)
+                self.files[name] = self.held[source.version_id] = known_as
 
 
 async def begin(stand: Stand, settings: int = 0) -> Worlds:
