@@ -58,7 +58,7 @@ def list_all(context: click.Context, base: str, tenant: str, as_json: bool) -> N
 @click.argument("base")
 @click.option("--passage-chars", type=click.IntRange(50, 50_000), help="Length that passages aim at, in characters; that of the one that serves.")
 @click.option("--passage-chars-max", type=click.IntRange(50, 100_000), help="No passage is longer; twice the aim when only that is given.")
-@click.option("--embedder", help="Model of the tenant that makes vectors of passages; that of the one that serves.")
+@click.option("--embedder", help="Model of the tenant, or local/FOLDER, that makes vectors of passages; that of the one that serves.")
 @click.option("--no-embedder", is_flag=True, help="Build without vectors.")
 @click.option("--query-prefix", default="", help="What the embedder wants before a question, such as 'query: '.")
 @click.option("--passage-prefix", default="", help="What it wants before a passage.")

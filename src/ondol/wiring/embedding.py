@@ -1,9 +1,10 @@
-"""Which embedder a tenant's name stands for: a model of the tenant's, over the router."""
+"""Which embedder a tenant's name stands for: a model of the tenant's, over the router, or a folder of the installation's."""
 
 from __future__ import annotations
 
 import asyncio
 import uuid
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ondol.core.errors import RequestError
@@ -15,16 +16,24 @@ from ondol.wiring.live_settings import LiveSettings
 if TYPE_CHECKING:
     from ondol.infrastructure.serving.directory import ModelCard, ServingDirectory
     from ondol.infrastructure.serving.http import HttpClient
+    from ondol.infrastructure.serving.local import LocalModels
     from ondol.infrastructure.serving.routing import Router
+
+LOCAL_PREFIX = "local/"
 
 
 class ModelFinder:
     """Finds the models that knowledge asks.
 
     A worker of the gateway lends its own way to providers; elsewhere one is opened when it is first needed.
+
+    Args:
+        models: the folder of the installation's local models.
     """
 
-    def __init__(self, database: Database, keyring: KeyRing, live: LiveSettings) -> None:
+    def __init__(self, database: Database, keyring: KeyRing, live: LiveSettings, models: Path) -> None:
+        self._models = models
+        self._local: LocalModels | None = None
         self._database = database
         self._keyring = keyring
         self._live = live
@@ -37,17 +46,25 @@ class ModelFinder:
         self._lent = directory, router
 
     async def embedder(self, tenant_id: uuid.UUID, name: str) -> Embedder:
-        """A tenant's embedder of a name.
+        """A tenant's embedder of a name: one of its models, or ``local/<folder>``, which every tenant may use.
 
         Raises:
             NotFound: when the tenant has no such model.
-            RequestError: when it is an assistant, or may not be asked for embeddings.
+            RequestError: when it is an assistant, may not be asked for embeddings, or is a folder that cannot be run.
         """
+        if name.startswith(LOCAL_PREFIX):
+            return await self._local_embedder(name.removeprefix(LOCAL_PREFIX))
         card, router = await self._model(tenant_id, name)
         operations = card.settings.operations
         if operations is not None and "embeddings" not in operations:
             raise RequestError(f"The model {name} makes no embeddings.", "Name one that does.", code="bad_embedder", param="embedder")
         return EndpointEmbedder(router, card.row)
+
+    async def _local_embedder(self, name: str) -> Embedder:
+        from ondol.infrastructure.serving.local import LocalEmbedder, LocalModels
+
+        local = self._local = self._local or LocalModels(self._models)
+        return LocalEmbedder(await asyncio.to_thread(local.get, name))
 
     async def close(self) -> None:
         """Close what was opened here."""

@@ -173,7 +173,7 @@ def build_platform(settings: Settings | LiveSettings, folder: DataFolder, addres
     lance = LanceRoot(storage.lance_url or folder.lance)
     half = storage.index_cache_mb * 2**20 // 2
     shelf = SegmentShelf(lance, segment_bytes_max=half, posting_bytes_max=half, vector_bytes_max=storage.vector_cache_mb * 2**20)
-    models = ModelFinder(database, keyring, live)
+    models = ModelFinder(database, keyring, live, folder.models)
     knowledge = Knowledge(
         database=database,
         keyring=keyring,

@@ -31,6 +31,7 @@ from ondol.infrastructure.serving.scripted import Reply, ScriptedModel
 from tests.application.conftest import House
 from tests.application.knowledge.index_versions.test_build import base_of, versions_of
 from tests.application.knowledge.meanings import DIMENSIONS, MEANINGS, embedder, embeds, register, texts_asked, vector_of, whole
+from tests.infrastructure.serving.local.onnx_file import UNKNOWN, write_model
 
 pytestmark = pytest.mark.anyio
 
@@ -331,3 +332,23 @@ async def test_another_tenants_model_is_nobody_elses(house: House, model: Script
     with pytest.raises(NotFound):
         await house.platform.knowledge.embeddings.describe(other, "meanings")
     assert vector_of("") == [1e-3] * DIMENSIONS
+
+
+async def test_a_model_in_a_folder_of_the_installation_does_as_well(house: House) -> None:
+    pytest.importorskip("onnxruntime")
+    words = {UNKNOWN: (0.0, 0.0, 1.0), "lighthouse": (9.0, 0.0, 0.0), "beacon": (9.0, 0.0, 0.0), "money": (0.0, 9.0, 0.0)}
+    folder = write_model(house.platform.folder.models / "tiny", words)
+    house.write("a.md", "# Alpha\n\nThe lighthouse stands.")
+    house.write("b.md", "# Bravo\n\nWe pay money back.")
+    await house.ingest()
+    await build(house, "local/tiny")
+    assert (await house.titles("beacon"))[0] == "Alpha"
+    reference = (await base_of(house)).settings.embedder
+    assert reference is not None
+    assert (reference.name, reference.dimensions, reference.identity[:6], len(reference.identity)) == ("local/tiny", 3, "local:", 70)
+    write_model(folder, {**words, "money": (1.0, 9.0, 0.0)})
+    assert degraded(await house.search("beacon one"))["vectors"] == "embedder_changed"
+    (folder / "tokenizer.json").unlink()
+    assert degraded(await house.search("beacon two"))["vectors"] == "bad_local_model"
+    with pytest.raises(NotFound):
+        await start(house, "local/../keys")

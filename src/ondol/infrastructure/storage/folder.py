@@ -75,6 +75,11 @@ class DataFolder:
         return self.root / "spool"
 
     @property
+    def models(self) -> Path:
+        """Local models, a folder each. Made by whoever puts one there."""
+        return self.root / "models"
+
+    @property
     def lance(self) -> Path:
         """Lance tables."""
         return self.root / "lance"
