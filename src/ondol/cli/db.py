@@ -101,21 +101,42 @@ def backup(context: click.Context, directory: Path | None, as_json: bool) -> Non
 @command.command("restore")
 @click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option("--replace", is_flag=True, help="Also where the database holds tenants.")
+@click.option(
+    "--erased-in",
+    "newer",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="A newer backup, where this machine's own key ring is lost: what was erased by then stays erased. May be given several times.",
+)
 @click.pass_context
-def restore_from(context: click.Context, folder: Path, replace: bool) -> None:
-    """Put the backup in FOLDER in the place of what is here. Stop `ondol up` first."""
+def restore_from(context: click.Context, folder: Path, replace: bool, newer: tuple[Path, ...]) -> None:
+    """Put the backup in FOLDER in the place of what is here. Stop `ondol up` first.
+
+    What was erased since the backup was made is erased again before this ends, and its keys are not brought back.
+    """
+    from ondol.infrastructure.ledger.erasure import carry_out
+    from ondol.infrastructure.storage.blobs.merging import merge_keyring, merge_tombstones
     from ondol.infrastructure.storage.postgres.backup import restore
     from ondol.infrastructure.storage.postgres.migrate import migrate
+    from ondol.wiring.erasure import erasure_room, hide_what_came_back
 
     settings = settings_of(context)
 
-    async def work(platform: Platform) -> None:
+    async def work(platform: Platform) -> int:
         restore(platform.database.addresses, folder / "database.dump", replace=replace)
-        if (folder / "keyring").is_dir() and not settings.storage.keyring_url:
-            shutil.copytree(folder / "keyring", platform.folder.keyring, dirs_exist_ok=True)
+        if not settings.storage.keyring_url:
+            for backup_folder in (*newer, folder):
+                merge_tombstones(backup_folder / "keyring", platform.folder.keyring)
+            merge_keyring(folder / "keyring", platform.folder.keyring)
         migrate(platform.database.addresses)
+        again = await hide_what_came_back(platform)
+        for tenant_id, erasure_id in again:
+            await carry_out(erasure_room(platform), tenant_id, erasure_id)
+        return len(again)
 
-    with_platform(settings, work)
+    erased = with_platform(settings, work)
+    if erased:
+        say(f"{erased:,} erasures from after the backup were carried out again: `ondol erasure list`.")
     say("Restored. Put the blob store's files back too, then build the index anew: `ondol index rebuild --all`.")
 
 

@@ -46,6 +46,8 @@ COMMANDS = {
     "requests": "Show the log of requests.",
     "gateway": "Show and change how the gateway treats a tenant.",
     "guard": "Check texts and tool calls; manage the guard's policies, canaries, incidents and approvals.",
+    "erase": "Erase a document or a person from every store, with a signed receipt.",
+    "erasure": "List, show and verify erasures.",
     "ledger": "Verify the ledger and walk where things came from.",
     "db": "Migrate, back up, restore and sweep the database.",
     "doctor": "Check this installation and say how to mend what is wrong.",

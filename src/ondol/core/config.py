@@ -228,6 +228,9 @@ class BackupSettings:
     """Backups of Postgres and the key ring."""
 
     directory: str = _setting("", "Folder that `ondol db backup` writes to. Empty: no backup is set up.", live=True)
+    keyring_keep_days: int = _setting(
+        0, "For how many days you keep backups of the key ring, which receipts of erasures state. 0: not said.", live=True, low=0, high=3650
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 from ondol.application.assistant.api import AssistantServices, access_router, answers_router
 from ondol.application.assistant.threads.api import ThreadServices, thread_router
+from ondol.application.erasure.api import ErasureServices, erasure_router
 from ondol.application.knowledge.api import KnowledgeServices, index_router
 from ondol.application.prompts.api import PromptServices, prompts_router
 from ondol.core.errors import Forbidden, KeyDestroyed, NotFound, Unauthenticated
@@ -21,6 +23,7 @@ from ondol.infrastructure.guard.api import GuardServices, guard_router
 from ondol.infrastructure.guard.policies import PolicyDirectory
 from ondol.infrastructure.guard.texts_api import texts_router
 from ondol.infrastructure.guard.tools_api import tools_router
+from ondol.wiring.erasure import verify_receipt
 from ondol.wiring.platform import Platform
 
 ADMIN_PATHS = ("/api/",)
@@ -70,5 +73,6 @@ def admin_application(platform: Platform, keys: KeyDirectory, policies: PolicyDi
         answers_router(assistants),
         access_router(assistants),
         thread_router(ThreadServices(platform.knowledge, principal_of_request)),
+        erasure_router(ErasureServices(platform.knowledge, partial(verify_receipt, platform), principal_of_request)),
     ]
     return create_admin(authenticate, routers)

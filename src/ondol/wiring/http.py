@@ -31,12 +31,14 @@ from ondol.infrastructure.gateway.records.drain import RecordDrain
 from ondol.infrastructure.gateway.records.lines import FORM
 from ondol.infrastructure.gateway.records.recorder import RequestRecorder
 from ondol.infrastructure.gateway.server import AsgiBridge, Handler
+from ondol.infrastructure.ledger.erasure import Gone
 from ondol.infrastructure.serving.routing.breaker import State
 from ondol.infrastructure.serving.settings import notice_for
 from ondol.infrastructure.storage.spool import Spool
 from ondol.infrastructure.telemetry.observer import Observer
 from ondol.infrastructure.telemetry.room import open_telemetry
 from ondol.wiring.admin import ADMIN_PATHS, admin_application, admin_authentication
+from ondol.wiring.erasure import forget_gone, forgetting, hide_what_came_back
 from ondol.wiring.gateway import GatewayRoom, gateway_of, open_gateway_room
 from ondol.wiring.guard import GuardRoom, open_guard
 from ondol.wiring.platform import Platform, assistant_room, generator_of
@@ -90,6 +92,7 @@ async def open_worker(platform: Platform, on_warm: Callable[[], None] = lambda: 
     Args:
         on_warm: called once, when the first question would be answered without waiting for imports.
     """
+    await hide_what_came_back(platform)
     keys = KeyDirectory(platform.database, platform.clock)
     await keys.refresh()
     organisations = await _organisations(platform)
@@ -109,7 +112,7 @@ async def open_worker(platform: Platform, on_warm: Callable[[], None] = lambda: 
                 # Known before the first record: a worker that dies without one leaves leases that somebody must close.
                 recorder.mark_replica(room.governor.replica_id)
                 handler = WorkerHandler(worker)
-                async with platform.live.watched():
+                async with forgetting(platform, handler.forget), platform.live.watched():
                     yield handler
         finally:
             for task in (fresh, warming):
@@ -127,6 +130,7 @@ class WorkerHandler:
 
     def __init__(self, worker: Worker) -> None:
         self.observer = worker.observer
+        self._worker = worker
         self._assistants = worker.assistants()
         self._gateway = gateway_of(
             worker.platform,
@@ -167,6 +171,11 @@ class WorkerHandler:
 
     def _metrics_page(self, worker: Worker, open_to: str) -> MetricsPage:
         return MetricsPage(worker.observer, open_to, self._authenticate, lambda tenant_id: _is_operator(worker, tenant_id))
+
+    def forget(self, gone: Gone) -> None:
+        """Drop what was erased from the memory of this worker."""
+        forget_gone(self._worker.platform, gone, self._assistants.states)
+        self._worker.guard.remembered.forget_all()
 
     async def __call__(self, exchange: Exchange) -> None:
         """Answer one request."""

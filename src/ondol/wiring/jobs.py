@@ -14,6 +14,7 @@ from ondol.infrastructure.access.sign_in import forget_old_sessions
 from ondol.infrastructure.jobs import JobApp, create_job_app, run_jobs
 from ondol.infrastructure.ledger import LedgerSigner, run_sealer
 from ondol.infrastructure.storage.postgres.care import make_partitions_ahead
+from ondol.wiring.erasure import hide_what_came_back, run_erasures
 from ondol.wiring.platform import Platform
 from ondol.wiring.stores import base_url
 
@@ -110,14 +111,19 @@ def settings_used(settings: Settings) -> object:
 
 
 async def run_worker(platform: Platform, stop: asyncio.Event) -> None:
-    """Run jobs and seal the ledger until `stop` is set."""
+    """Run jobs, seal the ledger and carry erasures out until `stop` is set."""
     app = create_job_app(platform.database.addresses)
     register_tasks(app, platform)
     signer = await asyncio.to_thread(LedgerSigner.open_or_create, platform.folder.ledger_key)
-    sealer = asyncio.create_task(run_sealer(platform.database, signer, platform.clock, stop))
+    await hide_what_came_back(platform)
+    beside = [
+        asyncio.create_task(run_sealer(platform.database, signer, platform.clock, stop)),
+        asyncio.create_task(run_erasures(platform, stop)),
+    ]
     try:
         await run_jobs(app, stop)
     finally:
         stop.set()
-        with contextlib.suppress(asyncio.CancelledError):
-            await sealer
+        for task in beside:
+            with contextlib.suppress(asyncio.CancelledError):
+                await task

@@ -22,6 +22,64 @@ insert into answers (tenant_id, id, assistant_id, person_id, outcome, content_se
 values (%(tenant_id)s::uuid, %(id)s::uuid, %(assistant_id)s::uuid, %(person_id)s::uuid, %(outcome)s::text, %(content_sealed)s::bytea,
     %(provenance)s::jsonb, %(now)s::timestamptz);
 
+-- name: documents_erased
+-- The documents, among those of some versions, that were erased.
+select distinct document_id from document_versions where id = any(%(version_ids)s::uuid[]) and state = 'erased';
+
+-- name: answers_shown
+-- Note, of one page of answers, those that cite or were shown something of a document; how many of them still hold content, and where the page ends.
+with page as (
+    select id, provenance, content_sealed from answers where id > %(after)s::uuid order by id limit %(limit)s::int
+), shown as (
+    select id, content_sealed from page where provenance::text like any(%(patterns)s::text[])
+), noted as (
+    insert into erasure_items (tenant_id, erasure_id, kind, item_id)
+    select %(tenant_id)s::uuid, %(erasure_id)s::uuid, 'answer', id from shown
+    on conflict (tenant_id, erasure_id, kind, item_id) do nothing
+)
+select (select max(id::text)::uuid from page) as last, (select count(*) from shown where content_sealed <> ''::bytea) as found;
+
+-- name: answers_of_person
+-- Note all answers that a person was given; how many of them still hold content.
+with theirs as (
+    select id, content_sealed from answers where person_id = %(person_id)s::uuid
+), noted as (
+    insert into erasure_items (tenant_id, erasure_id, kind, item_id)
+    select %(tenant_id)s::uuid, %(erasure_id)s::uuid, 'answer', id from theirs
+    on conflict (tenant_id, erasure_id, kind, item_id) do nothing
+)
+select count(*) as found from theirs where content_sealed <> ''::bytea;
+
+-- name: access_notes_empty
+-- What a person wrote when they asked for access goes, or what was written about the answers that an erasure reaches.
+update access_requests set note_sealed = null
+where note_sealed is not null and (person_id = %(person_id)s::uuid
+    or answer_id in (select item_id from erasure_items where erasure_id = %(erasure_id)s::uuid and kind = 'answer'));
+
+-- name: access_notes_count
+-- Notes that the erasure of them empties.
+select count(*) as counted from access_requests r where r.tenant_id = %(tenant_id)s::uuid and r.note_sealed is not null and (
+    r.person_id = %(person_id)s::uuid or exists (
+        select from erasure_items i
+        where i.tenant_id = r.tenant_id and i.erasure_id = %(erasure_id)s::uuid and i.kind = 'answer' and i.item_id = r.answer_id));
+
+-- name: answers_empty
+-- Of the answers that an erasure reaches the content goes.
+update answers set content_sealed = ''::bytea
+where content_sealed <> ''::bytea and id in (select item_id from erasure_items where erasure_id = %(erasure_id)s::uuid and kind = 'answer');
+
+-- name: answers_shown_count
+-- Answers with content that cite or were shown some versions.
+select count(*) as counted from answers a
+where a.tenant_id = %(tenant_id)s::uuid and a.content_sealed <> ''::bytea and (
+    jsonb_exists_any(coalesce(a.provenance -> 'cited', '[]'), %(version_ids)s::text[]) or exists (
+        select from jsonb_array_elements(coalesce(a.provenance -> 'evidence', '[]')) shown
+        where shown ->> 'version' = any(%(version_ids)s::text[])));
+
+-- name: answers_of_person_count
+-- Answers with content that a person was given.
+select count(*) as counted from answers where tenant_id = %(tenant_id)s::uuid and person_id = %(person_id)s::uuid and content_sealed <> ''::bytea;
+
 -- name: answer_by_id
 -- The record of an answer.
 select id, assistant_id, person_id, outcome, content_sealed, provenance, created_at from answers where id = %(id)s::uuid;

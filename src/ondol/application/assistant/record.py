@@ -235,6 +235,7 @@ async def keep_answer(room: Knowledge, given: Given, shown: Shown | None = None)
             question=asking.question,
             text=kept.text,
             provenance=written,
+            shown=[item.hit.document_version_id for item in asking.found.evidence],
             now=now,
         )
         artefacts = [NewArtefact(id=asking.id, kind="answer"), NewArtefact(id=asking.person_id, kind="subject")]

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from psycopg.types.json import Jsonb
 
 from ondol.application.assistant.types import Assistant, Outcome
-from ondol.core.errors import NotFound
+from ondol.core.errors import KeyDestroyed, NotFound
+from ondol.infrastructure.ledger.erasure import reopen
 from ondol.infrastructure.storage.blobs import DataKey, KeyOwner, KeyRing, open_bytes, seal_bytes
 from ondol.infrastructure.storage.postgres import Connection, load_queries, one, rows
 
@@ -56,21 +57,28 @@ async def add_answer(
     question: str,
     text: str,
     provenance: Mapping[str, Any],
+    shown: Sequence[uuid.UUID],
     now: datetime,
 ) -> None:
-    """Record an answer; question and text are sealed with `key`, the asker's own."""
+    """Record an answer; question and text are sealed with `key`, the asker's own.
+
+    Where a document that it was shown was erased meanwhile, neither is kept, and the erasure looks again for what the answer left elsewhere.
+    """
     content = json.dumps({"question": question, "answer": text}, ensure_ascii=False).encode()
+    erased = [row["document_id"] for row in await rows(connection, QUERIES["documents_erased"], {"version_ids": shown})]
     values = {
         "tenant_id": tenant_id,
         "id": answer_id,
         "assistant_id": assistant_id,
         "person_id": person_id,
         "outcome": outcome,
-        "content_sealed": seal_bytes(key, content, b"answer" + answer_id.bytes),
+        "content_sealed": b"" if erased else seal_bytes(key, content, b"answer" + answer_id.bytes),
         "provenance": Jsonb(dict(provenance)),
         "now": now,
     }
     await connection.execute(QUERIES["answer_add"], values)
+    if erased:
+        await reopen(connection, "document", erased)
 
 
 async def answer_row(connection: Connection, answer_id: uuid.UUID) -> dict[str, Any]:
@@ -94,8 +102,11 @@ def open_answer(key: DataKey, row: Mapping[str, Any]) -> tuple[str, str]:
     """The question and the text of an answer's row, with its asker's key.
 
     Raises:
+        KeyDestroyed: when it was erased with a document that it was shown.
         SealBroken: when it was altered or moved.
     """
+    if not row["content_sealed"]:
+        raise KeyDestroyed("The answer was erased with a document that it rests on.", "That it was given is still on record.")
     content = json.loads(open_bytes(key, bytes(row["content_sealed"]), b"answer" + row["id"].bytes))
     return content["question"], content["answer"]
 
@@ -105,7 +116,7 @@ async def get_answer(connection: Connection, keyring: KeyRing, tenant_id: uuid.U
 
     Raises:
         NotFound: when there is none.
-        KeyDestroyed: when the asker was erased.
+        KeyDestroyed: when the asker was erased, or a document that it was shown.
     """
     found = await answer_row(connection, answer_id)
     question, text = open_answer(keyring.get(KeyOwner(tenant_id, "subject", found["person_id"])), found)

@@ -17,6 +17,7 @@ from typing import Protocol
 from ondol.application.knowledge import store
 from ondol.application.knowledge.content import write_passages
 from ondol.application.knowledge.cuts import Cut
+from ondol.application.knowledge.identifiers import identifiers_in
 from ondol.application.knowledge.index import ANALYSER_ID, build_segments
 from ondol.application.knowledge.index_versions.build import publish
 from ondol.application.knowledge.index_versions.store import written_versions
@@ -41,10 +42,13 @@ VersionPlace = tuple[uuid.UUID, uuid.UUID, uuid.UUID]
 
 
 class Content(Protocol):
-    """What a version holds, wherever it comes from. Both methods are synchronous and may take seconds."""
+    """What a version holds, wherever it comes from. Its methods are synchronous and may take seconds."""
 
     def cut_by(self, settings: IndexSettings) -> Cut:
         """Its passages as an index version wants them."""
+
+    def text(self) -> str:
+        """The text that its passages are cut from."""
 
     def seal(self, room: Knowledge, place: VersionPlace, first: IndexSettings) -> BlobInfo:
         """Write the original, and the text with its passages by a first cut; what is known of the original. The document has a key."""
@@ -242,6 +246,7 @@ class Writer:
             passage_count=len(item.content.cut_by(first).passages),
             details_sealed=store.seal_details(room.keyring, self.tenant_id, document_id, version_id, details),
             origin=item.origin,
+            identifiers=identifiers_in(item.content.text(), room.tenant_key(self.tenant_id, "identifiers")),
         )
 
     def _write_segments(self, index_id: uuid.UUID, settings: IndexSettings, batch: _Batch) -> list[SegmentInfo]:

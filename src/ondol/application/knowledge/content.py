@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections import OrderedDict
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import msgspec
@@ -141,3 +142,9 @@ class OpenedTexts:
                 _, oldest = self._kept.popitem(last=False)
                 self._characters -= len(oldest.text)
         return content
+
+    def forget(self, version_ids: Collection[uuid.UUID]) -> None:
+        """Drop the texts of some versions: they were erased."""
+        for key in [key for key in list(self._kept) if key[0] in version_ids]:
+            gone = self._kept.pop(key, None)
+            self._characters -= len(gone.text) if gone is not None else 0

@@ -36,6 +36,10 @@ class FileContent:
         """Its passages as an index version wants them."""
         return self.cuts.get(settings) or cut_document(self.document, self.title, settings)
 
+    def text(self) -> str:
+        """The parsed text."""
+        return self.document.text
+
     def seal(self, room: Knowledge, place: VersionPlace, first: IndexSettings) -> BlobInfo:
         """Write the original, and the text with its passages by a first cut."""
         original = room.blobs.put(KeyOwner(place[0], "document", place[1]), original_path(*place), self.data)
@@ -111,10 +115,14 @@ class SealedContent:
             self._cuts[settings] = cut_sealed(self.room, self.tenant_id, self.version, settings)
         return self._cuts[settings]
 
+    def text(self) -> str:
+        """The sealed text, opened."""
+        return read_text(self.room.blobs, *self._place).text
+
     def seal(self, room: Knowledge, place: VersionPlace, first: IndexSettings) -> BlobInfo:
         """Write the original, and the text with its passages by a first cut, under the other version's document's key."""
         old = KeyOwner(self.tenant_id, "document", self.version.document_id)
         pieces = room.blobs.stream(old, original_path(*self._place))
         original = room.blobs.put(KeyOwner(place[0], "document", place[1]), original_path(*place), pieces)
-        write_text(room.blobs, *place, read_text(room.blobs, *self._place).text, self.cut_by(first).passages, first.cut)
+        write_text(room.blobs, *place, self.text(), self.cut_by(first).passages, first.cut)
         return original

@@ -101,6 +101,15 @@ with held as (
 update segment_documents sd set retired_at = %(now)s::timestamptz
 from held where sd.segment_id = %(segment_id)s::uuid and sd.document_version_id = held.id and held.state <> 'current' and sd.retired_at is null;
 
+-- name: segment_holds_erased
+-- Whether a segment holds a document that was erased.
+select v.id from segment_documents sd join document_versions v on v.tenant_id = sd.tenant_id and v.id = sd.document_version_id
+where sd.segment_id = %(id)s::uuid and v.state = 'erased' limit 1;
+
+-- name: document_erased
+-- Whether a document was erased.
+select id from tombstones where id = %(id)s::uuid and kind = 'document';
+
 -- name: segment_documents_retire
 -- Mask document versions wherever they are indexed.
 update segment_documents set retired_at = %(now)s::timestamptz
@@ -242,3 +251,17 @@ select v.id from document_versions v
 where v.id = any(%(ids)s::uuid[]) and v.state <> 'erased' and v.audience_id = any(%(audience_ids)s::uuid[])
     and exists (select from document_versions c
         where c.document_id = v.document_id and c.state = 'current' and c.audience_id = any(%(audience_ids)s::uuid[]));
+
+-- name: identifiers_add
+-- The identifiers that a version of a document holds.
+insert into document_identifiers (tenant_id, document_version_id, entity, value_hash)
+select %(tenant_id)s::uuid, %(version_id)s::uuid, entity, value_hash
+from unnest(%(entities)s::text[], %(hashes)s::bytea[]) as found (entity, value_hash)
+on conflict do nothing;
+
+-- name: documents_that_name
+-- The documents, erased ones left out, of which some version holds one of some identifiers.
+select distinct v.document_id, v.base_id
+from document_identifiers i join document_versions v on v.tenant_id = i.tenant_id and v.id = i.document_version_id
+where i.value_hash = any(%(hashes)s::bytea[]) and v.state <> 'erased'
+order by v.document_id limit %(limit)s::int;

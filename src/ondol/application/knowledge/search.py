@@ -117,6 +117,11 @@ class IndexStates:
         """Read this version's state anew the next time."""
         self._known.pop(index_id, None)
 
+    def forget_tenant(self, tenant_id: uuid.UUID) -> None:
+        """Read all states of a tenant anew the next time: something of its was erased."""
+        for index_id in [index_id for index_id, state in list(self._known.items()) if state.place.tenant_id == tenant_id]:
+            self.forget(index_id)
+
 
 async def search(
     room: Knowledge,

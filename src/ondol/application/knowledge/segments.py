@@ -124,7 +124,7 @@ async def merge_version(room: Knowledge, tenant_id: uuid.UUID, base_id: uuid.UUI
             retired = await store.retired_versions(connection, index_id) if chosen else {}
             vectors = await store.segment_vectors(connection, index_id) if chosen else {}
         vectors = {segment_id: vectors[segment_id] for segment_id in chosen if segment_id in vectors}
-        if not chosen or not await _merge(room, tenant_id, IndexPlace(tenant_id, base_id, index_id), chosen, retired, vectors):
+        if not chosen or not await replace_segments(room, tenant_id, IndexPlace(tenant_id, base_id, index_id), chosen, retired, vectors):
             return merges
     return MERGES_MAX
 
@@ -134,7 +134,7 @@ async def _sizes(connection: Connection, index_id: uuid.UUID) -> list[SegmentSiz
     return [SegmentSize(row["id"], row["passage_count"], row["documents"], row["retired"]) for row in found]
 
 
-async def _merge(
+async def replace_segments(
     room: Knowledge,
     tenant_id: uuid.UUID,
     place: IndexPlace,
@@ -142,7 +142,16 @@ async def _merge(
     retired: Mapping[uuid.UUID, frozenset[uuid.UUID]],
     vectors: Mapping[uuid.UUID, uuid.UUID],
 ) -> bool:
-    """Write one clean segment and put it in the place of its sources; whether they were still there."""
+    """Write one clean segment and put it in the place of its sources; whether they were still there.
+
+    Args:
+        retired: for each source the document versions to leave out.
+        vectors: for each source that has some the id of its vectors.
+
+    Raises:
+        Conflict: when it took too long, or a document was erased meanwhile.
+        SegmentGone: when a source was dropped.
+    """
     now = room.clock()
     merged = await asyncio.to_thread(merge_segments, room.lance, place, chosen, retired, new_id())
     vectors_id, vector_count = new_id(), 0

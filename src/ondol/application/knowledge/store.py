@@ -12,7 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from ondol.application.knowledge.types import EmbedderRef, IndexSettings, Retrieval
-from ondol.core.errors import KeyDestroyed, NotFound, SealBroken
+from ondol.core.errors import Conflict, KeyDestroyed, NotFound, SealBroken
 from ondol.infrastructure.storage.blobs import KeyOwner, KeyRing, open_bytes, seal_bytes
 from ondol.infrastructure.storage.postgres import Connection, load_queries, one, rows
 
@@ -101,7 +101,11 @@ class SealedVersion:
 
 @dataclass(frozen=True, slots=True)
 class VersionRow:
-    """A document version as it is written."""
+    """A document version as it is written.
+
+    Attributes:
+        identifiers: whom it speaks of; see `identifiers.identifiers_in`.
+    """
 
     id: uuid.UUID
     document_id: uuid.UUID
@@ -118,6 +122,7 @@ class VersionRow:
     passage_count: int
     details_sealed: bytes
     origin: Origin = "folder"
+    identifiers: tuple[tuple[str, bytes], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +222,12 @@ async def add_version(connection: Connection, tenant_id: uuid.UUID, base_id: uui
 
     Returns:
         The version that is superseded by this, which may be this one itself; None when it is the document's only one.
+
+    Raises:
+        Conflict: when the document was erased.
     """
+    if await one(connection, QUERIES["document_erased"], {"id": row.document_id}) is not None:
+        raise _erased_meanwhile()
     current = await one(connection, QUERIES["current_version"], {"document_id": row.document_id})
     is_older = current is not None and current["declared_version"] > row.declared_version
     if current is not None and not is_older:
@@ -225,6 +235,10 @@ async def add_version(connection: Connection, tenant_id: uuid.UUID, base_id: uui
     state: VersionState = "superseded" if is_older else "current"
     values: dict[str, Any] = {name: getattr(row, name) for name in VersionRow.__slots__}
     await connection.execute(QUERIES["version_add"], {**values, "tenant_id": tenant_id, "base_id": base_id, "state": state, "now": now})
+    if row.identifiers:
+        entities, hashes = zip(*row.identifiers, strict=True)
+        found = {"tenant_id": tenant_id, "version_id": row.id, "entities": list(entities), "hashes": list(hashes)}
+        await connection.execute(QUERIES["identifiers_add"], found)
     if current is None:
         return None
     return row.id if is_older else current["id"]
@@ -254,7 +268,11 @@ async def publish_segment(
     version_ids: Sequence[uuid.UUID],
     now: datetime,
 ) -> None:
-    """Make a finished segment searchable. What has ceased to be current while the segment was written is masked in it."""
+    """Make a finished segment searchable. What has ceased to be current while the segment was written is masked in it.
+
+    Raises:
+        Conflict: when it holds a document that was erased while it was written.
+    """
     values = {
         "tenant_id": tenant_id,
         "id": segment_id,
@@ -267,6 +285,8 @@ async def publish_segment(
     await connection.execute(QUERIES["segment_add"], values)
     await connection.execute(QUERIES["segment_documents_add"], values)
     await connection.execute(QUERIES["segment_documents_check"], values)
+    if await one(connection, QUERIES["segment_holds_erased"], {"id": segment_id}) is not None:
+        raise _erased_meanwhile()
 
 
 async def live_segments(connection: Connection, index_id: uuid.UUID) -> list[tuple[uuid.UUID, int]]:
@@ -407,6 +427,10 @@ def open_details(keyring: KeyRing, tenant_id: uuid.UUID, document_id: uuid.UUID,
     """
     key = keyring.get(KeyOwner(tenant_id, "document", document_id))
     return Details(**json.loads(open_bytes(key, bytes(sealed), b"details" + version_id.bytes)))
+
+
+def _erased_meanwhile() -> Conflict:
+    return Conflict("A document was erased while it was being taken in.", "Run it again.", code="document_erased")
 
 
 def _base(row: Mapping[str, Any]) -> Base:

@@ -24,7 +24,7 @@ from ondol.infrastructure.ledger import record
 from ondol.infrastructure.storage.blobs import KeyOwner, KeyRing, open_bytes, seal_bytes
 from ondol.infrastructure.storage.postgres import Connection, Database, load_queries, one, rows
 
-_QUERIES = load_queries("ondol.infrastructure.access")
+QUERIES = load_queries("ondol.infrastructure.access")
 
 LOGIN_CHARACTERS_MAX = 200
 NAME_CHARACTERS_MAX = 200
@@ -63,7 +63,7 @@ async def create_tenant(
     values = {"id": tenant.id, "slug": slug, "name": name, "time_zone": time_zone, "currency": currency, "now": now}
     try:
         async with database.system_tx() as connection:
-            await connection.execute(_QUERIES["tenant_add"], values)
+            await connection.execute(QUERIES["tenant_add"], values)
     except psycopg.errors.UniqueViolation:
         keyring.destroy(KeyOwner(tenant.id, "tenant", tenant.id))
         raise Conflict(f"There is a tenant called {slug} already.", "`ondol tenant list` shows all.", code="tenant_exists") from None
@@ -73,7 +73,7 @@ async def create_tenant(
 async def remove_tenant(database: Database, keyring: KeyRing, tenant_id: uuid.UUID) -> None:
     """Take back a tenant that holds nothing yet, because what was to come with it failed."""
     async with database.system_tx() as connection:
-        await connection.execute(_QUERIES["tenant_remove"], {"id": tenant_id})
+        await connection.execute(QUERIES["tenant_remove"], {"id": tenant_id})
     keyring.destroy(KeyOwner(tenant_id, "tenant", tenant_id))
 
 
@@ -86,7 +86,7 @@ async def find_tenant(database: Database, slug: str) -> Tenant:
     found = None
     if _SLUG.fullmatch(slug):
         async with database.system_tx() as connection:
-            found = await one(connection, _QUERIES["tenant_by_slug"], {"slug": slug})
+            found = await one(connection, QUERIES["tenant_by_slug"], {"slug": slug})
     if found is None:
         raise NotFound(f"There is no tenant called {slug}.", "`ondol tenant list` shows all.", code="tenant_not_found")
     return Tenant(**found)
@@ -95,7 +95,7 @@ async def find_tenant(database: Database, slug: str) -> Tenant:
 async def list_tenants(database: Database) -> list[Tenant]:
     """Every tenant, by slug."""
     async with database.system_tx() as connection:
-        return [Tenant(**row) for row in await rows(connection, _QUERIES["tenants_all"], {})]
+        return [Tenant(**row) for row in await rows(connection, QUERIES["tenants_all"], {})]
 
 
 async def change_tenant(connection: Connection, *, name: str, time_zone: str, currency: str) -> None:
@@ -106,12 +106,12 @@ async def change_tenant(connection: Connection, *, name: str, time_zone: str, cu
     """
     _check_name(name)
     _check_time_zone(time_zone)
-    await connection.execute(_QUERIES["tenant_change"], {"name": name, "time_zone": time_zone, "currency": currency})
+    await connection.execute(QUERIES["tenant_change"], {"name": name, "time_zone": time_zone, "currency": currency})
 
 
 async def own_time_zone(connection: Connection) -> str:
     """The time zone of the transaction's tenant."""
-    found = await one(connection, _QUERIES["tenant_time_zone"], {})
+    found = await one(connection, QUERIES["tenant_time_zone"], {})
     return str(found["time_zone"]) if found is not None else "UTC"
 
 
@@ -162,7 +162,7 @@ async def add_person(connection: Connection, keyring: KeyRing, tenant_id: uuid.U
     }
     try:
         async with connection.transaction():
-            await connection.execute(_QUERIES["person_add"], values)
+            await connection.execute(QUERIES["person_add"], values)
     except psycopg.errors.UniqueViolation:
         keyring.destroy(owner)
         raise Conflict(f"There is somebody with the login {new.login} already.", "`ondol user list` shows all.", code="login_exists") from None
@@ -182,8 +182,8 @@ async def change_person(connection: Connection, keyring: KeyRing, person: Person
     owner = KeyOwner(person.tenant_id, "subject", person.id)
     if new.name != person.name:
         sealed = _seal_profile(keyring, owner, person.login, new.name)
-        await connection.execute(_QUERIES["person_set_profile"], {"id": person.id, "profile_sealed": sealed})
-    await connection.execute(_QUERIES["person_set_clearance"], {"id": person.id, "clearance": class_rank(new.clearance)})
+        await connection.execute(QUERIES["person_set_profile"], {"id": person.id, "profile_sealed": sealed})
+    await connection.execute(QUERIES["person_set_clearance"], {"id": person.id, "clearance": class_rank(new.clearance)})
     if new.roles != person.roles:
         await set_roles(connection, person.tenant_id, person.id, new.roles)
     if tuple(sorted(new.groups)) != person.groups:
@@ -198,26 +198,26 @@ async def change_person(connection: Connection, keyring: KeyRing, person: Person
 async def set_roles(connection: Connection, tenant_id: uuid.UUID, person_id: uuid.UUID, roles: Iterable[Role]) -> None:
     """Give exactly these roles."""
     values = {"tenant_id": tenant_id, "person_id": person_id, "roles": sorted(roles)}
-    await connection.execute(_QUERIES["roles_clear"], values)
-    await connection.execute(_QUERIES["roles_add"], values)
+    await connection.execute(QUERIES["roles_clear"], values)
+    await connection.execute(QUERIES["roles_add"], values)
 
 
 async def groups_of_person(connection: Connection, person_id: uuid.UUID) -> tuple[uuid.UUID, ...]:
     """The ids of the groups that a person belongs to, nested ones included."""
-    return tuple(row["group_id"] for row in await rows(connection, _QUERIES["groups_of_person"], {"person_id": person_id}))
+    return tuple(row["group_id"] for row in await rows(connection, QUERIES["groups_of_person"], {"person_id": person_id}))
 
 
 async def set_groups(connection: Connection, tenant_id: uuid.UUID, person_id: uuid.UUID, names: Iterable[str]) -> None:
     """Put a person into exactly these groups."""
     found = await group_ids(connection, names)
     values = {"tenant_id": tenant_id, "person_id": person_id, "group_ids": sorted(found.values())}
-    await connection.execute(_QUERIES["group_people_set"], values)
-    await connection.execute(_QUERIES["group_people_add"], values)
+    await connection.execute(QUERIES["group_people_set"], values)
+    await connection.execute(QUERIES["group_people_add"], values)
 
 
 async def set_disabled(connection: Connection, person: Person, *, disabled: bool, now: datetime) -> None:
     """Shut a person out, so that their keys and sessions stop working, or let them in again."""
-    await connection.execute(_QUERIES["person_set_disabled"], {"id": person.id, "disabled_at": now if disabled else None})
+    await connection.execute(QUERIES["person_set_disabled"], {"id": person.id, "disabled_at": now if disabled else None})
     kind = "person.disabled" if disabled else "person.enabled"
     await record(connection, person.tenant_id, kind=kind, actor_id=None, body={"person": person.id}, now=now)
 
@@ -229,7 +229,7 @@ async def ensure_group(connection: Connection, tenant_id: uuid.UUID, name: str, 
         RequestError: when the name is empty or too long, or the time zone is unknown.
     """
     _check_name(name)
-    await connection.execute(_QUERIES["group_add"], {"tenant_id": tenant_id, "id": new_id(), "name": name, "now": now})
+    await connection.execute(QUERIES["group_add"], {"tenant_id": tenant_id, "id": new_id(), "name": name, "now": now})
     return (await group_ids(connection, [name]))[name]
 
 
@@ -237,13 +237,13 @@ async def set_member_groups(connection: Connection, tenant_id: uuid.UUID, name: 
     """Make exactly these groups members of a group: their people belong to it too."""
     found = await group_ids(connection, {name, *members})
     values = {"tenant_id": tenant_id, "group_id": found[name], "member_ids": sorted(found[member] for member in set(members) - {name})}
-    await connection.execute(_QUERIES["group_groups_set"], values)
-    await connection.execute(_QUERIES["group_groups_add"], values)
+    await connection.execute(QUERIES["group_groups_set"], values)
+    await connection.execute(QUERIES["group_groups_add"], values)
 
 
 async def list_groups(connection: Connection) -> list[tuple[str, tuple[str, ...]]]:
     """Every group by name with the names of its member groups."""
-    return [(row["name"], tuple(sorted(row["member_groups"]))) for row in await rows(connection, _QUERIES["groups_all"], {})]
+    return [(row["name"], tuple(sorted(row["member_groups"]))) for row in await rows(connection, QUERIES["groups_all"], {})]
 
 
 async def find_person(connection: Connection, keyring: KeyRing, tenant_id: uuid.UUID, login: str) -> Person:
@@ -252,7 +252,7 @@ async def find_person(connection: Connection, keyring: KeyRing, tenant_id: uuid.
     Raises:
         NotFound: when there is none.
     """
-    found = await one(connection, _QUERIES["person_by_login"], {"login_hash": login_hash(keyring, tenant_id, login)})
+    found = await one(connection, QUERIES["person_by_login"], {"login_hash": login_hash(keyring, tenant_id, login)})
     if found is None:
         raise NotFound(f"There is nobody with the login {login}.", "`ondol user list` shows all.", code="person_not_found")
     return _person(keyring, tenant_id, found)
@@ -264,7 +264,7 @@ async def get_person(connection: Connection, keyring: KeyRing, tenant_id: uuid.U
     Raises:
         NotFound: when there is none.
     """
-    found = await one(connection, _QUERIES["person_by_id"], {"id": person_id})
+    found = await one(connection, QUERIES["person_by_id"], {"id": person_id})
     if found is None:
         raise NotFound("There is no such person.", code="person_not_found")
     return _person(keyring, tenant_id, found)
@@ -275,12 +275,12 @@ async def list_people(
 ) -> list[Person]:
     """People of the tenant, oldest first, from the one after `after`, at most `limit`."""
     values = {"after": after or uuid.UUID(int=0), "limit": limit}
-    return [_person(keyring, tenant_id, row) for row in await rows(connection, _QUERIES["people_page"], values)]
+    return [_person(keyring, tenant_id, row) for row in await rows(connection, QUERIES["people_page"], values)]
 
 
 async def logins_of(connection: Connection, keyring: KeyRing, tenant_id: uuid.UUID, ids: Collection[uuid.UUID]) -> dict[uuid.UUID, str]:
     """The logins of some people of the tenant; empty where the person's key is destroyed, none where there is no such person."""
-    found = await rows(connection, _QUERIES["profiles"], {"ids": list(ids)})
+    found = await rows(connection, QUERIES["profiles"], {"ids": list(ids)})
     return {row["id"]: _profile(keyring, tenant_id, row)["login"] for row in found}
 
 

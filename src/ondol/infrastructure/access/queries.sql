@@ -334,3 +334,18 @@ delete from person_attributes where person_id = %(person_id)s::uuid and value_id
 insert into person_attributes (tenant_id, person_id, value_id)
 select %(tenant_id)s::uuid, %(person_id)s::uuid, value_id from unnest(%(value_ids)s::uuid[]) as value_id
 on conflict do nothing;
+
+-- name: person_remove
+-- Remove a person with their roles, keys, sessions and codes, and from every group and audience.
+delete from people where id = %(person_id)s::uuid;
+
+-- name: person_count
+-- What there is of a person: the row itself, keys, sessions, codes and memberships.
+select (select count(*) from people p where p.tenant_id = %(tenant_id)s::uuid and p.id = %(person_id)s::uuid)
+    + (select count(*) from person_roles r where r.tenant_id = %(tenant_id)s::uuid and r.person_id = %(person_id)s::uuid)
+    + (select count(*) from api_keys k where k.tenant_id = %(tenant_id)s::uuid and k.person_id = %(person_id)s::uuid)
+    + (select count(*) from sessions s where s.tenant_id = %(tenant_id)s::uuid and s.person_id = %(person_id)s::uuid)
+    + (select count(*) from one_time_codes c where c.tenant_id = %(tenant_id)s::uuid and c.person_id = %(person_id)s::uuid)
+    + (select count(*) from group_people g where g.tenant_id = %(tenant_id)s::uuid and g.person_id = %(person_id)s::uuid)
+    + (select count(*) from audience_people a where a.tenant_id = %(tenant_id)s::uuid and a.person_id = %(person_id)s::uuid)
+    + (select count(*) from person_attributes h where h.tenant_id = %(tenant_id)s::uuid and h.person_id = %(person_id)s::uuid) as counted;

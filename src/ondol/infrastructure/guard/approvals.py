@@ -281,9 +281,9 @@ async def find_unused(
     return None if row is None else row["id"]
 
 
-async def erase_approvals(connection: Connection, person_id: uuid.UUID) -> int:
+async def erase_approvals(connection: Connection, person_id: uuid.UUID | None, erasure_id: uuid.UUID | None = None) -> int:
     """Empty the arguments that one person's questions held; how many that were. None of them can be approved or used any more."""
-    return (await connection.execute(QUERIES["approvals_erase"], {"person_id": person_id})).rowcount
+    return (await connection.execute(QUERIES["approvals_erase"], {"person_id": person_id, "erasure_id": erasure_id})).rowcount
 
 
 async def expire_approvals(database: Database, now: datetime) -> int:

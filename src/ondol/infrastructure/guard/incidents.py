@@ -215,9 +215,9 @@ async def close_incident(
     await _moved(connection, tenant_id, incident_id, row, "guard.incident_closed", by, now)
 
 
-async def erase_samples(connection: Connection, person_id: uuid.UUID) -> int:
+async def erase_samples(connection: Connection, person_id: uuid.UUID | None, erasure_id: uuid.UUID | None = None) -> int:
     """Empty the samples that one person's requests left; how many that were."""
-    return (await connection.execute(QUERIES["samples_erase"], {"person_id": person_id})).rowcount
+    return (await connection.execute(QUERIES["samples_erase"], {"person_id": person_id, "erasure_id": erasure_id})).rowcount
 
 
 async def _moved(

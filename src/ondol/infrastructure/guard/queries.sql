@@ -143,6 +143,10 @@ order by token, person_id nulls last;
 -- Remove what one person's tokens stood for.
 delete from guard_tokens where person_id = %(person_id)s::uuid;
 
+-- name: tokens_count
+-- What the erasure of tokens removes.
+select count(*) as counted from guard_tokens where tenant_id = %(tenant_id)s::uuid and person_id = %(person_id)s::uuid;
+
 -- name: tokens_expire
 -- Remove tokens whose time is over, some at a time.
 -- door: system
@@ -193,8 +197,16 @@ set state = 'closed', closed_by = %(by)s::uuid, closed_at = %(now)s::timestamptz
 where id = %(id)s::uuid and state <> 'closed' returning id;
 
 -- name: samples_erase
--- Empty the samples that one person's requests left in incidents.
-update guard_incidents set sample_sealed = ''::bytea where person_id = %(person_id)s::uuid;
+-- Empty the samples that one person's requests left in incidents, or the requests that an erasure reaches.
+update guard_incidents set sample_sealed = ''::bytea
+where sample_sealed <> ''::bytea and (person_id = %(person_id)s::uuid or request_id in (select item_id from erasure_items where erasure_id = %(erasure_id)s::uuid and kind = 'answer'));
+
+-- name: samples_count
+-- What the erasure of samples empties.
+select count(*) as counted from guard_incidents g where g.tenant_id = %(tenant_id)s::uuid and g.sample_sealed <> ''::bytea and (
+    g.person_id = %(person_id)s::uuid or exists (
+        select from erasure_items i
+        where i.tenant_id = g.tenant_id and i.erasure_id = %(erasure_id)s::uuid and i.kind = 'answer' and i.item_id = g.request_id));
 
 -- name: alarms_due
 -- Incidents of which somebody has still to be told, over all tenants.
@@ -235,8 +247,14 @@ delete from guard_traffic where (tenant_id, id) in (
 );
 
 -- name: traffic_erase
--- Remove one person's masked texts.
-delete from guard_traffic where person_id = %(person_id)s::uuid;
+-- Remove one person's masked texts, or those of the requests that an erasure reaches.
+delete from guard_traffic where person_id = %(person_id)s::uuid or request_id in (select item_id from erasure_items where erasure_id = %(erasure_id)s::uuid and kind = 'answer');
+
+-- name: traffic_count
+-- What the erasure of masked texts removes.
+select count(*) as counted from guard_traffic g where g.tenant_id = %(tenant_id)s::uuid and (g.person_id = %(person_id)s::uuid or exists (
+    select from erasure_items i
+    where i.tenant_id = g.tenant_id and i.erasure_id = %(erasure_id)s::uuid and i.kind = 'answer' and i.item_id = g.request_id));
 
 -- name: approval_waiting
 -- The question that one person has asked about a call already and that nobody has answered.
@@ -304,7 +322,15 @@ order by expires_at limit 1;
 
 -- name: approvals_erase
 -- Empty the arguments that one person's questions held; without them nobody approves and nothing runs.
-update guard_approvals set arguments_sealed = ''::bytea where asked_by = %(person_id)s::uuid;
+update guard_approvals set arguments_sealed = ''::bytea
+where arguments_sealed <> ''::bytea and (asked_by = %(person_id)s::uuid or request_id in (select item_id from erasure_items where erasure_id = %(erasure_id)s::uuid and kind = 'answer'));
+
+-- name: approvals_count
+-- What the erasure of arguments empties.
+select count(*) as counted from guard_approvals g where g.tenant_id = %(tenant_id)s::uuid and g.arguments_sealed <> ''::bytea and (
+    g.asked_by = %(person_id)s::uuid or exists (
+        select from erasure_items i
+        where i.tenant_id = g.tenant_id and i.erasure_id = %(erasure_id)s::uuid and i.kind = 'answer' and i.item_id = g.request_id));
 
 -- name: approvals_expire
 -- Remove approvals that ended long ago, some at a time; the ledger keeps who decided.
@@ -312,3 +338,7 @@ update guard_approvals set arguments_sealed = ''::bytea where asked_by = %(perso
 delete from guard_approvals where (tenant_id, id) in (
     select tenant_id, id from guard_approvals where expires_at <= %(ended_before)s::timestamptz limit %(limit)s::int
 );
+
+-- name: registrars_count
+-- The texts that one person registered.
+select count(*) as counted from guard_texts where tenant_id = %(tenant_id)s::uuid and created_by = %(person_id)s::uuid;

@@ -40,6 +40,12 @@ class Remembered:
     def __len__(self) -> int:
         return len(self._known)
 
+    def forget_all(self) -> None:
+        """Remember nothing of any text: some text was erased, and which one it was cannot be told from here."""
+        with self._lock:
+            self._known.clear()
+            self.size_bytes = 0
+
     def find(self, guard: StageGuard, key: bytes, role: str, text: str) -> tuple[list[Finding], tuple[str, ...]]:
         """All findings in a text, and the checks that failed: what `StageGuard.find` tells.
 

@@ -188,9 +188,9 @@ async def expire_traffic(database: Database, now: datetime) -> int:
         return (await connection.execute(QUERIES["traffic_expire"], {"now": now, "limit": SWEEP_MAX})).rowcount
 
 
-async def erase_traffic(connection: Connection, person_id: uuid.UUID) -> int:
+async def erase_traffic(connection: Connection, person_id: uuid.UUID | None, erasure_id: uuid.UUID | None = None) -> int:
     """Remove one person's masked texts; how many that were."""
-    return (await connection.execute(QUERIES["traffic_erase"], {"person_id": person_id})).rowcount
+    return (await connection.execute(QUERIES["traffic_erase"], {"person_id": person_id, "erasure_id": erasure_id})).rowcount
 
 
 def _opened(keyring: KeyRing, tenant_id: uuid.UUID, page: Sequence[DictRow]) -> Iterator[KeptText]:

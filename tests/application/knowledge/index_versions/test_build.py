@@ -50,7 +50,7 @@ async def lose_segments(house: House) -> None:
     base = await base_of(house)
     assert base.active_index_id is not None
     place = IndexPlace(house.tenant_id, base.id, base.active_index_id)
-    house.platform.knowledge.shelf.forget(place, house.platform.lance.segment_ids(place))
+    house.platform.knowledge.shelf.forget(house.platform.lance.segment_ids(place))
     shutil.rmtree(house.platform.folder.lance / place.folder)
 
 

@@ -175,7 +175,7 @@ def test_an_open_reader_answers_from_memory_and_says_when_it_cannot(root: LanceR
     assert absent is None
     with pytest.raises(SegmentGone):
         shelf.postings(readers, numpy.array([5, 1]))
-    shelf.forget(place, [info.segment_id])
+    shelf.forget([info.segment_id])
     with pytest.raises(SegmentGone):
         shelf.open(place, [info.segment_id])
 

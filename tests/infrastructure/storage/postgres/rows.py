@@ -138,6 +138,14 @@ TENANT_ROWS: dict[str, Callable[[World], Row]] = {
         "child_id": w.ids["artefacts"], "parent_id": w.ids["artefacts"], "relation": "about", "created_at": _now(),
     },
     "tombstones": lambda w: {"id": w.new("tombstones"), "kind": "document", "erased_at": _now()},
+    "erasures": lambda w: {
+        "id": w.new("erasures"), "kind": "document", "target_id": uuid.uuid4(), "state": "hidden", "reason": "request", "hidden_at": _now(),
+    },
+    "erasure_steps": lambda w: {"erasure_id": w.ids["erasures"], "name": "index", "place": 0, "found": 0},
+    "erasure_items": lambda w: {"erasure_id": w.ids["erasures"], "kind": "version", "item_id": uuid.uuid4()},
+    "document_identifiers": lambda w: {
+        "document_version_id": w.ids["document_versions"], "entity": "EMAIL", "value_hash": os.urandom(32),
+    },
     "guard_policies": lambda w: {
         "id": w.new("guard_policies"), "name": "careful", "version": 1, "body": Jsonb({}), "digest": os.urandom(32), "created_at": _now(),
     },
@@ -196,6 +204,7 @@ TENANT_ROWS: dict[str, Callable[[World], Row]] = {
 WITHOUT_TENANT = {
     "sign_in_failures": "keyed hashes only; a wrong organisation's name counts too, so there is no tenant to bind it to",
     "key_revision": "one counter of the installation",
+    "erasure_revision": "one counter of the installation",
     "guard_revision": "one counter of the installation",
     "serving_revision": "one counter of the installation",
     "limit_revision": "one counter of the installation",

@@ -90,3 +90,17 @@ delete from memory_slots where person_id = %(person_id)s::uuid returning id;
 -- name: turns_erase_resting
 -- The turns that may hold words of one of these document versions.
 delete from turns where rests_on && %(version_ids)s::uuid[] or summary_rests_on && %(version_ids)s::uuid[] returning id;
+
+-- name: turns_resting_count
+-- The turns that may hold words of a document that is erased.
+select count(*) as counted from turns t
+where t.tenant_id = %(tenant_id)s::uuid and exists (
+    select from erasure_items i
+    where i.tenant_id = t.tenant_id and i.erasure_id = %(erasure_id)s::uuid and i.kind = 'version'
+        and (i.item_id = any(t.rests_on) or i.item_id = any(t.summary_rests_on)));
+
+-- name: memory_count
+-- The threads, turns and slots of a person who is erased.
+select (select count(*) from threads t where t.tenant_id = %(tenant_id)s::uuid and t.person_id = %(person_id)s::uuid)
+    + (select count(*) from turns u where u.tenant_id = %(tenant_id)s::uuid and u.person_id = %(person_id)s::uuid)
+    + (select count(*) from memory_slots s where s.tenant_id = %(tenant_id)s::uuid and s.person_id = %(person_id)s::uuid) as counted;

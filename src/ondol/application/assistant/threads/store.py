@@ -19,7 +19,7 @@ TURNS_MAX = 1_000
 """Of one thread, all branches together."""
 SLOTS_MAX = 20
 SLOT_CHARACTERS_MAX = 200
-_QUERIES = load_queries("ondol.application.assistant.threads")
+QUERIES = load_queries("ondol.application.assistant.threads")
 
 
 async def add_thread(
@@ -37,7 +37,7 @@ async def add_thread(
     """Begin a thread with its first turn."""
     sealed = _sealed_title(keyring, tenant_id, person_id, thread_id, title)
     values = {"tenant_id": tenant_id, "id": thread_id, "assistant_id": assistant_id, "person_id": person_id, "title_sealed": sealed}
-    await connection.execute(_QUERIES["thread_add"], {**values, "head_id": turn.id, "now": now})
+    await connection.execute(QUERIES["thread_add"], {**values, "head_id": turn.id, "now": now})
     await _add_turn(connection, keyring, tenant_id, person_id, thread_id, turn)
 
 
@@ -46,7 +46,7 @@ async def grow_thread(
 ) -> bool:
     """Add a turn to a thread; False when the thread was deleted, or filled up, meanwhile."""
     values = {"id": thread_id, "person_id": person_id, "head_id": turn.id, "turns_max": TURNS_MAX, "now": now}
-    if await one(connection, _QUERIES["thread_grow"], values) is None:
+    if await one(connection, QUERIES["thread_grow"], values) is None:
         return False
     await _add_turn(connection, keyring, tenant_id, person_id, thread_id, turn)
     return True
@@ -58,7 +58,7 @@ async def find_thread(connection: Connection, keyring: KeyRing, tenant_id: uuid.
     Raises:
         NotFound: when they have no such thread; somebody else's is none of theirs.
     """
-    found = await one(connection, _QUERIES["thread_by_id"], {"id": thread_id, "person_id": person_id})
+    found = await one(connection, QUERIES["thread_by_id"], {"id": thread_id, "person_id": person_id})
     if found is None:
         raise thread_not_found()
     return _thread(keyring, tenant_id, person_id, found)
@@ -72,7 +72,7 @@ async def list_threads(
     Args:
         before: go on behind this one.
     """
-    found = await rows(connection, _QUERIES["threads_of_person"], {"person_id": person_id, "before": before, "limit": limit})
+    found = await rows(connection, QUERIES["threads_of_person"], {"person_id": person_id, "before": before, "limit": limit})
     return [_thread(keyring, tenant_id, person_id, row) for row in found]
 
 
@@ -89,7 +89,7 @@ async def rename_thread(
     if not 0 < len(plain) <= TITLE_CHARACTERS_MAX:
         raise RequestError(f"A title has 1 to {TITLE_CHARACTERS_MAX} characters.", code="bad_title", param="title")
     sealed = _sealed_title(keyring, tenant_id, person_id, thread_id, plain)
-    if await one(connection, _QUERIES["thread_rename"], {"id": thread_id, "person_id": person_id, "title_sealed": sealed}) is None:
+    if await one(connection, QUERIES["thread_rename"], {"id": thread_id, "person_id": person_id, "title_sealed": sealed}) is None:
         raise thread_not_found()
 
 
@@ -99,7 +99,7 @@ async def delete_thread(connection: Connection, person_id: uuid.UUID, thread_id:
     Raises:
         NotFound: when the person has no such thread.
     """
-    found = await one(connection, _QUERIES["thread_delete"], {"id": thread_id, "person_id": person_id})
+    found = await one(connection, QUERIES["thread_delete"], {"id": thread_id, "person_id": person_id})
     if found is None:
         raise thread_not_found()
     return int(found["turns"])
@@ -116,7 +116,7 @@ async def path_to(
 ) -> list[Turn]:
     """A turn and those before it on its branch, the latest first; none when the thread has no such turn."""
     values = {"id": turn_id, "thread_id": thread_id, "person_id": person_id, "limit": limit}
-    return [_turn(keyring, tenant_id, person_id, row) for row in await rows(connection, _QUERIES["turn_path"], values)]
+    return [_turn(keyring, tenant_id, person_id, row) for row in await rows(connection, QUERIES["turn_path"], values)]
 
 
 async def turns_of(
@@ -135,7 +135,7 @@ async def turns_of(
         after: go on behind this one.
     """
     values: dict[str, object] = {"thread_id": thread_id, "person_id": person_id, "after": after, "limit": limit}
-    return [_turn(keyring, tenant_id, person_id, row) for row in await rows(connection, _QUERIES["turns_of_thread"], values)]
+    return [_turn(keyring, tenant_id, person_id, row) for row in await rows(connection, QUERIES["turns_of_thread"], values)]
 
 
 async def put_summary(
@@ -150,7 +150,7 @@ async def put_summary(
     """Keep what was said up to a turn, in short."""
     sealed = seal_bytes(_key(keyring, tenant_id, person_id), summary.encode(), b"summary" + turn_id.bytes)
     values = {"id": turn_id, "person_id": person_id, "summary_sealed": sealed, "rests_on": sorted(rests_on)}
-    await connection.execute(_QUERIES["turn_summary_put"], values)
+    await connection.execute(QUERIES["turn_summary_put"], values)
 
 
 async def put_slot(
@@ -176,12 +176,12 @@ async def put_slot(
         raise RequestError(f"An assistant keeps at most {SLOTS_MAX} things in mind of a person.", "Remove one first.", code="memory_full")
     sealed = seal_bytes(_key(keyring, tenant_id, person_id), plain.encode(), _slot_context(assistant_id, name))
     values = {"tenant_id": tenant_id, "id": new_id(), "assistant_id": assistant_id, "person_id": person_id, "name": name}
-    await connection.execute(_QUERIES["slot_put"], {**values, "value_sealed": sealed, "now": now})
+    await connection.execute(QUERIES["slot_put"], {**values, "value_sealed": sealed, "now": now})
 
 
 async def slots_of(connection: Connection, keyring: KeyRing, tenant_id: uuid.UUID, person_id: uuid.UUID, assistant_id: uuid.UUID) -> list[Slot]:
     """What an assistant keeps in mind of a person, by name."""
-    found = await rows(connection, _QUERIES["slots_of_person"], {"assistant_id": assistant_id, "person_id": person_id, "limit": SLOTS_MAX})
+    found = await rows(connection, QUERIES["slots_of_person"], {"assistant_id": assistant_id, "person_id": person_id, "limit": SLOTS_MAX})
     if not found:
         return []
     key = _known_key(keyring, tenant_id, person_id)
@@ -197,20 +197,20 @@ async def remove_slot(connection: Connection, person_id: uuid.UUID, assistant_id
     Raises:
         NotFound: when it does not.
     """
-    if await one(connection, _QUERIES["slot_delete"], {"assistant_id": assistant_id, "person_id": person_id, "name": name}) is None:
+    if await one(connection, QUERIES["slot_delete"], {"assistant_id": assistant_id, "person_id": person_id, "name": name}) is None:
         raise NotFound(f"Nothing is kept in mind under {name}.", code="memory_not_found")
 
 
 async def erase_person(connection: Connection, person_id: uuid.UUID) -> dict[str, int]:
     """Remove what a person said in threads and what is kept in mind of them; how many of each."""
-    threads = await rows(connection, _QUERIES["threads_erase_person"], {"person_id": person_id})
-    slots = await rows(connection, _QUERIES["slots_erase_person"], {"person_id": person_id})
+    threads = await rows(connection, QUERIES["threads_erase_person"], {"person_id": person_id})
+    slots = await rows(connection, QUERIES["slots_erase_person"], {"person_id": person_id})
     return {"threads": len(threads), "memory_slots": len(slots)}
 
 
 async def erase_resting_on(connection: Connection, version_ids: Iterable[uuid.UUID]) -> int:
     """Remove the turns of anybody that may hold words of one of these document versions; how many."""
-    return len(await rows(connection, _QUERIES["turns_erase_resting"], {"version_ids": list(version_ids)}))
+    return len(await rows(connection, QUERIES["turns_erase_resting"], {"version_ids": list(version_ids)}))
 
 
 def thread_not_found() -> NotFound:
@@ -231,7 +231,7 @@ async def _add_turn(connection: Connection, keyring: KeyRing, tenant_id: uuid.UU
         "rests_on": sorted(turn.rests_on),
         "now": turn.created_at,
     }
-    await connection.execute(_QUERIES["turn_add"], values)
+    await connection.execute(QUERIES["turn_add"], values)
 
 
 def _thread(keyring: KeyRing, tenant_id: uuid.UUID, person_id: uuid.UUID, row: Mapping[str, Any]) -> Thread:

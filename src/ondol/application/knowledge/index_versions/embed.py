@@ -72,6 +72,11 @@ async def with_embedder(
     return msgspec.structs.replace(settings, embedder=ref)
 
 
+def vectors_lock(version_id: uuid.UUID) -> uuid.UUID:
+    """What whoever makes vectors for an index version holds meanwhile."""
+    return uuid.uuid5(version_id, "vectors")
+
+
 async def embed_missing(room: Knowledge, tenant_id: uuid.UUID, base_id: uuid.UUID | None = None, *, seconds_max: float | None = None) -> int:
     """Make what vectors are missing in the index versions in use of a base, or of all; how many passages got theirs.
 
@@ -114,7 +119,7 @@ async def embed_version(
     until = None if seconds_max is None else loop.time() + seconds_max
     work = _Embedding(room, tenant_id, version, version.settings.embedder, lambda: until is not None and loop.time() >= until, progress)
     # A lock of its own: whoever builds or merges the version holds the version's for a shorter time than embedders may take.
-    async with room.database.writer_lock(uuid.uuid5(version.id, "vectors")) as free:
+    async with room.database.writer_lock(vectors_lock(version.id)) as free:
         for _ in range(ROUNDS_MAX if free else 0):
             async with room.database.tenant_tx(tenant_id) as connection:
                 lacking = await store.unembedded_segments(connection, version.id)

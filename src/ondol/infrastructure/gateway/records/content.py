@@ -34,7 +34,7 @@ Mode = Literal["off", "masked", "full"]
 Mask = Callable[[uuid.UUID, str], str]
 """A tenant's text with everything private taken out; called in a thread."""
 
-_SQL = load_queries("ondol.infrastructure.gateway.records")
+QUERIES = load_queries("ondol.infrastructure.gateway.records")
 _logger = logging.getLogger(__name__)
 
 
@@ -107,11 +107,11 @@ class ContentLog:
     async def _write(self, connection: Connection, tenant_id: uuid.UUID, items: Sequence[_Said]) -> None:
         """Write those whose person is still there: a key made for somebody who was erased would keep what they said."""
         people = {item.person_id for item in items}
-        living = {row["id"] for row in await rows(connection, _SQL["living_people"], {"ids": list(people)})}
+        living = {row["id"] for row in await rows(connection, QUERIES["living_people"], {"ids": list(people)})}
         values = await asyncio.to_thread(lambda: [row for item in items if item.person_id in living and (row := self._row(item))])
         if values:
             async with connection.cursor() as cursor:
-                await cursor.executemany(_SQL["content_add"], values)
+                await cursor.executemany(QUERIES["content_add"], values)
 
     def _row(self, item: _Said) -> dict[str, object] | None:
         prompt, answer = item.prompt, item.answer
@@ -137,7 +137,7 @@ class ContentLog:
 
 async def content_of(connection: Connection, keyring: KeyRing, tenant_id: uuid.UUID, request_id: uuid.UUID, now: datetime) -> Content | None:
     """What was said in a request of the transaction's tenant; None when it is not kept, not any more, or its person was erased."""
-    row = await one(connection, _SQL["content_by_id"], {"id": request_id, "now": now})
+    row = await one(connection, QUERIES["content_by_id"], {"id": request_id, "now": now})
     if row is None:
         return None
 
@@ -157,16 +157,16 @@ async def expire_contents(database: Database, now: datetime) -> int:
     removed = 0
     for _ in range(SWEEPS_MAX):
         async with database.system_tx() as connection:
-            swept = (await connection.execute(_SQL["contents_expire"], {"now": now, "limit": SWEEP_MAX})).rowcount
+            swept = (await connection.execute(QUERIES["contents_expire"], {"now": now, "limit": SWEEP_MAX})).rowcount
         removed += swept
         if swept < SWEEP_MAX:
             break
     return removed
 
 
-async def erase_contents(connection: Connection, person_id: uuid.UUID) -> int:
+async def erase_contents(connection: Connection, person_id: uuid.UUID | None, erasure_id: uuid.UUID | None = None) -> int:
     """Remove what one person asked and was answered; how many rows that were."""
-    return (await connection.execute(_SQL["contents_erase"], {"person_id": person_id})).rowcount
+    return (await connection.execute(QUERIES["contents_erase"], {"person_id": person_id, "erasure_id": erasure_id})).rowcount
 
 
 def _cut(text: str) -> str:

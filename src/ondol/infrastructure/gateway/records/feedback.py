@@ -164,6 +164,11 @@ async def list_feedback(
     ]
 
 
+async def empty_feedback(connection: Connection, erasure_id: uuid.UUID) -> int:
+    """Take the words out of opinions on the requests that an erasure reaches; how many that were."""
+    return (await connection.execute(_SQL["feedback_empty"], {"erasure_id": erasure_id})).rowcount
+
+
 async def erase_feedback(connection: Connection, person_id: uuid.UUID) -> int:
     """Remove what one person thought of answers; how many rows that were."""
     return (await connection.execute(_SQL["feedback_erase"], {"person_id": person_id})).rowcount

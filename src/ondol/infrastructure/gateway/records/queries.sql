@@ -122,10 +122,12 @@ select p.id from people p
 where p.id = any(%(ids)s::uuid[]) and not exists (select from tombstones t where t.tenant_id = p.tenant_id and t.id = p.id and t.kind = 'subject');
 
 -- name: content_add
--- Keep what was said in one request; a batch that is written again after a broken connection changes nothing.
+-- Keep what was said in one request, unless its answer was erased meanwhile; a batch that is written again after a broken connection changes
+-- nothing.
 insert into request_contents (tenant_id, id, person_id, mode, prompt_sealed, answer_sealed, created_at, keep_until)
-values (%(tenant_id)s::uuid, %(id)s::uuid, %(person_id)s::uuid, %(mode)s::text, %(prompt_sealed)s::bytea, %(answer_sealed)s::bytea,
-    %(created_at)s::timestamptz, %(keep_until)s::timestamptz)
+select %(tenant_id)s::uuid, %(id)s::uuid, %(person_id)s::uuid, %(mode)s::text, %(prompt_sealed)s::bytea, %(answer_sealed)s::bytea,
+    %(created_at)s::timestamptz, %(keep_until)s::timestamptz
+where not exists (select from answers a where a.tenant_id = %(tenant_id)s::uuid and a.id = %(id)s::uuid and a.content_sealed = ''::bytea)
 on conflict (tenant_id, id) do nothing;
 
 -- name: content_by_id
@@ -141,8 +143,14 @@ delete from request_contents where (tenant_id, id) in (
 );
 
 -- name: contents_erase
--- Remove what one person asked and was answered.
-delete from request_contents where person_id = %(person_id)s::uuid;
+-- Remove what one person asked and was answered, or what was said in the requests that an erasure reaches.
+delete from request_contents where person_id = %(person_id)s::uuid
+    or id in (select item_id from erasure_items where erasure_id = %(erasure_id)s::uuid and kind = 'answer');
+
+-- name: contents_count
+-- What the erasure of contents removes.
+select count(*) as counted from request_contents c where c.tenant_id = %(tenant_id)s::uuid and (c.person_id = %(person_id)s::uuid or exists (
+    select from erasure_items i where i.tenant_id = c.tenant_id and i.erasure_id = %(erasure_id)s::uuid and i.kind = 'answer' and i.item_id = c.id));
 
 -- name: feedback_put
 -- Keep what a person thinks of an answer, in the place of what they thought before.
@@ -163,6 +171,18 @@ order by id desc limit %(limit)s::int;
 -- name: feedback_erase
 -- Remove what one person thought of answers.
 delete from feedback where person_id = %(person_id)s::uuid;
+
+-- name: feedback_empty
+-- Of opinions on the requests that an erasure reaches the words go: they may repeat the answer's.
+update feedback set said_sealed = null
+where said_sealed is not null and request_id in (select item_id from erasure_items where erasure_id = %(erasure_id)s::uuid and kind = 'answer');
+
+-- name: feedback_count
+-- What the erasure of feedback removes or empties.
+select count(*) as counted from feedback f where f.tenant_id = %(tenant_id)s::uuid and (
+    f.person_id = %(person_id)s::uuid or (f.said_sealed is not null and exists (
+        select from erasure_items i
+        where i.tenant_id = f.tenant_id and i.erasure_id = %(erasure_id)s::uuid and i.kind = 'answer' and i.item_id = f.request_id)));
 
 -- name: open_replicas
 -- Those of some replicas that are not closed.

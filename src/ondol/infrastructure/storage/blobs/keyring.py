@@ -7,6 +7,9 @@ One small object for each key, ``<tenant>/<kind>/<id>.key``, JSON::
 The wrapped key is bound to its owner: moved to another owner's place it does not open. Erasing an owner's content is
 deleting this one object. So the store of the key ring must keep no old versions (no bucket versioning, no undelete), and
 its backup must be short-lived: its age is the erasure horizon.
+
+Beside the keys lies a tombstone for each erased owner, ``tombstones/<tenant>/<kind>/<id>``: outside the database's dump, so
+that a restore of an older one is told what to erase again. No key is ever made for an owner that has one.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, get_args
 from uuid import UUID
 
@@ -33,7 +37,9 @@ if TYPE_CHECKING:
 
 OwnerKind = Literal["tenant", "document", "subject"]
 
-_SUFFIX = ".key"
+KEY_SUFFIX = ".key"
+TOMBSTONES = "tombstones"
+"""The folder of the tombstones; no tenant is called so."""
 _VERSION = 1
 _KEY_FILE_BYTES_MAX = 16_384
 _ATTEMPTS_MAX = 8
@@ -93,11 +99,12 @@ class KeyRing:
     def create(self, owner: KeyOwner) -> DataKey:
         """A new key for an owner that has none.
 
-        An owner whose key was destroyed can be given another one, which opens nothing of what the first one sealed; whether
-        it may be is for the ledger to say.
+        An owner whose key was destroyed can be given another one, which opens nothing of what the first one sealed, unless it
+        has a tombstone.
 
         Raises:
             Conflict: when the owner has a key.
+            KeyDestroyed: when the owner was erased.
             DataFolderError: when the key ring cannot be written.
         """
         ticket = self._cache.ticket()
@@ -131,6 +138,7 @@ class KeyRing:
 
         Raises:
             Conflict: when other processes create and destroy the key all the while.
+            KeyDestroyed: when the owner was erased.
             SealBroken, SettingsError, DataFolderError: as for `get`.
         """
         cached = self._cache.get(owner)
@@ -162,6 +170,48 @@ class KeyRing:
             # Again, for a thread that read the key between the two.
             self._cache.forget(owner)
 
+    def bury(self, owner: KeyOwner, erased_at: datetime) -> bool:
+        """Destroy a key for good: the owner gets a tombstone first, so that no process makes another key and no restore brings this one back.
+
+        Returns:
+            Whether there was a key.
+
+        Raises:
+            DataFolderError: when the key ring cannot be written; run it again.
+        """
+        record = _TombstoneRecord(_VERSION, erased_at.astimezone(UTC).isoformat(timespec="seconds"))
+        put_new(self._store, _tombstone_path(owner), msgspec.json.encode(record))
+        return self.destroy(owner)
+
+    def is_buried(self, owner: KeyOwner) -> bool:
+        """Whether the owner has a tombstone.
+
+        Raises:
+            DataFolderError: when the key ring cannot be read.
+        """
+        return object_exists(self._store, _tombstone_path(owner))
+
+    def list_buried(self) -> Iterator[tuple[KeyOwner, datetime]]:
+        """Every owner that has a tombstone, of all tenants, and when it was erased.
+
+        Raises:
+            DataFolderError: when the key ring cannot be read.
+            SealBroken: when a tombstone is damaged.
+        """
+        for path in list_objects(self._store, TOMBSTONES):
+            owner = _owner_at(path.removeprefix(f"{TOMBSTONES}/") + KEY_SUFFIX)
+            if owner is None:
+                continue
+            try:
+                data = get_piece(self._store, path, 0, _KEY_FILE_BYTES_MAX).data
+                yield owner, datetime.fromisoformat(msgspec.json.decode(data, type=_TombstoneRecord).erased_at)
+            except (msgspec.MsgspecError, ValueError):
+                raise SealBroken(f"The tombstone of {owner.label} is damaged.", "Put it back from a newer backup of the key ring.") from None
+
+    def forget(self, owner: KeyOwner) -> None:
+        """Drop a key from the memory of this process: somebody destroyed it."""
+        self._cache.forget(owner)
+
     def exists(self, owner: KeyOwner) -> bool:
         """Whether the store has a key for the owner; the cache is not asked.
 
@@ -182,11 +232,27 @@ class KeyRing:
                 yield owner
 
     def _put_fresh(self, owner: KeyOwner) -> DataKey | None:
-        """A new key, or None when another process was first."""
+        """A new key, or None when another process was first.
+
+        Raises:
+            KeyDestroyed: when the owner was erased, if only while the key was made.
+        """
+        self._refuse_buried(owner)
         key = DataKey.random()
         wrapped = self._provider.wrap(key.secret_bytes(), _context(owner))
         record = _KeyRecord(_VERSION, self._provider.key_id, base64.b64encode(wrapped).decode())
-        return key if put_new(self._store, _path(owner), msgspec.json.encode(record)) else None
+        if not put_new(self._store, _path(owner), msgspec.json.encode(record)):
+            return None
+        try:
+            self._refuse_buried(owner)
+        except KeyDestroyed:
+            self.destroy(owner)
+            raise
+        return key
+
+    def _refuse_buried(self, owner: KeyOwner) -> None:
+        if self.is_buried(owner):
+            raise KeyDestroyed(f"{owner.label} was erased and gets no key again.", "What was erased is taken in again as something new.")
 
     def _read(self, owner: KeyOwner) -> DataKey | None:
         try:
@@ -212,6 +278,11 @@ class _KeyRecord(msgspec.Struct, frozen=True):
     version: int
     key_id: str
     wrapped: str
+
+
+class _TombstoneRecord(msgspec.Struct, frozen=True):
+    version: int
+    erased_at: str
 
 
 class _KeyCache:
@@ -259,7 +330,11 @@ class _KeyCache:
 
 
 def _path(owner: KeyOwner) -> str:
-    return owner.label + _SUFFIX
+    return owner.label + KEY_SUFFIX
+
+
+def _tombstone_path(owner: KeyOwner) -> str:
+    return f"{TOMBSTONES}/{owner.label}"
 
 
 def _context(owner: KeyOwner) -> bytes:
@@ -267,8 +342,8 @@ def _context(owner: KeyOwner) -> bytes:
 
 
 def _owner_at(path: str) -> KeyOwner | None:
-    parts = path.removesuffix(_SUFFIX).split("/")
-    if not path.endswith(_SUFFIX) or len(parts) != 3:
+    parts = path.removesuffix(KEY_SUFFIX).split("/")
+    if not path.endswith(KEY_SUFFIX) or len(parts) != 3:
         return None
     tenant, kind, identifier = parts
     try:

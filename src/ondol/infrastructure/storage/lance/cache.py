@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 Key = TypeVar("Key")
@@ -57,6 +58,12 @@ class ByteBoundedCache(Generic[Key, Value]):
         """Forgets a key, if it is there."""
         with self._lock:
             self._forget(key)
+
+    def discard_all(self, chosen: Callable[[Key], bool]) -> None:
+        """Forgets every key for which `chosen` is true."""
+        with self._lock:
+            for key in [key for key in self._entries if chosen(key)]:
+                self._forget(key)
 
     def _forget(self, key: Key) -> None:
         entry = self._entries.pop(key, None)

@@ -78,6 +78,16 @@ class LanceRoot:
         self._connection: AsyncConnection | None = None
         self._store: ObjectStore | None = None
 
+    @property
+    def url(self) -> str:
+        """The local folder or bucket, without a slash at its end."""
+        return self._url
+
+    @property
+    def options(self) -> Mapping[str, str]:
+        """Credentials and endpoints of a bucket."""
+        return self._options
+
     def close(self) -> None:
         """Stops the event loop; nothing can be read afterwards."""
         if self._connection is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from uuid import UUID
 
 import numpy
@@ -102,11 +102,11 @@ class SegmentShelf:
         """
         return take_vectors(self._root, wanted)
 
-    def forget(self, place: IndexPlace, segment_ids: Iterable[UUID]) -> None:
-        """Closes segments that were dropped; their posting lists age out."""
-        for segment_id in segment_ids:
-            self._readers.discard((place, segment_id))
-            self._vectors.discard(segment_id)
+    def forget(self, segment_ids: Collection[UUID]) -> None:
+        """Closes segments that were dropped, and forgets their posting lists."""
+        self._readers.discard_all(lambda key: key[1] in segment_ids)
+        self._postings.discard_all(lambda key: key[0] in segment_ids)
+        self._vectors.discard_all(lambda segment_id: segment_id in segment_ids)
 
     def _reader(self, place: IndexPlace, segment_id: UUID) -> SegmentReader:
         known = self._readers.get((place, segment_id))

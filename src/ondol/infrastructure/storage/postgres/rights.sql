@@ -31,6 +31,8 @@ grant select on ondol.key_revision to {system};
 grant select, update (batch, place) on ondol.ledger_events to {system};
 grant select, insert on ondol.ledger_batches to {system};
 grant select on ondol.tombstones to {system};
+-- Workers forget what is erased and go on with what is not finished, over all tenants. All of it is ids.
+grant select on ondol.erasures, ondol.erasure_items, ondol.erasure_revision to {system};
 -- Records come from the spool in batches over all tenants, each batch with its event; that is all that the system role does with them.
 grant select (tenant_id, id), insert on ondol.requests to {system};
 grant insert (tenant_id, id, kind, actor_id, body, digest, created_at) on ondol.ledger_events to {system};
@@ -94,7 +96,8 @@ grant select, insert on ondol.prompt_versions to {app};
 grant select, insert, update, delete on ondol.prompt_labels to {app};
 grant select, insert, update on ondol.releases to {app};
 grant select, insert on ondol.release_moves, ondol.release_indexes to {app};
-grant select, insert on ondol.answers to {app};
+-- Of an answer that was erased the content goes; that it was given stays.
+grant select, insert, update (content_sealed) on ondol.answers to {app};
 grant select, insert, update on ondol.access_requests to {app};
 grant select, insert, update, delete on ondol.threads, ondol.turns, ondol.memory_slots to {app};
 grant select on ondol.requests to {app};
@@ -105,6 +108,10 @@ grant select on ondol.ledger_batches to {app};
 grant select, insert on ondol.artefacts to {app};
 grant select, insert on ondol.artefact_links to {app};
 grant select, insert on ondol.tombstones to {app};
+grant select, insert, update on ondol.erasures to {app};
+grant select, insert, update on ondol.erasure_steps to {app};
+grant select, insert on ondol.erasure_items to {app};
+grant select, insert, delete on ondol.document_identifiers to {app};
 grant select, insert on ondol.guard_policies to {app};
 grant select, insert, update, delete on ondol.guard_bindings to {app};
 grant select, insert, update on ondol.guard_canaries to {app};
