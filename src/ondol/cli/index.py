@@ -276,6 +276,9 @@ def compare_two(context: click.Context, base: str, first: str, second: str, file
 @click.option("--rank-constant", type=click.IntRange(1, 1000), help="Of reciprocal ranks: the greater, the less the first places stand out.")
 @click.option("--vector-weight", type=click.FloatRange(0, 1), help="The vectors' share; the full text has the rest.")
 @click.option("--depth", type=click.IntRange(10, 1000), help="So many passages of each ranking are put together.")
+@click.option("--diversity", type=click.FloatRange(0, 1), help="How much saying something new counts beside relevance.")
+@click.option("--reranker", help="Model of the tenant, or local/FOLDER, that scores the best passages anew; '' for none.")
+@click.option("--rerank-depth", type=click.IntRange(1, 100), help="So many of them.")
 @tenant_option
 @json_option
 @click.pass_context
@@ -286,17 +289,21 @@ def tune_base(
     rank_constant: int | None,
     vector_weight: float | None,
     depth: int | None,
+    diversity: float | None,
+    reranker: str | None,
+    rerank_depth: int | None,
     tenant: str,
     as_json: bool,
 ) -> None:
-    """Say how BASE is searched where its index has vectors; what is not given stays. Without options: show it."""
+    """Say how BASE is searched; what is not given stays. Without options: show it."""
     import msgspec
 
     from ondol.application.knowledge.store import get_base
     from ondol.application.knowledge.tuning import tune
     from ondol.application.knowledge.types import Retrieval
 
-    changed = {"fusion": fusion, "rank_constant": rank_constant, "vector_weight": vector_weight, "depth": depth}
+    changed: dict[str, Any] = {"fusion": fusion, "rank_constant": rank_constant, "vector_weight": vector_weight, "depth": depth}
+    changed |= {"diversity": diversity, "reranker": reranker, "rerank_depth": rerank_depth}
     given = {name: value for name, value in changed.items() if value is not None}
 
     async def work(platform: Platform, where: Tenant, base_id: uuid.UUID) -> Retrieval:

@@ -1,4 +1,4 @@
-"""Which embedder a tenant's name stands for: a model of the tenant's, over the router, or a folder of the installation's."""
+"""Which embedder or reranker a tenant's name stands for: a model of the tenant's, over the router, or a folder of the installation's."""
 
 from __future__ import annotations
 
@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING
 
 from ondol.core.errors import RequestError
 from ondol.infrastructure.serving.embedding import Embedder, EndpointEmbedder
+from ondol.infrastructure.serving.reranking import EndpointReranker, Reranker
 from ondol.infrastructure.storage.blobs import KeyRing
 from ondol.infrastructure.storage.postgres import Database
 from ondol.wiring.live_settings import LiveSettings
 
 if TYPE_CHECKING:
-    from ondol.infrastructure.serving.directory import ModelCard, ServingDirectory
+    from ondol.infrastructure.serving.directory import ServingDirectory
     from ondol.infrastructure.serving.http import HttpClient
     from ondol.infrastructure.serving.local import LocalModels
+    from ondol.infrastructure.serving.local.session import LocalSession
     from ondol.infrastructure.serving.routing import Router
+    from ondol.infrastructure.serving.types import ModelRow, Operation
 
 LOCAL_PREFIX = "local/"
 
@@ -53,18 +56,26 @@ class ModelFinder:
             RequestError: when it is an assistant, may not be asked for embeddings, or is a folder that cannot be run.
         """
         if name.startswith(LOCAL_PREFIX):
-            return await self._local_embedder(name.removeprefix(LOCAL_PREFIX))
-        card, router = await self._model(tenant_id, name)
-        operations = card.settings.operations
-        if operations is not None and "embeddings" not in operations:
-            raise RequestError(f"The model {name} makes no embeddings.", "Name one that does.", code="bad_embedder", param="embedder")
-        return EndpointEmbedder(router, card.row)
+            from ondol.infrastructure.serving.local import LocalEmbedder
 
-    async def _local_embedder(self, name: str) -> Embedder:
-        from ondol.infrastructure.serving.local import LocalEmbedder, LocalModels
+            return LocalEmbedder(await self._session(name))
+        row, router = await self._model(tenant_id, name, "embeddings")
+        return EndpointEmbedder(router, row)
+
+    async def reranker(self, tenant_id: uuid.UUID, name: str) -> Reranker:
+        """A tenant's reranker of a name, as `embedder` finds embedders."""
+        if name.startswith(LOCAL_PREFIX):
+            from ondol.infrastructure.serving.local import LocalReranker
+
+            return LocalReranker(await self._session(name))
+        row, router = await self._model(tenant_id, name, "rerank")
+        return EndpointReranker(router, row)
+
+    async def _session(self, name: str) -> LocalSession:
+        from ondol.infrastructure.serving.local import LocalModels
 
         local = self._local = self._local or LocalModels(self._models)
-        return LocalEmbedder(await asyncio.to_thread(local.get, name))
+        return await asyncio.to_thread(local.get, name.removeprefix(LOCAL_PREFIX))
 
     async def close(self) -> None:
         """Close what was opened here."""
@@ -72,14 +83,17 @@ class ModelFinder:
             client, self._own = self._own[2], None
             await client.close()
 
-    async def _model(self, tenant_id: uuid.UUID, name: str) -> tuple[ModelCard, Router]:
+    async def _model(self, tenant_id: uuid.UUID, name: str, operation: Operation) -> tuple[ModelRow, Router]:
         from ondol.infrastructure.serving.directory import ModelCard
 
         directory, router = self._lent or await self._opened()
         card = directory.model(directory.tenant(tenant_id), name)
         if not isinstance(card, ModelCard):
-            raise RequestError(f"{name} is an assistant.", "Name a model.", code="bad_embedder", param="embedder")
-        return card, router
+            raise RequestError(f"{name} is an assistant.", "Name a model.", code="wrong_model", param="model")
+        if card.settings.operations is not None and operation not in card.settings.operations:
+            message = f"The model {name} may not be asked for {operation}."
+            raise RequestError(message, "Name one that may, or look at its setting `operations`.", code="wrong_model", param="model")
+        return card.row, router
 
     async def _opened(self) -> tuple[ServingDirectory, Router]:
         """A way of our own; the directory is read again when it has changed."""

@@ -184,5 +184,6 @@ def build_platform(settings: Settings | LiveSettings, folder: DataFolder, addres
         texts=OpenedTexts(blobs),
         clock=clock,
         embeddings=Embeddings(models.embedder),
+        reranker_of=models.reranker,
     )
     return Platform(live, folder, database, keyring, blobs, lance, knowledge, clock, models)

@@ -113,6 +113,7 @@ async def test_a_version_with_vectors_is_built_and_the_base_tuned(api: Api) -> N
     default = {"fusion": "ranks", "rank_constant": 60, "vector_weight": 0.5, "depth": 100}
     shown = await api.did("GET", "/bases/base/index/retrieval")
     assert {name: shown[name] for name in default} == default
+    assert await api.ask("owner", "PUT", "/bases/base/index/retrieval", {"reranker": "absent"}) == (404, "model_not_found")
     await api.did("PUT", "/bases/base/index/retrieval", {"fusion": "scores", "vector_weight": 0.25})
     shown = await api.did("GET", "/bases/base/index/retrieval")
     assert {name: shown[name] for name in default} == {**default, "fusion": "scores", "vector_weight": 0.25}

@@ -92,25 +92,29 @@ async def test_the_full_text_leads_where_the_vectors_are_turned_down(house: Hous
     assert orders == [["Alpha", "Bravo"], ["Bravo", "Alpha"]]
 
 
+@pytest.mark.parametrize("diversity", [0.0, 0.5])
 async def test_what_the_caller_may_not_read_changes_nothing_of_hybrid_results(
-    house: House, model: ScriptedModel, monkeypatch: pytest.MonkeyPatch
+    house: House, model: ScriptedModel, monkeypatch: pytest.MonkeyPatch, diversity: float
 ) -> None:
-    """Candidates are cut off at five, so that closed passages nearer than these would push others out if they were not masked before."""
-    monkeypatch.setattr(searching, "nearest", partial(nearest, candidates_max=5, exact_max=5))
+    """Candidates are cut off at ten, so that closed passages nearer than these would push others out if they were not masked before."""
+    monkeypatch.setattr(searching, "nearest", partial(nearest, candidates_max=10, exact_max=10))
     chance = random.Random(3)
     rules = {"open": "", "support": "groups: [support]\n", "restricted": "class: restricted\n"}
     words = [*MEANINGS, "harbour", "invoice", "v1.28"]
     documents = {number: (chance.choice(list(rules)), " ".join(chance.choices(words, k=chance.randint(1, 6)))) for number in range(45)}
     for base, kept in (("all", set(rules)), ("open", {"open"}), ("support", {"open", "support"})):
+        for path in house.folder.iterdir():
+            path.unlink()
         for number, (rule, text) in documents.items():
-            path = house.folder / f"{number:02}.md"
-            path.unlink(missing_ok=True)
             if rule in kept:
-                house.write(path.name, f"---\n{rules[rule]}---\n# Page\n\n{text}.\n")
+                house.write(f"{number:02}.md", f"---\n{rules[rule]}---\n# Page\n\n{text}.\n")
             if number == 20:
                 await house.ingest(base=base)
         await house.ingest(base=base)
         await build(house, base=base)
+        async with house.platform.database.tenant_tx(house.tenant_id) as connection:
+            base_id = (await store.find_base(connection, base)).id
+        await tune(house.platform.knowledge, house.tenant_id, base_id, Retrieval(diversity=diversity, depth=10))
     for who, base in (("visitor", "open"), ("support", "support")):
         for _ in range(12):
             question = " ".join(chance.choices(words, k=chance.randint(1, 3)))
@@ -304,7 +308,7 @@ async def test_going_back_is_to_an_index_without_vectors(house: House, model: Sc
 
 @pytest.mark.parametrize(
     ("name", "kind", "code"),
-    [("absent", NotFound, "model_not_found"), ("mixed", RequestError, "bad_embedder"), ("chatty", RequestError, "bad_embedder")],
+    [("absent", NotFound, "model_not_found"), ("mixed", RequestError, "bad_embedder"), ("chatty", RequestError, "wrong_model")],
 )
 async def test_what_is_no_embedder_is_refused_by_name(house: House, model: ScriptedModel, name: str, kind: type[OndolError], code: str) -> None:
     more = f"""

@@ -87,12 +87,15 @@ class KeepBody(Body):
 
 
 class RetrievalBody(Body):
-    """How a base is searched whose index has vectors; what is absent is at its default."""
+    """How a base is searched; what is absent is at its default. All but the reranker matters only where the index has vectors."""
 
     fusion: Literal["ranks", "scores"] = Field(default=RETRIEVAL.fusion, description="By reciprocal ranks, or by weighted scores.")
     rank_constant: int = Field(default=RETRIEVAL.rank_constant, ge=1, le=1000)
     vector_weight: float = Field(default=RETRIEVAL.vector_weight, ge=0, le=1, description="The vectors' share; the full text has the rest.")
     depth: int = Field(default=RETRIEVAL.depth, ge=10, le=1000, description="So many passages of each ranking are put together.")
+    diversity: float = Field(default=RETRIEVAL.diversity, ge=0, le=1, description="How much saying something new counts beside relevance.")
+    reranker: str = Field(default=RETRIEVAL.reranker, max_length=200, description="A model that scores the best passages anew; empty for none.")
+    rerank_depth: int = Field(default=RETRIEVAL.rerank_depth, ge=1, le=100, description="So many of them.")
 
 
 class TagBody(Body):

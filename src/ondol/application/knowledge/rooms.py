@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from ondol.application.knowledge.content import OpenedTexts
 from ondol.application.knowledge.embedding import Embeddings
+from ondol.application.knowledge.reranking import RerankerOf, no_reranker
 from ondol.core.clock import Clock
 from ondol.core.ids import new_id
 from ondol.infrastructure.access.audiences import VisibleAudiences
@@ -21,6 +22,7 @@ class Knowledge:
     """The stores of knowledge, and what of them is kept in memory.
 
     Attributes:
+        reranker_of: finds rerankers.
         embeddings: the way to embedders; without one, indexes have no vectors and searches ask the full text.
         make_id: makes the ids of bases, documents and their versions; hits of equal score come in the order of these.
     """
@@ -34,6 +36,7 @@ class Knowledge:
     texts: OpenedTexts
     clock: Clock
     embeddings: Embeddings = field(default_factory=Embeddings)
+    reranker_of: RerankerOf = no_reranker
     make_id: Callable[[], uuid.UUID] = new_id
 
     def tenant_key(self, tenant_id: uuid.UUID, purpose: str) -> bytes:

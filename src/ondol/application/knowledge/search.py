@@ -16,9 +16,10 @@ from ondol.application.knowledge.content import FIRST_CUT
 from ondol.application.knowledge.index import ANALYSER_ID, Hit, QueryTerm, query_words, rank, term_hash
 from ondol.application.knowledge.index.analyser import weight_of
 from ondol.application.knowledge.index.codes import QueryVector
-from ondol.application.knowledge.index.vectors import nearest
+from ondol.application.knowledge.index.vectors import nearest, vectors_of
 from ondol.application.knowledge.index_versions.store import get_version
-from ondol.application.knowledge.ranking import Stage, fuse, stage_of
+from ondol.application.knowledge.ranking import Stage, diversify, fuse, looked_at, stage_of
+from ondol.application.knowledge.reranking import score_passages
 from ondol.application.knowledge.rooms import Knowledge
 from ondol.application.knowledge.types import EmbedderRef, Retrieval
 from ondol.core.errors import Conflict, KeyDestroyed, NotFound, RequestError, UpstreamError
@@ -161,21 +162,39 @@ async def search(
         try:
             if asked is None or asked.embedder != state.embedder:
                 words = terms or {term: weight_of(term) for term in query_words(question)}
-                asked = await _asked(room, tenant_id, state.embedder, question, words, limit, beginnings)
+                most = max(limit, state.retrieval.rerank_depth) if state.retrieval.reranker else limit
+                asked = await _asked(room, tenant_id, state.embedder, question, words, most, beginnings)
             masked = _masked(state, refused)
-            hits, term_weights, stages = await asyncio.to_thread(_rank, room, tenant_id, state, masked, visible, asked)
+            ranking = await asyncio.to_thread(_rank, room, tenant_id, state, masked, visible, asked)
         except SegmentGone:
             states.forget(state.place.index_version_id)
             if (state.segment_ids, state.vectors) == lost:
                 raise _lost(base) from None
             lost = state.segment_ids, state.vectors
             continue
+        hits = (*ranking.hits, *ranking.beginnings)
         evidence = await _confirm(room, tenant_id, state, visible, hits, now)
         if len(evidence) == len(hits):
-            return Found(evidence, term_weights, base.id, state.place.index_version_id, base.revision, visible.epoch, stages)
+            best, stages = await _reranked(room, tenant_id, state.retrieval, question, evidence[: len(ranking.hits)], limit)
+            told = (base.id, state.place.index_version_id, base.revision, visible.epoch, (*ranking.stages, *stages))
+            return Found((*best, *evidence[len(ranking.hits) :]), ranking.term_weights, *told)
         refused |= {hit.document_version_id for hit in hits} - {item.version.id for item in evidence}
         states.forget(state.place.index_version_id)
     raise Conflict("The documents changed again and again while they were searched.", "Try again shortly.", code="index_busy")
+
+
+async def _reranked(
+    room: Knowledge, tenant_id: uuid.UUID, retrieval: Retrieval, question: str, evidence: Sequence[Evidence], limit: int
+) -> tuple[Sequence[Evidence], tuple[Stage, ...]]:
+    """The best of passages that were just confirmed, by the reranker where one is set and answers."""
+    if not retrieval.reranker:
+        return evidence, ()
+    texts = ["\n".join((item.version.details.title, item.text)) for item in evidence]
+    scores, degraded = await score_passages(room.reranker_of, tenant_id, retrieval.reranker, question, texts)
+    if degraded:
+        return evidence[:limit], (Stage("rerank", (), degraded),)
+    order = sorted(range(len(evidence)), key=lambda place: (-scores[place], place))
+    return [evidence[place] for place in order[:limit]], (stage_of("rerank", ((evidence[place].hit, scores[place]) for place in order)),)
 
 
 def _masked(state: IndexState, refused: AbstractSet[uuid.UUID]) -> Mapping[uuid.UUID, AbstractSet[uuid.UUID]]:
@@ -220,10 +239,19 @@ async def _asked(
         return replace(asked, degraded=error.code)
 
 
+@dataclass(frozen=True, slots=True)
+class _Ranked:
+    """What the index answers: the best passages, those that begin documents, the weights of the terms, and what each stage said."""
+
+    hits: tuple[Hit, ...]
+    beginnings: tuple[Hit, ...]
+    term_weights: Mapping[str, float]
+    stages: tuple[Stage, ...]
+
+
 def _rank(
     room: Knowledge, tenant_id: uuid.UUID, state: IndexState, masked: Mapping[uuid.UUID, AbstractSet[uuid.UUID]], visible: Visible, asked: _Asked
-) -> tuple[tuple[Hit, ...], dict[str, float], tuple[Stage, ...]]:
-    """The best passages, the weights of the terms, and what each stage said."""
+) -> _Ranked:
     key = room.tenant_key(tenant_id, "terms")
     readers = room.shelf.open(state.place, state.segment_ids)
     depth = max(asked.limit, state.retrieval.depth) if asked.vector is not None else asked.limit
@@ -237,7 +265,7 @@ def _rank(
     )
     hits, stages = _put_together(room, state, readers, masked, visible, asked, ranking.hits[:depth])
     beginnings = _beginnings(ranking.hits, hits, asked.beginnings)
-    return (*hits, *beginnings), dict(zip(asked.terms, ranking.term_weights, strict=False)), stages
+    return _Ranked(hits, tuple(beginnings), dict(zip(asked.terms, ranking.term_weights, strict=False)), stages)
 
 
 def _put_together(
@@ -260,9 +288,15 @@ def _put_together(
     by_vectors = [item.hit for item in near]
     weight = state.retrieval.vector_weight
     fused = fuse([(by_terms, 1 - weight), (by_vectors, weight)], state.retrieval)
+    stages: tuple[Stage, ...] = (full_text, stage_of("vectors", ((hit, hit.score) for hit in by_vectors)), stage_of("fusion", fused))
+    if state.retrieval.diversity:
+        candidates = fused[: looked_at(asked.limit)]
+        known = vectors_of(room.shelf, opened, [hit for hit, _ in candidates])
+        fused = diversify(candidates, known, state.retrieval.diversity, asked.limit)
+        stages = (*stages, stage_of("diversity", fused))
     found_by_terms = {(hit.document_version_id, hit.passage_ordinal) for hit in by_terms}
     hits = [hit if (hit.document_version_id, hit.passage_ordinal) in found_by_terms else replace(hit, score=0.0) for hit, _ in fused[: asked.limit]]
-    return tuple(hits), (full_text, stage_of("vectors", ((hit, hit.score) for hit in by_vectors)), stage_of("fusion", fused))
+    return tuple(hits), stages
 
 
 def _beginnings(looked_through: Sequence[Hit], known: Sequence[Hit], count: int) -> list[Hit]:

@@ -108,19 +108,25 @@ class EmbedderRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Retrieval(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How a base is searched where its index has vectors.
+    """How a base is searched; all but the reranker has to do with vectors, where its index has any.
 
     Attributes:
         fusion: by reciprocal ranks, or by weighted scores.
         rank_constant: of reciprocal ranks: the greater, the less the first places stand out.
         vector_weight: the vectors' share in [0, 1]; the full text has the rest.
         depth: so many passages of each ranking are put together.
+        diversity: in [0, 1]: how much saying something new counts beside relevance; 0 leaves the order as it is.
+        reranker: a model of the tenant or ``local/<folder>`` that scores the best passages anew; empty for none.
+        rerank_depth: so many of them.
     """
 
     fusion: Literal["ranks", "scores"] = "ranks"
     rank_constant: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 60
     vector_weight: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.5
     depth: Annotated[int, msgspec.Meta(ge=10, le=1_000)] = 100
+    diversity: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0
+    reranker: Annotated[str, msgspec.Meta(max_length=200)] = ""
+    rerank_depth: Annotated[int, msgspec.Meta(ge=1, le=100)] = 30
 
 
 class IndexSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -156,7 +156,7 @@ class OwnAnswer(Protocol):
 
 # ---- The way to providers ----
 
-Operation = Literal["chat", "completions", "responses", "embeddings", "images", "transcriptions", "speech", "messages", "count_tokens"]
+Operation = Literal["chat", "completions", "responses", "embeddings", "images", "transcriptions", "speech", "rerank", "messages", "count_tokens"]
 """What is asked of a provider; each family has some of them."""
 
 Family = Literal["openai", "anthropic"]

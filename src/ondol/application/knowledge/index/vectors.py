@@ -90,6 +90,29 @@ def nearest(
     return near[:limit]
 
 
+def vectors_of(shelf: SegmentShelf, vectors: Mapping[UUID, VectorReader], hits: Sequence[Hit]) -> dict[tuple[UUID, int], NDArray[numpy.int16]]:
+    """The vectors of hits, by segment and ordinal; a hit that has none is left out.
+
+    Raises:
+        SegmentGone: files were dropped meanwhile.
+    """
+    ordinals: dict[UUID, list[int]] = {}
+    for hit in hits:
+        if hit.segment_id in vectors and len(vectors[hit.segment_id]):
+            ordinals.setdefault(hit.segment_id, []).append(hit.ordinal)
+    wanted = []
+    for segment_id, asked in ordinals.items():
+        reader = vectors[segment_id]
+        rows = numpy.minimum(numpy.searchsorted(reader.ordinals, numpy.array(asked)), len(reader) - 1)
+        wanted.append((segment_id, reader, rows[reader.ordinals[rows] == numpy.array(asked)]))
+    found = shelf.take_vectors([(reader, rows) for _, reader, rows in wanted])
+    return {
+        (segment_id, int(ordinal)): vector
+        for (segment_id, reader, rows), taken in zip(wanted, found, strict=True)
+        for ordinal, vector in zip(reader.ordinals[rows], taken, strict=True)
+    }
+
+
 def _visible(
     segment: SegmentReader, vectors: VectorReader, query: QueryVector, visible_audiences: AbstractSet[UUID], retired: AbstractSet[UUID]
 ) -> _Part:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from ondol.application.knowledge.ranking.diversity import diversify, looked_at
 from ondol.application.knowledge.ranking.fusion import fuse
 from ondol.application.knowledge.ranking.stages import Ranked, Stage, StageName, stage_of
 
-__all__ = ["Ranked", "Stage", "StageName", "fuse", "stage_of"]
+__all__ = ["Ranked", "Stage", "StageName", "diversify", "fuse", "looked_at", "stage_of"]

@@ -9,7 +9,7 @@ from typing import Literal
 
 from ondol.application.knowledge.index import Hit
 
-StageName = Literal["full_text", "vectors", "fusion"]
+StageName = Literal["full_text", "vectors", "fusion", "diversity", "rerank"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ondol.infrastructure.serving.local.embedder import LocalEmbedder
 from ondol.infrastructure.serving.local.folder import ModelFolder, read_folder
+from ondol.infrastructure.serving.local.reranker import LocalReranker
 from ondol.infrastructure.serving.local.session import LocalModels
 
-__all__ = ["LocalEmbedder", "LocalModels", "ModelFolder", "read_folder"]
+__all__ = ["LocalEmbedder", "LocalModels", "LocalReranker", "ModelFolder", "read_folder"]

@@ -34,11 +34,11 @@ SERVERS: Mapping[str, Server] = {
     "openai": Server(
         "https://api.openai.com/v1", frozenset({"chat", "completions", "responses", "embeddings", "images", "transcriptions", "speech"})
     ),
-    "vllm": Server("http://localhost:8000/v1", _TEXT | {"responses", "transcriptions"}),
+    "vllm": Server("http://localhost:8000/v1", _TEXT | {"responses", "transcriptions", "rerank"}),
     "sglang": Server("http://localhost:30000/v1", _TEXT | {"responses"}),
     "tensorrt_llm": Server("http://localhost:8000/v1", frozenset({"chat", "completions", "responses"})),
     "ollama": Server("http://localhost:11434/v1", _TEXT | {"responses"}),
-    "llama_cpp": Server("http://localhost:8080/v1", _TEXT),
+    "llama_cpp": Server("http://localhost:8080/v1", _TEXT | {"rerank"}),
     "transformers": Server("http://localhost:8000/v1", frozenset({"chat", "completions", "responses", "transcriptions"}), sends_done=False),
 }
 """For forms and documentation: a row of kind ``openai`` works with each of them."""
@@ -62,6 +62,7 @@ class OpenAI(JsonProvider):
             "images": "/images/generations",
             "transcriptions": "/audio/transcriptions",
             "speech": "/audio/speech",
+            "rerank": "/rerank",
         },
         needs_credential=False,
         credential_header=(b"authorization", b"Bearer "),
