@@ -114,6 +114,21 @@ def test_where_nothing_is_cut_off_the_order_is_that_of_the_exact_cosines(
     assert made(root, corpus, ids).nearest(asked, frozenset(AUDIENCES), limit=100, cut=100) == expected[:100]
 
 
+def test_equally_distant_candidates_are_cut_off_in_the_order_of_their_documents_whatever_is_closed(root: LanceRoot) -> None:
+    """All vectors are one, so that nothing but ties is cut; ids do not follow the order in which documents were written."""
+    same = (1,) + (0,) * (DIMENSIONS - 1)
+    corpus: list[tuple[UUID, list[Vector]]] = [(AUDIENCES[0] if number % 3 else AUDIENCES[1], [same]) for number in range(30)]
+    ids = shuffled_ids(30)
+    open_places = [place for place in range(30) if place % 3]
+    whole = made(root, corpus, ids, segment_passages=4)
+    alone = made(root, [corpus[place] for place in open_places], [ids[place] for place in open_places], segment_passages=7)
+    expected = sorted(open_places, key=lambda place: ids[place].bytes)[:5]
+    assert expected != sorted(expected)
+    for index, names in ((whole, ids), (alone, alone.ids)):
+        found = index.nearest(same, frozenset({AUDIENCES[0]}), limit=5, cut=5)
+        assert [ids.index(names[document]) for document, _, _ in found] == expected
+
+
 def test_merged_segments_have_the_vectors_of_what_was_kept(root: LanceRoot) -> None:
     chance = numpy.random.default_rng(1)
     corpus = [(AUDIENCES[number % 3], [tuple(int(one) for one in chance.integers(-9, 9, DIMENSIONS)) for _ in range(3)]) for number in range(9)]
