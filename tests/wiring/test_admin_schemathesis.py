@@ -20,6 +20,7 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance, status_code_conformance
 
 from ondol.application.declaration import apply_declaration, parse_declaration
+from ondol.application.knowledge.documents import Told, put_file
 from ondol.application.knowledge.index_versions import ensure_version
 from ondol.application.knowledge.store import ensure_base
 from ondol.core.config import Settings
@@ -79,11 +80,12 @@ async def served(addresses: DatabaseAddresses, folder: Path) -> Any:
         base = await ensure_base(connection, tenant.id, "handbook", new_id(), clock.now)
         [price], [limit], [budget] = await list_prices(connection), await list_limits(connection), await list_budgets(connection)
     await ensure_version(platform.knowledge, tenant.id, base.id, None)
+    made = await put_file(platform.knowledge, tenant.id, base.id, Told("a.md"), b"# Alpha\n\nText.", person_id=None)
     keys, policies = KeyDirectory(platform.database, clock), PolicyDirectory(platform.database, platform.keyring, checks=word_checks)
     await keys.refresh()
     await policies.refresh()
     known = {"name": "local", "alias": "mini", "price_id": str(price.id), "limit_id": str(limit.id), "budget_id": str(budget.id)}
-    known |= {"base": "handbook", "version": "1"}
+    known |= {"base": "handbook", "version": "1", "document": str(made.document_id)}
     async with running(admin_application(platform, keys, policies)) as server:
         yield Api(f"http://127.0.0.1:{server.port}", minted.text, known)
     await platform.database.close()

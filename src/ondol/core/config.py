@@ -73,6 +73,7 @@ class HttpSettings:
     tls_certificate: str = _setting("", "PEM file of the certificate chain; with it the platform speaks TLS itself.")
     tls_key: str = _setting("", "PEM file of the certificate's private key.")
     body_bytes_max: int = _setting(8 * 1024 * 1024, "Largest request body that is read.", low=1024, high=2**30, live=True)
+    upload_bytes_max: int = _setting(64 << 20, "Largest document that is received; none above 64 MiB is read.", low=1024, high=2**40, live=True)
     connections_max: int = _setting(1000, "Open connections for each worker; more are answered 503.", low=1, high=100_000, live=True)
     header_timeout_s: int = _setting(10, "Longest from a request's first byte to the end of its headers, in seconds.", low=1, high=600, live=True)
     idle_timeout_s: int = _setting(75, "A connection without a request is closed after so many seconds.", low=1, high=86_400, live=True)

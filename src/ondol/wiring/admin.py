@@ -10,6 +10,8 @@ from ondol.application.assistant.api import AssistantServices, access_router, an
 from ondol.application.assistant.threads.api import ThreadServices, thread_router
 from ondol.application.erasure.api import ErasureServices, erasure_router
 from ondol.application.knowledge.api import KnowledgeServices, index_router
+from ondol.application.knowledge.documents.api import DocumentServices, documents_router
+from ondol.application.knowledge.documents.uploads import Reception
 from ondol.application.prompts.api import PromptServices, prompts_router
 from ondol.core.errors import Forbidden, KeyDestroyed, NotFound, Unauthenticated
 from ondol.infrastructure.access.callers import caller_of
@@ -62,6 +64,8 @@ def admin_application(platform: Platform, keys: KeyDirectory, policies: PolicyDi
     services = GuardServices(platform.database, platform.keyring, platform.clock, policies, principal_of_request)
     gateway = GatewayServices(platform.database, platform.keyring, platform.clock, principal_of_request)
     knowledge = KnowledgeServices(platform.knowledge, principal_of_request)
+    reception = Reception(platform.knowledge, lambda: platform.settings.http.upload_bytes_max)
+    documents = DocumentServices(platform.knowledge, principal_of_request, reception)
     prompts = PromptServices(platform.database, platform.keyring, platform.clock, principal_of_request)
     assistants = AssistantServices(platform.knowledge, principal_of_request)
     guards = [guard_router(services), tools_router(services), texts_router(services)]
@@ -69,10 +73,11 @@ def admin_application(platform: Platform, keys: KeyDirectory, policies: PolicyDi
         *guards,
         *gateway_routers(gateway),
         index_router(knowledge),
+        documents_router(documents),
         prompts_router(prompts),
         answers_router(assistants),
         access_router(assistants),
         thread_router(ThreadServices(platform.knowledge, principal_of_request)),
         erasure_router(ErasureServices(platform.knowledge, partial(verify_receipt, platform), principal_of_request)),
     ]
-    return create_admin(authenticate, routers)
+    return create_admin(authenticate, routers, streams=documents.streams)

@@ -1,4 +1,4 @@
-"""The job worker: periodic care of the installation, and the ledger's sealer."""
+"""The job worker: periodic care of the installation, uploads, and the ledger's sealer."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ GUARD_ALARMS = "* * * * * */10"
 """Every ten seconds."""
 GUARD_CARE = "37 * * * *"
 RECORD_CARE = "7 * * * *"
+UPLOAD_CARE = "27 * * * *"
 
 SESSIONS_KEPT_DAYS = 30
 
@@ -64,6 +65,16 @@ def register_tasks(app: JobApp, platform: Platform) -> None:
         del timestamp
         for tenant in await list_tenants(platform.database):
             await sweep_unnamed(platform.knowledge, tenant.id)
+
+    @app.periodic(cron=UPLOAD_CARE)
+    @app.task(name="upload_care", queueing_lock="upload_care", pass_context=False)
+    async def upload_care(timestamp: int) -> None:
+        from ondol.application.knowledge.documents.once import forget_keys
+        from ondol.application.knowledge.documents.uploads import forget_uploads
+
+        del timestamp
+        await forget_uploads(platform.database, platform.clock())
+        await forget_keys(platform.database, platform.clock())
 
     @app.periodic(cron=RECORD_CARE)
     @app.task(name="record_care", queueing_lock="record_care", pass_context=False)
@@ -111,7 +122,7 @@ def settings_used(settings: Settings) -> object:
 
 
 async def run_worker(platform: Platform, stop: asyncio.Event) -> None:
-    """Run jobs, seal the ledger and carry erasures out until `stop` is set."""
+    """Run jobs, take uploads in, seal the ledger and carry erasures out until `stop` is set."""
     app = create_job_app(platform.database.addresses)
     register_tasks(app, platform)
     signer = await asyncio.to_thread(LedgerSigner.open_or_create, platform.folder.ledger_key)
@@ -119,6 +130,7 @@ async def run_worker(platform: Platform, stop: asyncio.Event) -> None:
     beside = [
         asyncio.create_task(run_sealer(platform.database, signer, platform.clock, stop)),
         asyncio.create_task(run_erasures(platform, stop)),
+        asyncio.create_task(_take_uploads_in(platform, stop)),
     ]
     try:
         await run_jobs(app, stop)
@@ -127,3 +139,9 @@ async def run_worker(platform: Platform, stop: asyncio.Event) -> None:
         for task in beside:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+
+
+async def _take_uploads_in(platform: Platform, stop: asyncio.Event) -> None:
+    from ondol.application.knowledge.documents.taking import run_takers
+
+    await run_takers(platform.knowledge, stop)

@@ -18,7 +18,7 @@ from ondol.application.console import AssistantCard, OriginalFile, create_consol
 from ondol.application.console.assets import load_assets
 from ondol.application.console.forms import FORM_BYTES_MAX
 from ondol.application.console.headers import SECURITY_HEADERS
-from ondol.application.console.routes import DOWNLOADABLE_AS_THEMSELVES
+from ondol.application.knowledge.originals import DOWNLOADABLE_AS_THEMSELVES
 
 pytestmark = pytest.mark.anyio
 

@@ -6,12 +6,13 @@ import math
 import uuid
 from collections.abc import Mapping
 from http import HTTPStatus
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, StreamingResponse
 from starlette.responses import Response
 
+from ondol.application.knowledge.originals import download_headers
 from ondol.core.errors import NotFound, RequestError, TooManyRequests, Unauthenticated
 from ondol.infrastructure.access.types import Principal
 
@@ -19,19 +20,6 @@ from .assets import asset_response
 from .forms import check_form, check_origin, delete_cookie, form_token, read_form, session_cookie, set_cookie, visitor_cookie
 from .language import choose_language, other_language
 from .pages import Site, entry_page, page
-
-DOWNLOADABLE_AS_THEMSELVES = frozenset(
-    {
-        "application/pdf",
-        "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
-        "image/jpeg",
-        "image/png",
-        "text/csv",
-        "text/markdown",
-        "text/plain",
-    }
-)
-"""All other originals, HTML and SVG first of all, are named ``application/octet-stream`` so that no browser runs them."""
 
 
 def make_routes(site: Site) -> APIRouter:
@@ -151,10 +139,7 @@ def _add_files(router: APIRouter, site: Site) -> None:
         except ValueError:
             raise NotFound("There is no such document.") from None
         file = await site.services.original(principal, identifier)
-        media_type = file.media_type.partition(";")[0].strip().lower()
-        safe = media_type if media_type in DOWNLOADABLE_AS_THEMSELVES else "application/octet-stream"
-        headers = {"Content-Disposition": _attachment(file.file_name), "Content-Type": safe}
-        return StreamingResponse(file.chunks, headers=headers)
+        return StreamingResponse(file.chunks, headers=download_headers(file.media_type, file.file_name))
 
     @router.get("/static/{digest}/{path:path}")
     async def static(request: Request, digest: str, path: str) -> Response:
@@ -196,10 +181,3 @@ def _see(path: str) -> Response:
 
 def _client(request: Request) -> str:
     return request.client.host if request.client else ""
-
-
-def _attachment(file_name: str) -> str:
-    """Content-Disposition for a download (RFC 6266): an ASCII name for old readers, the true one in UTF-8."""
-    name = "".join(character for character in file_name.replace("\\", "/").rsplit("/", 1)[-1] if character.isprintable()) or "document"
-    plain = "".join(character if character.isascii() and (character.isalnum() or character in "-_. ") else "_" for character in name)
-    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"

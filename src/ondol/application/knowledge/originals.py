@@ -7,12 +7,26 @@ import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from urllib.parse import quote
 
 from ondol.application.knowledge import store
 from ondol.application.knowledge.content import original_path
 from ondol.application.knowledge.rooms import Knowledge
 from ondol.core.errors import NotFound
 from ondol.infrastructure.storage.blobs import KeyOwner
+
+DOWNLOADABLE_AS_THEMSELVES = frozenset(
+    {
+        "application/pdf",
+        "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+        "image/jpeg",
+        "image/png",
+        "text/csv",
+        "text/markdown",
+        "text/plain",
+    }
+)
+"""All other originals, HTML and SVG first of all, are named ``application/octet-stream`` so that no browser runs them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +67,17 @@ async def original_of(room: Knowledge, place: tuple[uuid.UUID, uuid.UUID, uuid.U
             yield piece
 
     return Original(media_type, PurePosixPath(details.path).name, chunks())
+
+
+def download_headers(media_type: str, file_name: str) -> dict[str, str]:
+    """Headers with which an original goes to a browser: it is kept, and not run."""
+    plain = media_type.partition(";")[0].strip().lower()
+    safe = plain if plain in DOWNLOADABLE_AS_THEMSELVES else "application/octet-stream"
+    return {"Content-Disposition": _attachment(file_name), "Content-Type": safe}
+
+
+def _attachment(file_name: str) -> str:
+    """Content-Disposition for a download (RFC 6266): an ASCII name for old readers, the true one in UTF-8."""
+    name = "".join(character for character in file_name.replace("\\", "/").rsplit("/", 1)[-1] if character.isprintable()) or "document"
+    plain = "".join(character if character.isascii() and (character.isalnum() or character in "-_. ") else "_" for character in name)
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"

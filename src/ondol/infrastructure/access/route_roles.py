@@ -13,6 +13,8 @@ from ondol.infrastructure.access.types import ROLES, Principal, Role
 
 READERS: frozenset[Role] = frozenset({"owner", "admin", "auditor"})
 WRITERS: frozenset[Role] = frozenset({"owner", "admin"})
+EDITORS: frozenset[Role] = frozenset({"owner", "admin", "editor"})
+"""Who may write documents."""
 ANYBODY: frozenset[Role] = frozenset(ROLES)
 
 
@@ -21,7 +23,7 @@ def told_roles(roles: frozenset[Role]) -> dict[str, Any]:
     return {"x-ondol-role": [role for role in ROLES if role in roles]}
 
 
-READ, WRITE, ASK = told_roles(READERS), told_roles(WRITERS), told_roles(ANYBODY)
+READ, WRITE, EDIT, ASK = told_roles(READERS), told_roles(WRITERS), told_roles(EDITORS), told_roles(ANYBODY)
 
 
 class Body(BaseModel):
@@ -52,6 +54,11 @@ class RoleGate:
         return Depends(self.writer)
 
     @property
+    def edits(self) -> Any:
+        """The same for a route that changes documents."""
+        return Depends(self.editor)
+
+    @property
     def asks(self) -> Any:
         """The same for a route that everybody may ask."""
         return Depends(self.anybody)
@@ -63,6 +70,10 @@ class RoleGate:
     def writer(self, request: Request) -> Principal:
         """Who asks, when they may change. Raises `Forbidden`."""
         return self.caller(request, WRITERS)
+
+    def editor(self, request: Request) -> Principal:
+        """Who asks, when they may change documents. Raises `Forbidden`."""
+        return self.caller(request, EDITORS)
 
     def anybody(self, request: Request) -> Principal:
         """Who asks: everybody who was authenticated and has a role. Raises `Forbidden`."""

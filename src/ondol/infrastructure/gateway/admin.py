@@ -28,6 +28,10 @@ Authenticate = Callable[[Mapping[str, str], str], Awaitable[Principal]]
 """Headers (lower-case names) and the client's address to a principal with its roles; raises `Unauthenticated`."""
 
 
+Streams = Callable[[str, str], int | None]
+"""Of a request's method and path: how many bytes of its body may be read, by a route that takes them as they come; None when it takes them whole."""
+
+
 class ErrorDetail(BaseModel):
     """What failed. `code` is a stable word for programs; `request_id` is also in the header `x-request-id`."""
 
@@ -66,12 +70,20 @@ class _Described(FastAPI):
         return self.openapi_schema
 
 
-def create_admin(authenticate: Authenticate, routers: Sequence[APIRouter], *, body_bytes_max: int = ADMIN_BODY_BYTES_MAX) -> Handler:
+def _never(_method: str, _path: str) -> int | None:
+    """Every body is read whole."""
+    return None
+
+
+def create_admin(
+    authenticate: Authenticate, routers: Sequence[APIRouter], *, body_bytes_max: int = ADMIN_BODY_BYTES_MAX, streams: Streams = _never
+) -> Handler:
     """The handler of what begins with ``/api/``. What it raises, the server tells the caller.
 
     Args:
         authenticate: who sends a request. Everything but the description of the API needs somebody.
         routers: the rooms' routes, without ``/api/v1``.
+        streams: which requests' bodies a route reads as they come.
     """
     app = _Described(title="Ondol admin API", version=__version__, openapi_url=OPENAPI_PATH, docs_url=None, redoc_url=None, redirect_slashes=False)
     for router in routers:
@@ -98,8 +110,12 @@ def create_admin(authenticate: Authenticate, routers: Sequence[APIRouter], *, bo
 
     async def admin(exchange: Exchange) -> None:
         principal = None if exchange.path == OPENAPI_PATH else await authenticate(exchange.headers(), exchange.client)
-        body = await exchange.body(body_bytes_max)
         state = {"principal": principal, "request_id": exchange.id}
+        streamed = streams(exchange.method, exchange.path)
+        if streamed is not None:
+            await run_asgi(told_once, exchange, body_bytes_max=streamed, state=state)
+            return
+        body = await exchange.body(body_bytes_max)
         await run_asgi(told_once, exchange, body_bytes_max=body_bytes_max, body=body, state=state)
 
     return admin

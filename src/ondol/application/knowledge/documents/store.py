@@ -130,8 +130,13 @@ async def page_of_documents(
     state: ListedState,
     after: uuid.UUID | None,
     limit: int,
+    key_hash: bytes | None = None,
 ) -> tuple[list[Document], uuid.UUID | None]:
-    """A page of the documents that a person may read, oldest first, and what the next page begins after; None when this is the last."""
+    """A page of the documents that a person may read, oldest first, and what the next page begins after; None when this is the last.
+
+    Args:
+        key_hash: only the document that is called so.
+    """
     values: dict[str, object] = {
         "base_id": base_id,
         "audience_ids": await audiences_of(room, connection, tenant_id, person_id),
@@ -139,6 +144,7 @@ async def page_of_documents(
         "after": after,
         "now": room.clock(),
         "limit": limit + 1,
+        "key_hash": key_hash,
     }
     found = await rows(connection, QUERIES["documents_removed_page" if state == "removed" else "documents_page"], values)
     documents = [document for row in found[:limit] if (document := _document(room, tenant_id, row)) is not None]
