@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from benchmarks.data import DataAbsent
-from benchmarks.knowledge import beside, claims, goldens, scale
+from benchmarks.knowledge import beside, claims, goldens, korquad_answers, scale
 from benchmarks.machine import machine
 
 
@@ -25,7 +25,9 @@ class Part(Protocol):
         """Print them for people."""
 
 
-PARTS: Mapping[str, Part] = MappingProxyType({"beside": beside, "scale": scale, "claims": claims, "goldens": goldens})
+PARTS: Mapping[str, Part] = MappingProxyType(
+    {"beside": beside, "scale": scale, "claims": claims, "goldens": goldens, "korquad-answers": korquad_answers}
+)
 
 
 def main() -> None:

@@ -224,3 +224,14 @@ def test_a_search_also_looks_for_other_words_of_the_same_language() -> None:
     assert "password" not in terms
     english = search_terms("I forgot my passcode")
     assert 0 < english["password"] < 1
+
+
+def test_what_answers_best_stands_first_wherever_it_stands_in_its_passage() -> None:
+    first, second = ask("Through which port does outgoing mail go?", SHELF["en"]).sentences
+    assert "587" in first.text
+    assert second.start < first.start
+
+
+def test_what_a_sentence_leans_on_stands_before_it() -> None:
+    first, second = ask("How long until the refund reaches my account?", SHELF["en"]).sentences
+    assert (first.text.split()[0], "5 business days" in second.text) == ("Cancel", True)

@@ -106,16 +106,17 @@ _LEANS = re.compile(
 """How a sentence in lower case begins that means nothing without the one before."""
 
 
-def extract(question: str, evidence: Sequence[Evidence], weights: Mapping[str, float]) -> Draft:
+def extract(question: str, evidence: Sequence[Evidence], weights: Mapping[str, float], *, answered_min: float = ANSWERED_MIN) -> Draft:
     """Choose the sentences that answer a question.
 
     Args:
         evidence: passages, best first.
         weights: weight of each term of the question, those that no document holds included.
+        answered_min: below this probability nothing is chosen.
 
     Returns:
-        At most `SENTENCES_MAX` quotes, those of the best passage first, in reading order within a passage; none when the evidence does not
-        hold the answer. The score is the probability that it does.
+        At most `SENTENCES_MAX` quotes, the best first, then in reading order, those of its passage before others; none when the evidence does
+        not hold the answer. The score is the probability that it does.
     """
     if not evidence or not weights:
         return Draft()
@@ -126,12 +127,16 @@ def extract(question: str, evidence: Sequence[Evidence], weights: Mapping[str, f
     scores = scores_of(candidates)
     best = max(range(len(candidates)), key=lambda place: (scores[place], -place))
     probability = probability_of(asked, candidates, best, scores[best])
-    if probability < ANSWERED_MIN:
+    if probability < answered_min:
         return Draft(score=probability)
-    chosen = choose(asked, candidates, scores, best)
-    first = candidates[best].source
-    chosen.sort(key=lambda item: (item.source != first, item.source, item.unit.start))
+    chosen = _in_order(choose(asked, candidates, scores, best), candidates[best], candidates)
     return Draft(tuple(Cited(item.text, item.source, item.unit.start, item.unit.end) for item in chosen), probability)
+
+
+def _in_order(chosen: Sequence[Candidate], best: Candidate, candidates: Sequence[Candidate]) -> list[Candidate]:
+    """The best unit first, behind the sentence that it leans on; then those of its passage and of others, in reading order. A list stays one."""
+    leading = [best, _leans_on(best, candidates)] if not best.unit.members else []
+    return sorted(chosen, key=lambda item: (item not in leading, item.source != best.source, item.source, item.unit.start))
 
 
 def answer_figures(asked: Asked, candidates: Sequence[Candidate], best: int, score: float) -> dict[str, float]:
