@@ -14,6 +14,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeAlias
 
+from ondol.application.assistant.contradictions import (
+    Contradiction,
+    contradiction_extension,
+    find_contradiction,
+    told_contradiction,
+)
 from ondol.application.assistant.extractive import extract
 from ondol.application.assistant.forms import form_of
 from ondol.application.assistant.generative import HISTORY_TURNS_MAX, EvidenceTurn, Prepared, build_request
@@ -142,7 +148,7 @@ async def answer(
         yield TextDelta(answered.text)
     else:
         shown = await _guarded(found.evidence[:EVIDENCE_SHOWN_MAX], inspect)
-        writing = _Writing(room.generator, found, shown, policy, partial(refuse, language, found.evidence, inspect))
+        writing = _Writing(room.generator, found, shown, policy, language, partial(refuse, language, found.evidence, inspect))
         if remembering.summary:
             summing = Summing.begin(room.knowledge, tenant_id, person_id, memory, room.generator.stream, room.generator.model, language)
         try:
@@ -171,6 +177,7 @@ async def answer(
         extension={
             **extension,
             **({"refusal": refusal_extension(request.id, answered.nearest)} if refused else {}),
+            **({"contradictions": answered.contradictions} if answered.contradictions else {}),
             "verification": summary_of(answered.checked),
             **thread,
         },
@@ -242,9 +249,25 @@ def _answer_by_extraction(question: str, language: Language, found: Found, inspe
     if not draft.sentences:
         refusal = refuse(language, found.evidence, inspect)
         return Answered(refusal.text, (), "refused", _usage(question, refusal.text), nearest=refusal.nearest)
-    sources, numbers = number_sources(found.evidence, draft.sentences)
-    text = _joined(draft.sentences, numbers)
-    return Answered(text, sources, "answered", _usage(question, text), _quoted(draft.sentences, numbers, text))
+    contradiction = find_contradiction(draft.sentences, found.evidence)
+    if contradiction is None or not _may_be_told(contradiction, found.evidence, inspect):
+        sources, numbers = number_sources(found.evidence, draft.sentences)
+        text = _joined(draft.sentences, numbers)
+        return Answered(text, sources, "answered", _usage(question, text), _quoted(draft.sentences, numbers, text))
+    leading = (contradiction.newer, contradiction.older)
+    rest = [one for one in draft.sentences if one not in leading]
+    sources, numbers = number_sources(found.evidence, [*leading, *rest])
+    text = "\n\n".join(filter(None, (told_contradiction(contradiction, found.evidence, numbers, language), _joined(rest, numbers))))
+    checked = _quoted([*leading, *rest], numbers, text)
+    told = contradiction_extension(contradiction, found.evidence, numbers)
+    return Answered(text, sources, "answered", _usage(question, text), checked, contradictions=told)
+
+
+def _may_be_told(contradiction: Contradiction, evidence: Sequence[Evidence], inspect: Inspect) -> bool:
+    """Whether the guard lets both sentences through."""
+    both = (contradiction.newer, contradiction.older)
+    passed = inspect([evidence[each.source].text for each in both])
+    return all(_is_passed(each, evidence[each.source].text, text) for each, text in zip(both, passed, strict=True))
 
 
 def _is_passed(sentence: Cited, text: str, passed: str) -> bool:
@@ -295,13 +318,21 @@ class _Writing:
     """An answer while a model writes it: what is cited and checked goes out, sentence by sentence."""
 
     def __init__(
-        self, generator: Generator, found: Found, shown: Sequence[Evidence], policy: VerificationPolicy, refuse: Callable[[], Refusal]
+        self,
+        generator: Generator,
+        found: Found,
+        shown: Sequence[Evidence],
+        policy: VerificationPolicy,
+        language: Language,
+        refuse: Callable[[], Refusal],
     ) -> None:
         self._generator = generator
         self._found = found
         self._shown = shown
         self._policy = policy
+        self._language = language
         self._refuse = refuse
+        self._contradictions: Sequence[Mapping[str, Any]] = ()
         self._verifier: AnswerVerifier | None = None
         self._prompt: Prompt | None = None
         self._usage = Usage(0, 0, estimated=True)
@@ -325,8 +356,24 @@ class _Writing:
         finally:
             reading.cancel()
         yield Progress("checking")
-        for piece in self._verifier.finish() if self._verifier is not None else ():
-            yield TextDelta(piece)
+        if self._verifier is not None:
+            for piece in self._verifier.finish():
+                yield TextDelta(piece)
+            disagreement = await asyncio.to_thread(self._disagreement, self._verifier, given)
+            if disagreement:
+                yield TextDelta(disagreement)
+
+    def _disagreement(self, verifier: AnswerVerifier, given: Sequence[Evidence]) -> str:
+        """What is added where another passage contradicts what the answer rests on; empty otherwise."""
+        rests_on = [(span.source - 1, span.start, span.end) for one in verifier.checked if not one.is_left_out for span in one.spans[:1]]
+        said = [Cited(given[place].text[start:end], place, start, end) for place, start, end in dict.fromkeys(rests_on)]
+        found = find_contradiction(said, given)
+        if found is None:
+            return ""
+        numbers = {place: place + 1 for place in range(len(given))}
+        self._contradictions = contradiction_extension(found, given, numbers)
+        quotes = [(each.text, numbers[each.source]) for each in (found.newer, found.older)]
+        return verifier.add("\n\n" + told_contradiction(found, given, numbers, self._language), quotes)
 
     def answered(self, outcome: Outcome = "answered") -> Answered:
         """What went out; a refusal when nothing of an answer did."""
@@ -343,7 +390,9 @@ class _Writing:
         own = self._found.evidence
         edited = frozenset(place for place, item in enumerate(self._shown) if item.text != own[place].text)
         model, provider = self._generator.model, self._generator.provider
-        return Answered(text, sources, outcome, self._usage, checked, model, provider, self._prompt, VERIFIER_ID, edited, nearest)
+        return Answered(
+            text, sources, outcome, self._usage, checked, model, provider, self._prompt, VERIFIER_ID, edited, nearest, self._contradictions
+        )
 
 
 def _read_all(given: Sequence[Evidence]) -> list[Passage]:

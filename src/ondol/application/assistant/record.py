@@ -181,6 +181,7 @@ class Answered:
         provider: who serves the model.
         verifier: the rules that checked it; `QUOTED` for passages' own words.
         nearest: the documents that a refusal names.
+        contradictions: the sources that do not agree, as the asker is told.
         edited: indexes of the evidence that a model was shown otherwise than it stands.
     """
 
@@ -195,6 +196,7 @@ class Answered:
     verifier: str = QUOTED
     edited: frozenset[int] = frozenset()
     nearest: Sequence[ReadableVersion] = ()
+    contradictions: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -166,7 +166,7 @@ def read_passage(text: str, headings: Sequence[str] = ()) -> Passage:
     """Read a passage: each of its sentences is a claim; its title and headings belong to all."""
     plain = _normal(" ".join([*headings, text])).lower()
     sentences = tuple(read_claim(text[start:end], start) for start, end in split_sentences(text))
-    return Passage(text, plain, "".join(plain.split()), _terms(" ".join(headings)), sentences)
+    return Passage(text, plain, "".join(plain.split()), terms_of(" ".join(headings)), sentences)
 
 
 def read_claim(sentence: str, offset: int = 0) -> Claim:
@@ -178,7 +178,7 @@ def read_claim(sentence: str, offset: int = 0) -> Claim:
     figures += [(start, end) for _, start, end in clocks]
     words = _without(said, figures)
     times = frozenset(minutes for minutes, _, _ in clocks)
-    return Claim(said, words, tuple(amounts), tuple(dates), times, _terms(words), offset, offset + len(sentence))
+    return Claim(said, words, tuple(amounts), tuple(dates), times, terms_of(words), offset, offset + len(sentence))
 
 
 def synonyms_of(term: str) -> frozenset[str]:
@@ -192,7 +192,8 @@ def _normal(text: str) -> str:
     return normal if len(normal) == len(text) else text
 
 
-def _terms(text: str) -> frozenset[str]:
+def terms_of(text: str) -> frozenset[str]:
+    """Stems and morphemes of a text that carry a topic."""
     return frozenset(term for term in analyse(text) if not term.startswith(BIGRAM_MARK) and term not in _WITHOUT_TOPIC)
 
 
@@ -231,7 +232,7 @@ def _clauses(text: str) -> Iterator[Clause]:
     for end in [*(found.end() for found in _CLAUSE_END.finditer(text)), len(text)]:
         part = text[start:end]
         start = end
-        terms = _terms(part)
+        terms = terms_of(part)
         if terms:
             yield Clause(terms, _denied(part), _sides(part))
 
@@ -242,7 +243,7 @@ def _denied(text: str) -> frozenset[str]:
     for found in _DENIALS.finditer(text):
         kind = found.lastgroup or ""
         near = found[kind] + ("다" if kind == "stem" else "")
-        denied ^= _terms(near)
+        denied ^= terms_of(near)
     return frozenset(denied)
 
 

@@ -118,6 +118,22 @@ class AnswerVerifier:
         self._waiting += "".join(self._gate.finish())
         yield from self._settle()
 
+    def add(self, text: str, quotes: Sequence[tuple[str, int]]) -> str:
+        """Add words that are not the model's, and give what goes out: they are not checked, but the quotes in them are.
+
+        Args:
+            quotes: sentences in the order in which they stand there, each before its mark, and the numbers of their sources.
+        """
+        begin, place = len(self.text), 0
+        for quote, number in quotes:
+            sentence = f"{quote} [{number}]"
+            start = text.index(sentence, place)
+            place = start + len(sentence)
+            verified = check_sentence(sentence, [self._passages[number - 1]])
+            spans = tuple(Span(number, span.start, span.end) for span in verified.spans)
+            self.checked.append(Checked(begin + start, begin + place, verified.verdict, verified.coverage, (number,), spans, verified.reasons))
+        return "".join(self._give(text))
+
     def _settle(self) -> Iterator[str]:
         waiting, self._waiting = self._waiting, ""
         pieces = list(_sentences(waiting))

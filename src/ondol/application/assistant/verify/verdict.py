@@ -29,7 +29,7 @@ ALIKE_MIN = 0.5
 """Share of a clause's words that another clause must hold to speak of the same thing."""
 
 
-VERIFIER_RULES = 1
+VERIFIER_RULES = 2
 """Raised by hand whenever the same sentence and passages may get another verdict."""
 
 
