@@ -18,7 +18,16 @@ from ondol.application.assistant.store import put_assistant
 from ondol.application.assistant.types import Assistant
 from ondol.application.declaration import apply_declaration, parse_declaration
 from ondol.application.knowledge.documents import Readers, delete_document, restrict_document, rule_of
-from ondol.application.knowledge.index_versions import Wanted, activate_version, build_version, drop_old_versions, roll_back, start_version
+from ondol.application.knowledge.index_versions import (
+    Wanted,
+    activate_version,
+    build_version,
+    drop_old_versions,
+    embed_missing,
+    roll_back,
+    start_version,
+    with_embedder,
+)
 from ondol.application.knowledge.ingest import IngestOptions, ingest_folder
 from ondol.application.knowledge.search import Evidence, IndexStates, read_beside, search
 from ondol.application.knowledge.segments import drop_replaced
@@ -45,7 +54,10 @@ from ondol.wiring.platform import Platform
 
 BASE = "base"
 FILES_MAX = 10
+EMBEDDER = "meanings"
 SETTINGS = (IndexSettings(60, 120), IndexSettings(600, 1200))
+WITH_VECTORS = len(SETTINGS)
+"""The number of the settings that are the first ones with vectors."""
 SENTENCES = (
     "The beacon is lit at dusk.",
     "The harbour closes at 22:00.",
@@ -83,6 +95,10 @@ class Written:
     said: tuple[int, ...]
     begins_s: int | None = None
     ends_s: int | None = None
+
+
+FIRST = (Written(Rule(), (0, 2, 3, 6, 9)), Written(Rule(len(CLASSES) - 1), (0, 2, 4, 6, 8)), Written(Rule(1), (1, 5, 7, 10)))
+"""With these a world begins: something is open, and something of much the same words is closed to most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,11 +169,13 @@ class Worlds:
 
     # ---- What may happen
 
-    async def settle(self, documents: Iterable[Written], rights: Iterable[tuple[int, frozenset[int], frozenset[int]]]) -> None:
-        """The world begins with readers of some rights and with some files."""
+    async def settle(self, documents: Iterable[Written], rights: Iterable[tuple[int, frozenset[int], frozenset[int]]], settings: int) -> None:
+        """The world begins with readers of some rights, some files and an index of some settings."""
         for who, right in enumerate(rights):
             await self.change_reader(who, *right)
-        await self.write(documents)
+        await self.write([*FIRST, *documents])
+        if settings:
+            await self.build_index(settings, activate=True, reuse=True)
 
     async def write(self, documents: Iterable[Written]) -> None:
         """New files come, and the oldest go where there are too many."""
@@ -266,7 +284,10 @@ class Worlds:
     async def build_index(self, settings: int, *, activate: bool, reuse: bool) -> None:
         """A further index version is built, and may serve at once; old ones go."""
         room, tenant_id = self.place.platform.knowledge, self.place.tenant_id
-        made = await start_version(room, tenant_id, self.place.base_id, SETTINGS[settings], Wanted(reuse=reuse))
+        wanted = SETTINGS[settings % WITH_VECTORS]
+        if settings == WITH_VECTORS:
+            wanted = await with_embedder(room, tenant_id, wanted, EMBEDDER)
+        made = await start_version(room, tenant_id, self.place.base_id, wanted, Wanted(reuse=reuse))
         try:
             await build_version(room, tenant_id, made.id)
             if activate:
@@ -293,6 +314,7 @@ class Worlds:
 
     async def ask(self, asked: Asked) -> Compared:
         """What a reader gets here, and what the same reader gets where there is nothing that they may not read."""
+        await embed_missing(self.place.platform.knowledge, self.place.tenant_id)
         visible, closed, settings = await self._visible(asked.who)
         twin, twin_person = await self._twin(visible, settings)
         request_id = new_id()
@@ -394,8 +416,8 @@ async def _settle(
     room = platform.knowledge if ids is None else replace(platform.knowledge, make_id=lambda: next(ids))
     now, slug = stand.clock(), f"w{uuid.uuid4().hex[:12]}"
     tenant = await create_tenant(platform.database, platform.keyring, slug=slug, name="World", now=now)
-    if len(logins) > 1:
-        await apply_declaration(platform.declaration_room, parse_declaration(_vocabulary(slug)))
+    if ids is None or settings.embedder is not None:
+        await apply_declaration(platform.declaration_room, parse_declaration(_declared(slug, stand.embedder.base_url)))
     async with platform.database.tenant_tx(tenant.id) as connection:
         clearance = CLASSES[-1 if len(logins) == 1 else 0]
         people = [
@@ -409,11 +431,14 @@ async def _settle(
     return Place(platform, tenant.id, base.id, assistant, IndexStates()), people
 
 
-def _vocabulary(slug: str) -> str:
+def _declared(slug: str, embedder_url: str) -> str:
     groups = ", ".join(f"{{name: {name}}}" for name in GROUPS)
     names = dict.fromkeys(name for name, _ in ATTRIBUTES)
     attributes = ", ".join(f"{{name: {name}, values: [{', '.join(value for of, value in ATTRIBUTES if of == name)}]}}" for name in names)
-    return f"{{version: 1, tenants: [{{slug: {slug}, name: World, groups: [{groups}], attributes: [{attributes}]}}]}}"
+    provider = f"{{name: local, base_url: '{embedder_url}', settings: {{private_network: true}}}}"
+    model = f"{{alias: {EMBEDDER}, targets: [{{provider: local, name: words}}]}}"
+    tenant = f"slug: {slug}, name: World, groups: [{groups}], attributes: [{attributes}], providers: [{provider}], models: [{model}]"
+    return f"{{version: 1, tenants: [{{{tenant}}}]}}"
 
 
 async def _observed(place: Place, person_id: uuid.UUID, asked: Asked, request_id: uuid.UUID) -> Any:

@@ -130,6 +130,18 @@ def _shape(found: Found) -> list[tuple[str, int, float]]:
     return [(item.version.details.path, item.hit.passage_ordinal, item.hit.score) for item in found.evidence]
 
 
+async def test_an_empty_base_asks_its_embedder_like_one_whose_documents_are_closed(house: House, model: ScriptedModel) -> None:
+    """Else a reader could tell by the time of it whether there is anything at all."""
+    await house.ingest()
+    await build(house)
+    before = len(model.requests)
+    assert await house.titles("beacon") == []
+    house.write("a.md", "---\nclass: restricted\n---\n# Alpha\n\nThe lighthouse stands.")
+    await house.ingest()
+    assert await house.titles("refund") == []
+    assert [text for text in texts_asked(model)[before:] if "lighthouse" not in text] == ["beacon", "refund"]
+
+
 async def test_an_embedder_that_is_away_costs_the_vectors_and_not_the_search(house: House, model: ScriptedModel) -> None:
     house.write("a.md", "# Alpha\n\nThe lighthouse stands.")
     await house.ingest()

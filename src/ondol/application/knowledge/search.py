@@ -157,13 +157,16 @@ async def search(
     for _ in range(REFRESHES_MAX):
         now = room.clock()
         visible, base, state = await _state_of(room, states, tenant_id, person_id, base_id, index_id, now)
-        if state is None or not state.segment_ids:
+        if state is None:
+            return Found((), {}, base.id, base.active_index_id, base.revision, visible.epoch)
+        # An embedder is asked for an empty base too: else the time of it would tell that there are documents, closed as they may be.
+        if asked is None or asked.embedder != state.embedder:
+            words = terms or {term: weight_of(term) for term in query_words(question)}
+            most = max(limit, state.retrieval.rerank_depth) if state.retrieval.reranker else limit
+            asked = await _asked(room, tenant_id, state.embedder, question, words, most, beginnings)
+        if not state.segment_ids:
             return Found((), {}, base.id, base.active_index_id, base.revision, visible.epoch)
         try:
-            if asked is None or asked.embedder != state.embedder:
-                words = terms or {term: weight_of(term) for term in query_words(question)}
-                most = max(limit, state.retrieval.rerank_depth) if state.retrieval.reranker else limit
-                asked = await _asked(room, tenant_id, state.embedder, question, words, most, beginnings)
             masked = _masked(state, refused)
             ranking = await asyncio.to_thread(_rank, room, tenant_id, state, masked, visible, asked)
         except SegmentGone:
