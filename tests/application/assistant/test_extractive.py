@@ -149,6 +149,14 @@ def test_a_sentence_that_leans_on_the_one_before_brings_it_along() -> None:
     ]
 
 
+def test_another_word_with_a_sign_in_it_is_met() -> None:
+    text = "이름 등록\n\n이름이 .net 으로 끝나면 1년에 22,000원입니다.\n\n이름이 .com 으로 끝나면 1년에 19,800원입니다."
+    asked = understand("닷컴은 1년에 얼마예요?", {"닷컴": 6.0, "1": 1.0})
+    own = {item.text: item.figures[FIGURES.index("own")] for item in measure(asked, [evidence_of("이름", text, language="ko")])}
+    net, com = own.values()
+    assert com > net
+
+
 BACKUPS = "Backups\n\nNightly backups are kept for 30 days."
 MOVING = "Moving\n\nOld backups that we took over are kept for 7 days."
 LOGS = "Logs\n\nAccess logs are kept for 90 days."

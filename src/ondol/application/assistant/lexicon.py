@@ -328,9 +328,10 @@ def _group(line: str) -> Group:
     single = [form for form in left.split() if form.isascii()]
     phrases = []
     for form in (piece.strip() for piece in right.split(",")):
-        stems = tuple(stem_word(word) for word in re.findall(r"[a-z0-9]+", form))
+        words = re.findall(r"[a-z0-9]+", form)
+        stems = tuple(stem_word(word) for word in words)
         if len(stems) == 1:
-            single.append(form)
+            single.append(words[0])
         elif stems:
             phrases.append(stems)
     spaced = [form.replace("_", " ") for form in korean] + [form.replace("_", "") for form in korean if "_" in form]
