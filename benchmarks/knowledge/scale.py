@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.data import read_korquad
+from benchmarks.knowledge import hybrid
 from benchmarks.knowledge.installation import on_a_platform
 from ondol.application.knowledge.index_versions.build import rebuild
 from ondol.application.knowledge.ingest import IngestOptions, ingest_folder
@@ -41,7 +42,7 @@ def measure(*, quick: bool) -> dict[str, Any]:
 
 
 async def figures(platform: Platform, passages: int, questions: int) -> dict[str, Any]:
-    """`search_passages`, `search_p50_ms_labels`, `search_p95_ms_labels`, `ingest_s` and `index_build_s`.
+    """`search_passages`, `search_p50_ms_labels`, `search_p95_ms_labels`, `ingest_s` and `index_build_s`, and those of `hybrid`.
 
     Args:
         passages: about so many, of sentences of KorQuAD put together anew.
@@ -58,12 +59,14 @@ async def figures(platform: Platform, passages: int, questions: int) -> dict[str
     build_s = time.monotonic() - began
     asked = random.Random(SEED).sample(read_korquad().questions, questions + WARM_UP)  # noqa: S311 - a sample, not a secret
     seconds = await _ask(platform, tenant, reader, [question for question, _ in asked])
+    with_vectors = await hybrid.figures(platform, tenant, reader, (await _base(platform, tenant)).id, [question for question, _ in asked])
     return {
         "search_passages": await _count(platform, tenant),
         "search_p50_ms_labels": round(statistics.median(seconds) * 1000, 1),
         "search_p95_ms_labels": round(statistics.quantiles(seconds, n=20)[18] * 1000, 1),
         "ingest_s": round(ingest_s, 1),
         "index_build_s": round(build_s, 1),
+        **with_vectors,
     }
 
 
@@ -71,7 +74,8 @@ def show(figures: dict[str, Any]) -> None:
     """A line for people."""
     p50, p95 = figures["search_p50_ms_labels"], figures["search_p95_ms_labels"]
     print(f"{figures['search_passages']:,} passages for {GROUPS} groups, of which the reader is in {READABLE}: {p50} ms (p50), {p95} ms (p95);")
-    print(f"taken in {figures['ingest_s']} s, a new index version built of the sealed texts in {figures['index_build_s']} s\n")
+    print(f"taken in {figures['ingest_s']} s, a new index version built of the sealed texts in {figures['index_build_s']} s")
+    hybrid.show(figures)
 
 
 async def _tenant(platform: Platform) -> tuple[uuid.UUID, uuid.UUID]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -192,6 +194,49 @@ def test_index_versions_are_built_chosen_and_given_up(demo_up: Up) -> None:
     assert (absent.returncode, "Traceback" in absent.stderr, "ondol index list" in absent.stderr) == (1, False, True)
     assert run(folder, "index", "build", "help", "--passage-chars", "500", "--passage-chars-max", "100", check=False).returncode == 1
     assert run(folder, "index", "rebuild", check=False).returncode == 1
+
+
+def test_a_base_is_searched_by_meaning_and_tuned(demo_up: Up) -> None:
+    """The embedder answers over a real socket from a process of its own, as a provider does."""
+    folder = demo_up.folder
+    with running_embedder() as url:
+        run(folder, "provider", "add", "vectors", "--url", url, "--private-network", "--no-credential")
+        run(folder, "model", "add", "vectors", "--target", "vectors:tiny")
+        built: Any = run_json(folder, "index", "build", "help", "--embedder", "vectors", "--query-prefix", "query: ", "--activate")
+        assert built["copied"] == built["passages"] == built["embedded"] > 100
+        shown: Any = run_json(folder, "index", "list", "help")[0]  # type: ignore[index]
+        assert (shown["embedder"], shown["dimensions"], shown["vectors"]) == ("vectors", 8, shown["passages"])
+        words = ("index", "search", "help", "환불은 며칠 안에 처리되나요?", "--as", "support@durubitnaru.example")
+        found: Any = run_json(folder, *words, "--limit", "3")
+        assert [set(row) >= {"document", "full_text", "vectors", "fusion"} for row in found["passages"]] == [True] * 3
+        assert ([row["fusion"] for row in found["passages"]], found["degraded"]) == ([1, 2, 3], {})
+        assert "fusion" in run(folder, *words).stdout
+        told: Any = run_json(folder, "index", "tune", "help", "--fusion", "scores", "--vector-weight", "0", "--diversity", "0.2")
+        assert (told["fusion"], told["vector_weight"], told["diversity"], told["depth"]) == ("scores", 0.0, 0.2, 100)
+        assert "diversity" in run(folder, "index", "tune", "help").stdout
+        absent = run(folder, "index", "tune", "help", "--reranker", "absent", check=False)
+        assert (absent.returncode, "Traceback" in absent.stderr) == (1, False)
+    away = run(folder, *words[:3], "another question", *words[4:])
+    assert "The stage vectors did not do its work: upstream_unreachable." in away.stdout
+    run(folder, "index", "tune", "help", "--fusion", "ranks", "--vector-weight", "0.5", "--diversity", "0")
+    both = run(folder, "index", "build", "help", "--embedder", "vectors", "--no-embedder", check=False)
+    assert (both.returncode, "Traceback" in both.stderr) == (1, False)
+    run(folder, "index", "rollback", "help")
+    run(folder, "index", "drop", "help", str(built["number"]))
+    run(folder, "model", "remove", "vectors")
+    run(folder, "provider", "remove", "vectors")
+
+
+@contextlib.contextmanager
+def running_embedder() -> Iterator[str]:
+    """An embedder that counts letters, until the test ends; its base URL."""
+    process = subprocess.Popen([sys.executable, "-m", "tests.e2e.embedder"], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        yield process.stdout.readline().strip()
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def test_lists_are_given_page_by_page(demo_up: Up) -> None:
