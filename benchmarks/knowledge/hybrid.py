@@ -51,7 +51,7 @@ class WordEmbedder:
 
     def _vector(self, text: str) -> NDArray[numpy.float32]:
         words = text.split()
-        total = self._shared * max(1, len(words)) ** 0.5
+        total: NDArray[numpy.float32] = self._shared * numpy.float32(max(1, len(words)) ** 0.5)
         for word in words:
             known = self._words.get(word)
             if known is None:
