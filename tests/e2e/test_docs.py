@@ -70,7 +70,17 @@ def test_the_yaml_examples_are_understood(tmp_path: Path) -> None:
         else:
             load_settings(file, environment={})
         seen.append(name)
-    assert set(seen) == {"documents.md", "gateway.md", "guard.md", "monitoring.md", "people.md", "prompts.md", "running.md", "verification.md"}
+    assert set(seen) == {
+        "documents.md",
+        "gateway.md",
+        "guard.md",
+        "monitoring.md",
+        "people.md",
+        "prompts.md",
+        "releases.md",
+        "running.md",
+        "verification.md",
+    }
 
 
 @pytest.mark.parametrize(("page", "wanted"), [("README.md", "business days"), ("README.ko.md", "영업일")])

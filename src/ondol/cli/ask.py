@@ -7,6 +7,7 @@ import click
 from ondol.cli.main import settings_of
 from ondol.cli.output import print_json, say
 from ondol.cli.running import with_platform
+from ondol.core.errors import UserError
 from ondol.wiring.platform import Platform, assistant_room, opened_router
 
 
@@ -22,6 +23,8 @@ from ondol.wiring.platform import Platform, assistant_room, opened_router
 def command(context: click.Context, question: str, assistant: str, tenant: str, login: str, thread: str, parent: str, as_json: bool) -> None:
     """Ask an assistant QUESTION as one person, and print the answer with its sources."""
     from ondol.application.assistant.answer import answer
+    from ondol.application.assistant.by_route import by_route
+    from ondol.application.assistant.serving import OpenedReleases
     from ondol.application.assistant.store import find_assistant
     from ondol.core.ids import new_id
     from ondol.infrastructure.access.people import find_person, find_tenant
@@ -34,13 +37,16 @@ def command(context: click.Context, question: str, assistant: str, tenant: str, 
         where = await find_tenant(platform.database, tenant)
         async with platform.database.tenant_tx(where.id) as connection:
             person = await find_person(connection, platform.keyring, where.id, login)
-            found = await find_assistant(connection, assistant)
+            asked = await find_assistant(connection, assistant)
+            found, serving = await OpenedReleases().open(connection, platform.keyring, where.id, asked)
+        if serving is not None and serving.manifest.route.kind == "model":
+            raise UserError(f"{assistant} answers with a model that is charged.", "Ask it over the API, where limits and budgets hold.")
         request = ChatRequest(new_id(), found.model, (Message("user", question),), thread=place)
         pieces: list[str] = []
         finish: Finish | None = None
         async with opened_router(platform.settings.outbound.proxy_url) as router:
-            room = assistant_room(platform, {where.id: where.name}, router)
-            async for event in answer(room, where.id, person.id, found, request):
+            room = by_route(assistant_room(platform, {where.id: where.name}, router), serving, None)
+            async for event in answer(room, where.id, person.id, found, request, serving=serving):
                 if isinstance(event, TextDelta):
                     pieces.append(event.text)
                     if not as_json:

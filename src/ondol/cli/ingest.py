@@ -60,6 +60,7 @@ def command(
     Unchanged files are recognised and cost one read. A file that cannot be read is reported and does not stop the rest; the exit status is
     then 1.
     """
+    from ondol.application.assistant.release import declare_release
     from ondol.application.assistant.store import put_assistant
     from ondol.application.knowledge.ingest import IngestOptions, IngestReport, ingest_folder
     from ondol.application.knowledge.store import find_base
@@ -81,7 +82,8 @@ def command(
         if assistant:
             async with platform.database.tenant_tx(where.id) as connection:
                 found = await find_base(connection, base)
-                await put_assistant(connection, where.id, new_id(), assistant, found.id, {}, platform.clock())
+                made = await put_assistant(connection, where.id, new_id(), assistant, found.id, {}, platform.clock())
+                await declare_release(platform.database, platform.keyring, connection, where.id, made, platform.clock)
         return report
 
     try:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 from ondol.application.assistant.api import AssistantServices, access_router, answers_router
+from ondol.application.assistant.releases_api import ReleaseServices, releases_router
 from ondol.application.assistant.threads.api import ThreadServices, thread_router
 from ondol.application.erasure.api import ErasureServices, erasure_router
 from ondol.application.knowledge.api import KnowledgeServices, index_router
@@ -77,6 +78,7 @@ def admin_application(platform: Platform, keys: KeyDirectory, policies: PolicyDi
         prompts_router(prompts),
         answers_router(assistants),
         access_router(assistants),
+        releases_router(ReleaseServices(platform.knowledge, principal_of_request)),
         thread_router(ThreadServices(platform.knowledge, principal_of_request)),
         erasure_router(ErasureServices(platform.knowledge, partial(verify_receipt, platform), principal_of_request)),
     ]

@@ -7,13 +7,15 @@ import contextlib
 import logging
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, cast
 
 from ondol.application.assistant.answer import AssistantRoom, answer
+from ondol.application.assistant.by_route import by_route
 from ondol.application.assistant.giving import AnswerGiven
 from ondol.application.assistant.record import Keep
+from ondol.application.assistant.serving import OpenedReleases
 from ondol.application.assistant.store import find_assistant
 from ondol.core.config import Settings
 from ondol.core.money import NANO_PER_UNIT
@@ -37,7 +39,7 @@ from ondol.infrastructure.serving.http.pool import CONNECTIONS_PER_ORIGIN_MAX
 from ondol.infrastructure.serving.prices import PriceDirectory
 from ondol.infrastructure.serving.providers import new_providers
 from ondol.infrastructure.serving.routing import Router
-from ondol.infrastructure.serving.types import ChatEvent, ChatRequest
+from ondol.infrastructure.serving.types import ChatEvent, ChatRequest, Route
 from ondol.infrastructure.telemetry.notices import AlarmFailed, Notice, tell
 from ondol.infrastructure.telemetry.observer import Observer
 from ondol.infrastructure.telemetry.room import sampling_ratio
@@ -157,14 +159,17 @@ def _budget_alarms(platform: Platform) -> GiveAlarm:
 
 
 def _answerer(platform: Platform, assistants: Callable[[], AssistantRoom]) -> Answerer:
-    """What answers as an assistant."""
+    """What answers as an assistant: by the release of its card, with the model of that release."""
+    opened = OpenedReleases()
 
-    def answered(caller: Caller, card: AssistantCard, request: ChatRequest, conversation: Conversation) -> AnswerGiven:
+    def answered(caller: Caller, card: AssistantCard, request: ChatRequest, conversation: Conversation, route: Route | None) -> AnswerGiven:
         async def events(keep: Keep) -> AsyncGenerator[ChatEvent, None]:
             async with platform.database.tenant_tx(caller.tenant_id) as connection:
-                assistant = await find_assistant(connection, card.name)
-            who, looks = (caller.tenant_id, caller.person_id), (conversation.documents, keep)
-            told = answer(assistants(), *who, assistant, request, *looks, screen=conversation.recalled, shown_of=conversation.as_shown)
+                # The release is the card's, by which the request was reserved: who moves the pointer meanwhile changes nothing of this answer.
+                found = replace(await find_assistant(connection, card.name), release_id=card.release_id)
+                assistant, serving = await opened.open(connection, platform.keyring, caller.tenant_id, found)
+            room, who, looks = by_route(assistants(), serving, route), (caller.tenant_id, caller.person_id), (conversation.documents, keep)
+            told = answer(room, *who, assistant, request, *looks, screen=conversation.recalled, shown_of=conversation.as_shown, serving=serving)
             async with contextlib.aclosing(cast(Any, told)) as closing:
                 async for event in closing:
                     yield event

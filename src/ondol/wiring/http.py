@@ -41,7 +41,7 @@ from ondol.wiring.admin import ADMIN_PATHS, admin_application, admin_authenticat
 from ondol.wiring.erasure import forget_gone, forgetting, hide_what_came_back
 from ondol.wiring.gateway import GatewayRoom, gateway_of, open_gateway_room
 from ondol.wiring.guard import GuardRoom, open_guard
-from ondol.wiring.platform import Platform, assistant_room, generator_of
+from ondol.wiring.platform import Platform, assistant_room, generator_of, release_assistants
 from ondol.wiring.stores import base_url
 
 GARBAGE_AFTER_OBJECTS = 5_000
@@ -96,6 +96,7 @@ async def open_worker(platform: Platform, on_warm: Callable[[], None] = lambda: 
     keys = KeyDirectory(platform.database, platform.clock)
     await keys.refresh()
     organisations = await _organisations(platform)
+    await release_assistants(platform)
     settings = platform.settings
     slugs: dict[uuid.UUID, str] = {}
     telemetry = open_telemetry(settings.metrics, settings.telemetry, platform.folder.metrics, lambda tenant_id: slugs.get(tenant_id, "other"))

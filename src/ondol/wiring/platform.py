@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -13,6 +14,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ondol.application.assistant.answer import AssistantRoom, Generator
+from ondol.application.assistant.release import declare_release
+from ondol.application.assistant.store import list_assistants
 from ondol.application.declaration import DeclarationRoom
 from ondol.application.knowledge.content import OpenedTexts
 from ondol.application.knowledge.embedding import Embeddings
@@ -20,7 +23,9 @@ from ondol.application.knowledge.rooms import Knowledge
 from ondol.application.knowledge.search import IndexStates
 from ondol.core.clock import Clock, utc_now
 from ondol.core.config import ModelSettings, Settings
+from ondol.core.errors import OndolError
 from ondol.infrastructure.access.audiences import VisibleAudiences
+from ondol.infrastructure.access.people import list_tenants
 from ondol.infrastructure.access.sign_in import SignIn
 from ondol.infrastructure.storage.blobs import EnvironmentKeyProvider, FileKeyProvider, KeyProvider, KeyRing, SealedBlobs, open_store
 from ondol.infrastructure.storage.folder import DataFolder, open_folder
@@ -32,6 +37,9 @@ from ondol.wiring.stores import Stores
 
 if TYPE_CHECKING:
     from ondol.infrastructure.serving.routing import Router
+
+
+_LOG = logging.getLogger("ondol.assistant")
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +148,19 @@ def assistant_room(
     """
     generator = generator_of(platform.settings.model, router) if router is not None else None
     return AssistantRoom(platform.knowledge, IndexStates(), generator, lambda tenant_id: organisations.get(tenant_id, ""), canary_of)
+
+
+async def release_assistants(platform: Platform) -> None:
+    """Give assistants a release that have none, such as those of before there were releases, so that every answer names one."""
+    for tenant in await list_tenants(platform.database):
+        async with platform.database.tenant_tx(tenant.id) as connection:
+            without = [item for item in await list_assistants(connection) if item.release_id is None]
+        for assistant in without:
+            try:
+                async with platform.database.tenant_tx(tenant.id) as connection:
+                    await declare_release(platform.database, platform.keyring, connection, tenant.id, assistant, platform.clock)
+            except OndolError as error:
+                _LOG.warning("assistant has no release", extra={"assistant": assistant.name, "tenant": tenant.slug, "reason": type(error).__name__})
 
 
 def generator_of(model: ModelSettings, router: Router) -> Generator | None:

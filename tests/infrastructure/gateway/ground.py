@@ -40,7 +40,7 @@ from ondol.infrastructure.serving.prices import Price, create_price
 from ondol.infrastructure.serving.scripted import Says, ScriptedModel
 from ondol.infrastructure.serving.settings import ModelSettings, ProviderSettings, TenantSettings, settings_from
 from ondol.infrastructure.serving.store import Target, put_model, put_provider, put_tenant_settings
-from ondol.infrastructure.serving.types import ChatEvent, ChatRequest, OwnAnswer, Shown
+from ondol.infrastructure.serving.types import ChatEvent, ChatRequest, OwnAnswer, Route, Shown
 from ondol.infrastructure.storage.folder import open_folder
 from ondol.infrastructure.storage.postgres import DatabaseAddresses
 from ondol.infrastructure.storage.spool import Spool
@@ -290,10 +290,10 @@ async def open_ground(
         )  # fmt: skip
         door = gateway.pipeline._door
 
-        def answer(caller: Caller, card: AssistantCard, request: ChatRequest, conversation: Conversation) -> OwnAnswer:
+        def answer(caller: Caller, card: AssistantCard, request: ChatRequest, conversation: Conversation, route: Route | None) -> OwnAnswer:
             scripted = ground.answers.get(caller.tenant_id)
             if scripted is None:
-                return door.answer(caller, card, request, conversation)
+                return door.answer(caller, card, request, conversation, route)
             return ScriptedAnswer(scripted(caller, card, request), ground.shown)
 
         gateway = ground.gateway = Gateway(

@@ -27,9 +27,10 @@ from ondol.application.assistant.promise import graders, may_run_on, with_promis
 from ondol.application.assistant.question import search_terms
 from ondol.application.assistant.record import Answered, Asking, Given, Keep, keep_answer
 from ondol.application.assistant.refusal import Refusal, refusal_extension, refuse
+from ondol.application.assistant.serving import Serving
 from ondol.application.assistant.sources import annotations_of, extension_of, number_sources
 from ondol.application.assistant.threads import Exchange, Memory, Said, Screen, Summing, complete_question, memory_settings, recall, remember
-from ondol.application.assistant.types import Assistant, Cited, Outcome, Source
+from ondol.application.assistant.types import PASSAGES_SHOWN_MAX, Assistant, Cited, Outcome, Source
 from ondol.application.assistant.verify import (
     VERIFIER_ID,
     AnswerVerifier,
@@ -53,8 +54,6 @@ from ondol.infrastructure.serving.types import ChatEvent, ChatRequest, ChatUpstr
 
 Inspect: TypeAlias = Callable[[Sequence[str]], Sequence[str]]
 EVIDENCE_MAX = 8
-EVIDENCE_SHOWN_MAX = 24
-"""Passages that a model is shown at most, if so many fit."""
 PROMISING_HITS_MAX = 40
 SCATTERED_HITS_MAX = 80
 """Of so many the form of a question decides which are read beside the best; of more where lists and limits are asked for, whose words are common."""
@@ -107,6 +106,7 @@ async def answer(
     *,
     screen: Screen = tuple,
     shown_of: Callable[[str], str] = str,
+    serving: Serving | None = None,
 ) -> AsyncIterator[ChatEvent]:
     """Answer a request as one person of one tenant.
 
@@ -115,6 +115,7 @@ async def answer(
         keep: takes the answer when it was written, also one that broke off; kept as written when absent.
         screen: its look at what a thread remembers, before it is used again.
         shown_of: what it lets out of an answer: only that is remembered.
+        serving: what the assistant's release says; the platform's defaults when absent.
 
     Yields:
         Progress and pieces of text as they come, then one `Finish` with the sources.
@@ -126,15 +127,16 @@ async def answer(
     """
     question = _question_of(request)
     language = detect_language(question)
-    policy = verification_policy(assistant.settings.get("verification"))
+    policy = serving.policy if serving is not None else verification_policy(assistant.settings.get("verification"))
+    index_id = serving.index_id if serving is not None else None
     began_ns = time.perf_counter_ns()
-    remembering = memory_settings(assistant.settings.get("memory"))
+    remembering = serving.memory if serving is not None else memory_settings(assistant.settings.get("memory"))
     memory = await recall(room.knowledge, tenant_id, person_id, assistant.id, request.thread, remembering, screen)
     yield Progress("searching")
     asked = await _understood(room, request, memory, question)
     if request.thread is not None:
         request = replace(request, messages=(*memory.messages(language), Message("user", question)))
-    found = await find_evidence(room.knowledge, room.states, tenant_id, person_id, assistant.base_id, asked)
+    found = await find_evidence(room.knowledge, room.states, tenant_id, person_id, assistant.base_id, asked, index_id)
     found_ns = time.perf_counter_ns()
     yield Progress("reading")
     search_us = (found_ns - began_ns) // 1_000
@@ -147,12 +149,13 @@ async def answer(
         yield Progress("checking")
         yield TextDelta(answered.text)
     else:
-        shown = await _guarded(found.evidence[:EVIDENCE_SHOWN_MAX], inspect)
+        shown_max = serving.manifest.retrieval.passages_max if serving is not None else PASSAGES_SHOWN_MAX
+        shown = await _guarded(found.evidence[:shown_max], inspect)
         writing = _Writing(room.generator, found, shown, policy, language, partial(refuse, language, found.evidence, inspect))
         if remembering.summary:
             summing = Summing.begin(room.knowledge, tenant_id, person_id, memory, room.generator.stream, room.generator.model, language)
         try:
-            async for event in writing.events(await _prepared(room, room.generator, tenant_id, request, question, language, shown)):
+            async for event in writing.events(await _prepared(room, room.generator, tenant_id, request, question, language, shown, serving)):
                 yield event
         except BaseException as error:
             summing.cancel()
@@ -184,15 +187,27 @@ async def answer(
     )
 
 
-async def find_evidence(room: Knowledge, states: IndexStates, tenant_id: uuid.UUID, person_id: uuid.UUID, base_id: uuid.UUID, question: str) -> Found:
-    """The passages that a question is answered from, best first; those that only look as if they answered it come last."""
+async def find_evidence(
+    room: Knowledge,
+    states: IndexStates,
+    tenant_id: uuid.UUID,
+    person_id: uuid.UUID,
+    base_id: uuid.UUID,
+    question: str,
+    index_id: uuid.UUID | None = None,
+) -> Found:
+    """The passages that a question is answered from, best first; those that only look as if they answered it come last.
+
+    Args:
+        index_id: the index version to ask; the one that the base serves when absent.
+    """
     form = form_of(question)
     looks_further = bool(graders(form, question))
     scattered = form.listed is not None or form.counted is not None
     hits = SCATTERED_HITS_MAX if scattered else PROMISING_HITS_MAX if looks_further else EVIDENCE_MAX
     beginnings = DEFINITION_BEGINNINGS_MAX if form.subjects or form.counted is not None else 0
     terms = search_terms(question)
-    found = await search(room, states, tenant_id, person_id, base_id, question, limit=hits, terms=terms, beginnings=beginnings)
+    found = await search(room, states, tenant_id, person_id, base_id, question, limit=hits, terms=terms, beginnings=beginnings, index_id=index_id)
     if not looks_further:
         return found
     evidence = with_promising(form, question, found.evidence, EVIDENCE_MAX, detect_language(question))
@@ -298,8 +313,19 @@ def _joined(sentences: Sequence[Cited], numbers: Mapping[int, int]) -> str:
 
 
 async def _prepared(
-    room: AssistantRoom, generator: Generator, tenant_id: uuid.UUID, request: ChatRequest, asked: str, language: Language, shown: Sequence[Evidence]
+    room: AssistantRoom,
+    generator: Generator,
+    tenant_id: uuid.UUID,
+    request: ChatRequest,
+    asked: str,
+    language: Language,
+    shown: Sequence[Evidence],
+    serving: Serving | None,
 ) -> Prepared:
+    """What the model is asked. By a release its prompt, its part of the conversation and its tokens hold, never more tokens than the model takes."""
+    manifest = serving.manifest if serving is not None else None
+    tokens = manifest.retrieval.context_tokens_max if manifest is not None else None
+    turns_max = manifest.memory.turns_max if manifest is not None else HISTORY_TURNS_MAX
     return build_request(
         request,
         asked,
@@ -307,10 +333,12 @@ async def _prepared(
         language=language,
         organisation=room.organisation_of(tenant_id),
         model=generator.model,
-        context_tokens=generator.context_tokens,
+        context_tokens=min(tokens or generator.context_tokens, generator.context_tokens),
         evidence_turn=generator.evidence_turn,
-        turns_max=len(request.messages) if request.thread is not None else HISTORY_TURNS_MAX,
         canary=await room.canary_of(tenant_id) if room.canary_of else "",
+        prompt=serving.prompt if serving is not None else None,
+        values=manifest.prompt.values if manifest is not None else {},
+        turns_max=len(request.messages) if request.thread is not None else turns_max,
     )
 
 
@@ -435,7 +463,7 @@ def _grounds(found: Found, answered: Answered) -> frozenset[uuid.UUID]:
     """The document versions that may have left words in an answer: what a model was shown, what is quoted, or what a refusal names."""
     if answered.outcome == "refused":
         return frozenset(version.id for version in answered.nearest)
-    shown = found.evidence[:EVIDENCE_SHOWN_MAX] if answered.prompt is not None else [source.evidence for source in answered.sources]
+    shown = found.evidence if answered.prompt is not None else [source.evidence for source in answered.sources]
     return frozenset(item.version.id for item in shown)
 
 

@@ -8,12 +8,12 @@ on conflict (tenant_id, name) do update set base_id = excluded.base_id, settings
 
 -- name: assistant_by_name
 -- An assistant by name.
-select a.id, a.name, a.base_id, a.settings, a.created_at, b.name as base
+select a.id, a.name, a.base_id, a.settings, a.created_at, a.live_release_id as release_id, b.name as base
 from assistants a join bases b on b.id = a.base_id where a.name = %(name)s::text;
 
 -- name: assistants_all
 -- Every assistant of the tenant, the oldest first.
-select a.id, a.name, a.base_id, a.settings, a.created_at, b.name as base
+select a.id, a.name, a.base_id, a.settings, a.created_at, a.live_release_id as release_id, b.name as base
 from assistants a join bases b on b.id = a.base_id order by a.id limit 1000;
 
 -- name: answer_add

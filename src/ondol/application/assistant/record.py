@@ -287,7 +287,7 @@ def _record_of(keyring: KeyRing, key: DataKey, given: Given, shown: Shown, now: 
         assistant=asking.assistant.id,
         person=asking.person_id,
         thread=asking.thread_id,
-        release=None,
+        release=asking.assistant.release_id,
         outcome=answered.outcome,
         language=asking.language,
         created_at=now,

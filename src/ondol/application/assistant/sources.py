@@ -56,6 +56,7 @@ def extension_of(
         "refused": refused,
         "language": language,
         "model": model,
+        "release": str(assistant.release_id) if assistant.release_id else None,
         "sources": [_source(source) for source in sources],
         "searched": {
             "base": assistant.base,

@@ -12,6 +12,8 @@ from ondol.application.knowledge.search import Evidence
 from ondol.application.prompts.templates_store import Language
 
 MODEL_PREFIX = "assistant/"
+PASSAGES_SHOWN_MAX = 24
+"""Passages that a model is shown at most, if so many fit, where a release does not say otherwise."""
 Outcome = Literal["answered", "refused", "failed", "cancelled"]
 
 REFUSALS: Mapping[Language, str] = {
@@ -26,7 +28,8 @@ class Assistant:
     """A question answerer over one knowledge base.
 
     Attributes:
-        settings: `title` by language, and what later rooms add.
+        settings: `title` by language, and what a release is made of that nobody made otherwise.
+        release_id: the release that serves; for an answer, the one that it is given by from beginning to end.
     """
 
     id: uuid.UUID
@@ -35,6 +38,7 @@ class Assistant:
     base: str
     settings: Mapping[str, Any]
     created_at: datetime
+    release_id: uuid.UUID | None = None
 
     @property
     def model(self) -> str:

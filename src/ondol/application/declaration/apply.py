@@ -8,7 +8,8 @@ from typing import Literal, TypeAlias
 
 import psycopg
 
-from ondol.application.assistant.store import list_assistants, put_assistant
+from ondol.application.assistant.release import declare_release
+from ondol.application.assistant.store import find_assistant, list_assistants, put_assistant
 from ondol.application.declaration.gateway import GatewayPlace, apply_gateway, export_gateway
 from ondol.application.declaration.schema import (
     AssistantEntry,
@@ -153,6 +154,8 @@ async def _apply_to(
             await _guard(room, connection, tenant, entry.guard, changes)
             place = GatewayPlace(connection, room.keyring, tenant, room.clock(), room.environment)
             changes += [Change(entry.slug, *done) for done in await apply_gateway(place, entry)]
+            if not without_assistants:
+                await _releases(room, connection, tenant, entry.assistants, changes)
             if changes:
                 body = {"changes": len(changes)}
                 await record(connection, tenant.id, kind="declaration.applied", actor_id=None, body=body, now=room.clock())
@@ -224,6 +227,16 @@ async def _assistants(room: DeclarationRoom, connection: Connection, tenant: Ten
             continue
         await put_assistant(connection, tenant.id, new_id(), entry.name, base.id, entry.settings, room.clock())
         changes.append(Change(tenant.slug, "assistant", entry.name, "created" if before is None else "changed"))
+
+
+async def _releases(room: DeclarationRoom, connection: Connection, tenant: Tenant, entries: list[AssistantEntry], changes: list[Change]) -> None:
+    """Let assistants serve what was declared, once all that a release names is there. A release that somebody made is left alone."""
+    known = {change.name for change in changes if change.what == "assistant"}
+    for entry in entries:
+        assistant = await find_assistant(connection, entry.name)
+        made = await declare_release(room.database, room.keyring, connection, tenant.id, assistant, room.clock)
+        if made is not None and entry.name not in known:
+            changes.append(Change(tenant.slug, "assistant", entry.name, "changed"))
 
 
 async def _prompts(room: DeclarationRoom, connection: Connection, tenant: Tenant, entries: list[PromptEntry], changes: list[Change]) -> None:

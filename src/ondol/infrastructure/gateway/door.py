@@ -14,7 +14,7 @@ from ondol.infrastructure.gateway.workroom import Workroom
 from ondol.infrastructure.guard.conversation import Conversation
 from ondol.infrastructure.serving.directory import AssistantCard, ServingDirectory
 from ondol.infrastructure.serving.prices import PriceDirectory
-from ondol.infrastructure.serving.types import ChatRequest, OwnAnswer
+from ondol.infrastructure.serving.types import ChatRequest, OwnAnswer, Route
 
 if TYPE_CHECKING:
     from ondol.infrastructure.access.limits.governor import Governor
@@ -69,8 +69,9 @@ class FeedbackEntry:
 
 GuardConversation = Callable[[Caller, uuid.UUID, Sequence[str], str, AssistantCard | None], Awaitable[Conversation]]
 """Guards one request: who asks, the request's id, its texts, the model's name, and the assistant if it is one."""
-Answerer = Callable[[Caller, AssistantCard, ChatRequest, Conversation], OwnAnswer]
-"""Answers as an assistant; what it shows a model of documents, the conversation's guard has looked at."""
+Answerer = Callable[[Caller, AssistantCard, ChatRequest, Conversation, Route | None], OwnAnswer]
+"""Answers as an assistant, by the release that its card names and with the model of it; what it shows a model of documents, the conversation's guard
+has looked at."""
 
 
 @dataclass(frozen=True, slots=True)

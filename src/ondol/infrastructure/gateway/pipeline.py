@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-from ondol.core.errors import Forbidden, RequestError, TooManyRequests, Unauthenticated, UpstreamError
+from ondol.core.errors import Forbidden, NotFound, RequestError, TooManyRequests, Unauthenticated, UpstreamError
 from ondol.infrastructure.access.limits.types import Need
 from ondol.infrastructure.gateway.assistants import assistant_frames, assistant_whole
 from ondol.infrastructure.gateway.door import Caller, Door
@@ -19,6 +19,7 @@ from ondol.infrastructure.gateway.errors import CallerLeft, ContentRefused, Erro
 from ondol.infrastructure.gateway.exchange import Exchange
 from ondol.infrastructure.gateway.parameters import apply_bounds, keep_pinned, output_bound
 from ondol.infrastructure.gateway.reliance import within_reach
+from ondol.infrastructure.gateway.routed import BESIDE_TOKENS, route_of, route_tokens
 from ondol.infrastructure.gateway.shapes.base import Asked, Json, Shape, StreamWriter, Told
 from ondol.infrastructure.gateway.shapes.body import extension_of, json_object
 from ondol.infrastructure.gateway.shapes.letting import Letting
@@ -28,6 +29,7 @@ from ondol.infrastructure.gateway.translate import FROM_CHAT, Translation, plan
 from ondol.infrastructure.guard.conversation import Conversation, ReadTurns, Turn
 from ondol.infrastructure.guard.expects import NOTHING, Expects
 from ondol.infrastructure.serving.directory import AssistantCard, ModelCard, TenantCard
+from ondol.infrastructure.serving.errors import route_missing
 from ondol.infrastructure.serving.tokens import TokenEstimate
 from ondol.infrastructure.serving.types import Frame, Outgoing, TargetRow, UpstreamAnswer, Usage
 
@@ -120,7 +122,7 @@ class Pipeline:
         door = self._door
         tenant = door.directory.tenant(caller.tenant_id)
         card = self._card(caller, tenant, asked) if asked.operation != "moderations" else None
-        tally = Tally(door, exchange, caller, tenant, asked, card)
+        tally = Tally(door, exchange, caller, tenant, asked, card, self._route(tenant, card))
         try:
             tally.need = _need(door, caller, tenant, asked, card, body_bytes, tally)
             admission = door.governor.admit(caller.who, asked.model, tally.need)
@@ -155,6 +157,18 @@ class Pipeline:
             hint = "Leave `ondol.thread` out and send the whole conversation."
             raise RequestError("Only assistants keep threads.", hint, param="ondol.thread", code="unsupported_parameter")
         return within_reach(asked, card, card.owner == caller.tenant_id) if isinstance(card, ModelCard) else card
+
+    def _route(self, tenant: TenantCard, card: ModelCard | AssistantCard | None) -> ModelCard | None:
+        """The model of an assistant's release, if it names one."""
+        if not isinstance(card, AssistantCard) or not card.route:
+            return None
+        try:
+            route = self._door.directory.model(tenant, card.route)
+        except NotFound:
+            raise route_missing() from None
+        if not isinstance(route, ModelCard) or not (route.settings.operations is None or "chat" in route.settings.operations):
+            raise route_missing()
+        return route
 
     async def conversation(self, exchange: Exchange, tally: Tally) -> Conversation:
         """What guards this request."""
@@ -199,7 +213,7 @@ class Pipeline:
             await self._refuse(exchange, shape, asked, told, read, tally)
             return
         asked.rewrite(read.texts)
-        prompts = tuple(filter(None, (tenant.prompt, card.prompt))) if isinstance(card, ModelCard) else ()
+        prompts = tuple(filter(None, (tenant.prompt, tally.billed.prompt))) if tally.billed is not None else ()
         expects = Expects(prompts, asked.schema, None) if prompts or asked.schema is not None else NOTHING
         letting = Letting(conversation, expects, read.reply if read.decision == "restrict" else "")
         if tally.keeps:
@@ -215,7 +229,8 @@ class Pipeline:
         tally.asked_upstream = told.own = True
         conversation = tally.conversation
         assert conversation is not None  # noqa: S101 - `read` sets it
-        own = tally.own = self._door.answer(tally.caller, card, shape.chat_request(asked, exchange.id), conversation)
+        route = route_of(tally, tally.billed, route_tokens(card, tally.billed)) if tally.billed is not None else None
+        own = tally.own = self._door.answer(tally.caller, card, shape.chat_request(asked, exchange.id), conversation, route)
         letting.pieces = []  # what goes out is on record
         back = FROM_CHAT.get(asked.operation)
         try:
@@ -389,8 +404,18 @@ def _need(
     tally.bounds = bounds = door.governor.bounds(caller.who, asked.model)
     tally.input_tokens = tokens = estimate.tokens() + asked.media_tokens + TOKENS_PER_MESSAGE * len(asked.spots)
     if not isinstance(card, ModelCard):
-        output = output_bound(asked, None, bounds)
-        most, tally.output_tokens = 0, output
+        route = tally.billed
+        tally.output_tokens = output = output_bound(asked, route.settings if route is not None else None, bounds)
+        most = 0
+        if route is not None and card is not None:
+            # The question is answered from documents: with them the prompt takes what the release lets it.
+            pinned += len(route.prompt.encode())
+            most = max(tokens, route_tokens(card, route))
+            if asked.thread is not None or sum(spot.role == "user" for spot in asked.spots) > 1:
+                # What a question leans on is asked for first, and the conversation may be summed up.
+                most, output = 2 * most, output + BESIDE_TOKENS
+            tokens = most
+            most += pinned
     else:
         apply_bounds(asked, card.settings)
         output = output_bound(asked, card.settings, bounds)

@@ -54,17 +54,26 @@ class Tally:
         prompt: what was asked, as it is kept; empty for what the guard left of it.
         read: what the guard decided about the request.
         streams: the answer goes out as it comes.
+        billed: the model that is asked and charged: the one that was called, or that of an assistant's release; None when there is none.
+        spent: what an assistant's model used, over all that it was asked for this request; None before the first time.
+        asking: how often an assistant's model was asked and has not told what it used.
     """
 
     __slots__ = (
-        "_answer", "_closed", "_cost", "_first_ns", "_guarded", "_price_id", "_trace", "admission", "asked", "asked_upstream", "bounds", "caller",
-        "card", "conversation", "counting", "counts", "door", "exchange", "guarded_ns", "input_tokens", "keeps", "need", "output_tokens", "own",
-        "prompt",
-        "queued_ns", "read", "streams", "target", "tenant", "upstream_ns", "usage",
+        "_answer", "_closed", "_cost", "_first_ns", "_guarded", "_price_id", "_trace", "admission", "asked", "asked_upstream", "asking", "billed",
+        "bounds", "caller", "card", "conversation", "counting", "counts", "door", "exchange", "guarded_ns", "input_tokens", "keeps", "need",
+        "output_tokens", "own", "prompt", "queued_ns", "read", "spent", "streams", "target", "tenant", "upstream_ns", "usage",
     )  # fmt: skip
 
     def __init__(
-        self, door: Door, exchange: Exchange, caller: Caller, tenant: TenantCard, asked: Asked, card: ModelCard | AssistantCard | None
+        self,
+        door: Door,
+        exchange: Exchange,
+        caller: Caller,
+        tenant: TenantCard,
+        asked: Asked,
+        card: ModelCard | AssistantCard | None,
+        route: ModelCard | None = None,
     ) -> None:
         self.door = door
         self.exchange = exchange
@@ -72,6 +81,9 @@ class Tally:
         self.tenant = tenant
         self.asked = asked
         self.card = card
+        self.billed = card if isinstance(card, ModelCard) else route
+        self.spent: Usage | None = None
+        self.asking = 0
         self.keeps = tenant.settings.content != "off"
         self.own: OwnAnswer | None = None
         self.prompt = ""
@@ -101,9 +113,9 @@ class Tally:
 
     def worst_cost(self, input_tokens: int, output_tokens: int) -> Money | None:
         """What the request may cost at the dearest target that may answer; None when a price is not known."""
-        if not isinstance(self.card, ModelCard) or self.asked.operation == "count_tokens":
+        if self.billed is None or self.asked.operation == "count_tokens":
             return Money(0, "KRW" if self.tenant.currency == "KRW" else "USD")
-        targets = self.card.row.targets
+        targets = self.billed.row.targets
         if self.asked.quantities is not NO_QUANTITIES:
             return self._worst_by_units(input_tokens, output_tokens)
         if len(targets) == 1:
@@ -115,15 +127,15 @@ class Tally:
         """The price list of a target, at the tier of service that is asked for."""
         provider = target.provider
         price = self.door.prices.find(provider.tenant_id, provider.name, target.model, self.door.now())
-        if price is None or not self.asked.service_tier:
+        if price is None or not self.asked.service_tier or not isinstance(self.card, ModelCard):  # an assistant asks for no tier
             return price
         return at_percent(price, provider.service_tier_percents.get(self.asked.service_tier, 100))
 
     def _worst_by_units(self, input_tokens: int, output_tokens: int) -> Money | None:
         """The same where some price lists count tokens and others pictures, seconds or characters."""
-        assert isinstance(self.card, ModelCard)  # noqa: S101 - asked before
+        assert self.billed is not None  # noqa: S101 - asked before
         worst: Money | None = None
-        for target in self.card.row.targets:
+        for target in self.billed.row.targets:
             price = self._price(target)
             if price is None:
                 return None
@@ -160,9 +172,9 @@ class Tally:
 
     def settled(self, estimate: TokenEstimate) -> Usage:
         """The usage that counts: the upstream's own, else what was counted here."""
-        usage = self.usage
+        usage = self.spent or self.usage
         if usage is None:
-            usage = self.usage = self._untold(estimate.tokens())
+            usage = self.usage = self.untold(estimate.tokens())
         self._reckon(usage)
         return usage
 
@@ -187,6 +199,8 @@ class Tally:
     def extension(self, usage: Usage) -> Json:
         """What stands in the ``ondol`` field of an answer; empty when there is nothing to say."""
         told: Json = {}
+        if self.release_id is not None:
+            told["release"] = str(self.release_id)
         if usage.estimated:
             told["usage_estimated"] = True
         if self.conversation is not None:
@@ -203,6 +217,11 @@ class Tally:
             told["ai_generated"] = True
             told["notice"] = notice_for(settings, language)
         return told
+
+    @property
+    def release_id(self) -> uuid.UUID | None:
+        """The release that answers; None for what has none."""
+        return self.card.release_id if isinstance(self.card, AssistantCard) else None
 
     def headers(self, usage: Usage | None) -> list[tuple[bytes, bytes]]:
         """Headers of our own, and those of the limits.
@@ -221,6 +240,8 @@ class Tally:
             headers.append((b"x-ondol-cost", f"{_decimal(self._cost)} {self._cost.currency}".encode()))
         if isinstance(self.card, ModelCard) and self.card.settings.release:
             headers.append((b"x-ondol-release", _header(self.card.settings.release)))
+        elif self.release_id is not None:
+            headers.append((b"x-ondol-release", str(self.release_id).encode()))
         if self.conversation is not None:
             headers.append((b"x-ondol-guard", (self._guard_trace().decision if usage is not None else self.read).encode()))
         headers.append((b"x-ondol-cache", b"none"))
@@ -244,7 +265,7 @@ class Tally:
         if self._closed:
             return
         self._closed = True
-        usage = usage or self.usage or self._guessed(outcome)
+        usage = usage or self._known(outcome)
         if usage.reasoning_tokens and not usage.estimated and self.target is not None:
             self.door.reasoners.add(self.target.id)
         admission = self.admission
@@ -287,19 +308,30 @@ class Tally:
             trace = self._guarded = self.conversation.trace()
         return trace
 
+    def spend(self, usage: Usage) -> None:
+        """Add what an assistant's model used when it was asked once."""
+        self.asking -= 1
+        self.spent = usage if self.spent is None else _sum(self.spent, usage)
+
+    def _known(self, outcome: str) -> Usage:
+        """The usage of a request that did not come to its end."""
+        if self.spent is None:
+            return self.usage or self._guessed(outcome)
+        return _sum(self.spent, self._guessed(outcome)) if self.asking else self.spent
+
     def _guessed(self, outcome: str) -> Usage:
         """What a request that did not come to its end used: nothing that is known, unless somebody may have worked for it; then what came of it."""
         worked = self.asked_upstream and (outcome in _MAY_HAVE_WORKED or self._first_ns > 0)
         made = self.counting.tokens() if self.counting is not None else 0
-        return self._untold(made) if worked else Usage(0, 0, estimated=True)
+        return self.untold(made) if worked else Usage(0, 0, estimated=True)
 
-    def _untold(self, made: int) -> Usage:
+    def untold(self, made: int) -> Usage:
         """The usage where nobody told it: what was seen, and with a model that reasons all that it was allowed."""
         hidden = 0
-        if isinstance(self.card, ModelCard):
-            targets = self.card.row.targets if self.target is None else (self.target,)
+        if self.billed is not None:
+            targets = self.billed.row.targets if self.target is None else (self.target,)
             prices = [self._price(target) for target in targets]
-            if may_reason(self.asked, self.card.settings, targets, prices, self.door.reasoners):
+            if may_reason(self.asked, self.billed.settings, targets, prices, self.door.reasoners):
                 hidden = max(0, self.output_tokens * self.asked.choices - made)
         return Usage(self.input_tokens, made + hidden, estimated=True, reasoning_tokens=hidden)
 
@@ -355,6 +387,7 @@ class Tally:
             guard_decision=trace.decision if trace is not None else None,
             guard_rules=trace.rules if trace is not None else (),
             trace_id=self.context().trace_id,
+            release_id=self.release_id,
             settlement=settlement,
         )
 
@@ -371,6 +404,18 @@ def priced(price: Price, usage: Usage, quantities: Quantities) -> tuple[Usage, Q
     return replace(
         usage, input_tokens=usage.input_tokens if price.input is not None else 0, output_tokens=usage.output_tokens if price.output is not None else 0
     ), units
+
+
+def _sum(first: Usage, second: Usage) -> Usage:
+    """Two usages as one."""
+    return Usage(
+        first.input_tokens + second.input_tokens,
+        first.output_tokens + second.output_tokens,
+        first.estimated or second.estimated,
+        first.cached_tokens + second.cached_tokens,
+        first.cache_write_tokens + second.cache_write_tokens,
+        first.reasoning_tokens + second.reasoning_tokens,
+    )
 
 
 def _header(text: str) -> bytes:

@@ -1,20 +1,9 @@
-"""The ledger: events in a signed chain, proofs and their verification, lineage, and release manifests."""
+"""The ledger: events in a signed chain, proofs and their verification, and lineage."""
 
 from __future__ import annotations
 
 from ondol.infrastructure.ledger.events import EVENT_BODY_BYTES_MAX, event_digest, record
 from ondol.infrastructure.ledger.lineage import ERASURE_STORES, add_artefact, add_artefacts, add_links, ancestors, descendants, link
-from ondol.infrastructure.ledger.manifest import (
-    Manifest,
-    ManifestError,
-    Release,
-    load_release,
-    manifest_digest,
-    manifest_json,
-    manifest_schema,
-    parse_manifest,
-    save_release,
-)
 from ondol.infrastructure.ledger.proof import check_proof, prove
 from ondol.infrastructure.ledger.sealer import chain_head, run_sealer, seal_once, unsealed
 from ondol.infrastructure.ledger.signing import LedgerSigner, public_keys_path, read_public_keys
@@ -45,13 +34,10 @@ __all__ = [
     "InclusionProof",
     "LedgerSigner",
     "Link",
-    "Manifest",
-    "ManifestError",
     "NewArtefact",
     "PublicKeys",
     "Reached",
     "Relation",
-    "Release",
     "SealedBatch",
     "Store",
     "Unsealed",
@@ -66,17 +52,11 @@ __all__ = [
     "descendants",
     "event_digest",
     "link",
-    "load_release",
-    "manifest_digest",
-    "manifest_json",
-    "manifest_schema",
-    "parse_manifest",
     "prove",
     "public_keys_path",
     "read_public_keys",
     "record",
     "run_sealer",
-    "save_release",
     "seal_once",
     "unsealed",
     "verify",

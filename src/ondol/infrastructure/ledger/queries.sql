@@ -176,22 +176,3 @@ from nearest
 join ondol.artefacts as artefact on artefact.tenant_id = %(tenant_id)s::uuid and artefact.id = nearest.id
 order by nearest.depth, artefact.id
 limit %(limit)s::integer;
-
--- name: insert_release
--- Saves a manifest as a draft, unless the assistant has the same one already.
-insert into ondol.releases (tenant_id, id, assistant_id, manifest, manifest_version, digest, state, created_at)
-values (%(tenant_id)s::uuid, %(id)s::uuid, %(assistant_id)s::uuid, %(manifest)s::jsonb, %(manifest_version)s::smallint, %(digest)s::bytea,
-    'draft', %(now)s::timestamptz)
-on conflict (tenant_id, assistant_id, digest) do nothing
-returning id;
-
--- name: release_by_digest
--- The assistant's release with that manifest.
-select id from ondol.releases
-where tenant_id = %(tenant_id)s::uuid and assistant_id = %(assistant_id)s::uuid and digest = %(digest)s::bytea;
-
--- name: release_by_id
--- One release.
-select id, assistant_id, manifest::text as manifest, digest, state, created_at
-from ondol.releases
-where tenant_id = %(tenant_id)s::uuid and id = %(id)s::uuid;

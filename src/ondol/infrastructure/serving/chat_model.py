@@ -80,7 +80,7 @@ class ChatModel:
         body = _body(request, self._row.alias)
         answer = await self._router.open(self._row, lambda _: Outgoing("chat", body), stream=True, deadline_s=WHOLE_S)
         assert answer.frames is not None  # noqa: S101 - a stream was asked for
-        said = _Said(request)
+        said = Said(request)
         try:
             async for frames in answer.frames:
                 text = "".join([said.take(frame) for frame in frames])
@@ -91,12 +91,16 @@ class ChatModel:
             answer.cancel()
 
 
-class _Said:
-    """What is known of the answer while its frames arrive."""
+class Said:
+    """What is known of an answer while its frames arrive.
+
+    Attributes:
+        estimate: counts the tokens of what came.
+    """
 
     def __init__(self, request: ChatRequest) -> None:
         self._request = request
-        self._estimate = TokenEstimate()
+        self.estimate = TokenEstimate()
         self._usage: Usage | None = None
         self._reason: FinishReason | None = None
 
@@ -121,7 +125,7 @@ class _Said:
         text = (delta or {}).get("content") or ""
         if not isinstance(text, str):
             raise _garbage("a piece of the answer is not text")
-        self._estimate.add(text)
+        self.estimate.add(text)
         return text
 
     def finish(self) -> Finish:
@@ -132,19 +136,24 @@ class _Said:
         """
         if self._reason is None:
             raise UpstreamError("The model provider's answer broke off.", "Try again.", code="upstream_cut_off")
-        estimated = Usage(estimate_input_tokens(self._request.messages), self._estimate.tokens(), estimated=True)
+        estimated = Usage(estimate_input_tokens(self._request.messages), self.estimate.tokens(), estimated=True)
         return Finish(self._reason, self._usage or estimated)
 
 
-def _body(request: ChatRequest, model: str) -> bytes:
+def chat_fields(request: ChatRequest, model: str) -> dict[str, Any]:
+    """The fields of a streamed chat, as OpenAI writes them."""
     messages = [_message(message) for message in request.messages]
     body: dict[str, Any] = {"model": model, "messages": messages, "stream": True, "stream_options": {"include_usage": True}}
     if request.max_tokens is not None:
         body["max_tokens"] = request.max_tokens
     if request.temperature is not None:
         body["temperature"] = request.temperature
+    return body
+
+
+def _body(request: ChatRequest, model: str) -> bytes:
     try:
-        return _encode(body)
+        return _encode(chat_fields(request, model))
     except (ValueError, TypeError, OverflowError) as error:
         raise RequestError("The request holds a value that cannot be passed on to the model provider.", code="invalid_value") from error
 

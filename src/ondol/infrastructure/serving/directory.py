@@ -53,12 +53,21 @@ class ModelCard:
 
 @dataclass(frozen=True, slots=True)
 class AssistantCard:
-    """An assistant that a tenant may call, by its name without ``assistant/``."""
+    """An assistant that a tenant may call, by its name without ``assistant/``.
+
+    Attributes:
+        release_id: the release that serves; None where it has none yet. A request is answered by the one that it found here, to its end.
+        route: the tenant's model that the release names, by its alias; empty when it names none.
+        context_tokens: what of that model's context the release takes; None for what the model has.
+    """
 
     id: uuid.UUID
     name: str
     base: str
     created_at: datetime
+    release_id: uuid.UUID | None = None
+    route: str = ""
+    context_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +206,10 @@ class _Builder:
                     shared[row["alias"]] = card
         assistants: dict[uuid.UUID, dict[str, AssistantCard]] = {}
         for row in said["assistants"]:
-            assistants.setdefault(row["tenant_id"], {})[row["name"]] = AssistantCard(row["id"], row["name"], row["base"], row["created_at"])
+            assistant = AssistantCard(
+                row["id"], row["name"], row["base"], row["created_at"], row["release_id"], row["route"] or "", row["context_tokens"]
+            )
+            assistants.setdefault(row["tenant_id"], {})[row["name"]] = assistant
         tenants = {}
         for row in said["tenants"]:
             tenant_id = row["tenant_id"]

@@ -107,3 +107,9 @@ def unavailable(retry_after_s: float) -> UpstreamFailure:
         blames=False,
         retry_after_s=retry_after_s,
     )
+
+
+def route_missing() -> UpstreamError:
+    """What an assistant says whose release names a model that is gone."""
+    hint = "An administrator can let another release serve."
+    return UpstreamError("The model that this assistant's release names is gone.", hint, status=503, code="assistant_model_missing")

@@ -9,7 +9,7 @@ from typing import Literal
 
 from ondol.infrastructure.serving.directory import ASSISTANT_PREFIX
 from ondol.infrastructure.serving.store import QUERIES
-from ondol.infrastructure.storage.postgres import Database, rows
+from ondol.infrastructure.storage.postgres import Connection, Database, one, rows
 
 OFFERED_MAX = 10_000
 
@@ -43,3 +43,15 @@ async def offered_to(database: Database, tenant_id: uuid.UUID) -> list[Offered]:
         name = ASSISTANT_PREFIX + row["name"]
         found[name] = Offered(name, "assistant", True, row["created_at"])
     return [found[name] for name in sorted(found)]
+
+
+async def offers(database: Database, connection: Connection, alias: str) -> bool:
+    """Whether a tenant may call a model of that name, its own or a shared one.
+
+    Args:
+        connection: a transaction of the tenant.
+    """
+    if await one(connection, QUERIES["model_offered"], {"alias": alias}) is not None:
+        return True
+    async with database.system_tx() as system:
+        return await one(system, QUERIES["model_shared"], {"alias": alias}) is not None

@@ -27,7 +27,10 @@ from tenants t left join gateway_settings g on g.tenant_id = t.id;
 -- name: serving_assistants
 -- Every assistant of every tenant.
 -- door: system
-select a.tenant_id, a.id, a.name, a.created_at, b.name as base from assistants a join bases b on b.tenant_id = a.tenant_id and b.id = a.base_id;
+select a.tenant_id, a.id, a.name, a.created_at, b.name as base, a.live_release_id as release_id, r.manifest #>> '{route,model}' as route,
+    (r.manifest #>> '{retrieval,context_tokens_max}')::int as context_tokens
+from assistants a join bases b on b.tenant_id = a.tenant_id and b.id = a.base_id
+left join releases r on r.tenant_id = a.tenant_id and r.id = a.live_release_id;
 
 -- name: provider_put
 -- A provider; a credential that is not given stays as it is.
@@ -165,3 +168,12 @@ from models m where m.disabled_at is null order by m.alias limit %(limit)s::int;
 -- name: assistants_offered
 -- The tenant's assistants.
 select name, created_at from assistants order by name limit %(limit)s::int;
+
+-- name: model_offered
+-- A model of the tenant that is in use.
+select id from models where alias = %(alias)s::text and disabled_at is null;
+
+-- name: model_shared
+-- A model that is shared with every tenant.
+-- door: system
+select id from models where alias = %(alias)s::text and shared and disabled_at is null limit 1;

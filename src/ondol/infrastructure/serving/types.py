@@ -154,6 +154,20 @@ class OwnAnswer(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A model by which an assistant answers one request.
+
+    Attributes:
+        model: its alias.
+        context_tokens: what prompt and answer may take together.
+    """
+
+    model: str
+    context_tokens: int
+    stream: ChatUpstream
+
+
 # ---- The way to providers ----
 
 Operation = Literal["chat", "completions", "responses", "embeddings", "images", "transcriptions", "speech", "rerank", "messages", "count_tokens"]

@@ -23,7 +23,7 @@ async def drop_version(room: Knowledge, tenant_id: uuid.UUID, version_id: uuid.U
     """Give a version up. Its folders go with the next care; its row stays.
 
     Raises:
-        Conflict: when it serves.
+        Conflict: when it serves, or a release names it that does, did before, or is the next to.
         NotFound: when there is none.
     """
     now = room.clock()
@@ -31,6 +31,9 @@ async def drop_version(room: Knowledge, tenant_id: uuid.UUID, version_id: uuid.U
         version = await versions.get_version(connection, version_id)
         if version.is_active:
             raise Conflict(f"Index version {version.number} serves.", "Let another one serve first.", code="index_serves")
+        if await versions.is_released(connection, version.id):
+            hint = "`ondol release list ASSISTANT` shows which; let another release serve."
+            raise Conflict(f"A release of an assistant names index version {version.number}.", hint, code="index_released")
         await versions.drop(connection, [version.id], now)
         body: dict[str, Json] = {"base": version.base_id, "version": version.id, "number": version.number}
         await record(connection, tenant_id, kind="index.dropped", actor_id=actor_id, body=body, now=now)

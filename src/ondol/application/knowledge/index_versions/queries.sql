@@ -26,19 +26,25 @@ where v.base_id = %(base_id)s::uuid and (%(dropped)s::boolean or v.state <> 'dro
 order by v.number desc limit 1000;
 
 -- name: versions_written
--- The versions that whoever changes documents writes to: the one that serves, those that are ready to, and the one that served before.
+-- The versions that whoever changes documents writes to: the one that serves, those that are ready to, the one that served before, and those of
+-- releases.
 select v.id, v.settings
 from index_versions v join bases b on b.id = v.base_id
 where v.base_id = %(base_id)s::uuid and v.analyser_id = %(analyser_id)s::text
     and (v.id = b.active_index_id or v.state = 'ready' or v.id = (
         select p.id from index_versions p where p.base_id = %(base_id)s::uuid and p.state = 'retired' and p.retired_at is not null
-        order by p.retired_at desc, p.number desc limit 1))
+        order by p.retired_at desc, p.number desc limit 1)
+        or (v.state = 'retired' and is_released(v.tenant_id, v.id)))
 order by v.id;
 
 -- name: version_previous
 -- The version that served before.
 select p.id from index_versions p where p.base_id = %(base_id)s::uuid and p.state = 'retired' and p.retired_at is not null
 order by p.retired_at desc, p.number desc limit 1;
+
+-- name: version_released
+-- Whether a release names a version that is live, was live before, or is the next to be.
+select is_released(v.tenant_id, v.id) as released from index_versions v where v.id = %(id)s::uuid;
 
 -- name: version_ready
 -- A version holds everything and can serve.
@@ -124,13 +130,14 @@ delete from index_tags where base_id = %(base_id)s::uuid and name = %(name)s::te
 update bases set keep_versions = %(versions)s::int, keep_days = %(days)s::int where id = %(base_id)s::uuid;
 
 -- name: versions_to_drop
--- Versions beyond what their base keeps: retired ones by count, and retired or ready ones whose time is over. What has a tag stays.
+-- Versions beyond what their base keeps: retired ones by count, and retired or ready ones whose time is over. What has a tag stays, and what a
+-- release names that is live, was live before, or is the next to be.
 select kept.id, kept.base_id, kept.number from (
     select v.id, v.base_id, v.number, v.state, v.created_at, v.keep_until, b.keep_versions,
         row_number() over (partition by v.base_id, v.state order by v.retired_at desc nulls last, v.number desc) as place
     from index_versions v join bases b on b.id = v.base_id
     where v.state in ('retired', 'ready', 'failed') and b.active_index_id is distinct from v.id
-        and not exists (select from index_tags t where t.index_id = v.id)
+        and not exists (select from index_tags t where t.index_id = v.id) and not is_released(v.tenant_id, v.id)
 ) kept
 where (kept.state = 'retired' and kept.place >= kept.keep_versions) or kept.keep_until <= %(now)s::timestamptz
     or (kept.state = 'failed' and kept.created_at <= %(now)s::timestamptz - interval '1 day')

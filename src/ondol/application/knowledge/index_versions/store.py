@@ -132,6 +132,12 @@ async def written_versions(connection: Connection, base_id: uuid.UUID, analyser_
     return {row["id"]: msgspec.convert(row["settings"], IndexSettings).sizes for row in found}
 
 
+async def is_released(connection: Connection, version_id: uuid.UUID) -> bool:
+    """Whether a release names the version that is live, was live before, or is the next to be."""
+    found = await one(connection, QUERIES["version_released"], {"id": version_id})
+    return found is not None and bool(found["released"])
+
+
 async def missing_documents(connection: Connection, version: IndexVersion, without: Collection[uuid.UUID], limit: int) -> list[SealedVersion]:
     """Document versions that the index version ought to hold and does not.
 

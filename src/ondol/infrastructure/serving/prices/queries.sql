@@ -23,6 +23,11 @@ delete from prices where id = %(id)s::uuid returning provider, model;
 select tenant_id, id, provider, model, currency, from_at, input, cached_input, cache_write, output, reasoning, request, image, second, character
 from prices where id > %(after)s::uuid order by id limit %(limit)s::int;
 
+-- name: price_now
+-- The tenant's price list of a target at a moment.
+select id from prices where provider = %(provider)s::text and model = %(model)s::text and from_at <= %(now)s::timestamptz
+order by from_at desc limit 1;
+
 -- name: prices_all
 -- Every price list, over all tenants, for the directory in memory.
 -- door: system

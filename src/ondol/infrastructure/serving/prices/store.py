@@ -73,6 +73,12 @@ async def list_prices(connection: Connection, *, after: uuid.UUID | None = None,
     return [Price(**row) for row in found]
 
 
+async def current_price(connection: Connection, provider: str, model: str, now: datetime) -> uuid.UUID | None:
+    """The tenant's price list of a target at a moment; None when there is none."""
+    found = await one(connection, _QUERIES["price_now"], {"provider": provider, "model": model, "now": now})
+    return found["id"] if found is not None else None
+
+
 class PriceDirectory:
     """All price lists in memory. `read` belongs to the governor's `followers`: it is then as fresh as the limits are."""
 

@@ -1,0 +1,185 @@
+"""The release manifest: prompt, route, index, retrieval, verification, guard policy, memory, which change together or not at all.
+
+A manifest is immutable and known by its digest over canonical JSON, in which every field is written, also those that are null. It holds
+no fractions: a share is whole thousandths. A new version of the schema gets a new number and a record of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, cast
+
+import msgspec
+
+from ondol.core.canonical import Json, canonical_json, digest
+from ondol.core.errors import RequestError
+
+MANIFEST_VERSION = 2
+MANIFEST_BYTES_MAX = 65_536
+
+# In Python `$` also matches before a last newline, so lengths or a look ahead for white space stand beside the patterns.
+Digest = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$", min_length=64, max_length=64, description="SHA-256 in hexadecimal.")]
+Slug = Annotated[str, msgspec.Meta(pattern=r"^(?!\S*\s)[a-z0-9](-?[a-z0-9])*$", min_length=1, max_length=63, description="A name in small letters.")]
+Word = Annotated[str, msgspec.Meta(pattern=r"^(?!\S*\s)[A-Za-z0-9][A-Za-z0-9._:/@+-]*$", min_length=1, max_length=200, description="A name.")]
+Variable = Annotated[str, msgspec.Meta(pattern=r"^(?!\S*\s)[a-z][a-z0-9_]*$", min_length=1, max_length=40)]
+Value = Annotated[str, msgspec.Meta(max_length=8_000)] | Annotated[int, msgspec.Meta(ge=-(10**15), le=10**15)]
+Number = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+Tokens = Annotated[int, msgspec.Meta(ge=1, le=10_000_000)]
+Passages = Annotated[int, msgspec.Meta(ge=1, le=100)]
+Turns = Annotated[int, msgspec.Meta(ge=0, le=100)]
+Showing = Literal["show", "strike", "remove"]
+EvidenceTurn = Literal["tool", "user"]
+
+
+class PromptPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which version of which prompt, the digest of what it says, and the values of its variables."""
+
+    name: Slug
+    version: Number
+    digest: Digest
+    values: dict[Variable, Value]
+
+
+class RoutePart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What answers: `model` is a model of the tenant by its alias, `extractive` quotes documents and asks no model, and `installation` is what
+    the installation's settings say. `evidence_turn` is whose turn the passages are in.
+    """
+
+    kind: Literal["model", "extractive", "installation"]
+    model: Word | None
+    evidence_turn: EvidenceTurn
+
+
+class IndexPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which knowledge base, which version of its index, and the analyser that made its terms. Without a version: the one that the base serves."""
+
+    base_id: uuid.UUID
+    index_version_id: uuid.UUID | None
+    analyser_id: Word | None
+
+
+class RetrievalPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What of the passages that were found a model is shown: at most so many, and as many as fit beside the rest into so many tokens, which null
+    leaves to the model.
+    """
+
+    passages_max: Passages
+    context_tokens_max: Tokens | None
+
+
+class VerificationPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What becomes of sentences that are not, or only partly, borne out by what they cite."""
+
+    unsupported: Showing
+    partial: Showing
+
+
+class MemoryPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What of a conversation is told again.
+
+    Of the turns that a caller sends, so many of the last. Of a thread that is kept, so many of the last, within so many tokens, and the turns before
+    them summed up where `summary` is set.
+    """
+
+    turns_max: Turns
+    thread_turns_max: Turns
+    thread_tokens_max: Annotated[int, msgspec.Meta(ge=0, le=10_000_000)]
+    summary: bool
+
+
+class EvaluationPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which suite judged it, and its verdict; null until there is one."""
+
+    suite_digest: Digest
+    verdict_id: uuid.UUID | None
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All that an answer depends on, version 2.
+
+    `guard_policy_digest` and `price_list_id` say what held when it was made: the guard's policy of today guards every answer, and the price list of
+    today charges it. `context_features` names what else of the request is told to a model.
+    """
+
+    manifest_version: Literal[2]
+    prompt: PromptPart
+    route: RoutePart
+    bases: Annotated[list[IndexPart], msgspec.Meta(min_length=1, max_length=1)]
+    retrieval: RetrievalPart
+    verification: VerificationPart
+    guard_policy_digest: Digest | None
+    memory: MemoryPart
+    context_features: Annotated[list[Word], msgspec.Meta(max_length=100)]
+    price_list_id: uuid.UUID | None
+    evaluation: EvaluationPart | None
+
+
+class ManifestError(RequestError):
+    """A manifest does not follow its schema; `param` is the path of the field, such as ``prompt.digest``."""
+
+    code = "invalid_manifest"
+
+
+def parse_manifest(content: bytes | str) -> Manifest:
+    """Read a manifest from JSON.
+
+    Raises:
+        ManifestError: when it is too large, no JSON, of another version, or a field is missing, unknown or wrong.
+    """
+    encoded = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
+    if len(encoded) > MANIFEST_BYTES_MAX:
+        raise ManifestError(f"The manifest has {len(encoded):,} bytes.", f"At most {MANIFEST_BYTES_MAX:,} are read.")
+    try:
+        tree = json.loads(encoded, object_pairs_hook=_without_repeats)
+    except (ValueError, RecursionError) as error:
+        raise ManifestError(f"The manifest is not valid JSON: {error}") from error
+    if isinstance(tree, dict) and type(version := tree.get("manifest_version")) is int and version != MANIFEST_VERSION:
+        raise ManifestError(
+            f"The manifest has version {version}; this version of Ondol reads {MANIFEST_VERSION}.",
+            "Update Ondol." if version > MANIFEST_VERSION else "Make the release anew.",
+            param="manifest_version",
+        )
+    try:
+        manifest = msgspec.convert(tree, Manifest, strict=True)
+    except UnicodeEncodeError as error:
+        raise ManifestError("The manifest holds half of a surrogate pair, which is no text.") from error
+    except msgspec.ValidationError as error:
+        what, _, place = str(error).partition(" - at ")
+        field = place.rpartition("`$")[2].rstrip("`").lstrip(".")
+        raise ManifestError(
+            f"The manifest is wrong at {field}: {what}." if field else f"The manifest is wrong: {what}.",
+            "`manifest_schema` lists every field.",
+            param=field or None,
+        ) from error
+    if (manifest.route.kind == "model") != (manifest.route.model is not None):
+        raise ManifestError("The manifest is wrong at route.model: only the route of a model names one.", param="route.model")
+    return manifest
+
+
+def manifest_json(manifest: Manifest) -> bytes:
+    """The manifest as canonical JSON."""
+    return canonical_json(_plain(manifest))
+
+
+def manifest_digest(manifest: Manifest) -> bytes:
+    """SHA-256 of `manifest_json`, 32 bytes."""
+    return digest(_plain(manifest))
+
+
+def manifest_schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) of the manifest."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(Manifest)}
+
+
+def _plain(manifest: Manifest) -> Mapping[str, Json]:
+    return cast("Mapping[str, Json]", msgspec.to_builtins(manifest))
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuse an object that names a field twice: two readers could take different ones."""
+    tree = dict(pairs)
+    if len(tree) < len(pairs):
+        raise ValueError("an object names a field twice")
+    return tree

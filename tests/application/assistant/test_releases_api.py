@@ -1,0 +1,104 @@
+"""Releases over the admin API: who may, what comes of it, and each tenant for itself."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from ondol.application.assistant.store import put_assistant
+from ondol.application.knowledge.store import ensure_base
+from ondol.core.ids import new_id
+from ondol.infrastructure.access.keys import KeyDirectory, create_key
+from ondol.infrastructure.access.people import NewPerson, add_person, create_tenant
+from ondol.infrastructure.guard.policies import PolicyDirectory
+from ondol.wiring.admin import admin_application
+from tests.application.assistant.conftest import Desk
+from tests.infrastructure.gateway.server.wire import running
+from tests.infrastructure.guard.words import word_checks
+
+pytestmark = pytest.mark.anyio
+
+Ask = Callable[..., Awaitable[tuple[int, Any]]]
+PATH = "/assistants/desk/releases"
+
+
+@pytest.fixture
+async def ask(desk: Desk) -> AsyncIterator[Ask]:
+    house, texts = desk.house, {}
+    platform = house.platform
+    other = await create_tenant(platform.database, platform.keyring, slug="other-one", name="Other", now=house.clock())
+    for login, tenant_id, role in (
+        ("owner", house.tenant_id, "owner"),
+        ("auditor", house.tenant_id, "auditor"),
+        ("member", house.tenant_id, "member"),
+        ("foreigner", other.id, "owner"),
+    ):
+        async with platform.database.tenant_tx(tenant_id) as connection:
+            new = NewPerson(login, login, roles=frozenset({role}))  # type: ignore[arg-type]
+            person = await add_person(connection, platform.keyring, tenant_id, new, house.clock())
+            texts[login] = (await create_key(connection, tenant_id, person.id, "key", house.clock()))[1].text
+    async with platform.database.tenant_tx(other.id) as connection:
+        base_id = new_id()
+        await ensure_base(connection, other.id, "base", base_id, house.clock())
+        await put_assistant(connection, other.id, new_id(), "desk", base_id, {}, house.clock())
+    keys, policies = KeyDirectory(platform.database, house.clock), PolicyDirectory(platform.database, platform.keyring, checks=word_checks)
+    await keys.refresh()
+    async with (
+        running(admin_application(platform, keys, policies)) as server,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}/api/v1") as client,
+    ):
+
+        async def call(who: str, method: str, path: str, body: object = None) -> tuple[int, Any]:
+            answer = await client.request(method, path, json=body, headers={"authorization": f"Bearer {texts[who]}"})
+            told = answer.json()
+            return answer.status_code, told["error"]["code"] if "error" in told else told
+
+        yield call
+
+
+async def test_a_release_is_made_let_live_compared_and_rolled_back(ask: Ask) -> None:
+    status, first = await ask("owner", "POST", PATH, {"extractive": True})
+    assert (status, first["number"], first["state"], first["manifest"]["route"]["kind"]) == (200, 1, "draft", "extractive")
+    assert first["manifest"]["bases"][0]["index_version_id"] is not None
+    second = (await ask("owner", "POST", PATH, {"turns_max": 2, "index": "follow", "verification": {"partial": "strike"}}))[1]
+    assert (await ask("owner", "POST", f"{PATH}/1/activate", {"reason": "trial"}))[1]["state"] == "live"
+    assert (await ask("owner", "POST", f"{PATH}/2/propose"))[1]["state"] == "candidate"
+    assert (await ask("owner", "POST", f"{PATH}/candidate/activate", {"reason": "fix", "note": "왜냐하면"}))[1]["number"] == 2
+    assert (await ask("owner", "POST", f"{PATH}/rollback", {"reason": "incident"}))[1]["number"] == 1
+    assert (await ask("auditor", "GET", f"{PATH}/live"))[1]["digest"] == first["digest"]
+    told = (await ask("auditor", "GET", f"{PATH}/diff?first=1&second=2"))[1]
+    assert (told["fields"]["memory.turns_max"], told["fields"]["route.kind"]) == ([6, 2], ["extractive", "installation"])
+    page = (await ask("auditor", "GET", f"{PATH}?limit=1"))[1]
+    assert ([item["id"] for item in page["releases"]], page["next"]) == ([second["id"]], 2)
+    page = (await ask("auditor", "GET", f"{PATH}?limit=1&before={page['next']}"))[1]
+    assert ([item["number"] for item in page["releases"]], page["next"]) == ([1], None)
+    moves = (await ask("auditor", "GET", f"{PATH}/history?limit=2"))[1]
+    assert [(move["kind"], move["from_number"], move["to_number"], move["note"]) for move in moves["moves"]] == [
+        ("rollback", 2, 1, ""),
+        ("activate", 1, 2, "왜냐하면"),
+    ]
+    last = (await ask("auditor", "GET", f"{PATH}/history?before={moves['next']}"))[1]
+    assert [(move["from_number"], move["to_number"], move["by"] is not None) for move in last["moves"]] == [(None, 1, True)]
+
+
+async def test_who_may_not_and_mistakes_are_refused(ask: Ask) -> None:
+    await ask("owner", "POST", PATH, {"extractive": True})
+    for path, body in (("", {}), ("/1/activate", {}), ("/1/propose", None), ("/rollback", {})):
+        assert await ask("auditor", "POST", PATH + path, body) == (403, "role_required")
+    for path in ("", "/1", "/history", "/diff?first=1&second=1"):
+        assert await ask("member", "GET", PATH + path) == (403, "role_required")
+    assert (await ask("foreigner", "GET", PATH))[1] == {"releases": [], "next": None}
+    assert await ask("foreigner", "POST", f"{PATH}/1/activate", {}) == (404, "release_not_found")
+    assert await ask("owner", "GET", f"{PATH}/9") == (404, "release_not_found")
+    assert await ask("owner", "POST", f"{PATH}/rollback", {}) == (409, "no_previous_release")
+    assert await ask("owner", "POST", PATH, {"model": "absent"}) == (404, "model_not_found")
+    assert await ask("owner", "POST", PATH, {"prompt": "absent@1"}) == (404, "prompt_not_found")
+    assert await ask("owner", "POST", PATH, {"index": "77"}) == (404, "index_version_not_found")
+    assert await ask("owner", "POST", PATH, {"prompt_values": {"nobody": "x"}}) == (400, "invalid_prompt")
+    assert (await ask("owner", "POST", PATH, {"passages_max": 101}))[0] == 400
+    assert (await ask("owner", "POST", f"{PATH}/1/activate", {"note": "x" * 2001}))[0] == 400
+    assert (await ask("owner", "POST", f"{PATH}/latest/activate", {}))[0] == 400
+    assert (await ask("owner", "GET", "/assistants/absent/releases"))[0] == 404
