@@ -19,6 +19,7 @@ from ondol.application.knowledge.frontmatter import document_key_hash
 from ondol.core.ids import new_id
 from ondol.infrastructure.access.keys import KeyDirectory, create_key
 from ondol.infrastructure.access.people import NewPerson, add_person, find_person, find_tenant
+from ondol.infrastructure.gateway.server import Handler
 from ondol.infrastructure.guard.policies import PolicyDirectory
 from ondol.infrastructure.storage.postgres import rows
 from ondol.wiring.admin import admin_application
@@ -95,6 +96,7 @@ class Api:
     house: House
     client: httpx.AsyncClient
     port: int
+    handler: Handler
     texts: dict[str, str]
 
     async def ask(self, who: str, method: str, path: str, body: object = None, *, content: Any = None, key: str | None = None) -> tuple[int, Any]:
@@ -153,10 +155,11 @@ async def api(house: House) -> AsyncIterator[Api]:
             texts[f"{role} again"] = (await create_key(connection, house.tenant_id, person.id, "key", house.clock()))[1].text
     keys, policies = KeyDirectory(platform.database, house.clock), PolicyDirectory(platform.database, platform.keyring, checks=word_checks)
     await keys.refresh()
+    handler = admin_application(platform, keys, policies)
     async with (
-        running(admin_application(platform, keys, policies)) as server,
+        running(handler) as server,
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}", timeout=60) as client,
     ):
-        api = Api(house, client, server.port, texts)
+        api = Api(house, client, server.port, handler, texts)
         assert (await api.ask("owner", "PUT", "/bases/base"))[0] == 200
         yield api

@@ -14,9 +14,10 @@ import pytest
 from ondol.application.knowledge.documents import uploads
 from ondol.application.knowledge.documents.taking import take_in
 from ondol.infrastructure.access.people import find_tenant
+from ondol.infrastructure.gateway.server import Limits
 from ondol.infrastructure.storage.postgres import rows
 from tests.application.knowledge.documents.conftest import DOCUMENTS, Api
-from tests.infrastructure.gateway.server.wire import eventually
+from tests.infrastructure.gateway.server.wire import eventually, running
 
 pytestmark = pytest.mark.anyio
 
@@ -242,6 +243,17 @@ async def test_a_sender_who_leaves_leaves_nothing(api: Api) -> None:
     assert await api.events("document.%") == []
     folder = api.house.platform.folder.blobs
     assert [path for path in folder.rglob("*") if path.is_file() and str(api.house.tenant_id) in str(path)] == []
+
+
+async def test_a_sender_who_is_too_slow_is_told_and_leaves_nothing(api: Api) -> None:
+    async with running(api.handler, Limits(body_timeout_s=0.2, tick_s=0.01)) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        lines = (f"POST /api/v1{DOCUMENTS}?file=a.md HTTP/1.1", "host: x", f"authorization: Bearer {api.texts['editor']}", "content-length: 9000")
+        writer.write("\r\n".join((*lines, "", "The beacon")).encode())
+        answer = await reader.read()
+        writer.close()
+    assert (answer.split(b" ")[1], b"body_too_slow" in answer) == (b"408", True)
+    assert (api.sealed(), await api.events("document.%")) == ((set(), 0), [])
 
 
 async def test_memory_does_not_grow_with_the_file(api: Api) -> None:
