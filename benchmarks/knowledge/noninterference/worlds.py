@@ -18,6 +18,7 @@ from ondol.application.assistant.store import put_assistant
 from ondol.application.assistant.types import Assistant
 from ondol.application.declaration import apply_declaration, parse_declaration
 from ondol.application.knowledge.documents import Readers, delete_document, restrict_document, rule_of
+from ondol.application.knowledge.erasure.hide import hide_document
 from ondol.application.knowledge.index_versions import (
     Wanted,
     activate_version,
@@ -31,7 +32,7 @@ from ondol.application.knowledge.index_versions import (
 from ondol.application.knowledge.ingest import IngestOptions, ingest_folder
 from ondol.application.knowledge.search import Evidence, IndexStates, read_beside, search
 from ondol.application.knowledge.segments import drop_replaced
-from ondol.application.knowledge.store import find_base, known_sources, retire, touch_base
+from ondol.application.knowledge.store import find_base, known_sources
 from ondol.application.knowledge.types import IndexSettings
 from ondol.core.canonical import keyed_digest
 from ondol.core.errors import Conflict, NotFound, OndolError
@@ -211,10 +212,7 @@ class Worlds:
         for other in [other for other in self.files if other.partition(".")[0] == stem]:
             self._remove(other)
         async with place.platform.database.tenant_tx(place.tenant_id) as connection:
-            hidden = "update document_versions set state = 'erased' where document_id = %(id)s returning id"
-            versions = [row["id"] for row in await rows(connection, hidden, {"id": document_id})]
-            await retire(connection, versions, self.stand.clock())
-            await touch_base(connection, place.base_id)
+            await hide_document(connection, place.base_id, document_id, self.stand.clock())
         place.platform.keyring.destroy(KeyOwner(place.tenant_id, "document", document_id))
 
     async def take_out(self, which: int) -> None:
