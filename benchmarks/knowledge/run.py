@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from benchmarks.data import DataAbsent
-from benchmarks.knowledge import beside, claims, goldens, korquad_answers, scale
+from benchmarks.knowledge import beside, claims, erasure, goldens, korquad_answers, scale
 from benchmarks.machine import machine
 
 
@@ -26,7 +26,7 @@ class Part(Protocol):
 
 
 PARTS: Mapping[str, Part] = MappingProxyType(
-    {"beside": beside, "scale": scale, "claims": claims, "goldens": goldens, "korquad-answers": korquad_answers}
+    {"beside": beside, "scale": scale, "erasure": erasure, "claims": claims, "goldens": goldens, "korquad-answers": korquad_answers}
 )
 
 

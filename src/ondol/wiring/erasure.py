@@ -67,6 +67,8 @@ def erasure_room(platform: Platform, forget: Callable[[Gone], None] | None = Non
     from ondol.application.knowledge.erasure import StorePlaces, document_erasers, key_eraser
     from ondol.infrastructure.access.erasure import person_eraser
     from ondol.infrastructure.gateway.records.erasure import record_erasers
+    from ondol.infrastructure.gateway.records.lines import FORM
+    from ondol.infrastructure.gateway.records.spooled import spool_eraser
     from ondol.infrastructure.guard.erasure import guard_erasers
 
     storage, folder, database = platform.settings.storage, platform.folder, platform.database
@@ -77,6 +79,7 @@ def erasure_room(platform: Platform, forget: Callable[[Gone], None] | None = Non
         *answer_erasers(database),
         *thread_erasers(database),
         *record_erasers(database),
+        spool_eraser(database, folder.spool / FORM, platform.clock),
         *guard_erasers(database),
         *documents,
         person_eraser(database),

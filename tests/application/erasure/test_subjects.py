@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -14,9 +15,13 @@ from ondol.core.ids import new_id
 from ondol.infrastructure.access.keys import KeyDirectory, create_key
 from ondol.infrastructure.access.people import NewPerson, add_person
 from ondol.infrastructure.access.sign_in import open_session, principal_of
+from ondol.infrastructure.gateway.records import RequestRecord
+from ondol.infrastructure.gateway.records.lines import FORM, line_of
 from ondol.infrastructure.ledger.erasure import carry_out, list_erasures
 from ondol.infrastructure.storage.blobs import KeyOwner, open_bytes, seal_bytes
 from ondol.infrastructure.storage.postgres import rows
+from ondol.infrastructure.storage.spool import Spool
+from ondol.infrastructure.storage.spool.segments import ASIDE_NAME, keep_aside
 from ondol.wiring.erasure import erasure_room
 from tests.application.erasure.conftest import Office
 from tests.application.erasure.test_documents import spoken_of
@@ -39,6 +44,21 @@ async def moved_in(office: Office) -> uuid.UUID:
     return person.id
 
 
+def spooled(office: Office, person_id: uuid.UUID) -> Path:
+    """A record of theirs that a killed worker left on the disk, and a damaged line; the file of damaged lines."""
+    house = office.house
+    made = RequestRecord(
+        tenant_id=house.tenant_id, id=new_id(), person_id=person_id, api_key_id=None, model="desk", route="desk", outcome="answered",
+        status=200, duration_us=1, created_at=house.clock(), input_tokens=1, output_tokens=1, cost_nano=None, currency=None,
+    )  # fmt: skip
+    folder = house.platform.folder.spool / FORM
+    spool = Spool(folder)
+    spool.append(line_of(made))
+    spool.close()
+    keep_aside(folder, [b"damaged " + person_id.hex.encode(), b"of somebody else"])
+    return folder / ASIDE_NAME
+
+
 async def test_a_person_is_shut_out_at_once_and_gone_from_every_store(office: Office) -> None:
     person_id = await moved_in(office)
     house, platform = office.house, office.house.platform
@@ -52,6 +72,7 @@ async def test_a_person_is_shut_out_at_once_and_gone_from_every_store(office: Of
         token = await open_session(connection, platform.settings.sign_in, house.tenant_id, person_id, house.clock())
     assert await principal_of(platform.sign_in, token) is not None
 
+    aside = spooled(office, person_id)
     hidden = await erase_subject(platform.knowledge, house.tenant_id, " Kim@EXAMPLE.com ", identifiers=["+82 10-1234-5678"])
     keys = KeyDirectory(platform.database, house.clock)
     await keys.refresh()
@@ -63,9 +84,11 @@ async def test_a_person_is_shut_out_at_once_and_gone_from_every_store(office: Of
     counted = {store["name"]: (store["found"] > 0, store["probe_before"] > 0, store["probe_after"]) for store in proved.receipt["stores"]}
     nothing = {"access_notes", "guard_approvals", "guard_registrars"}
     assert counted == {name: (name not in nothing, name not in nothing, 0) for name in counted}
+    assert aside.read_bytes() == b"of somebody else\n"
+    assert len(office.rows("select 1 from requests where person_id = %s", person_id)) == 2, "the account of what was used stays"
     assert set(counted) == {
         "answers", "request_contents", "feedback", "guard_traffic", "guard_samples", "guard_approvals", "guard_tokens", "guard_registrars",
-        "person", "key", "access_notes", "memory",
+        "person", "key", "access_notes", "memory", "spool",
     }  # fmt: skip
     named = {
         row[0]

@@ -5,6 +5,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -13,8 +14,10 @@ from obstore.store import MemoryStore
 
 from ondol.core.errors import Conflict, KeyDestroyed, SealBroken, SettingsError
 from ondol.infrastructure.storage.blobs import DataKey, FileKeyProvider, KeyOwner, KeyRing, open_store
+from ondol.infrastructure.storage.blobs.merging import merge_keyring, merge_tombstones
 
 TENANT = UUID(int=7)
+ERASED_AT = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 
 
 def document() -> KeyOwner:
@@ -239,3 +242,53 @@ def test_processes_that_ask_at_once_get_one_key(tmp_path: Path, provider: FileKe
     assert answers == [answers[0]] * 3
     left = [path.name for path in (tmp_path / "keys").rglob("*#*")]
     assert left == []
+
+
+def test_whoever_is_buried_gets_no_key_again(tmp_path: Path, keyring: KeyRing, provider: FileKeyProvider) -> None:
+    owner, other = document(), document()
+    keyring.create(owner)
+    kept = keyring.create(other)
+    assert keyring.bury(owner, ERASED_AT) is True
+    assert keyring.bury(owner, ERASED_AT) is False
+    fresh = KeyRing(open_store(tmp_path / "keys"), provider)
+    for ring in (keyring, fresh):
+        assert (ring.is_buried(owner), ring.is_buried(other)) == (True, False)
+        for ask in (ring.create, ring.get, ring.get_or_create):
+            with pytest.raises(KeyDestroyed):
+                ask(owner)
+        assert ring.get(other) == kept
+    assert list(fresh.list_buried()) == [(owner, ERASED_AT)]
+    assert list(fresh.list_owners(TENANT)) == [other]
+
+
+def test_a_key_that_was_made_while_its_owner_was_buried_is_gone(keyring: KeyRing, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tombstone comes between the look for it and the writing of the key."""
+    owner = document()
+    wrap = keyring._provider.wrap
+
+    def slow_wrap(secret: bytes, context: bytes) -> bytes:
+        keyring.bury(owner, ERASED_AT)
+        return wrap(secret, context)
+
+    monkeypatch.setattr(keyring._provider, "wrap", slow_wrap)
+    with pytest.raises(KeyDestroyed):
+        keyring.get_or_create(owner)
+    assert not keyring.exists(owner)
+
+
+def test_a_backups_keys_come_back_without_those_of_the_erased(tmp_path: Path, provider: FileKeyProvider) -> None:
+    backup, live = (KeyRing(open_store(tmp_path / name), provider) for name in ("backup", "live"))
+    erased, erased_elsewhere, kept = document(), document(), document()
+    for owner in (erased, erased_elsewhere, kept):
+        backup.create(owner)
+    live.create(erased_elsewhere)
+    live.bury(erased, ERASED_AT)
+    backup.bury(erased_elsewhere, ERASED_AT)
+    assert merge_tombstones(tmp_path / "backup", tmp_path / "live") == 1
+    assert merge_keyring(tmp_path / "backup", tmp_path / "live") == 1
+    found = KeyRing(open_store(tmp_path / "live"), provider)
+    assert list(found.list_owners(TENANT)) == [kept]
+    assert found.get(kept) == backup.get(kept)
+    assert {owner for owner, _ in found.list_buried()} == {erased, erased_elsewhere}
+    assert merge_keyring(tmp_path / "absent", tmp_path / "live") == merge_tombstones(tmp_path / "absent", tmp_path / "live") == 0
+    assert stat.S_IMODE((tmp_path / "live" / f"{kept.label}.key").stat().st_mode) == 0o600
