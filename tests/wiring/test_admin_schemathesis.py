@@ -19,6 +19,8 @@ from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance, status_code_conformance
 
+from ondol.application.assistant.release import create_release, let_live, wish_of
+from ondol.application.assistant.store import find_assistant
 from ondol.application.declaration import apply_declaration, parse_declaration
 from ondol.application.knowledge.documents import Told, put_file
 from ondol.application.knowledge.index_versions import ensure_version
@@ -30,6 +32,7 @@ from ondol.infrastructure.access.limits.store import list_budgets, list_limits
 from ondol.infrastructure.access.people import find_person, find_tenant
 from ondol.infrastructure.gateway.admin import OPENAPI_PATH
 from ondol.infrastructure.guard.policies import PolicyDirectory
+from ondol.infrastructure.releases import Why
 from ondol.infrastructure.serving.prices import list_prices
 from ondol.infrastructure.storage.folder import open_folder
 from ondol.infrastructure.storage.postgres import DatabaseAddresses
@@ -48,6 +51,10 @@ tenants:
 - slug: acme
   currency: USD
   people: [{login: owner, roles: [owner]}]
+  bases: [handbook]
+  prompts: [{name: local, texts: {en: {role: you help.}}, labels: [good]}]
+  assistants: [{name: help, base: handbook}]
+  policies: [{name: local, version: 1, stages: {input: [{find: personal, do: mask}]}}]
   providers: [{name: local, base_url: "http://127.0.0.1:9/v1"}]
   models: [{alias: mini, targets: [{provider: local, name: mini}]}]
   prices: [{provider: local, model: mini, currency: USD, input: 1, output: 2}]
@@ -81,11 +88,15 @@ async def served(addresses: DatabaseAddresses, folder: Path) -> Any:
         [price], [limit], [budget] = await list_prices(connection), await list_limits(connection), await list_budgets(connection)
     await ensure_version(platform.knowledge, tenant.id, base.id, None)
     made = await put_file(platform.knowledge, tenant.id, base.id, Told("a.md"), b"# Alpha\n\nText.", person_id=None)
+    async with platform.database.tenant_tx(tenant.id) as connection:
+        assistant = await find_assistant(connection, "help")
+    second = await create_release(platform.knowledge, tenant.id, assistant, wish_of({}, turns_max=1), "active")
+    await let_live(platform.knowledge, tenant.id, second.id, Why("trial"))
     keys, policies = KeyDirectory(platform.database, clock), PolicyDirectory(platform.database, platform.keyring, checks=word_checks)
     await keys.refresh()
     await policies.refresh()
     known = {"name": "local", "alias": "mini", "price_id": str(price.id), "limit_id": str(limit.id), "budget_id": str(budget.id)}
-    known |= {"base": "handbook", "version": "1", "document": str(made.document_id)}
+    known |= {"assistant": "help", "release": "live", "label": "good", "base": "handbook", "version": "1", "document": str(made.document_id)}
     async with running(admin_application(platform, keys, policies)) as server:
         yield Api(f"http://127.0.0.1:{server.port}", minted.text, known)
     await platform.database.close()
@@ -109,6 +120,7 @@ def statuses_of(api: Api, operation: Any) -> set[int]:
     def ask(case: Any, known: bool) -> None:
         if known and keeps:
             case.path_parameters = {name: api.known.get(name, value) for name, value in (case.path_parameters or {}).items()}
+            case.query = {name: "1" if name in ("first", "second") else value for name, value in (case.query or {}).items()}
         response = case.call(base_url=api.url, headers={"authorization": f"Bearer {api.key}"})
         case.validate_response(response, checks=CHECKS)
         seen.add(response.status_code)
