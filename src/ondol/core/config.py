@@ -110,6 +110,7 @@ class StorageSettings:
     lance_url: str = _setting("", "Root of the Lance tables, a path or an object store. Empty: the data folder.")
     index_cache_mb: int = _setting(64, "Memory of each process for opened index segments and postings.", low=8, high=2**20)
     vector_cache_mb: int = _setting(64, "Memory of each process for the vectors of opened index segments, if they have any.", low=8, high=2**20)
+    answer_cache_mb: int = _setting(16, "Memory of each HTTP worker for answers that may be given again. 0: each is made anew.", low=0, high=2**20)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -169,7 +169,8 @@ def _answerer(platform: Platform, assistants: Callable[[], AssistantRoom]) -> An
                 found = replace(await find_assistant(connection, card.name), release_id=card.release_id)
                 assistant, serving = await opened.open(connection, platform.keyring, caller.tenant_id, found)
             room, who, looks = by_route(assistants(), serving, route), (caller.tenant_id, caller.person_id), (conversation.documents, keep)
-            told = answer(room, *who, assistant, request, *looks, screen=conversation.recalled, shown_of=conversation.as_shown, serving=serving)
+            guard: Any = {"screen": conversation.recalled, "shown_of": conversation.as_shown, "policies": conversation.guards.digests}
+            told = answer(room, *who, assistant, request, *looks, **guard, serving=serving)
             async with contextlib.aclosing(cast(Any, told)) as closing:
                 async for event in closing:
                     yield event

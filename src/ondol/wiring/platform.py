@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ondol.application.assistant.answer import AssistantRoom, Generator
+from ondol.application.assistant.cache import AnswerCache
 from ondol.application.assistant.release import declare_release
 from ondol.application.assistant.store import list_assistants
 from ondol.application.declaration import DeclarationRoom
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 
 
 _LOG = logging.getLogger("ondol.assistant")
+CHARACTER_BYTES = 4
+"""What a character of a text takes in memory at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +150,9 @@ def assistant_room(
         canary_of: the word that stands in a tenant's system prompts and must not come out.
     """
     generator = generator_of(platform.settings.model, router) if router is not None else None
-    return AssistantRoom(platform.knowledge, IndexStates(), generator, lambda tenant_id: organisations.get(tenant_id, ""), canary_of)
+    characters_max = platform.settings.storage.answer_cache_mb * 2**20 // CHARACTER_BYTES
+    cache = AnswerCache(characters_max) if characters_max else None
+    return AssistantRoom(platform.knowledge, IndexStates(), generator, lambda tenant_id: organisations.get(tenant_id, ""), canary_of, cache)
 
 
 async def release_assistants(platform: Platform) -> None:

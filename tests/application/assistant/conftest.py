@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from ondol.application.assistant.answer import AssistantRoom, Generator, Inspect, answer
+from ondol.application.assistant.cache import AnswerCache
 from ondol.application.assistant.store import get_answer, put_assistant
 from ondol.application.assistant.threads import Screen
 from ondol.application.assistant.types import Assistant
@@ -53,11 +54,13 @@ class Desk:
     inspect: Inspect = tuple
     screen: Screen = tuple
     shown_of: Callable[[str], str] = str
+    cache: AnswerCache | None = None
+    policies: Sequence[bytes] | None = None
 
-    async def ask(self, question: str, *earlier: Message, who: str = "visitor", thread: ThreadPlace | None = None) -> Told:
-        room = AssistantRoom(self.house.platform.knowledge, IndexStates(), self.generator, lambda tenant_id: "ACME")
-        request = ChatRequest(new_id(), self.assistant.model, (*earlier, Message("user", question)), thread=thread)
-        looks: Any = {"inspect": self.inspect, "screen": self.screen, "shown_of": self.shown_of}
+    async def ask(self, question: str, *earlier: Message, who: str = "visitor", thread: ThreadPlace | None = None, **more: Any) -> Told:
+        room = AssistantRoom(self.house.platform.knowledge, IndexStates(), self.generator, lambda tenant_id: "ACME", cache=self.cache)
+        request = ChatRequest(new_id(), self.assistant.model, (*earlier, Message("user", question)), thread=thread, **more)
+        looks: Any = {"inspect": self.inspect, "screen": self.screen, "shown_of": self.shown_of, "policies": self.policies}
         events = answer(room, self.house.tenant_id, self.house.people[who], self.assistant, request, **looks)
         return Told(request, [event async for event in events])
 

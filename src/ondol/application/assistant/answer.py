@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeAlias
 
+from ondol.application.assistant.cache import AnswerCache, Kept, keep_for_others, place_for
 from ondol.application.assistant.contradictions import (
     Contradiction,
     contradiction_extension,
@@ -25,12 +26,24 @@ from ondol.application.assistant.forms import form_of
 from ondol.application.assistant.generative import HISTORY_TURNS_MAX, EvidenceTurn, Prepared, build_request
 from ondol.application.assistant.promise import graders, may_run_on, with_promising
 from ondol.application.assistant.question import search_terms
-from ondol.application.assistant.record import Answered, Asking, Given, Keep, keep_answer
+from ondol.application.assistant.record import Answered, Asking, Given, Keep, grounds_of, keep_answer
 from ondol.application.assistant.refusal import Refusal, refusal_extension, refuse
 from ondol.application.assistant.serving import Serving
+from ondol.application.assistant.snippet import find_snippet
 from ondol.application.assistant.sources import annotations_of, extension_of, number_sources
-from ondol.application.assistant.threads import Exchange, Memory, Said, Screen, Summing, complete_question, memory_settings, recall, remember
-from ondol.application.assistant.types import PASSAGES_SHOWN_MAX, Assistant, Cited, Outcome, Source
+from ondol.application.assistant.threads import (
+    Exchange,
+    Memory,
+    Said,
+    Screen,
+    Summing,
+    complete_question,
+    exchanges_of,
+    memory_settings,
+    recall,
+    remember,
+)
+from ondol.application.assistant.types import PASSAGES_SHOWN_MAX, Assistant, Cited, Outcome, Source, is_on
 from ondol.application.assistant.verify import (
     VERIFIER_ID,
     AnswerVerifier,
@@ -86,6 +99,7 @@ class AssistantRoom:
 
     Attributes:
         canary_of: the word that stands in a tenant's system prompts and must not come out; none is put there when absent.
+        cache: answers given lately; each is made anew when absent.
     """
 
     knowledge: Knowledge
@@ -93,6 +107,7 @@ class AssistantRoom:
     generator: Generator | None
     organisation_of: Callable[[uuid.UUID], str]
     canary_of: Callable[[uuid.UUID], Awaitable[str]] | None = None
+    cache: AnswerCache | None = None
 
 
 async def answer(
@@ -107,6 +122,7 @@ async def answer(
     screen: Screen = tuple,
     shown_of: Callable[[str], str] = str,
     serving: Serving | None = None,
+    policies: Sequence[bytes] | None = None,
 ) -> AsyncIterator[ChatEvent]:
     """Answer a request as one person of one tenant.
 
@@ -116,6 +132,7 @@ async def answer(
         screen: its look at what a thread remembers, before it is used again.
         shown_of: what it lets out of an answer: only that is remembered.
         serving: what the assistant's release says; the platform's defaults when absent.
+        policies: digests of its policies in force; an answer that was given under the same ones may be given again, none when absent.
 
     Yields:
         Progress and pieces of text as they come, then one `Finish` with the sources.
@@ -125,23 +142,27 @@ async def answer(
         NotFound: when the thread is not the person's, or there is no such turn in it.
         UpstreamError: when the generative model fails.
     """
+    began_ns = time.perf_counter_ns()
     question = _question_of(request)
     language = detect_language(question)
     policy = serving.policy if serving is not None else verification_policy(assistant.settings.get("verification"))
     index_id = serving.index_id if serving is not None else None
-    began_ns = time.perf_counter_ns()
     remembering = serving.memory if serving is not None else memory_settings(assistant.settings.get("memory"))
+    keep = keep or partial(keep_answer, room.knowledge)
     memory = await recall(room.knowledge, tenant_id, person_id, assistant.id, request.thread, remembering, screen)
+    place = await place_for(room.cache, room.knowledge, tenant_id, person_id, assistant, request, question, _under(room, tenant_id, policies))
     yield Progress("searching")
+    if place is not None and place.kept is not None:
+        asking = Asking(request.id, tenant_id, person_id, assistant, question, language, place.kept.found, _since_us(began_ns))
+        async for event in _said_again(place.kept, asking, keep):
+            yield event
+        return
     asked = await _understood(room, request, memory, question)
-    if request.thread is not None:
-        request = replace(request, messages=(*memory.messages(language), Message("user", question)))
     found = await find_evidence(room.knowledge, room.states, tenant_id, person_id, assistant.base_id, asked, index_id)
-    found_ns = time.perf_counter_ns()
+    asking = Asking(request.id, tenant_id, person_id, assistant, question, language, found, _since_us(began_ns), memory.thread_id)
+    keeping = partial(_keep, keep, asking, time.perf_counter_ns())
     yield Progress("reading")
-    search_us = (found_ns - began_ns) // 1_000
-    asking = Asking(request.id, tenant_id, person_id, assistant, question, language, found, search_us, memory.thread_id)
-    keeping = partial(_keep, keep or partial(keep_answer, room.knowledge), asking, found_ns)
+    told: dict[str, Any] = {}
     summing = Summing()
     if room.generator is None or not found.evidence:
         answered = _answer_by_extraction(asked, language, found, inspect)
@@ -151,11 +172,14 @@ async def answer(
     else:
         shown_max = serving.manifest.retrieval.passages_max if serving is not None else PASSAGES_SHOWN_MAX
         shown = await _guarded(found.evidence[:shown_max], inspect)
+        if is_on(assistant, "snippet") and (snippet := await asyncio.to_thread(find_snippet, asked, found, shown, shown_of)):
+            told["snippet"] = snippet.told()
+            yield snippet
         writing = _Writing(room.generator, found, shown, policy, language, partial(refuse, language, found.evidence, inspect))
-        if remembering.summary:
-            summing = Summing.begin(room.knowledge, tenant_id, person_id, memory, room.generator.stream, room.generator.model, language)
+        asked_of_it = request if request.thread is None else replace(request, messages=(*memory.messages(language), Message("user", question)))
+        summing = Summing.begin(room.knowledge, tenant_id, person_id, memory, remembering, room.generator.stream, room.generator.model, language)
         try:
-            async for event in writing.events(await _prepared(room, room.generator, tenant_id, request, question, language, shown, serving)):
+            async for event in writing.events(await _prepared(room, room.generator, tenant_id, asked_of_it, question, language, shown, serving)):
                 yield event
         except BaseException as error:
             summing.cancel()
@@ -165,26 +189,50 @@ async def answer(
         if answered.outcome == "refused":
             yield TextDelta(answered.text)
     await keeping(answered)
+    told |= await _remembered(room, asking, memory, asked, answered, shown_of)
+    if place is not None and room.cache is not None:
+        keep_for_others(room.cache, place, request.id, person_id, found, answered)
+    yield _finish(asking, replace(answered, usage=_sum(answered.usage, await summing.end())), told)
+
+
+async def _remembered(
+    room: AssistantRoom, asking: Asking, memory: Memory, asked: str, answered: Answered, shown_of: Callable[[str], str]
+) -> Mapping[str, Any]:
+    """Keep the answer as a turn of its thread, as far as the guard lets it be seen; nothing where no thread is kept."""
+    if memory.thread_id is None:
+        return {}
+    let = await asyncio.to_thread(shown_of, answered.text)
+    said = Said(asking.id, asking.question, asked, let, answered.outcome == "refused", grounds_of(asking.found, answered))
+    return await remember(room.knowledge, asking.tenant_id, asking.person_id, asking.assistant.id, memory, said)
+
+
+def _finish(asking: Asking, answered: Answered, more: Mapping[str, Any]) -> Finish:
+    """The end of an answer, with all that is told of it."""
     refused = answered.outcome == "refused"
-    thread: Mapping[str, Any] = {}
-    if request.thread is not None:
-        let = await asyncio.to_thread(shown_of, answered.text)
-        said = Said(request.id, question, asked, let, refused, _grounds(found, answered))
-        thread = await remember(room.knowledge, tenant_id, person_id, assistant.id, memory, said)
-    usage = await summing.end()
-    extension = extension_of(request.id, assistant, found, answered.sources, language=language, refused=refused, model=answered.model)
-    yield Finish(
+    known = extension_of(asking.id, asking.assistant, asking.found, answered.sources, language=asking.language, refused=refused, model=answered.model)
+    refusal = {"refusal": refusal_extension(asking.id, answered.nearest)} if refused else {}
+    differing = {"contradictions": answered.contradictions} if answered.contradictions else {}
+    return Finish(
         reason="stop",
-        usage=_sum(answered.usage, usage),
+        usage=answered.usage,
         annotations=annotations_of(answered.text, answered.sources),
-        extension={
-            **extension,
-            **({"refusal": refusal_extension(request.id, answered.nearest)} if refused else {}),
-            **({"contradictions": answered.contradictions} if answered.contradictions else {}),
-            "verification": summary_of(answered.checked),
-            **thread,
-        },
+        extension={**known, **refusal, **differing, "verification": summary_of(answered.checked), **more},
     )
+
+
+def _under(room: AssistantRoom, tenant_id: uuid.UUID, policies: Sequence[bytes] | None) -> Sequence[str | bytes] | None:
+    """What an answer depends on beside its assistant, its question and its documents; None where that is not known."""
+    one = room.generator
+    model = (one.model, one.provider, one.evidence_turn, str(one.context_tokens)) if one else ("extractive",)
+    return None if policies is None else (room.organisation_of(tenant_id), *model, *policies)
+
+
+async def _said_again(kept: Kept, asking: Asking, keep: Keep) -> AsyncIterator[ChatEvent]:
+    """An answer that was given before, as one of its own: it has its own record."""
+    answered = replace(kept.answered, usage=_usage(asking.question, kept.answered.text))
+    yield TextDelta(answered.text)
+    await keep(Given(asking, answered, 0))
+    yield _finish(asking, answered, {"cached": {"answer_id": str(kept.answer_id)}})
 
 
 async def find_evidence(
@@ -233,21 +281,10 @@ def _question_of(request: ChatRequest) -> str:
 
 async def _understood(room: AssistantRoom, request: ChatRequest, memory: Memory, question: str) -> str:
     """The question as it is searched for: with what it leans on of the thread, or of the turns that the caller sent."""
-    said = [Exchange(turn.asked, turn.answer) for turn in memory.turns] if request.thread is not None else _exchanges(request.messages[:-1])
+    said = [Exchange(turn.asked, turn.answer) for turn in memory.turns] if request.thread is not None else exchanges_of(request.messages[:-1])
     generator = room.generator
     completed = await complete_question(question, said, generator.stream if generator else None, generator.model if generator else "")
     return MARK.sub(" ", completed)  # what the guard put in the place of a value is no word of the question
-
-
-def _exchanges(messages: Sequence[Message]) -> list[Exchange]:
-    """Earlier questions of a caller with their answers."""
-    said: list[Exchange] = []
-    for message in messages:
-        if message.role == "user":
-            said.append(Exchange(message.content[:QUESTION_CHARACTERS_MAX], ""))
-        elif message.role == "assistant" and said:
-            said[-1] = replace(said[-1], answer=message.content)
-    return said
 
 
 async def _guarded(evidence: Sequence[Evidence], inspect: Inspect) -> list[Evidence]:
@@ -444,9 +481,13 @@ def _cited_sources(evidence: Sequence[Evidence], shown: Sequence[Evidence], chec
     return tuple(Source(number, evidence[number - 1], tuple(sorted(spans))) for number, spans in sorted(quotes.items()))
 
 
+def _since_us(began_ns: int) -> int:
+    return (time.perf_counter_ns() - began_ns) // 1_000
+
+
 async def _keep(keep: Keep, asking: Asking, found_ns: int, answered: Answered) -> None:
     """Hand an answer to whoever keeps it."""
-    await keep(Given(asking, answered, (time.perf_counter_ns() - found_ns) // 1_000))
+    await keep(Given(asking, answered, _since_us(found_ns)))
 
 
 async def _keep_broken(keeping: Callable[[Answered], Awaitable[None]], writing: _Writing, error: BaseException) -> None:
@@ -457,14 +498,6 @@ async def _keep_broken(keeping: Callable[[Answered], Awaitable[None]], writing: 
         await asyncio.shield(kept)
     except Exception:
         _LOG.exception("broken answer not recorded")
-
-
-def _grounds(found: Found, answered: Answered) -> frozenset[uuid.UUID]:
-    """The document versions that may have left words in an answer: what a model was shown, what is quoted, or what a refusal names."""
-    if answered.outcome == "refused":
-        return frozenset(version.id for version in answered.nearest)
-    shown = found.evidence if answered.prompt is not None else [source.evidence for source in answered.sources]
-    return frozenset(item.version.id for item in shown)
 
 
 def _sum(answer: Usage, beside: Usage) -> Usage:

@@ -126,3 +126,7 @@ order by id desc limit %(limit)s::int;
 update access_requests set state = %(state)s::text, decided_by = %(by)s::uuid, decided_at = %(now)s::timestamptz
 where id = %(id)s::uuid and state = 'open'
 returning id, person_id;
+
+-- name: answer_stands
+-- Whether an answer is on record.
+select id from answers where id = %(id)s::uuid;

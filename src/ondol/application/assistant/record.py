@@ -208,6 +208,14 @@ class Given:
     write_us: int
 
 
+def grounds_of(found: Found, answered: Answered) -> frozenset[uuid.UUID]:
+    """The document versions that may have left words in an answer: what a model was shown, what is quoted, or what a refusal names."""
+    if answered.outcome == "refused":
+        return frozenset(version.id for version in answered.nearest)
+    behind = found.evidence if answered.prompt is not None else [source.evidence for source in answered.sources]
+    return frozenset(item.version.id for item in behind)
+
+
 Keep: TypeAlias = Callable[[Given], Awaitable[None]]
 
 

@@ -121,3 +121,8 @@ async def get_answer(connection: Connection, keyring: KeyRing, tenant_id: uuid.U
     found = await answer_row(connection, answer_id)
     question, text = open_answer(keyring.get(KeyOwner(tenant_id, "subject", found["person_id"])), found)
     return {**found, "question": question, "answer": text}
+
+
+async def answer_stands(connection: Connection, answer_id: uuid.UUID) -> bool:
+    """Whether an answer is on record."""
+    return await one(connection, QUERIES["answer_stands"], {"id": answer_id}) is not None

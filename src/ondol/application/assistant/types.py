@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from ondol.application.knowledge.search import Evidence
 from ondol.application.prompts.templates_store import Language
+from ondol.core.errors import RequestError
 
 MODEL_PREFIX = "assistant/"
 PASSAGES_SHOWN_MAX = 24
@@ -44,6 +45,19 @@ class Assistant:
     def model(self) -> str:
         """The name by which applications call it."""
         return MODEL_PREFIX + self.name
+
+
+def is_on(assistant: Assistant, name: str) -> bool:
+    """Whether an assistant's setting is not switched off.
+
+    Raises:
+        RequestError: when it is neither true nor false.
+    """
+    told = assistant.settings.get(name, True)
+    if not isinstance(told, bool):
+        hint = "Mend the assistant's settings."
+        raise RequestError(f"`{name}` of an assistant is neither true nor false.", hint, code="invalid_setting", param=name)
+    return told
 
 
 @dataclass(frozen=True, slots=True)

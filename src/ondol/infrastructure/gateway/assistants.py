@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from ondol.core.errors import UpstreamError
 from ondol.infrastructure.gateway.shapes.base import Json, ProgressFrame
-from ondol.infrastructure.serving.types import ChatEvent, Finish, Frame, Progress, TextDelta, Usage
+from ondol.infrastructure.serving.types import ChatEvent, Finish, Frame, Progress, Snippet, TextDelta, Usage
 
 
 async def assistant_frames(events: AsyncIterable[ChatEvent]) -> AsyncIterator[list[Frame]]:
@@ -23,6 +23,8 @@ async def assistant_frames(events: AsyncIterable[ChatEvent]) -> AsyncIterator[li
                     yield [Frame(_chunk(delta, None))]
                 case Progress(stage):
                     yield [ProgressFrame(stage)]
+                case Snippet():
+                    yield [ProgressFrame("snippet", {"snippet": event.told()})]
                 case Finish():
                     yield [Frame(_last(event))]
 

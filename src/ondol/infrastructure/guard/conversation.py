@@ -64,6 +64,11 @@ class Guards:
         """Of the policy that was chosen, 32 bytes."""
         return self.policies[0].digest
 
+    @property
+    def digests(self) -> tuple[bytes, ...]:
+        """Of all policies in force, 32 bytes each."""
+        return tuple(policy.digest for policy in self.policies)
+
     def text(self, name: str, language: Language) -> str:
         """What people are told, by name."""
         own = next((policy.texts for policy in self.policies if name in policy.texts), {})

@@ -100,6 +100,22 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class Snippet:
+    """A passage's own words that answer, told before a model has spoken to callers that asked for the `ondol` extension.
+
+    Attributes:
+        about: where they stand, and how sure it is.
+    """
+
+    text: str
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+    def told(self) -> dict[str, Any]:
+        """It as it stands in the `ondol` field."""
+        return {"text": self.text, **self.about}
+
+
+@dataclass(frozen=True, slots=True)
 class Finish:
     """The last event of a whole answer.
 
@@ -114,7 +130,7 @@ class Finish:
     extension: Mapping[str, Any] = field(default_factory=dict)
 
 
-ChatEvent: TypeAlias = TextDelta | Progress | Finish
+ChatEvent: TypeAlias = TextDelta | Progress | Snippet | Finish
 
 ChatUpstream: TypeAlias = Callable[[ChatRequest], AsyncIterator[ChatEvent]]
 """Answers a request: any number of deltas, then one `Finish`. Raises `UpstreamError` or `RequestError`; closing the iterator cancels the work."""

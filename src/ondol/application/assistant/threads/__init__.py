@@ -4,7 +4,7 @@ A thread belongs to one person and one assistant. Its turns form a tree: an edit
 turn is used again, every document version that it rests on is confirmed anew: what somebody may no longer read, no thread reminds them of.
 """
 
-from ondol.application.assistant.threads.follow_up import Exchange, complete_question
+from ondol.application.assistant.threads.follow_up import Exchange, complete_question, exchanges_of
 from ondol.application.assistant.threads.memory import NO_MEMORY, Memory, MemorySettings, memory_settings
 from ondol.application.assistant.threads.recall import Screen, recall
 from ondol.application.assistant.threads.remember import Said, remember
@@ -19,6 +19,7 @@ __all__ = [
     "Screen",
     "Summing",
     "complete_question",
+    "exchanges_of",
     "memory_settings",
     "recall",
     "remember",

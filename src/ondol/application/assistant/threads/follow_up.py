@@ -70,6 +70,17 @@ class Exchange:
     answer: str
 
 
+def exchanges_of(messages: Sequence[Message]) -> list[Exchange]:
+    """Earlier questions that a caller sent, with their answers."""
+    said: list[Exchange] = []
+    for message in messages:
+        if message.role == "user":
+            said.append(Exchange(message.content[:QUESTION_CHARACTERS_MAX], ""))
+        elif message.role == "assistant" and said:
+            said[-1] = Exchange(said[-1].asked, message.content)
+    return said
+
+
 async def complete_question(question: str, said: Sequence[Exchange], stream: ChatUpstream | None = None, model: str = "") -> str:
     """The question as one that can be understood alone.
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from ondol.application.assistant.threads import store
-from ondol.application.assistant.threads.memory import ANSWER_CHARACTERS_REMEMBERED, Memory
+from ondol.application.assistant.threads.memory import ANSWER_CHARACTERS_REMEMBERED, Memory, MemorySettings
 from ondol.application.knowledge.rooms import Knowledge
 from ondol.application.prompts.templates_store import Language
 from ondol.core.errors import OndolError
@@ -52,12 +52,13 @@ class Summing:
         tenant_id: uuid.UUID,
         person_id: uuid.UUID,
         memory: Memory,
+        settings: MemorySettings,
         stream: ChatUpstream,
         model: str,
         language: Language,
     ) -> Summing:
-        """Begin it, if enough was said since the last one."""
-        if len(memory.unsummed) < UNSUMMED_MIN:
+        """Begin it, if the assistant sums up and enough was said since the last one."""
+        if not settings.summary or len(memory.unsummed) < UNSUMMED_MIN:
             return cls()
         return cls(asyncio.create_task(_sum_up(room, tenant_id, person_id, memory, stream, model, language)))
 

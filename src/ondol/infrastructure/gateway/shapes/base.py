@@ -204,11 +204,17 @@ class Told:
 
 
 class ProgressFrame(Frame):
-    """Where an assistant of ours stands. A type of its own, so that no provider can send one."""
+    """Where an assistant of ours stands, or what it has found so far. A type of its own, so that no provider can send one.
 
-    def __init__(self, stage: str) -> None:
+    Attributes:
+        stage: one word, for all who read a stream.
+        told: what stands in the ``ondol`` field for those who asked for it.
+    """
+
+    def __init__(self, stage: str, told: Json | None = None) -> None:
         super().__init__({})
         self.stage = stage
+        self.told = told or {"stage": stage}
 
 
 class StreamWriter(Protocol):

@@ -44,7 +44,7 @@ class ChatStream:
     Args:
         choices: how many were asked for.
         include_usage: the caller asked for a usage chunk; all others then carry ``"usage": null``, as OpenAI documents.
-        progress: the caller asked for chunks with ``ondol.stage``.
+        progress: the caller asked for chunks with ``ondol.stage`` and ``ondol.snippet``.
     """
 
     def __init__(self, told: Told, letting: Letting, *, choices: int = 1, include_usage: bool = False, progress: bool = False) -> None:
@@ -167,7 +167,7 @@ class ChatStream:
         comment = f": {frame.stage}\n\n".encode()
         if not self._progress:
             return comment
-        return comment + event(self._chunk([{"index": 0, "delta": {}, "logprobs": None, "finish_reason": None}], {"ondol": {"stage": frame.stage}}))
+        return comment + event(self._chunk([{"index": 0, "delta": {}, "logprobs": None, "finish_reason": None}], {"ondol": frame.told}))
 
     def _dressed(self, data: Json) -> Json:
         data["id"] = self._told.id
