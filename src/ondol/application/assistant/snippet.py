@@ -10,7 +10,7 @@ from ondol.application.assistant.sources import original_url
 from ondol.application.knowledge.search import Evidence, Found
 from ondol.infrastructure.serving.types import Snippet
 
-SNIPPET_MIN = 0.8
+SNIPPET_MIN = 0.9
 """The extractive model's probability that its sentences answer the question; docs/benchmarks.md has how often it is right."""
 
 
