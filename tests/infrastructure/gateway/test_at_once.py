@@ -8,8 +8,8 @@ import pytest
 
 from ondol.infrastructure.serving.types import Progress, Snippet, TextDelta
 from tests.infrastructure.gateway.ground import Ground, Tenancy
-from tests.infrastructure.gateway.test_pipeline import ASK, FINISH, HELP, assistant
-from tests.infrastructure.gateway.test_threads import FOLLOW_UP, QUESTION, SHAPES, helped, said
+from tests.infrastructure.gateway.test_pipeline import FINISH, HELP, assistant
+from tests.infrastructure.gateway.test_threads import ASK, FOLLOW_UP, QUESTION, SHAPES, helped, said
 
 __all__ = ["helped"]
 
