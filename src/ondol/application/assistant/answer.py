@@ -15,12 +15,7 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from ondol.application.assistant.cache import AnswerCache, Kept, keep_for_others, place_for
-from ondol.application.assistant.contradictions import (
-    Contradiction,
-    contradiction_extension,
-    find_contradiction,
-    told_contradiction,
-)
+from ondol.application.assistant.contradictions import Contradiction, contradiction_extension, find_contradiction, told_contradiction
 from ondol.application.assistant.extractive import extract
 from ondol.application.assistant.forms import form_of
 from ondol.application.assistant.generative import HISTORY_TURNS_MAX, EvidenceTurn, Prepared, build_request
@@ -192,7 +187,7 @@ async def answer(
     told |= await _remembered(room, asking, memory, asked, answered, shown_of)
     if place is not None and room.cache is not None:
         keep_for_others(room.cache, place, request.id, person_id, found, answered)
-    yield _finish(asking, replace(answered, usage=_sum(answered.usage, await summing.end())), told)
+    yield _finish(asking, replace(answered, usage=await summing.added_to(answered.usage)), told)
 
 
 async def _remembered(
@@ -498,12 +493,6 @@ async def _keep_broken(keeping: Callable[[Answered], Awaitable[None]], writing: 
         await asyncio.shield(kept)
     except Exception:
         _LOG.exception("broken answer not recorded")
-
-
-def _sum(answer: Usage, beside: Usage) -> Usage:
-    """What an answer used with what was asked of the model beside it."""
-    tokens = answer.input_tokens + beside.input_tokens, answer.output_tokens + beside.output_tokens
-    return replace(answer, input_tokens=tokens[0], output_tokens=tokens[1], estimated=answer.estimated or beside.estimated)
 
 
 def _usage(question: str, text: str) -> Usage:
