@@ -30,7 +30,7 @@ from ondol.infrastructure.access.people import list_tenants
 from ondol.infrastructure.access.sign_in import SignIn
 from ondol.infrastructure.storage.blobs import EnvironmentKeyProvider, FileKeyProvider, KeyProvider, KeyRing, SealedBlobs, open_store
 from ondol.infrastructure.storage.folder import DataFolder, open_folder
-from ondol.infrastructure.storage.lance import LanceRoot, SegmentShelf
+from ondol.infrastructure.storage.lance import RESIDENT_VECTOR_BYTES_MAX, LanceRoot, SegmentShelf
 from ondol.infrastructure.storage.postgres import Database, DatabaseAddresses
 from ondol.wiring.embedding import ModelFinder
 from ondol.wiring.live_settings import LiveSettings, as_live
@@ -38,6 +38,9 @@ from ondol.wiring.stores import Stores
 
 if TYPE_CHECKING:
     from ondol.infrastructure.serving.routing import Router
+
+RESIDENT_SHARE = 8
+"""Vectors of a segment are kept in memory where they take no more than this share of what vectors may take: only then several segments fit."""
 
 
 _LOG = logging.getLogger("ondol.assistant")
@@ -198,7 +201,9 @@ def build_platform(settings: Settings | LiveSettings, folder: DataFolder, addres
     blobs = SealedBlobs(open_store(storage.blobs_url or folder.blobs), keyring)
     lance = LanceRoot(storage.lance_url or folder.lance)
     half = storage.index_cache_mb * 2**20 // 2
-    shelf = SegmentShelf(lance, segment_bytes_max=half, posting_bytes_max=half, vector_bytes_max=storage.vector_cache_mb * 2**20)
+    most = storage.vector_cache_mb * 2**20
+    resident = max(RESIDENT_VECTOR_BYTES_MAX, most // RESIDENT_SHARE)
+    shelf = SegmentShelf(lance, segment_bytes_max=half, posting_bytes_max=half, vector_bytes_max=most, resident_vector_bytes_max=resident)
     models = ModelFinder(database, keyring, live, folder.models)
     knowledge = Knowledge(
         database=database,

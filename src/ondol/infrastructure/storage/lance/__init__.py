@@ -21,6 +21,7 @@ from ondol.infrastructure.storage.lance.segments import (
 )
 from ondol.infrastructure.storage.lance.shelf import SegmentShelf
 from ondol.infrastructure.storage.lance.vectors import (
+    RESIDENT_VECTOR_BYTES_MAX,
     VectorColumns,
     VectorReader,
     drop_vectors,
@@ -36,6 +37,7 @@ from ondol.infrastructure.storage.lance.vectors import (
 __all__ = [
     "FREQUENCY_MAX",
     "PASSAGES_MAX",
+    "RESIDENT_VECTOR_BYTES_MAX",
     "IndexPlace",
     "LanceRoot",
     "PassageColumns",
