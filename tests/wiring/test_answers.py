@@ -139,7 +139,7 @@ async def test_what_is_recorded_is_what_was_shown(office: Office, stream: bool) 
     assert (kept.record.guard.decision, kept.record.guard.policy) == ("mask", (record.guard_policy or b"").hex())
     assert 0 < kept.record.search_us + kept.record.write_us <= kept.record.total_us
     rows = await office.tenancy.rows("select answers::text as row from answers")
-    assert all("1234" not in row["row"] and "help line" not in row["row"] for row in rows)
+    assert all(PHONE not in row["row"] and "help line" not in row["row"] for row in rows)
     standings = await office.standings(answer_id)
     assert {part for part, standing in standings.items() if standing != "holds"} == {"verdicts"}, "the changed sentence cannot be checked again"
     assert standings["verdicts"] == "gone"

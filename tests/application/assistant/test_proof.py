@@ -157,6 +157,10 @@ ALTERED = [
         {"question": "differs", "answer": "differs", "verdicts": "gone"},
     ),
     ("update answers set content_sealed = %(other)s where id = %(id)s", {"question": "differs", "answer": "differs", "verdicts": "gone"}),
+    (
+        "update answers set content_sealed = '' where id = %(id)s",  # as an erasure leaves it
+        {"question": "gone", "answer": "gone", "verdicts": "gone"},
+    ),
     ("update ledger_events set kind = 'answer.taken' where id = %(id)s", {"ledger": "differs", "row": "differs"}),
     ("update ledger_events set actor_id = null where id = %(id)s", {"ledger": "differs", "row": "differs"}),
     ("update ledger_events set created_at = created_at - interval '1 second' where id = %(id)s", {"ledger": "differs", "row": "differs"}),

@@ -153,7 +153,7 @@ def _said(room: Knowledge, tenant_id: uuid.UUID, kept: AnswerRecord, row: dict[s
         key = room.keyring.get(KeyOwner(tenant_id, "subject", kept.person))
         question, shown = open_answer(key, row)
     except KeyDestroyed:
-        return None, [Finding("question", "gone", "the asker was erased"), Finding("answer", "gone", "the asker was erased")]
+        return None, [Finding("question", "gone", "it was erased"), Finding("answer", "gone", "it was erased")]
     except (SealBroken, json.JSONDecodeError, KeyError, TypeError):
         return None, [Finding("question", "differs", "its seal is broken"), Finding("answer", "differs", "its seal is broken")]
     asked = [] if said_hash(key, "question", question) == kept.question else ["its text"]

@@ -24,7 +24,8 @@ class AnswerView:
     Attributes:
         record: as it is stored, and as its digest was taken.
         titles: of the document versions that this reader may read at this moment, by version.
-        question, text: what was asked and shown, for its asker alone; None for others, and after an erasure.
+        question, text: what was asked and shown, for its asker alone; None for others, and after an erasure of the asker or of a document
+            that it was shown.
     """
 
     record: AnswerRecord
