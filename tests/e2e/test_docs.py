@@ -38,7 +38,7 @@ COMMANDS = sorted({line[2:].strip() for _, body in blocks("console") for line in
 
 @pytest.mark.parametrize("line", COMMANDS)
 def test_a_command_line_parses(line: str) -> None:
-    words = shlex.split(line.replace(" ID ", f" {EXAMPLE_ID} "))[1:]
+    words = shlex.split(re.sub(r"\bID\b", EXAMPLE_ID, line))[1:]
     words = words[: words.index(">")] if ">" in words else words
     command: click.Command = cli
     context = click.Context(cli, info_name="ondol")
