@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from ondol.application.assistant.cache import Kept
+from ondol.application.assistant.record import Answered
+from ondol.application.knowledge.search import Found
 from ondol.core.config import Settings
+from ondol.core.ids import new_id
 from ondol.infrastructure.ledger import ERASURE_STORES
+from ondol.infrastructure.ledger.erasure import Gone
+from ondol.infrastructure.serving.types import Usage
+from ondol.infrastructure.storage.blobs import KeyOwner
 from ondol.infrastructure.storage.folder import open_folder
 from ondol.infrastructure.storage.postgres import DatabaseAddresses
-from ondol.wiring.erasure import LEFT, erasure_room
-from ondol.wiring.platform import build_platform
+from ondol.wiring.erasure import LEFT, erasure_room, forget_gone
+from ondol.wiring.platform import assistant_room, build_platform
 from tests.application.conftest import SteppedClock
 
 pytestmark = pytest.mark.anyio
@@ -43,3 +51,17 @@ async def test_every_table_has_an_eraser_or_a_reason(addresses: DatabaseAddresse
     assert len({eraser.name for eraser in erasers}) == len(erasers)
     stores = {store for kinds in ERASURE_STORES.values() for store in kinds} - {"external"}
     assert {"blobs" if store == "blob" else store for store in stores} <= {eraser.store for eraser in erasers}
+
+
+async def test_a_worker_forgets_the_answers_that_it_keeps_for_others(addresses: DatabaseAddresses, tmp_path: Path) -> None:
+    platform = build_platform(Settings(data_dir=tmp_path / "data"), open_folder(tmp_path / "data"), addresses, SteppedClock())
+    assistants = assistant_room(platform, {})
+    assert assistants.cache is not None
+    answered = Answered("The limit is 200 mailboxes.", (), "answered", Usage(9, 9))
+    found = Found((), {}, new_id(), None, 0, 0)
+    assistants.cache.put(b"question", Kept(new_id(), new_id(), answered, found, platform.clock() + timedelta(hours=1)))
+    assert len(assistants.cache) == 1
+    forget_gone(platform, Gone(KeyOwner(new_id(), "document", new_id())), assistants)
+    assert len(assistants.cache) == 0
+    await platform.database.close()
+    platform.lance.close()

@@ -19,7 +19,7 @@ from ondol.infrastructure.ledger.signing import public_keys_path, read_public_ke
 from ondol.wiring.platform import Platform
 
 if TYPE_CHECKING:
-    from ondol.application.knowledge.search import IndexStates
+    from ondol.application.assistant.answer import AssistantRoom
 
 AGAIN_SECONDS = 10.0
 """An erasure that a store refused, or that waits for a writer, is tried again after so long."""
@@ -96,13 +96,15 @@ def erasure_room(platform: Platform, forget: Callable[[Gone], None] | None = Non
     )
 
 
-def forget_gone(platform: Platform, gone: Gone, states: IndexStates | None = None) -> None:
-    """Drop from the memory of this process what was erased: key, opened texts, open segments, states of indexes."""
+def forget_gone(platform: Platform, gone: Gone, assistants: AssistantRoom | None = None) -> None:
+    """Drop from the memory of this process what was erased: key, opened texts, open segments, states of indexes, answers kept for others."""
     platform.keyring.forget(gone.owner)
     platform.knowledge.texts.forget(gone.version_ids)
     platform.knowledge.shelf.forget(gone.segment_ids)
-    if states is not None:
-        states.forget_tenant(gone.owner.tenant_id)
+    if assistants is not None:
+        assistants.states.forget_tenant(gone.owner.tenant_id)
+        if assistants.cache is not None:
+            assistants.cache.clear()
 
 
 @contextlib.asynccontextmanager

@@ -175,7 +175,7 @@ class WorkerHandler:
 
     def forget(self, gone: Gone) -> None:
         """Drop what was erased from the memory of this worker."""
-        forget_gone(self._worker.platform, gone, self._assistants.states)
+        forget_gone(self._worker.platform, gone, self._assistants)
         self._worker.guard.remembered.forget_all()
 
     async def __call__(self, exchange: Exchange) -> None:
