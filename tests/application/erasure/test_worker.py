@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from ondol.application.erasure import erase_document
 from ondol.infrastructure.ledger.erasure import Gone, get_erasure
 from ondol.wiring.erasure import forget_gone, forgetting, run_erasures
+from ondol.wiring.platform import assistant_room
 from tests.application.conftest import House
 
 pytestmark = pytest.mark.anyio
@@ -20,12 +22,13 @@ async def test_the_worker_carries_out_what_is_asked_and_every_process_forgets_it
     await house.ingest()
     assert await house.titles("lighthouse Sesame") == ["Lighthouse"]
     platform, stop = house.platform, asyncio.Event()
+    assistants = replace(assistant_room(platform, {}), states=house.states)
     kept, readers = platform.knowledge.texts._kept, platform.knowledge.shelf._readers
     assert (len(kept), len(readers)) == (1, 1)
     forgotten = asyncio.Event()
 
     def forget(gone: Gone) -> None:
-        forget_gone(platform, gone, house.states)
+        forget_gone(platform, gone, assistants)
         if not kept and not len(readers):
             forgotten.set()
 
