@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from benchmarks.answers.base import DEMO, REAL, Base, open_base
 from benchmarks.answers.questions import Question, golden, korquad, ordinary
 from ondol.application.assistant import extractive
-from ondol.application.assistant.answer import find_evidence
+from ondol.application.assistant.evidence import find_evidence
 from ondol.application.assistant.extractive import ANSWERS, answer_figures, choose, scores_of
 from ondol.application.assistant.measure import FIGURES, Candidate, measure
 from ondol.application.assistant.question import Asked, understand

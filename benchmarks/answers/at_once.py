@@ -23,7 +23,7 @@ from typing import Any
 import httpx
 
 from benchmarks.machine import machine
-from ondol.application.assistant.answer import find_evidence
+from ondol.application.assistant.evidence import find_evidence
 from ondol.application.assistant.extractive import extract
 from ondol.application.assistant.snippet import SNIPPET_MIN
 from ondol.application.assistant.store import find_assistant

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.data import data_folder, read_korquad
-from ondol.application.assistant.answer import AssistantRoom, answer, find_evidence
+from ondol.application.assistant.answer import AssistantRoom, answer
+from ondol.application.assistant.evidence import find_evidence
 from ondol.application.assistant.store import find_assistant, put_assistant
 from ondol.application.assistant.types import Assistant
 from ondol.application.knowledge.ingest import IngestOptions, ingest_folder

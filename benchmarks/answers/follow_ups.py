@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ondol.application.assistant.answer import find_evidence
+from ondol.application.assistant.evidence import find_evidence
 from ondol.application.assistant.store import find_assistant
 from ondol.application.assistant.threads import Exchange, complete_question
 from ondol.application.assistant.threads.follow_up import leans

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from ondol.application.assistant.answer import AssistantRoom, Generator, Inspect, answer
+from ondol.application.assistant.answer import AssistantRoom, Generator, answer
 from ondol.application.assistant.cache import AnswerCache
+from ondol.application.assistant.quoting import Inspect
 from ondol.application.assistant.store import get_answer, put_assistant
 from ondol.application.assistant.threads import Screen
 from ondol.application.assistant.types import Assistant

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ondol.application.assistant.answer import EVIDENCE_MAX, PROMISING_HITS_MAX, find_evidence
+from ondol.application.assistant.evidence import EVIDENCE_MAX, PROMISING_HITS_MAX, find_evidence
 from ondol.application.knowledge.search import IndexStates, read_beside, search
 from ondol.application.knowledge.store import find_base
 from tests.application.conftest import House

@@ -12,20 +12,18 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any
 
 from ondol.application.assistant.cache import AnswerCache, Kept, keep_for_others, place_for
-from ondol.application.assistant.contradictions import Contradiction, contradiction_extension, find_contradiction, told_contradiction
-from ondol.application.assistant.extractive import extract
-from ondol.application.assistant.forms import form_of
+from ondol.application.assistant.contradictions import contradiction_extension, find_contradiction, told_contradiction
+from ondol.application.assistant.evidence import find_evidence
 from ondol.application.assistant.generative import HISTORY_TURNS_MAX, EvidenceTurn, Prepared, build_request
-from ondol.application.assistant.promise import graders, may_run_on, with_promising
-from ondol.application.assistant.question import search_terms
+from ondol.application.assistant.quoting import Inspect, answer_by_quoting, usage_of
 from ondol.application.assistant.record import Answered, Asking, Given, Keep, grounds_of, keep_answer
 from ondol.application.assistant.refusal import Refusal, refusal_extension, refuse
 from ondol.application.assistant.serving import Serving
 from ondol.application.assistant.snippet import find_snippet
-from ondol.application.assistant.sources import annotations_of, extension_of, number_sources
+from ondol.application.assistant.sources import annotations_of, extension_of
 from ondol.application.assistant.threads import (
     Exchange,
     Memory,
@@ -44,29 +42,20 @@ from ondol.application.assistant.verify import (
     AnswerVerifier,
     Checked,
     Passage,
-    Span,
     VerificationPolicy,
     read_passage,
     summary_of,
     verification_policy,
 )
 from ondol.application.knowledge.rooms import Knowledge
-from ondol.application.knowledge.search import Evidence, Found, IndexStates, read_beside, search
+from ondol.application.knowledge.search import Evidence, Found, IndexStates
 from ondol.application.knowledge.store import ReadableVersion
 from ondol.application.prompts import Language, Prompt
 from ondol.core.errors import RequestError
 from ondol.core.language import detect_language
 from ondol.infrastructure.guard.actions import MARK
-from ondol.infrastructure.serving.tokens import estimate_tokens
 from ondol.infrastructure.serving.types import ChatEvent, ChatRequest, ChatUpstream, Finish, Message, Progress, TextDelta, Usage
 
-Inspect: TypeAlias = Callable[[Sequence[str]], Sequence[str]]
-EVIDENCE_MAX = 8
-PROMISING_HITS_MAX = 40
-SCATTERED_HITS_MAX = 80
-"""Of so many the form of a question decides which are read beside the best; of more where lists and limits are asked for, whose words are common."""
-DEFINITION_BEGINNINGS_MAX = 20
-"""Who asks what a thing is shares one word with every passage about it, so beginnings of documents are looked through as well."""
 QUESTION_CHARACTERS_MAX = 4000
 _LOG = logging.getLogger("ondol.assistant")
 
@@ -160,7 +149,7 @@ async def answer(
     told: dict[str, Any] = {}
     summing = Summing()
     if room.generator is None or not found.evidence:
-        answered = _answer_by_extraction(asked, language, found, inspect)
+        answered = answer_by_quoting(asked, language, found, inspect)
         yield Progress("writing")
         yield Progress("checking")
         yield TextDelta(answered.text)
@@ -224,43 +213,10 @@ def _under(room: AssistantRoom, tenant_id: uuid.UUID, policies: Sequence[bytes] 
 
 async def _said_again(kept: Kept, asking: Asking, keep: Keep) -> AsyncIterator[ChatEvent]:
     """An answer that was given before, as one of its own: it has its own record."""
-    answered = replace(kept.answered, usage=_usage(asking.question, kept.answered.text))
+    answered = replace(kept.answered, usage=usage_of(asking.question, kept.answered.text))
     yield TextDelta(answered.text)
     await keep(Given(asking, answered, 0))
     yield _finish(asking, answered, {"cached": {"answer_id": str(kept.answer_id)}})
-
-
-async def find_evidence(
-    room: Knowledge,
-    states: IndexStates,
-    tenant_id: uuid.UUID,
-    person_id: uuid.UUID,
-    base_id: uuid.UUID,
-    question: str,
-    index_id: uuid.UUID | None = None,
-) -> Found:
-    """The passages that a question is answered from, best first; those that only look as if they answered it come last.
-
-    Args:
-        index_id: the index version to ask; the one that the base serves when absent.
-    """
-    form = form_of(question)
-    looks_further = bool(graders(form, question))
-    scattered = form.listed is not None or form.counted is not None
-    hits = SCATTERED_HITS_MAX if scattered else PROMISING_HITS_MAX if looks_further else EVIDENCE_MAX
-    beginnings = DEFINITION_BEGINNINGS_MAX if form.subjects or form.counted is not None else 0
-    terms = search_terms(question)
-    found = await search(room, states, tenant_id, person_id, base_id, question, limit=hits, terms=terms, beginnings=beginnings, index_id=index_id)
-    if not looks_further:
-        return found
-    evidence = with_promising(form, question, found.evidence, EVIDENCE_MAX, detect_language(question))
-    running_on = may_run_on(form, evidence)
-    beside = [item for item in await read_beside(room, tenant_id, running_on) if not any(_is_same(item, other) for other in evidence)]
-    return replace(found, evidence=(*evidence, *beside))
-
-
-def _is_same(item: Evidence, other: Evidence) -> bool:
-    return item.version.id == other.version.id and item.hit.passage_ordinal == other.hit.passage_ordinal
 
 
 def _question_of(request: ChatRequest) -> str:
@@ -286,62 +242,6 @@ async def _guarded(evidence: Sequence[Evidence], inspect: Inspect) -> list[Evide
     """The passages as they may be shown to a model: the guard has taken out what would instruct it. It looks in a thread, for they are long."""
     texts = await asyncio.to_thread(inspect, [item.text for item in evidence])
     return [item if text == item.text else replace(item, text=text) for item, text in zip(evidence, texts, strict=True)]
-
-
-def _answer_by_extraction(question: str, language: Language, found: Found, inspect: Inspect) -> Answered:
-    draft = extract(question, found.evidence, found.term_weights)
-    places = sorted({sentence.source for sentence in draft.sentences})
-    passed = dict(zip(places, inspect([found.evidence[place].text for place in places]), strict=True))
-    draft = replace(draft, sentences=tuple(one for one in draft.sentences if _is_passed(one, found.evidence[one.source].text, passed[one.source])))
-    if not draft.sentences:
-        refusal = refuse(language, found.evidence, inspect)
-        return Answered(refusal.text, (), "refused", _usage(question, refusal.text), nearest=refusal.nearest)
-    contradiction = find_contradiction(draft.sentences, found.evidence)
-    if contradiction is None or not _may_be_told(contradiction, found.evidence, inspect):
-        sources, numbers = number_sources(found.evidence, draft.sentences)
-        text = _joined(draft.sentences, numbers)
-        return Answered(text, sources, "answered", _usage(question, text), _quoted(draft.sentences, numbers, text))
-    leading = (contradiction.newer, contradiction.older)
-    rest = [one for one in draft.sentences if one not in leading]
-    sources, numbers = number_sources(found.evidence, [*leading, *rest])
-    text = "\n\n".join(filter(None, (told_contradiction(contradiction, found.evidence, numbers, language), _joined(rest, numbers))))
-    checked = _quoted([*leading, *rest], numbers, text)
-    told = contradiction_extension(contradiction, found.evidence, numbers)
-    return Answered(text, sources, "answered", _usage(question, text), checked, contradictions=told)
-
-
-def _may_be_told(contradiction: Contradiction, evidence: Sequence[Evidence], inspect: Inspect) -> bool:
-    """Whether the guard lets both sentences through."""
-    both = (contradiction.newer, contradiction.older)
-    passed = inspect([evidence[each.source].text for each in both])
-    return all(_is_passed(each, evidence[each.source].text, text) for each, text in zip(both, passed, strict=True))
-
-
-def _is_passed(sentence: Cited, text: str, passed: str) -> bool:
-    """Whether the guard let the quoted words through."""
-    return passed == text or text[sentence.start : sentence.end] in passed
-
-
-def _quoted(sentences: Sequence[Cited], numbers: Mapping[int, int], text: str) -> list[Checked]:
-    """Sentences that stand word for word in what they cite need no check."""
-    checked, place = [], 0
-    for sentence in sentences:
-        number = numbers[sentence.source]
-        start = text.index(sentence.text, place)
-        place = start + len(sentence.text)
-        end = place + len(f" [{number}]")
-        checked.append(Checked(start, end, "supported", 1.0, (number,), (Span(number, sentence.start, sentence.end),), ()))
-    return checked
-
-
-def _joined(sentences: Sequence[Cited], numbers: Mapping[int, int]) -> str:
-    """The sentences with their marks: those of one passage run on, another passage begins a new paragraph."""
-    text = ""
-    for place, sentence in enumerate(sentences):
-        if place:
-            text += " " if sentence.source == sentences[place - 1].source else "\n\n"
-        text += f"{sentence.text} [{numbers[sentence.source]}]"
-    return text
 
 
 async def _prepared(
@@ -493,7 +393,3 @@ async def _keep_broken(keeping: Callable[[Answered], Awaitable[None]], writing: 
         await asyncio.shield(kept)
     except Exception:
         _LOG.exception("broken answer not recorded")
-
-
-def _usage(question: str, text: str) -> Usage:
-    return Usage(estimate_tokens(question), estimate_tokens(text), estimated=True)
