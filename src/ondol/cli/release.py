@@ -69,6 +69,8 @@ def list_all(context: click.Context, assistant: str, tenant: str, as_json: bool)
 @click.option("--passages-max", type=click.IntRange(1, 100), help="Passages that a model is shown at most.")
 @click.option("--context-tokens-max", type=click.IntRange(1, 10_000_000), help="What prompt and answer take together.")
 @click.option("--turns-max", type=click.IntRange(0, 100), help="Turns of the conversation that are told again.")
+@click.option("--rewrite", type=click.Choice(("off", "rewrite", "multi")), help="Whether the model words a question in other ways to search for.")
+@click.option("--queries-max", type=click.IntRange(2, 6), help="Of multi: so many questions are searched for, the one that was asked among them.")
 @click.option("--unsupported", type=click.Choice(("show", "strike", "remove")), help="What becomes of sentences that nothing bears out.")
 @click.option("--partial", type=click.Choice(("show", "strike", "remove")), help="What becomes of those that are borne out in part.")
 @tenant_option
@@ -81,6 +83,8 @@ def create(
     values: tuple[str, ...],
     extractive: bool,
     index: str,
+    rewrite: str | None,
+    queries_max: int | None,
     unsupported: str | None,
     partial: str | None,
     tenant: str,
@@ -95,7 +99,9 @@ def create(
     async def work(platform: Platform, where: Tenant, found: Assistant) -> Release:
         shown = {name: value for name, value in (("unsupported", unsupported), ("partial", partial)) if value is not None}
         verification = {**(found.settings.get("verification") or {}), **shown} if shown else None
-        wish = wish_of(found.settings, **chosen, verification=verification)
+        asked = {name: value for name, value in (("rewrite", rewrite), ("queries_max", queries_max)) if value is not None}
+        retrieval = {**(found.settings.get("retrieval") or {}), **asked} if asked else None
+        wish = wish_of(found.settings, **chosen, retrieval=retrieval, verification=verification)
         return await create_release(platform.knowledge, where.id, found, wish, index)
 
     made = _with_assistant(context, tenant, assistant, work)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -143,6 +144,23 @@ async def test_going_back_asks_the_index_of_before(desk: Desk) -> None:
 def test_settings_that_are_wrong_are_refused(settings: dict[str, object]) -> None:
     with pytest.raises(RequestError):
         wish_of(settings)
+
+
+async def test_what_is_searched_for_is_part_of_a_release(desk: Desk) -> None:
+    platform, tenant_id = desk.house.platform, desk.house.tenant_id
+    room = platform.knowledge
+    off = await create_release(room, tenant_id, desk.assistant, wish_of({}, retrieval={"rewrite": "off", "queries_max": 5}), "active")
+    assert off.id == (await create_release(room, tenant_id, desk.assistant, wish_of({}), "active")).id
+    for told, asked in (({"rewrite": "rewrite"}, ("rewrite", 2)), ({"rewrite": "multi", "queries_max": 4}, ("multi", 4))):
+        made = await create_release(room, tenant_id, desk.assistant, wish_of({"retrieval": told}), "active")
+        assert (made.manifest.retrieval.rewrite, made.manifest.retrieval.queries_max) == asked
+        async with platform.database.tenant_tx(tenant_id) as connection:
+            named = replace(desk.assistant, release_id=made.id)
+            _, serving = await OpenedReleases().open(connection, platform.keyring, tenant_id, named)
+        assert serving is not None
+        assert (serving.retrieval.rewrite, serving.retrieval.others_max) == (asked[0], asked[1] - 1)
+    with pytest.raises(RequestError, match="queries_max"):
+        await create_release(room, tenant_id, desk.assistant, wish_of({"retrieval": {"rewrite": "all"}}), "active")
 
 
 async def test_the_index_of_a_release_may_serve_the_base_again(desk: Desk) -> None:

@@ -1,6 +1,7 @@
 """From a question to a cited answer, in a straight line.
 
-Recall of the thread -> search -> prompt within a budget -> model, or a choice of sentences -> verify -> answer or refuse -> record.
+Recall of the thread -> wordings of the question -> search -> prompt within a budget -> model, or a choice of sentences -> verify -> answer or refuse
+-> record.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ from typing import Any
 
 from ondol.application.assistant.cache import AnswerCache, Kept, keep_for_others, place_for
 from ondol.application.assistant.contradictions import contradiction_extension, find_contradiction, told_contradiction
-from ondol.application.assistant.evidence import find_evidence
+from ondol.application.assistant.evidence import find_by_queries
 from ondol.application.assistant.generative import HISTORY_TURNS_MAX, EvidenceTurn, Prepared, build_request
 from ondol.application.assistant.quoting import Inspect, answer_by_quoting, usage_of
 from ondol.application.assistant.record import Answered, Asking, Given, Keep, grounds_of, keep_answer
 from ondol.application.assistant.refusal import Refusal, refusal_extension, refuse
+from ondol.application.assistant.rewriting import Queries, retrieval_settings, rewrite_question
 from ondol.application.assistant.serving import Serving
 from ondol.application.assistant.snippet import find_snippet
 from ondol.application.assistant.sources import annotations_of, extension_of
@@ -142,9 +144,10 @@ async def answer(
             yield event
         return
     asked = await _understood(room, request, memory, question)
-    found = await find_evidence(room.knowledge, room.states, tenant_id, person_id, assistant.base_id, asked, index_id)
+    queries = await _worded(room, assistant, serving, asked)
+    found = await find_by_queries(room.knowledge, room.states, tenant_id, person_id, assistant.base_id, queries, index_id)
     asking = Asking(request.id, tenant_id, person_id, assistant, question, language, found, _since_us(began_ns), memory.thread_id)
-    keeping = partial(_keep, keep, asking, time.perf_counter_ns())
+    keeping = partial(_keep, keep, asking, time.perf_counter_ns(), queries.usage)
     yield Progress("reading")
     told: dict[str, Any] = {}
     summing = Summing()
@@ -176,7 +179,7 @@ async def answer(
     told |= await _remembered(room, asking, memory, asked, answered, shown_of)
     if place is not None and room.cache is not None:
         keep_for_others(room.cache, place, request.id, person_id, found, answered)
-    yield _finish(asking, replace(answered, usage=await summing.added_to(answered.usage)), told)
+    yield _finish(asking, replace(answered, usage=await summing.added_to(answered.usage.plus(queries.usage))), told)
 
 
 async def _remembered(
@@ -236,6 +239,12 @@ async def _understood(room: AssistantRoom, request: ChatRequest, memory: Memory,
     generator = room.generator
     completed = await complete_question(question, said, generator.stream if generator else None, generator.model if generator else "")
     return MARK.sub(" ", completed)  # what the guard put in the place of a value is no word of the question
+
+
+async def _worded(room: AssistantRoom, assistant: Assistant, serving: Serving | None, asked: str) -> Queries:
+    """What is searched for: the question, and as many other wordings of it as the assistant asks its model for."""
+    settings = serving.retrieval if serving is not None else retrieval_settings(assistant.settings.get("retrieval"))
+    return await rewrite_question(asked, settings, room.generator.stream, room.generator.model) if room.generator else Queries(asked)
 
 
 async def _guarded(evidence: Sequence[Evidence], inspect: Inspect) -> list[Evidence]:
@@ -380,9 +389,9 @@ def _since_us(began_ns: int) -> int:
     return (time.perf_counter_ns() - began_ns) // 1_000
 
 
-async def _keep(keep: Keep, asking: Asking, found_ns: int, answered: Answered) -> None:
-    """Hand an answer to whoever keeps it."""
-    await keep(Given(asking, answered, _since_us(found_ns)))
+async def _keep(keep: Keep, asking: Asking, found_ns: int, searching: Usage, answered: Answered) -> None:
+    """Hand an answer to whoever keeps it, with what a model used for the search."""
+    await keep(Given(asking, replace(answered, usage=answered.usage.plus(searching)), _since_us(found_ns)))
 
 
 async def _keep_broken(keeping: Callable[[Answered], Awaitable[None]], writing: _Writing, error: BaseException) -> None:

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
+from collections.abc import Sequence
 from dataclasses import replace
 
 from ondol.application.assistant.forms import form_of
 from ondol.application.assistant.promise import graders, may_run_on, with_promising
 from ondol.application.assistant.question import search_terms
+from ondol.application.assistant.rewriting import Queries
+from ondol.application.knowledge.ranking import Stage, fuse, stage_of
 from ondol.application.knowledge.rooms import Knowledge
 from ondol.application.knowledge.search import Evidence, Found, IndexStates, read_beside, search
+from ondol.application.knowledge.types import Retrieval
 from ondol.core.language import detect_language
 
 EVIDENCE_MAX = 8
+FUSED_MAX = 12
+"""So many passages at most of what several questions found together."""
+_BY_RANKS = Retrieval(fusion="ranks")
 PROMISING_HITS_MAX = 40
 SCATTERED_HITS_MAX = 80
 """Of so many the form of a question decides which are read beside the best; of more where lists and limits are asked for, whose words are common."""
@@ -51,3 +59,59 @@ async def find_evidence(
 
 def _is_same(item: Evidence, other: Evidence) -> bool:
     return item.version.id == other.version.id and item.hit.passage_ordinal == other.hit.passage_ordinal
+
+
+async def find_by_queries(
+    room: Knowledge,
+    states: IndexStates,
+    tenant_id: uuid.UUID,
+    person_id: uuid.UUID,
+    base_id: uuid.UUID,
+    queries: Queries,
+    index_id: uuid.UUID | None = None,
+) -> Found:
+    """The passages that a question and other wordings of it find, as one ranking; as `find_evidence` does where there are none.
+
+    Every wording asks the index version that the question asked, with the same rights, and each has its own stage.
+    """
+    found = await find_evidence(room, states, tenant_id, person_id, base_id, queries.question, index_id)
+    if queries.degraded:
+        return replace(found, stages=(*found.stages, Stage("queries", (), queries.degraded)))
+    if not queries.others or found.index_version_id is None:
+        return found
+    place = room, states, tenant_id, person_id, base_id
+    asked = found.index_version_id
+    searches = (search(*place, query, limit=EVIDENCE_MAX, terms=search_terms(query), index_id=asked) for query in queries.others)
+    return put_together(found, await asyncio.gather(*searches))
+
+
+def put_together(found: Found, others: Sequence[Found]) -> Found:
+    """What several questions found, by reciprocal ranks; what only looked as if it answered the first still comes last.
+
+    Revision and epoch are the latest of those that were searched in, so that they equal those of before only if nothing changed in between.
+    """
+    every = (found, *others)
+    rankings = [[item.hit for item in one.evidence[:EVIDENCE_MAX]] for one in every]
+    fused = fuse([(hits, 1.0) for hits in rankings], _BY_RANKS)
+    own = {_key(item): item for item in found.evidence}
+    new = {_key(item): replace(item, hit=replace(item.hit, score=0.0)) for one in others for item in one.evidence}
+    opened = new | own
+    best = [opened[hit.document_version_id, hit.passage_ordinal] for hit, _ in fused[:FUSED_MAX]]
+    chosen = {_key(item) for item in best}
+    beside = [item for item in found.evidence[EVIDENCE_MAX:] if _key(item) not in chosen]
+    ranked = [
+        replace(stage_of("query", ((hit, hit.score) for hit in hits)), degraded=next((stage.degraded for stage in one.stages if stage.degraded), ""))
+        for one, hits in zip(every, rankings, strict=True)
+    ]
+    return replace(
+        found,
+        evidence=(*best, *beside),
+        stages=(*found.stages, *ranked, stage_of("queries", fused)),
+        revision=max(one.revision for one in every),
+        epoch=max(one.epoch for one in every),
+        queries=len(every),
+    )
+
+
+def _key(item: Evidence) -> tuple[uuid.UUID, int]:
+    return item.version.id, item.hit.passage_ordinal

@@ -119,6 +119,7 @@ class AnswerRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         question, written, shown: keyed hashes of what was asked, what was written, and what of it went out.
         request: it came through the gateway, whose record of the request has the same id.
         verifier: the rules that checked it; `quoted` for passages' own words.
+        queries: so many questions were searched for: more than one where a model worded it in other ways.
     """
 
     form: int
@@ -151,6 +152,7 @@ class AnswerRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     output_tokens: int
     usage_estimated: bool
     cost: CostTaken | None
+    queries: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,6 +322,7 @@ def _record_of(keyring: KeyRing, key: DataKey, given: Given, shown: Shown, now: 
         output_tokens=answered.usage.output_tokens,
         usage_estimated=answered.usage.estimated,
         cost=CostTaken(shown.cost.nano, shown.cost.currency) if shown.cost is not None else None,
+        queries=found.queries,
     )
 
 

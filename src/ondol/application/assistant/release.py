@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from ondol.application.assistant.generative import HISTORY_TURNS_MAX, PROMPT, system_text
+from ondol.application.assistant.rewriting import RetrievalSettings, retrieval_settings
 from ondol.application.assistant.threads import memory_settings
 from ondol.application.assistant.types import PASSAGES_SHOWN_MAX, REFUSALS, Assistant
 from ondol.application.assistant.verify import verification_policy
@@ -69,6 +70,7 @@ class Wish(msgspec.Struct, frozen=True):
         evidence_turn: whose turn the passages are in; `user` for models that know no tools.
         passages_max, context_tokens_max: what of the passages a model is shown.
         turns_max: how many turns of the conversation it is told again.
+        retrieval: ``{"rewrite": "multi", "queries_max": 3}``.
         verification: ``{"unsupported": "remove", "partial": "show"}``.
         memory: of threads: ``{"turns": 4, "tokens": 1500, "summary": true}``.
     """
@@ -81,6 +83,7 @@ class Wish(msgspec.Struct, frozen=True):
     passages_max: Passages = PASSAGES_SHOWN_MAX
     context_tokens_max: Tokens | None = None
     turns_max: Turns = HISTORY_TURNS_MAX
+    retrieval: Any = None
     verification: Any = None
     memory: Any = None
 
@@ -140,7 +143,7 @@ async def compose(
                 analyser_id=version.analyser_id if version is not None else None,
             )
         ],
-        retrieval=RetrievalPart(passages_max=wish.passages_max, context_tokens_max=wish.context_tokens_max),
+        retrieval=_retrieval(wish, retrieval_settings(wish.retrieval)),
         verification=VerificationPart(unsupported=policy.unsupported, partial=policy.partial),
         guard_policy_digest=await _guard_policy(connection, assistant),
         memory=MemoryPart(turns_max=wish.turns_max, thread_turns_max=memory.turns, thread_tokens_max=memory.tokens, summary=memory.summary),
@@ -149,6 +152,14 @@ async def compose(
         evaluation=None,
     )
     return parse_manifest(manifest_json(made))
+
+
+def _retrieval(wish: Wish, settings: RetrievalSettings) -> RetrievalPart:
+    """What is off is not written, as it was not before there was anything to switch on: the same release keeps its digest."""
+    plain = RetrievalPart(passages_max=wish.passages_max, context_tokens_max=wish.context_tokens_max)
+    if settings.rewrite == "off":
+        return plain
+    return msgspec.structs.replace(plain, rewrite=settings.rewrite, queries_max=settings.others_max + 1)
 
 
 async def declare_release(

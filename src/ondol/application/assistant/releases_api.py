@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 
 from ondol.application.assistant.release import create_release, let_live, wish_of
 from ondol.application.assistant.release_diff import release_diff
+from ondol.application.assistant.rewriting import QUERIES_DEFAULT, QUERIES_MAX, QUERIES_MIN, Rewrite
 from ondol.application.assistant.store import find_assistant
 from ondol.application.assistant.types import Assistant
 from ondol.application.knowledge.rooms import Knowledge
@@ -54,6 +55,13 @@ class ReleaseServices(RoleGate):
             return await find_release(connection, (await find_assistant(connection, assistant)).id, name)
 
 
+class RetrievalBody(Body):
+    """Whether the model words a question in other ways before it is searched for, and how many questions are searched for at most."""
+
+    rewrite: Rewrite = "off"
+    queries_max: int = Field(default=QUERIES_DEFAULT, ge=QUERIES_MIN, le=QUERIES_MAX)
+
+
 class VerificationBody(Body):
     """What becomes of sentences that their sources do not bear out."""
 
@@ -75,6 +83,7 @@ class ReleaseBody(Body):
     passages_max: int | None = Field(default=None, ge=1, le=100)
     context_tokens_max: int | None = Field(default=None, ge=1, le=10_000_000)
     turns_max: int | None = Field(default=None, ge=0, le=100)
+    retrieval: RetrievalBody | None = None
     verification: VerificationBody | None = None
 
 

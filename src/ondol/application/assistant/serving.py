@@ -7,6 +7,9 @@ import uuid
 from collections import OrderedDict
 from dataclasses import dataclass, replace
 
+import msgspec
+
+from ondol.application.assistant.rewriting import RetrievalSettings
 from ondol.application.assistant.threads.memory import MemorySettings
 from ondol.application.assistant.types import Assistant
 from ondol.application.assistant.verify import VerificationPolicy
@@ -49,6 +52,14 @@ class Serving:
         """What is remembered of a thread."""
         told = self.manifest.memory
         return MemorySettings(told.thread_turns_max, told.thread_tokens_max, told.summary)
+
+    @property
+    def retrieval(self) -> RetrievalSettings:
+        """What is searched for."""
+        told = self.manifest.retrieval
+        if isinstance(told.rewrite, msgspec.UnsetType) or isinstance(told.queries_max, msgspec.UnsetType):
+            return RetrievalSettings()
+        return RetrievalSettings(told.rewrite, told.queries_max)
 
 
 class OpenedReleases:

@@ -63,7 +63,8 @@ class Evidence:
     """A passage that was found, confirmed and opened.
 
     Attributes:
-        hit: where it was found; its score is BM25 over what this caller may read, and 0 where only its vector was near.
+        hit: where it was found; its score is BM25 over what this caller may read, and 0 where only its vector was near or only another wording of
+            the question found it.
         text: the passage.
         cut: by which cut of the document it is a passage.
     """
@@ -83,6 +84,7 @@ class Found:
     Attributes:
         term_weights: each term of the question and its weight among what the caller may read.
         stages: what each stage of the search ranked; not confirmed, for evaluation.
+        queries: so many questions were searched for.
     """
 
     evidence: tuple[Evidence, ...]
@@ -92,6 +94,7 @@ class Found:
     revision: int
     epoch: int
     stages: tuple[Stage, ...] = ()
+    queries: int = 1
 
 
 class IndexStates:

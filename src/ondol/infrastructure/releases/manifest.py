@@ -1,7 +1,8 @@
 """The release manifest: prompt, route, index, retrieval, verification, guard policy, memory, which change together or not at all.
 
-A manifest is immutable and known by its digest over canonical JSON, in which every field is written, also those that are null. It holds
-no fractions: a share is whole thousandths. A new version of the schema gets a new number and a record of its own.
+A manifest is immutable and known by its digest over canonical JSON, in which every field is written, also those that are null; but a field that
+came later is left out where it says nothing, so that manifests of before keep their digests. It holds no fractions: a share is whole thousandths.
+A new version of the schema gets a new number and a record of its own.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ Variable = Annotated[str, msgspec.Meta(pattern=r"^(?!\S*\s)[a-z][a-z0-9_]*$", mi
 Value = Annotated[str, msgspec.Meta(max_length=8_000)] | Annotated[int, msgspec.Meta(ge=-(10**15), le=10**15)]
 Number = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 Tokens = Annotated[int, msgspec.Meta(ge=1, le=10_000_000)]
+Queries = Annotated[int, msgspec.Meta(ge=2, le=6)]
 Passages = Annotated[int, msgspec.Meta(ge=1, le=100)]
 Turns = Annotated[int, msgspec.Meta(ge=0, le=100)]
 Showing = Literal["show", "strike", "remove"]
@@ -62,11 +64,14 @@ class IndexPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 class RetrievalPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What of the passages that were found a model is shown: at most so many, and as many as fit beside the rest into so many tokens, which null
-    leaves to the model.
+    leaves to the model. With `rewrite` the model words the question in one other way, or in several, and as many questions as `queries_max` are
+    searched for, the one that was asked among them.
     """
 
     passages_max: Passages
     context_tokens_max: Tokens | None
+    rewrite: Literal["rewrite", "multi"] | msgspec.UnsetType = msgspec.UNSET
+    queries_max: Queries | msgspec.UnsetType = msgspec.UNSET
 
 
 class VerificationPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -155,6 +160,8 @@ def parse_manifest(content: bytes | str) -> Manifest:
         ) from error
     if (manifest.route.kind == "model") != (manifest.route.model is not None):
         raise ManifestError("The manifest is wrong at route.model: only the route of a model names one.", param="route.model")
+    if (manifest.retrieval.rewrite is msgspec.UNSET) != (manifest.retrieval.queries_max is msgspec.UNSET):
+        raise ManifestError("The manifest is wrong at retrieval: `rewrite` and `queries_max` go together.", param="retrieval.queries_max")
     return manifest
 
 

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import uuid
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, cast
 
 from ondol.application.assistant.threads import store
@@ -68,9 +68,7 @@ class Summing:
 
     async def added_to(self, answer: Usage) -> Usage:
         """Wait for it; what the answer beside it used with what it used itself."""
-        own = await self.end()
-        tokens = answer.input_tokens + own.input_tokens, answer.output_tokens + own.output_tokens
-        return replace(answer, input_tokens=tokens[0], output_tokens=tokens[1], estimated=answer.estimated or own.estimated)
+        return answer.plus(await self.end())
 
     def cancel(self) -> None:
         """Let it be."""

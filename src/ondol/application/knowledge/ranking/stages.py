@@ -9,7 +9,8 @@ from typing import Literal
 
 from ondol.application.knowledge.index import Hit
 
-StageName = Literal["full_text", "vectors", "fusion", "diversity", "rerank"]
+StageName = Literal["full_text", "vectors", "fusion", "diversity", "rerank", "query", "queries"]
+"""`query` is one of several questions that were searched for, the one that was asked first; `queries` is what they found together."""
 
 
 @dataclass(frozen=True, slots=True)
