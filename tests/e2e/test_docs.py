@@ -79,6 +79,7 @@ def test_the_yaml_examples_are_understood(tmp_path: Path) -> None:
         "prompts.md",
         "releases.md",
         "running.md",
+        "search.md",
         "threads.md",
         "verification.md",
     }
