@@ -32,11 +32,12 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, addresses: DatabaseAddr
 
 def test_a_release_is_made_compared_let_live_and_rolled_back(run: Run) -> None:
     assert run("prompt", "set", "short", "-", given="{texts: {en: {role: 'short, $days'}}, variables: {days: number}}").exit_code == 0
-    chosen = ("--index", "follow", "--turns-max", "2", "--partial", "strike", "--rewrite", "multi", "--queries-max", "2")
+    chosen = ("--index", "follow", "--turns-max", "2", "--partial", "strike", "--rewrite", "multi", "--queries-max", "2", "--refuse-below", "0.87")
     made = run("release", "create", "help", "--prompt", "short", "--value", "days=5", *chosen)
     assert made.output.strip() == "Release 2 of help is a draft: `ondol release activate help 2` lets it serve."
     told = json.loads(run("release", "diff", "help", "live", "2", "--json").output)
     assert (told["fields"]["memory.turns_max"], told["fields"]["verification.partial"]) == ([6, 2], ["show", "strike"])
+    assert told["fields"]["verification.refuse_below_thousandths"] == [None, 870]
     assert (told["fields"]["retrieval.rewrite"], told["fields"]["retrieval.queries_max"]) == ([None, "multi"], [None, 2])
     assert "+    role: short, $days" in told["prompt"]
     assert run("release", "propose", "help", "2").output.strip() == "Release 2 of help is candidate."

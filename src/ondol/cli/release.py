@@ -73,6 +73,7 @@ def list_all(context: click.Context, assistant: str, tenant: str, as_json: bool)
 @click.option("--queries-max", type=click.IntRange(2, 6), help="Of multi: so many questions are searched for, the one that was asked among them.")
 @click.option("--unsupported", type=click.Choice(("show", "strike", "remove")), help="What becomes of sentences that nothing bears out.")
 @click.option("--partial", type=click.Choice(("show", "strike", "remove")), help="What becomes of those that are borne out in part.")
+@click.option("--refuse-below", type=click.FloatRange(0, 1), help="Where no model answers: the probability below which it refuses.")
 @tenant_option
 @json_option
 @click.pass_context

@@ -174,6 +174,13 @@ async def test_a_refusal_is_made_anew(caching: Desk) -> None:
         assert of(await caching.ask("What does a submarine cost?")) is None
 
 
+async def test_what_is_refused_from_now_on_is_not_said_again(caching: Desk) -> None:
+    assert "5 business days" in (await caching.ask(QUESTION)).text
+    await settings(caching, {"refuse_below": 1})
+    told = await caching.ask(QUESTION)
+    assert (of(told), "5 business days" in told.text) == (None, False)
+
+
 async def test_a_switch_that_is_none_is_told(caching: Desk) -> None:
     await settings(caching, {"cache": "off"})
     with pytest.raises(RequestError, match="`cache` of an assistant is neither true nor false"):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ondol.application.assistant.extractive import ANSWERS, FIT, SENTENCES_MAX, answer_figures, choose, extract
+from ondol.application.assistant.extractive import ANSWERED_MIN, ANSWERS, FIT, SENTENCES_MAX, answer_figures, answered_min_of, choose, extract
 from ondol.application.assistant.measure import FIGURES, measure
 from ondol.application.assistant.question import search_terms, understand
 from ondol.application.assistant.types import Draft
@@ -16,6 +16,7 @@ from ondol.application.knowledge.index import Hit, analyse, query_words
 from ondol.application.knowledge.index.analyser import weight_of
 from ondol.application.knowledge.search import Evidence
 from ondol.application.knowledge.store import Details, ReadableVersion
+from ondol.core.errors import RequestError
 
 PLANS = """Prices
 
@@ -122,6 +123,28 @@ def test_the_sentence_that_answers_is_quoted(question: str, language: str, expec
 )
 def test_what_the_documents_do_not_hold_is_not_answered(question: str, language: str) -> None:
     assert ask(question, SHELF[language]).sentences == ()
+
+
+def test_what_is_less_probable_than_an_assistant_wants_is_refused() -> None:
+    question, shelf = "How long is a backup kept?", {"Backup": "A backup is kept for 30 days. It is made at night."}
+    probability = ask(question, shelf).score
+    assert ANSWERED_MIN < probability < 1
+    evidence, weights = found(question, shelf)
+    for least, answers in ((probability, True), (math.nextafter(probability, 1), False)):
+        draft = extract(question, evidence, weights, answered_min=least)
+        assert (draft.score, bool(draft.sentences)) == (probability, answers)
+
+
+@pytest.mark.parametrize(("told", "least"), [(None, ANSWERED_MIN), (0, 0.0), (1, 1.0), (0.87, 0.87), (0.8704, 0.87)])
+def test_how_probable_it_must_be_is_read(told: object, least: float) -> None:
+    assert answered_min_of(told) == least
+
+
+@pytest.mark.parametrize("told", [-0.001, 1.001, math.nan, math.inf, True, False, "0.5", [0.5], 10**400])
+def test_how_probable_it_must_be_is_a_probability(told: object) -> None:
+    with pytest.raises(RequestError, match="from 0 to 1") as caught:
+        answered_min_of(told)
+    assert (caught.value.code, caught.value.param) == ("invalid_setting", "refuse_below")
 
 
 def test_nothing_found_or_nothing_asked_is_a_refusal() -> None:

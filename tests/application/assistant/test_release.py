@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 from ondol.application.assistant.answer import AssistantRoom, answer
+from ondol.application.assistant.extractive import ANSWERED_MIN
 from ondol.application.assistant.release import create_release, let_live, wish_of
 from ondol.application.assistant.serving import OpenedReleases
 from ondol.application.assistant.store import find_assistant
@@ -161,6 +163,20 @@ async def test_what_is_searched_for_is_part_of_a_release(desk: Desk) -> None:
         assert (serving.retrieval.rewrite, serving.retrieval.others_max) == (asked[0], asked[1] - 1)
     with pytest.raises(RequestError, match="queries_max"):
         await create_release(room, tenant_id, desk.assistant, wish_of({"retrieval": {"rewrite": "all"}}), "active")
+
+
+async def test_below_what_is_refused_is_part_of_a_release(desk: Desk) -> None:
+    platform, tenant_id = desk.house.platform, desk.house.tenant_id
+    question = "How long does a refund take?"
+    plain = await create_release(platform.knowledge, tenant_id, desk.assistant, wish_of({}), "active")
+    told = await create_release(platform.knowledge, tenant_id, desk.assistant, wish_of({"refuse_below": ANSWERED_MIN}), "active")
+    assert (plain.manifest.verification.refuse_below_thousandths, told.manifest.verification.refuse_below_thousandths) == (msgspec.UNSET, 420)
+    await let_live(platform.knowledge, tenant_id, plain.id, Why("improvement"))
+    assert "5 business days" in (await ask(desk, question))[0]
+    await release(desk, refuse_below=1)
+    assert "5 business days" not in (await ask(desk, question))[0]
+    with pytest.raises(RequestError, match="refuse_below"):
+        await create_release(platform.knowledge, tenant_id, desk.assistant, wish_of({"refuse_below": 1.5}), "active")
 
 
 async def test_the_index_of_a_release_may_serve_the_base_again(desk: Desk) -> None:

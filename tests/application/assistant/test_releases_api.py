@@ -63,11 +63,8 @@ async def test_a_release_is_made_let_live_compared_and_rolled_back(ask: Ask) -> 
     status, first = await ask("owner", "POST", PATH, {"extractive": True})
     assert (status, first["number"], first["state"], first["manifest"]["route"]["kind"]) == (200, 1, "draft", "extractive")
     assert first["manifest"]["bases"][0]["index_version_id"] is not None
-    second = (
-        await ask(
-            "owner", "POST", PATH, {"turns_max": 2, "index": "follow", "verification": {"partial": "strike"}, "retrieval": {"rewrite": "multi"}}
-        )
-    )[1]
+    parts = {"verification": {"partial": "strike"}, "retrieval": {"rewrite": "multi"}, "refuse_below": 0.87}
+    second = (await ask("owner", "POST", PATH, {"turns_max": 2, "index": "follow", **parts}))[1]
     assert (await ask("owner", "POST", f"{PATH}/1/activate", {"reason": "trial"}))[1]["state"] == "live"
     assert (await ask("owner", "POST", f"{PATH}/2/propose"))[1]["state"] == "candidate"
     assert (await ask("owner", "POST", f"{PATH}/candidate/activate", {"reason": "fix", "note": "왜냐하면"}))[1]["number"] == 2
@@ -75,6 +72,7 @@ async def test_a_release_is_made_let_live_compared_and_rolled_back(ask: Ask) -> 
     assert (await ask("auditor", "GET", f"{PATH}/live"))[1]["digest"] == first["digest"]
     told = (await ask("auditor", "GET", f"{PATH}/diff?first=1&second=2"))[1]
     assert (told["fields"]["memory.turns_max"], told["fields"]["route.kind"]) == ([6, 2], ["extractive", "installation"])
+    assert told["fields"]["verification.refuse_below_thousandths"] == [None, 870]
     assert (told["fields"]["retrieval.rewrite"], told["fields"]["retrieval.queries_max"]) == ([None, "multi"], [None, 3])
     page = (await ask("auditor", "GET", f"{PATH}?limit=1"))[1]
     assert ([item["id"] for item in page["releases"]], page["next"]) == ([second["id"]], 2)
@@ -106,6 +104,7 @@ async def test_who_may_not_and_mistakes_are_refused(ask: Ask) -> None:
     assert (await ask("owner", "POST", PATH, {"passages_max": 101}))[0] == 400
     assert (await ask("owner", "POST", PATH, {"retrieval": {"rewrite": "multi", "queries_max": 7}}))[0] == 400
     assert (await ask("owner", "POST", PATH, {"retrieval": {"rewrite": "all"}}))[0] == 400
+    assert (await ask("owner", "POST", PATH, {"refuse_below": 1.01}))[0] == 400
     assert (await ask("owner", "POST", f"{PATH}/1/activate", {"note": "x" * 2001}))[0] == 400
     assert (await ask("owner", "POST", f"{PATH}/latest/activate", {}))[0] == 400
     assert (await ask("owner", "GET", "/assistants/absent/releases"))[0] == 404

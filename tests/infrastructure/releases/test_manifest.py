@@ -41,7 +41,7 @@ PLAIN: dict[str, Any] = {
     "evaluation": {"suite_digest": "cd" * 32, "verdict_id": None},
 }
 
-LATER = {"rewrite", "queries_max"}
+LATER = {"rewrite", "queries_max", "refuse_below_thousandths"}
 """Fields that a manifest may lack."""
 
 
@@ -70,7 +70,10 @@ def test_a_manifest_comes_back() -> None:
 
 
 def test_a_field_that_came_later_is_left_out_where_it_says_nothing() -> None:
-    assert b"rewrite" not in manifest_json(parse_manifest(json.dumps(PLAIN)))
+    assert not any(name.encode() in manifest_json(parse_manifest(json.dumps(PLAIN))) for name in LATER)
+    strict = parse_manifest(changed("verification.refuse_below_thousandths", 870))
+    assert (strict.verification.refuse_below_thousandths, manifest_digest(strict) != digest(PLAIN)) == (870, True)
+    assert parse_manifest(manifest_json(strict)) == strict
     retrieval = {**PLAIN["retrieval"], "rewrite": "multi", "queries_max": 3}
     manifest = parse_manifest(changed("retrieval", retrieval))
     assert (manifest.retrieval.rewrite, manifest.retrieval.queries_max) == ("multi", 3)
@@ -120,6 +123,9 @@ def test_the_digest_does_not_depend_on_order_or_spaces() -> None:
         ("retrieval", {"passages_max": 8, "context_tokens_max": None, "rewrite": "off", "queries_max": 3}, "retrieval.rewrite"),
         ("retrieval", {"passages_max": 8, "context_tokens_max": None, "rewrite": None, "queries_max": None}, "retrieval.rewrite"),
         ("retrieval", {"passages_max": 8, "context_tokens_max": None, "rewrite": "multi", "queries_max": 7}, "retrieval.queries_max"),
+        ("verification.refuse_below_thousandths", 0.42, "verification.refuse_below_thousandths"),
+        ("verification.refuse_below_thousandths", 1001, "verification.refuse_below_thousandths"),
+        ("verification.refuse_below_thousandths", None, "verification.refuse_below_thousandths"),
         ("verification.partial", "hide", "verification.partial"),
         ("memory.turns_max", -1, "memory.turns_max"),
         ("context_features", ["a b"], "context_features[0]"),

@@ -18,6 +18,7 @@ from typing import Any
 from ondol.application.assistant.cache import AnswerCache, Kept, keep_for_others, place_for
 from ondol.application.assistant.contradictions import contradiction_extension, find_contradiction, told_contradiction
 from ondol.application.assistant.evidence import find_by_queries
+from ondol.application.assistant.extractive import answered_min_of
 from ondol.application.assistant.generative import HISTORY_TURNS_MAX, EvidenceTurn, Prepared, build_request
 from ondol.application.assistant.quoting import Inspect, answer_by_quoting, usage_of
 from ondol.application.assistant.record import Answered, Asking, Given, Keep, grounds_of, keep_answer
@@ -152,7 +153,7 @@ async def answer(
     told: dict[str, Any] = {}
     summing = Summing()
     if room.generator is None or not found.evidence:
-        answered = answer_by_quoting(asked, language, found, inspect)
+        answered = answer_by_quoting(asked, language, found, inspect, _answered_min(assistant, serving))
         yield Progress("writing")
         yield Progress("checking")
         yield TextDelta(answered.text)
@@ -245,6 +246,10 @@ async def _worded(room: AssistantRoom, assistant: Assistant, serving: Serving | 
     """What is searched for: the question, and as many other wordings of it as the assistant asks its model for."""
     settings = serving.retrieval if serving is not None else retrieval_settings(assistant.settings.get("retrieval"))
     return await rewrite_question(asked, settings, room.generator.stream, room.generator.model) if room.generator else Queries(asked)
+
+
+def _answered_min(assistant: Assistant, serving: Serving | None) -> float:
+    return serving.answered_min if serving is not None else answered_min_of(assistant.settings.get("refuse_below"))
 
 
 async def _guarded(evidence: Sequence[Evidence], inspect: Inspect) -> list[Evidence]:

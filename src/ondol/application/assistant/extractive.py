@@ -18,11 +18,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from operator import mul
+from typing import Any
 
 from ondol.application.assistant.measure import FIGURES, Candidate, measure
 from ondol.application.assistant.question import Asked, understand
 from ondol.application.assistant.types import Cited, Draft
 from ondol.application.knowledge.search import Evidence
+from ondol.core.errors import RequestError
 
 SENTENCES_MAX = 3
 """A list or table that is short enough to be quoted whole counts as one."""
@@ -36,6 +38,7 @@ ANSWERED_MIN = 0.42
 
 Of the golden questions that it was fitted on, answered rightly, and unanswerable ones refused: 74 % and 79 % (at 0.3), 74 % and 84 % (0.36),
 72 % and 92 % (0.42), 71 % and 92 % (0.5), 68 % and 92 % (0.6).
+An assistant may set another as `refuse_below`.
 """
 
 GAPS_MAX = (3.0, 2.5)
@@ -114,6 +117,24 @@ _LEANS = re.compile(
     r"|(?:in (?:that|this) case|this|that|these|those|it|they|then|otherwise|however|but|so|after that|therefore)\b)"
 )
 """How a sentence in lower case begins that means nothing without the one before."""
+
+
+def answered_min_of(told: Any) -> float:
+    """Read an assistant's setting `refuse_below`: a probability, of which thousandths count; `ANSWERED_MIN` where it is not set.
+
+    Raises:
+        RequestError: when it says anything else.
+    """
+    if told is None:
+        return ANSWERED_MIN
+    if isinstance(told, bool) or not isinstance(told, int | float) or not 0 <= told <= 1:
+        raise RequestError(
+            f"`refuse_below` of an assistant is a number from 0 to 1; what is shipped is {ANSWERED_MIN}.",
+            "Mend the assistant's settings.",
+            code="invalid_setting",
+            param="refuse_below",
+        )
+    return round(float(told), 3)
 
 
 def extract(question: str, evidence: Sequence[Evidence], weights: Mapping[str, float], *, answered_min: float = ANSWERED_MIN) -> Draft:

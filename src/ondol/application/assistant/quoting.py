@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from ondol.application.assistant.contradictions import Contradiction, contradiction_extension, find_contradiction, told_contradiction
-from ondol.application.assistant.extractive import extract
+from ondol.application.assistant.extractive import ANSWERED_MIN, extract
 from ondol.application.assistant.record import Answered
 from ondol.application.assistant.refusal import refuse
 from ondol.application.assistant.sources import number_sources
@@ -22,13 +22,14 @@ Inspect: TypeAlias = Callable[[Sequence[str]], Sequence[str]]
 """The guard's look at texts of documents: the same texts, without what may not be shown."""
 
 
-def answer_by_quoting(question: str, language: Language, found: Found, inspect: Inspect) -> Answered:
+def answer_by_quoting(question: str, language: Language, found: Found, inspect: Inspect, answered_min: float = ANSWERED_MIN) -> Answered:
     """Answer with sentences of the passages, as the guard lets them through; a refusal where none answers the question.
 
     Args:
         inspect: the guard's look at texts of documents.
+        answered_min: below this probability that a sentence answers the question, it is refused.
     """
-    draft = extract(question, found.evidence, found.term_weights)
+    draft = extract(question, found.evidence, found.term_weights, answered_min=answered_min)
     places = sorted({sentence.source for sentence in draft.sentences})
     passed = dict(zip(places, inspect([found.evidence[place].text for place in places]), strict=True))
     draft = replace(draft, sentences=tuple(one for one in draft.sentences if _is_passed(one, found.evidence[one.source].text, passed[one.source])))

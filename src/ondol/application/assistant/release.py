@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from ondol.application.assistant.extractive import answered_min_of
 from ondol.application.assistant.generative import HISTORY_TURNS_MAX, PROMPT, system_text
 from ondol.application.assistant.rewriting import RetrievalSettings, retrieval_settings
 from ondol.application.assistant.threads import memory_settings
@@ -72,6 +73,7 @@ class Wish(msgspec.Struct, frozen=True):
         turns_max: how many turns of the conversation it is told again.
         retrieval: ``{"rewrite": "multi", "queries_max": 3}``.
         verification: ``{"unsupported": "remove", "partial": "show"}``.
+        refuse_below: below this probability the built-in model refuses, such as 0.87.
         memory: of threads: ``{"turns": 4, "tokens": 1500, "summary": true}``.
     """
 
@@ -85,6 +87,7 @@ class Wish(msgspec.Struct, frozen=True):
     turns_max: Turns = HISTORY_TURNS_MAX
     retrieval: Any = None
     verification: Any = None
+    refuse_below: Any = None
     memory: Any = None
 
 
@@ -130,7 +133,7 @@ async def compose(
     version = None if index == FOLLOW else await find_version(connection, assistant.base_id, index)
     if version is not None:
         _check_index(version)
-    policy, memory = verification_policy(wish.verification), memory_settings(wish.memory)
+    memory = memory_settings(wish.memory)
     kind: Literal["model", "extractive", "installation"] = "model" if wish.model is not None else "extractive" if wish.extractive else "installation"
     made = Manifest(
         manifest_version=2,
@@ -144,7 +147,7 @@ async def compose(
             )
         ],
         retrieval=_retrieval(wish, retrieval_settings(wish.retrieval)),
-        verification=VerificationPart(unsupported=policy.unsupported, partial=policy.partial),
+        verification=_verification(wish),
         guard_policy_digest=await _guard_policy(connection, assistant),
         memory=MemoryPart(turns_max=wish.turns_max, thread_turns_max=memory.turns, thread_tokens_max=memory.tokens, summary=memory.summary),
         context_features=[],
@@ -160,6 +163,13 @@ def _retrieval(wish: Wish, settings: RetrievalSettings) -> RetrievalPart:
     if settings.rewrite == "off":
         return plain
     return msgspec.structs.replace(plain, rewrite=settings.rewrite, queries_max=settings.others_max + 1)
+
+
+def _verification(wish: Wish) -> VerificationPart:
+    """What is to be shown, and below what is refused; where nobody says, the latter is not written and is what is shipped."""
+    policy, answered_min = verification_policy(wish.verification), answered_min_of(wish.refuse_below)
+    plain = VerificationPart(unsupported=policy.unsupported, partial=policy.partial)
+    return plain if wish.refuse_below is None else msgspec.structs.replace(plain, refuse_below_thousandths=round(answered_min * 1000))
 
 
 async def declare_release(

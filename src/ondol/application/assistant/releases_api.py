@@ -85,6 +85,7 @@ class ReleaseBody(Body):
     turns_max: int | None = Field(default=None, ge=0, le=100)
     retrieval: RetrievalBody | None = None
     verification: VerificationBody | None = None
+    refuse_below: float | None = Field(default=None, ge=0, le=1, description="Where no model answers: the probability below which it refuses.")
 
 
 class WhyBody(Body):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
+from ondol.application.assistant.extractive import ANSWERED_MIN
 from ondol.application.assistant.rewriting import RetrievalSettings
 from ondol.application.assistant.threads.memory import MemorySettings
 from ondol.application.assistant.types import Assistant
@@ -46,6 +47,12 @@ class Serving:
     def policy(self) -> VerificationPolicy:
         """What becomes of sentences that are not borne out."""
         return VerificationPolicy(self.manifest.verification.unsupported, self.manifest.verification.partial)
+
+    @property
+    def answered_min(self) -> float:
+        """Below this probability the built-in model refuses."""
+        told = self.manifest.verification.refuse_below_thousandths
+        return ANSWERED_MIN if isinstance(told, msgspec.UnsetType) else told / 1000
 
     @property
     def memory(self) -> MemorySettings:

@@ -28,6 +28,7 @@ Variable = Annotated[str, msgspec.Meta(pattern=r"^(?!\S*\s)[a-z][a-z0-9_]*$", mi
 Value = Annotated[str, msgspec.Meta(max_length=8_000)] | Annotated[int, msgspec.Meta(ge=-(10**15), le=10**15)]
 Number = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 Tokens = Annotated[int, msgspec.Meta(ge=1, le=10_000_000)]
+Thousandths = Annotated[int, msgspec.Meta(ge=0, le=1_000)]
 Queries = Annotated[int, msgspec.Meta(ge=2, le=6)]
 Passages = Annotated[int, msgspec.Meta(ge=1, le=100)]
 Turns = Annotated[int, msgspec.Meta(ge=0, le=100)]
@@ -75,10 +76,14 @@ class RetrievalPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class VerificationPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What becomes of sentences that are not, or only partly, borne out by what they cite."""
+    """What becomes of sentences that are not, or only partly, borne out by what they cite.
+
+    Where no model answers, a question is refused if it is less probable than `refuse_below_thousandths` that a sentence answers it.
+    """
 
     unsupported: Showing
     partial: Showing
+    refuse_below_thousandths: Thousandths | msgspec.UnsetType = msgspec.UNSET
 
 
 class MemoryPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
