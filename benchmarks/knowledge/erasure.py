@@ -32,7 +32,7 @@ BASE = "erasure"
 PASSAGES_OF_A_DOCUMENT = 500
 PASSAGE_CHARS = (60, 200)
 """So that each sentence is a passage."""
-PASSAGES, PASSAGES_QUICK = 300_000, 3_000
+PASSAGES, PASSAGES_QUICK = 300_000, 1_500
 SEARCHERS = 2
 """So many people search all the while, each one question after another."""
 

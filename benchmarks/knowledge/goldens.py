@@ -28,7 +28,7 @@ K8S = "k8s"
 OTHER_WORDS = "k8s, other words"
 K8S_UNANSWERABLE = "k8s unanswerable"
 FIRST = 5
-OTHER_PAGES_QUICK = 100
+OTHER_PAGES_QUICK = 40
 """In the quick form so many pages stand beside those that hold the answers, drawn by the seed."""
 SEED = 23
 FOUND_COLUMNS = "in 1  in 5  page  read  cited: bear the answer"

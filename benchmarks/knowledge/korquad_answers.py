@@ -34,7 +34,7 @@ from ondol.wiring.platform import Platform
 SEED = 29
 REMOVED_EACH = 5
 """One paragraph of so many is left out of the base."""
-QUESTIONS_QUICK = 120
+QUESTIONS_QUICK = 60
 """Of each kind."""
 THRESHOLDS = tuple(place / 100 for place in range(5, 96))
 Ids: TypeAlias = tuple[IndexStates, uuid.UUID, uuid.UUID, uuid.UUID]

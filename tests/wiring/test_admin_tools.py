@@ -128,7 +128,7 @@ async def test_a_call_runs_with_what_was_judged_or_not_at_all(api: Api) -> None:
         assert [item["rule"] for item in decided["findings"]] == [rule]
     _, page = await api.ask("auditor", "GET", "/incidents?kind=blocked")
     assert {rule for item in page["incidents"] for rule in item["rules"]} == {"tools.unknown", "tools.rule", "tools.arguments", "personal.phone"}
-    assert "1234" not in json.dumps(page)
+    assert "1234-5678" not in json.dumps(page)
 
 
 async def test_an_agent_asks_a_person_answers_and_the_call_runs_once(api: Api) -> None:

@@ -52,7 +52,9 @@ async def test_only_who_wrote_a_value_gets_it_back(vault: Vault, tenant: Tenant,
     assert await vault.look_up(new_id(), kim, texts) == {}
     assert await vault.look_up(tenant.id, kim, ["nothing [here]", ""]) == {}
     async with database.tenant_tx(tenant.id) as connection:
-        assert "1234" not in str(await rows(connection, "select t::text from guard_tokens t limit 10", {}))
+        stored = str(await rows(connection, "select t::text from guard_tokens t limit 10", {}))
+    for value in ("010-1234-5678", "02-123-4567"):
+        assert value not in stored and value.encode().hex() not in stored
 
 
 async def test_a_value_that_two_people_wrote_stays_with_the_other_when_one_is_erased(
