@@ -38,7 +38,7 @@ PARTS: Mapping[str, Part] = MappingProxyType(
         "claims": claims,
     }
 )
-AT_ONCE_QUICK = 2
+AT_ONCE_QUICK = 3
 """In the quick form so many parts run at the same time, each in a process of its own: what it says of times is rough."""
 
 
