@@ -50,7 +50,7 @@ def measure(name: str, *, quick: bool) -> dict[str, Any]:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="fewer passages, pages and questions; under 50 s")
+    parser.add_argument("--quick", action="store_true", help="fewer passages, pages and questions; about a minute on two cores")
     parser.add_argument("--json", action="store_true", help="print one JSON object last")
     parser.add_argument("--only", choices=PARTS, nargs="+", default=tuple(PARTS), help="only these parts")
     options = parser.parse_args()

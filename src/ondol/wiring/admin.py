@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 
-from ondol.application.assistant.api import AssistantServices, access_router, answers_router
+from ondol.application.assistant.api import access_router, answers_router
 from ondol.application.assistant.releases_api import ReleaseServices, releases_router
-from ondol.application.assistant.threads.api import ThreadServices, thread_router
+from ondol.application.assistant.threads.api import thread_router
 from ondol.application.erasure.api import ErasureServices, erasure_router
 from ondol.application.knowledge.api import KnowledgeServices, index_router
 from ondol.application.knowledge.documents.api import DocumentServices, documents_router
 from ondol.application.knowledge.documents.uploads import Reception
-from ondol.application.prompts.api import PromptServices, prompts_router
+from ondol.application.prompts.api import prompts_router
 from ondol.core.errors import Forbidden, KeyDestroyed, NotFound, Unauthenticated
 from ondol.infrastructure.access.callers import caller_of
 from ondol.infrastructure.access.keys import KeyDirectory
@@ -67,19 +67,17 @@ def admin_application(platform: Platform, keys: KeyDirectory, policies: PolicyDi
     knowledge = KnowledgeServices(platform.knowledge, principal_of_request)
     reception = Reception(platform.knowledge, lambda: platform.settings.http.upload_bytes_max)
     documents = DocumentServices(platform.knowledge, principal_of_request, reception)
-    prompts = PromptServices(platform.database, platform.keyring, platform.clock, principal_of_request)
-    assistants = AssistantServices(platform.knowledge, principal_of_request)
     guards = [guard_router(services), tools_router(services), texts_router(services)]
     routers = [
         *guards,
         *gateway_routers(gateway),
         index_router(knowledge),
         documents_router(documents),
-        prompts_router(prompts),
-        answers_router(assistants),
-        access_router(assistants),
+        prompts_router(gateway),
+        answers_router(knowledge),
+        access_router(knowledge),
         releases_router(ReleaseServices(platform.knowledge, principal_of_request)),
-        thread_router(ThreadServices(platform.knowledge, principal_of_request)),
+        thread_router(knowledge),
         erasure_router(ErasureServices(platform.knowledge, partial(verify_receipt, platform), principal_of_request)),
     ]
     return create_admin(authenticate, routers, streams=documents.streams)

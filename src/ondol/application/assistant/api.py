@@ -3,33 +3,19 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field, WithJsonSchema
 
 from ondol.application.assistant import access_requests as requests
 from ondol.application.assistant.reading import AnswerView, view_answer
 from ondol.application.assistant.record import AnswerRecord
-from ondol.application.knowledge.rooms import Knowledge
-from ondol.infrastructure.access.route_roles import ASK, READERS, WRITE, Body, RoleGate
+from ondol.application.knowledge.api import KnowledgeServices
+from ondol.infrastructure.access.route_roles import ASK, READERS, WRITE, Body
 from ondol.infrastructure.access.types import Principal
 from ondol.infrastructure.gateway.admin_api.base import schema_of
-
-
-@dataclass(frozen=True, slots=True)
-class AssistantServices(RoleGate):
-    """What the routes work with.
-
-    Attributes:
-        principal: who sends a request, roles included; it was authenticated before.
-    """
-
-    knowledge: Knowledge
-    principal: Callable[[Request], Principal]
 
 
 class DocumentNamed(BaseModel):
@@ -103,7 +89,7 @@ class Decided(BaseModel):
     decided: bool = True
 
 
-def answers_router(services: AssistantServices) -> APIRouter:
+def answers_router(services: KnowledgeServices) -> APIRouter:
     """The routes below ``/answers``."""
     router = APIRouter(prefix="/answers", tags=["answers"])
 
@@ -122,7 +108,7 @@ def answers_router(services: AssistantServices) -> APIRouter:
     return router
 
 
-def access_router(services: AssistantServices) -> APIRouter:
+def access_router(services: KnowledgeServices) -> APIRouter:
     """The routes below ``/access-requests``."""
     router = APIRouter(prefix="/access-requests", tags=["answers"])
     room = services.knowledge

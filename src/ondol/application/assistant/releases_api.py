@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field
 
 from ondol.application.assistant.release import create_release, let_live, wish_of
@@ -17,8 +16,8 @@ from ondol.application.assistant.release_diff import release_diff
 from ondol.application.assistant.rewriting import QUERIES_DEFAULT, QUERIES_MAX, QUERIES_MIN, Rewrite
 from ondol.application.assistant.store import find_assistant
 from ondol.application.assistant.types import Assistant
-from ondol.application.knowledge.rooms import Knowledge
-from ondol.infrastructure.access.route_roles import READ, WRITE, Body, RoleGate
+from ondol.application.knowledge.api import KnowledgeServices
+from ondol.infrastructure.access.route_roles import READ, WRITE, Body
 from ondol.infrastructure.access.types import Principal
 from ondol.infrastructure.releases import Listed, Reason, Release, State, Why, find_release, list_moves, list_releases, propose, roll_back
 from ondol.infrastructure.releases.moves import NOTE_CHARACTERS_MAX
@@ -34,15 +33,8 @@ Showing = Literal["show", "strike", "remove"]
 
 
 @dataclass(frozen=True, slots=True)
-class ReleaseServices(RoleGate):
-    """What the routes work with.
-
-    Attributes:
-        principal: who sends a request, roles included; it was authenticated before.
-    """
-
-    knowledge: Knowledge
-    principal: Callable[[Request], Principal]
+class ReleaseServices(KnowledgeServices):
+    """What the routes work with."""
 
     async def assistant(self, who: Principal, name: str) -> Assistant:
         """The caller's assistant of a name. Raises `NotFound`."""

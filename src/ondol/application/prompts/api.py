@@ -3,45 +3,22 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field
 
 from ondol.application.prompts.store import find_prompt, list_prompts, put_label, put_prompt
 from ondol.application.prompts.templates_store import built_in_names
 from ondol.application.prompts.types import Language, Prompt, VariableType, plain_prompt, prompt_body, prompt_diff
-from ondol.core.clock import Clock
-from ondol.infrastructure.access.route_roles import READ, WRITE, Body, RoleGate
+from ondol.infrastructure.access.route_roles import READ, WRITE, Body
 from ondol.infrastructure.access.types import Principal
-from ondol.infrastructure.storage.blobs import KeyRing
-from ondol.infrastructure.storage.postgres import Connection, Database
+from ondol.infrastructure.gateway.admin_api.base import GatewayServices
 
 PromptName = Annotated[str, Path(pattern=r"^[a-z0-9](-?[a-z0-9]){0,62}$", max_length=63)]
 Label = Annotated[str, Path(pattern=r"^[a-z](-?[a-z0-9]){0,62}$", max_length=63)]
 Which = Annotated[str, Query(pattern=r"^[a-z0-9](-?[a-z0-9]){0,62}$", max_length=63, description="A version, a label, `latest` or `builtin`.")]
-
-
-@dataclass(frozen=True, slots=True)
-class PromptServices(RoleGate):
-    """What the routes work with.
-
-    Attributes:
-        principal: who sends a request, roles included; it was authenticated before.
-    """
-
-    database: Database
-    keyring: KeyRing
-    clock: Clock
-    principal: Callable[[Request], Principal]
-
-    def within(self, who: Principal) -> AbstractAsyncContextManager[Connection]:
-        """A transaction of the caller's tenant."""
-        return self.database.tenant_tx(who.tenant_id)
 
 
 class ExampleBody(Body):
@@ -124,7 +101,7 @@ class LabelMoved(BaseModel):
     changed: bool
 
 
-def prompts_router(services: PromptServices) -> APIRouter:
+def prompts_router(services: GatewayServices) -> APIRouter:
     """The routes below ``/prompts``."""
     router = APIRouter(prefix="/prompts", tags=["prompts"])
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import aclosing
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, cast
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Path, Query
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
@@ -17,26 +16,14 @@ from ondol.application.assistant.store import find_assistant
 from ondol.application.assistant.threads import store
 from ondol.application.assistant.threads.reading import PAGE_MAX, ReadTurn, delete_thread, export_threads, read_turns
 from ondol.application.assistant.threads.types import Thread
-from ondol.application.knowledge.rooms import Knowledge
-from ondol.infrastructure.access.route_roles import ASK, Body, RoleGate
+from ondol.application.knowledge.api import KnowledgeServices
+from ondol.infrastructure.access.route_roles import ASK, Body
 from ondol.infrastructure.access.types import Principal
 
 PAGE = 50
 Limit = Annotated[int, Query(ge=1, le=PAGE_MAX)]
 AssistantName = Annotated[str, Path(pattern=r"^[a-z0-9](-?[a-z0-9]){0,62}$", max_length=63)]
 SlotName = Annotated[str, Path(pattern=r"^[a-z][a-z0-9_]{0,31}$", max_length=32)]
-
-
-@dataclass(frozen=True, slots=True)
-class ThreadServices(RoleGate):
-    """What the routes work with.
-
-    Attributes:
-        principal: who sends a request, roles included; it was authenticated before.
-    """
-
-    knowledge: Knowledge
-    principal: Callable[[Request], Principal]
 
 
 class ThreadShown(BaseModel):
@@ -111,7 +98,7 @@ class Changed(BaseModel):
     changed: bool = True
 
 
-def thread_router(services: ThreadServices) -> APIRouter:
+def thread_router(services: KnowledgeServices) -> APIRouter:
     """The routes below ``/threads`` and ``/assistants/{name}/memory``."""
     router = APIRouter(tags=["threads"])
     _thread_routes(router, services)
@@ -120,7 +107,7 @@ def thread_router(services: ThreadServices) -> APIRouter:
     return router
 
 
-def _thread_routes(router: APIRouter, services: ThreadServices) -> None:
+def _thread_routes(router: APIRouter, services: KnowledgeServices) -> None:
     room = services.knowledge
 
     @router.get("/threads", openapi_extra=ASK)
@@ -154,7 +141,7 @@ def _thread_routes(router: APIRouter, services: ThreadServices) -> None:
         return Changed()
 
 
-def _export_routes(router: APIRouter, services: ThreadServices) -> None:
+def _export_routes(router: APIRouter, services: KnowledgeServices) -> None:
     room = services.knowledge
 
     @router.get("/threads-export", openapi_extra=ASK)
@@ -168,7 +155,7 @@ def _export_routes(router: APIRouter, services: ThreadServices) -> None:
         return await _streamed(export_threads(room, who.tenant_id, who.person_id, thread))
 
 
-def _memory_routes(router: APIRouter, services: ThreadServices) -> None:
+def _memory_routes(router: APIRouter, services: KnowledgeServices) -> None:
     room = services.knowledge
 
     @router.get("/assistants/{name}/memory", openapi_extra=ASK)

@@ -14,6 +14,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import AwareDatetime, BaseModel, Field
 from starlette.requests import ClientDisconnect
 
+from ondol.application.knowledge.api import KnowledgeServices
 from ondol.application.knowledge.documents import once
 from ondol.application.knowledge.documents.change import Changed, delete_document, move_document, rename_document, restrict_document
 from ondol.application.knowledge.documents.put import Told
@@ -23,10 +24,10 @@ from ondol.application.knowledge.documents.uploads import Reception, UploadState
 from ondol.application.knowledge.frontmatter import document_key_hash
 from ondol.application.knowledge.originals import DOWNLOADABLE_AS_THEMSELVES, download_headers, original_of
 from ondol.application.knowledge.rooms import Knowledge
-from ondol.application.knowledge.store import ensure_base, find_base, list_bases
+from ondol.application.knowledge.store import ensure_base, list_bases
 from ondol.core.errors import Forbidden, RequestError
 from ondol.core.ids import new_id
-from ondol.infrastructure.access.route_roles import ASK, EDIT, EDITORS, READERS, WRITE, WRITERS, Body, RoleGate
+from ondol.infrastructure.access.route_roles import ASK, EDIT, EDITORS, READERS, WRITE, WRITERS, Body
 from ondol.infrastructure.access.types import Principal, SecurityClass
 from ondol.infrastructure.storage.postgres import Connection
 
@@ -48,26 +49,19 @@ OnceKey = Annotated[str | None, Header(alias="Idempotency-Key", max_length=255, 
 
 
 @dataclass(frozen=True, slots=True)
-class DocumentServices(RoleGate):
+class DocumentServices(KnowledgeServices):
     """What the routes work with.
 
     Attributes:
-        principal: who sends a request, roles included; it was authenticated before.
+        reception: takes uploads.
     """
 
-    knowledge: Knowledge
-    principal: Callable[[Request], Principal]
     reception: Reception
 
     def streams(self, method: str, path: str) -> int | None:
         """How many bytes of a request's body may be read as they come; None for the requests whose body is read whole."""
         found = _STREAMED.fullmatch(path) if method in ("POST", "PUT") else None
         return None if found is None or (method == "PUT") != bool(found[1]) else self.reception.bytes_max() + STREAM_BYTES_BEYOND
-
-    async def base_id(self, who: Principal, name: str) -> uuid.UUID:
-        """The caller's base of a name. Raises `NotFound`."""
-        async with self.knowledge.database.tenant_tx(who.tenant_id) as connection:
-            return (await find_base(connection, name)).id
 
 
 class MoveBody(Body):
