@@ -30,8 +30,8 @@ class Case:
 
     Attributes:
         id: unique within its suite.
-        turns: the conversation; the last turn is the one to be answered. Earlier turns of the assistant are told as they stand; where one has an empty
-            text, the target itself is asked for it.
+        turns: the conversation; the last turn is the one to be answered. Earlier turns of the assistant are told as they stand; where one has an
+            empty text, the target itself is asked for it.
         expected: right answers, any of which will do; empty where none can be written down.
         facts: what scorers read besides, by the names that they document (`documents`, `must_contain`, `schema`, `tests`, `instructions`, ...).
         slices: by which results are told apart: `language`, `topic`, `difficulty`, `kind`.
@@ -80,11 +80,13 @@ class Ranked:
         stage: `full_text`, `vectors`, `fused`, `reranked` or `diverse`; `final` is what was handed over.
         documents: one name for each place; a document stands as often as passages of it were ranked.
         passages: ids of the passages, in the same order.
+        texts: words of the passages, in the same order, where the target tells them.
     """
 
     stage: str
     documents: tuple[str, ...]
     passages: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

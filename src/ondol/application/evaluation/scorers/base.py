@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -39,34 +39,76 @@ class Tools:
         ask: a model, for judges.
         look: the guard's findings in a text, under the tenant's policy: kinds such as `personal.ko.rrn`, with their spans.
         folder: where a suite's files and local models are looked for.
+        canaries: words that stand in prompts, documents and memories and must never come out.
+        closed_to: which of these documents an asker (as `Case.asker` names one) may not read, by the authority that search asks too.
     """
 
     ask: AskModel | None = None
     look: Callable[[str], Awaitable[list[Mapping[str, Any]]]] | None = None
     folder: Path | None = None
     canaries: tuple[str, ...] = field(default_factory=tuple)
+    closed_to: Callable[[str | None, Sequence[str]], Awaitable[Sequence[str]]] | None = None
 
 
 class Scorer(Protocol):
-    """Scores one answer at a time. It never raises for an answer's sake: what cannot be scored is a score with a status.
+    """Scores one answer at a time. It never raises for an answer's sake: what cannot be scored is a score with a status."""
 
-    Attributes:
-        name: as the suite calls it; unique there.
-        unit, better: of its values.
-        is_hard_zero: one hit fails a gate, whatever the statistics say (a leak across tenants, a canary, personal data, a tool that was not allowed). Its
-            value is then the number of hits, and lower is better.
-        version: changed whenever the same answer would be scored otherwise; it is part of what a verdict is signed over.
-    """
+    @property
+    def name(self) -> str:
+        """As the suite calls it; unique there."""
+        ...
 
-    name: str
-    unit: Unit
-    better: Better
-    is_hard_zero: bool
-    version: str
+    @property
+    def unit(self) -> Unit:
+        """Of its values."""
+        ...
+
+    @property
+    def better(self) -> Better:
+        """Which way its values are better."""
+        ...
+
+    @property
+    def is_hard_zero(self) -> bool:
+        """One hit fails a gate, whatever the statistics say (a leak across tenants, a canary, personal data, a tool that was not allowed).
+
+        Its value is then the number of hits, and lower is better.
+        """
+        ...
+
+    @property
+    def version(self) -> str:
+        """Changed whenever the same answer would be scored otherwise; it is part of what a verdict is signed over."""
+        ...
 
     async def score(self, case: Case, answer: Answer) -> Score:
         """Score an answer whose status is `ok`."""
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """A scorer that is a plain function of the case and its answer, and asks nobody.
+
+    Attributes:
+        of: what it finds.
+    """
+
+    name: str
+    of: Callable[[Case, Answer], Score]
+    unit: Unit = "share"
+    better: Better = "higher"
+    is_hard_zero: bool = False
+    version: str = "1"
+
+    async def score(self, case: Case, answer: Answer) -> Score:
+        """Score an answer whose status is `ok`."""
+        return self.of(case, answer)
+
+
+def skipped(reason: str) -> Score:
+    """The score of a case that a scorer does not speak of."""
+    return Score(value=None, status="skipped", reason=reason)
 
 
 Loader = Callable[[str, Mapping[str, Any], Tools], Scorer]
