@@ -15,8 +15,8 @@ from pathlib import Path
 from benchmarks.answers.base import Told, open_base
 from benchmarks.answers.questions import Question, Verdict, golden, judge, korquad, ordinary
 from benchmarks.data import DataAbsent
-from benchmarks.intervals import wilson
 from benchmarks.machine import machine
+from ondol.application.evaluation.statistics.rates import wilson
 
 KORQUAD_COUNT = 200
 

@@ -15,7 +15,7 @@ from benchmarks.guard import firewall_data as data
 from benchmarks.guard.abuse_data import abuse_samples
 from benchmarks.guard.firewall_data import TASK_CATEGORIES, Sample, share
 from benchmarks.guard.mutators import FAMILIES, MUTATORS, mutate
-from benchmarks.intervals import Rate, wilson
+from ondol.application.evaluation.statistics.rates import Rate, wilson
 from ondol.infrastructure.guard.checks.abuse import AbuseCheck
 from ondol.infrastructure.guard.checks.injection import InjectionCheck
 from ondol.infrastructure.guard.checks.injection_phrases import PHRASES_KO

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from benchmarks.intervals import wilson
+from ondol.application.evaluation.statistics.rates import wilson
 
 BOOTSTRAP_ROUNDS: Final = 200
 

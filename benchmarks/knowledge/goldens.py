@@ -19,7 +19,7 @@ from typing import Any
 from benchmarks.answers.base import REAL, Base, Quoted, Told, open_base
 from benchmarks.answers.questions import Language, Question, Verdict, accepts, golden, is_of, judge
 from benchmarks.data import data_folder
-from benchmarks.intervals import Rate, difference, wilson
+from ondol.application.evaluation.statistics.rates import Rate, difference, wilson
 from ondol.application.knowledge.parsing import parse
 from ondol.application.knowledge.search import Evidence
 from ondol.core.errors import UserError

@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from benchmarks.data import data_folder
-from benchmarks.intervals import wilson
 from benchmarks.knowledge.installation import on_a_platform
 from ondol.application.assistant.evidence import find_evidence
 from ondol.application.assistant.extractive import ANSWERED_MIN, extract
+from ondol.application.evaluation.statistics.rates import wilson
 from ondol.application.knowledge.ingest import IngestOptions, ingest_folder
 from ondol.application.knowledge.search import Found, IndexStates
 from ondol.application.knowledge.store import find_base

@@ -8,8 +8,8 @@ import pytest
 
 from benchmarks.answers.base import Quoted, Told
 from benchmarks.answers.questions import Question, Verdict, accepts, is_of, ordinary
-from benchmarks.intervals import difference, wilson
 from benchmarks.knowledge import goldens
+from ondol.application.evaluation.statistics.rates import difference, wilson
 from ondol.core.errors import UserError
 
 PAGE = "en/docs/tides.md"

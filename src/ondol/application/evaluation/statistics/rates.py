@@ -1,4 +1,4 @@
-"""How sure a measured rate is."""
+"""How sure a rate is that was counted."""
 
 from __future__ import annotations
 
