@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from ondol.application.declaration import parse_declaration
+from ondol.application.evaluation.suites import parse_suite, survey
 from ondol.application.knowledge.frontmatter import parse_metadata, read_metadata
 from ondol.application.prompts import parse_prompt
 from ondol.cli.main import cli
@@ -65,6 +66,8 @@ def test_the_yaml_examples_are_understood(tmp_path: Path) -> None:
             continue
         elif body.startswith("variables:"):
             assert parse_prompt(body).texts
+        elif body.startswith("card:"):
+            assert survey(parse_suite(body).cases).count == 2
         elif body.startswith("version:"):
             assert parse_declaration(body).tenants[0].slug == "acme"
         else:
@@ -72,6 +75,7 @@ def test_the_yaml_examples_are_understood(tmp_path: Path) -> None:
         seen.append(name)
     assert set(seen) == {
         "documents.md",
+        "evaluation.md",
         "gateway.md",
         "guard.md",
         "monitoring.md",

@@ -46,6 +46,7 @@ COMMANDS = {
     "usage": "Show what was used and what it cost.",
     "requests": "Show the log of requests.",
     "gateway": "Show and change how the gateway treats a tenant.",
+    "eval": "Evaluate models, prompts, searches, assistants and guards.",
     "guard": "Check texts and tool calls; manage the guard's policies, canaries, incidents and approvals.",
     "erase": "Erase a document or a person from every store, with a signed receipt.",
     "erasure": "List, show and verify erasures.",
