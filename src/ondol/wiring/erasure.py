@@ -49,6 +49,7 @@ LEFT: Mapping[str, str] = MappingProxyType(
         "idempotency_keys": "keyed hashes of a request's key and body for a day, and the ids that it was answered with",
         "attribute_values": "the tenant's own words for its departments and such",
         "providers": "the tenant's secrets for its providers",
+        "golden_versions": "a digest of items, and the id of whoever made the version: the accountability of whoever works here",
     }
 )
 """Tables with a personal, sealed or hashed column that no eraser empties, or not wholly, and why."""
@@ -64,6 +65,7 @@ def erasure_room(platform: Platform, forget: Callable[[Gone], None] | None = Non
     """
     from ondol.application.assistant.erasure import answer_erasers
     from ondol.application.assistant.threads.erasure import thread_erasers
+    from ondol.application.evaluation.golden.erasure import golden_erasers
     from ondol.application.knowledge.erasure import StorePlaces, document_erasers, key_eraser
     from ondol.infrastructure.access.erasure import person_eraser
     from ondol.infrastructure.gateway.records.erasure import record_erasers
@@ -78,6 +80,7 @@ def erasure_room(platform: Platform, forget: Callable[[Gone], None] | None = Non
         index,
         *answer_erasers(database),
         *thread_erasers(database),
+        *golden_erasers(database),
         *record_erasers(database),
         spool_eraser(database, folder.spool / FORM, platform.clock),
         *guard_erasers(database),

@@ -31,7 +31,7 @@ ERASURE_STORES: Mapping[ArtefactKind, tuple[Store, ...]] = MappingProxyType(
         "prompt": ("postgres",),
         "policy": ("postgres",),
         "model": ("blob", "external"),
-        "dataset": ("blob",),
+        "dataset": ("postgres", "blob"),
         "checkpoint": ("blob",),
         "evaluation": ("postgres", "blob"),
         "release": ("postgres",),

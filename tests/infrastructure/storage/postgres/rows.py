@@ -119,6 +119,26 @@ TENANT_ROWS: dict[str, Callable[[World], Row]] = {
         "id": w.new("memory_slots"), "assistant_id": w.ids["assistants"], "person_id": w.ids["people"], "name": "plan", "value_sealed": b"x",
         "changed_at": _now(),
     },
+    "golden_sets": lambda w: {
+        "id": w.new("golden_sets"), "name": "golden", "split": "test", "base_id": w.ids["bases"], "floors": Jsonb({}),
+        "owner_id": w.ids["people"], "created_at": _now(),
+    },
+    "golden_versions": lambda w: {
+        "id": w.new("golden_versions"), "set_id": w.ids["golden_sets"], "number": 1, "root": os.urandom(32), "items": 1, "slices": Jsonb({}),
+        "missing": Jsonb({}), "created_at": _now(),
+    },
+    "golden_items": lambda w: {
+        "id": w.new("golden_items"), "set_id": w.ids["golden_sets"], "name": "first", "address": os.urandom(32), "owner_kind": "tenant",
+        "owner_id": w.tenant_id, "content_sealed": b"x", "created_at": _now(),
+    },
+    "golden_entries": lambda w: {"version_id": w.ids["golden_versions"], "place": 0, "item_id": w.ids["golden_items"]},
+    "golden_grounds": lambda w: {
+        "item_id": w.ids["golden_items"], "document_id": w.ids["documents"], "version_id": w.ids["document_versions"],
+    },
+    "golden_proposals": lambda w: {
+        "id": w.new("golden_proposals"), "set_id": w.ids["golden_sets"], "request_id": new_id(), "person_id": w.ids["people"],
+        "reasons": ["random"], "state": "proposed", "content_sealed": b"x", "proposed_by": w.ids["people"], "created_at": _now(),
+    },
     "requests": lambda w: {
         "id": w.new("requests"), "person_id": w.ids["people"], "model": "m", "route": "r", "input_tokens": 0, "output_tokens": 0,
         "duration_us": 1, "status": 200, "outcome": "ok", "created_at": _now(),

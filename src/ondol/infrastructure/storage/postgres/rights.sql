@@ -100,6 +100,11 @@ grant select, insert on ondol.release_moves, ondol.release_indexes to {app};
 grant select, insert, update (content_sealed) on ondol.answers to {app};
 grant select, insert, update on ondol.access_requests to {app};
 grant select, insert, update, delete on ondol.threads, ondol.turns, ondol.memory_slots to {app};
+grant select, insert, update on ondol.golden_sets to {app};
+grant select, insert on ondol.golden_versions, ondol.golden_entries, ondol.golden_grounds to {app};
+-- Of an item that was erased the content goes.
+grant select, insert, update (content_sealed) on ondol.golden_items to {app};
+grant select, insert, update, delete on ondol.golden_proposals to {app};
 grant select on ondol.requests to {app};
 grant select, insert, delete on ondol.request_contents to {app};
 grant select, insert, update, delete on ondol.feedback to {app};
