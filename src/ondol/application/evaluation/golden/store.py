@@ -122,7 +122,7 @@ async def find_set(connection: Connection, name: str) -> GoldenSet:
 
 async def list_sets(connection: Connection) -> list[tuple[GoldenSet, Mapping[str, Any]]]:
     """All sets by name, each with `number`, `items`, `root` and `missing` of its newest version, which are None where it has none."""
-    found = []
+    found: list[tuple[GoldenSet, Mapping[str, Any]]] = []
     for row in await rows(connection, QUERIES["sets_all"], {"limit": SETS_MAX}):
         newest = {name: row.pop(name) for name in ("number", "items", "root", "missing")}
         found.append((GoldenSet(**row), newest))
