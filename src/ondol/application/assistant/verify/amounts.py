@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 
 _DAY_S = 86_400
@@ -20,12 +20,14 @@ class Amount:
         value: in base units where those are exact: seconds for minutes, hours, days and weeks, months for years.
         unit: a name in English, empty where none stands beside it.
         start, end: half-open, in characters.
+        factor: how many base units the unit is that stands in the text.
     """
 
     value: Decimal
     unit: str
     start: int
     end: int
+    factor: int = field(default=1, compare=False)
 
     def is_same(self, other: Amount) -> bool:
         """Whether both may be the same amount: units count where both have one."""
@@ -138,13 +140,16 @@ _CLOCK = re.compile(
 
 def amounts_of(text: str) -> list[Amount]:
     """All amounts, dates and times of day left out, in order. Linear in the text."""
-    taken = [(found.start(), found.end()) for expression in (_DATES, _CLOCK) for found in expression.finditer(text)]
-    found = [amount for amount in _amounts(text) if not any(start < amount.end and amount.start < end for start, end in taken)]
+    taken = bytearray(len(text))
+    for expression in (_DATES, _CLOCK):
+        for other in expression.finditer(text):
+            taken[other.start() : other.end()] = b"\1" * (other.end() - other.start())
+    found = [amount for amount in _amounts(text) if not any(taken[amount.start : amount.end])]
     for place in range(len(found) - 2, -1, -1):
         first, second = found[place], found[place + 1]
         if not first.unit and second.unit and _BETWEEN.fullmatch(text, first.end, second.start):
             factor = _factor_of(text, second)
-            found[place] = Amount(first.value * factor, second.unit, first.start, first.end)
+            found[place] = Amount(first.value * factor, second.unit, first.start, first.end, factor)
     return found
 
 
@@ -198,7 +203,7 @@ def _amounts(text: str) -> Iterator[Amount]:
                 unit = str(currency.lastgroup)
             elif end < len(text) and (text[end].isascii() and (text[end].isalpha() or text[end] == "_")):
                 continue  # `3rd`, `4xx`, `5k`: part of a word
-        yield Amount((value * factor).normalize(), unit, found.start(), end)
+        yield Amount((value * factor).normalize(), unit, found.start(), end, factor)
 
 
 def _value_of(found: re.Match[str]) -> Decimal | None:

@@ -2,18 +2,40 @@
 
 from ondol.application.evaluation.scorers.base import Loader, Rule, Scorer, Tools, skipped
 from ondol.application.evaluation.scorers.bottleneck import Bottleneck, bottleneck
+from ondol.application.evaluation.scorers.contains import load_contains_all, load_contains_any, load_not_contains
+from ondol.application.evaluation.scorers.exact_match import load_exact_match
+from ondol.application.evaluation.scorers.f1 import load_f1
+from ondol.application.evaluation.scorers.gsm8k import load_gsm8k
+from ondol.application.evaluation.scorers.json_schema import load_json_schema
+from ondol.application.evaluation.scorers.korquad import load_korquad_em, load_korquad_f1
 from ondol.application.evaluation.scorers.leaks import load_permission_leaks
+from ondol.application.evaluation.scorers.numeric import load_numeric
+from ondol.application.evaluation.scorers.regex import load_regex
 from ondol.application.evaluation.scorers.retrieval import load as load_retrieval
 from ondol.application.evaluation.scorers.settings import Settings
+from ondol.application.evaluation.scorers.squad import load_squad_em, load_squad_f1
 
 LOADERS: dict[str, Loader] = {
+    "contains_all": load_contains_all,
+    "contains_any": load_contains_any,
+    "exact_match": load_exact_match,
+    "f1": load_f1,
+    "gsm8k": load_gsm8k,
+    "json_schema": load_json_schema,
+    "korquad_em": load_korquad_em,
+    "korquad_f1": load_korquad_f1,
+    "not_contains": load_not_contains,
+    "numeric": load_numeric,
     "permission_leaks": load_permission_leaks,
+    "regex": load_regex,
     "retrieval.diversity": load_retrieval("retrieval.diversity"),
     "retrieval.map": load_retrieval("retrieval.map"),
     "retrieval.mrr": load_retrieval("retrieval.mrr"),
     "retrieval.ndcg": load_retrieval("retrieval.ndcg"),
     "retrieval.precision": load_retrieval("retrieval.precision"),
     "retrieval.recall": load_retrieval("retrieval.recall"),
+    "squad_em": load_squad_em,
+    "squad_f1": load_squad_f1,
 }
 """By the `type` that a suite names."""
 

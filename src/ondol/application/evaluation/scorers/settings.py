@@ -68,6 +68,13 @@ class Settings:
             raise self.wrong(field, f"holds words of 1 to {WORD_CHARACTERS_MAX:,} characters")
         return tuple(value)
 
+    def mapping(self, field: str) -> Mapping[str, Any] | None:
+        """An object with fields of its own; None where it is not said."""
+        value = self._take(field, None)
+        if value is not None and not isinstance(value, Mapping):
+            raise self.wrong(field, "is an object")
+        return value
+
     def close(self) -> None:
         """Refuse fields that no reader asked for.
 
