@@ -280,6 +280,37 @@ async def test_every_worker_hears_of_going_live_and_back(desk: Desk) -> None:
         await asyncio.gather(*running, return_exceptions=True)
 
 
+def hard(name: str, word: str, *, floor: bool = False) -> dict[str, Any]:
+    """A policy that refuses a word."""
+    rules = [{"find": "topics", "do": "block"}]
+    return {"version": 1, "name": name, "floor": floor, "stages": {"input": rules}, "checks": {"topics": {"named": {name: [word]}}}}
+
+
+async def test_an_answer_is_guarded_by_the_policy_that_its_release_names_and_by_the_floors_of_today(desk: Desk) -> None:
+    """Whoever changes a policy changes nothing of a release that somebody made, unless the policy is a floor; a declaration follows."""
+
+    async def statuses() -> list[str]:
+        said = [(await desk.ask(f"How long does a refund of a {word} take?")).json() for word in ("apple", "banana")]
+        return ["passed" if "5 business days" in answer["choices"][0]["message"]["content"] else "refused" for answer in said]
+
+    bound = [{"scope": "assistant", "target": "help", "policy": "house"}]
+    declared = {"assistants": [{"name": "help", "base": "docs", "settings": {"model": "m"}}], "guard": bound}
+    await desk.tenancy.declare(policies=[hard("house", "apple")], **declared)
+    assert await statuses() == ["refused", "passed"]
+    await desk.tenancy.declare(policies=[hard("house", "banana")], **declared)
+    assert await statuses() == ["passed", "refused"]
+    made = await desk.release()
+    await desk.tenancy.declare(policies=[hard("house", "apple")], **declared)
+    assert await statuses() == ["passed", "refused"]
+    [row] = await desk.tenancy.rows("select digest from guard_policies where name = 'house' and version = 2")
+    assert (made.manifest.pinned_policy, (await desk.tenancy.record(6)).guard_policy) == (bytes(row["digest"]), bytes(row["digest"]))
+    floors = [*bound, {"scope": "tenant", "target": "", "policy": "law"}]
+    await desk.tenancy.declare(policies=[hard("house", "apple"), hard("law", "apple", floor=True)], **{**declared, "guard": floors})
+    assert await statuses() == ["refused", "refused"]
+    await desk.release(guard="follow")
+    assert await statuses() == ["refused", "passed"]
+
+
 @pytest.mark.parametrize("table", ["releases", "prompt_versions"])
 async def test_what_was_altered_is_not_served(desk: Desk, module_addresses: DatabaseAddresses, table: str) -> None:
     made = await desk.release(turns_max=3)

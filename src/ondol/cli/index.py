@@ -13,6 +13,7 @@ from ondol.cli.guard_policies import json_option, tenant_option
 from ondol.cli.main import settings_of
 from ondol.cli.output import Progress, print_json, print_table, say
 from ondol.cli.running import with_platform
+from ondol.cli.search_options import given_search, search_options
 from ondol.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -272,29 +273,11 @@ def compare_two(context: click.Context, base: str, first: str, second: str, file
 
 @command.command("tune")
 @click.argument("base")
-@click.option("--fusion", type=click.Choice(["ranks", "scores"]), help="Put rankings together by reciprocal ranks, or by weighted scores.")
-@click.option("--rank-constant", type=click.IntRange(1, 1000), help="Of reciprocal ranks: the greater, the less the first places stand out.")
-@click.option("--vector-weight", type=click.FloatRange(0, 1), help="The vectors' share; the full text has the rest.")
-@click.option("--depth", type=click.IntRange(10, 1000), help="So many passages of each ranking are put together.")
-@click.option("--diversity", type=click.FloatRange(0, 1), help="How much saying something new counts beside relevance.")
-@click.option("--reranker", help="Model of the tenant, or local/FOLDER, that scores the best passages anew; '' for none.")
-@click.option("--rerank-depth", type=click.IntRange(1, 100), help="So many of them.")
+@search_options
 @tenant_option
 @json_option
 @click.pass_context
-def tune_base(
-    context: click.Context,
-    base: str,
-    fusion: str | None,
-    rank_constant: int | None,
-    vector_weight: float | None,
-    depth: int | None,
-    diversity: float | None,
-    reranker: str | None,
-    rerank_depth: int | None,
-    tenant: str,
-    as_json: bool,
-) -> None:
+def tune_base(context: click.Context, /, base: str, tenant: str, as_json: bool, **chosen: Any) -> None:
     """Say how BASE is searched; what is not given stays. Without options: show it."""
     import msgspec
 
@@ -302,9 +285,7 @@ def tune_base(
     from ondol.application.knowledge.tuning import tune
     from ondol.application.knowledge.types import Retrieval
 
-    changed: dict[str, Any] = {"fusion": fusion, "rank_constant": rank_constant, "vector_weight": vector_weight, "depth": depth}
-    changed |= {"diversity": diversity, "reranker": reranker, "rerank_depth": rerank_depth}
-    given = {name: value for name, value in changed.items() if value is not None}
+    given = given_search(chosen)
 
     async def work(platform: Platform, where: Tenant, base_id: uuid.UUID) -> Retrieval:
         async with platform.database.tenant_tx(where.id) as connection:

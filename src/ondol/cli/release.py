@@ -11,6 +11,7 @@ from ondol.cli.guard_policies import json_option, tenant_option
 from ondol.cli.main import settings_of
 from ondol.cli.output import print_json, print_table, say
 from ondol.cli.running import with_platform
+from ondol.cli.search_options import given_search, search_options
 from ondol.core.errors import UserError
 from ondol.infrastructure.releases.types import Reason
 
@@ -31,7 +32,7 @@ note_option = click.option("--note", default="", help="Why, in your own words; t
 
 @click.group("release")
 def command() -> None:
-    """Make, compare and choose what an assistant serves: prompt, model, index, retrieval and verification as one.
+    """Make, compare and choose what an assistant serves: prompt, model, index, retrieval, verification and guard policy as one.
 
     A release is named by its number, `live`, `previous` or `candidate`.
     """
@@ -71,6 +72,8 @@ def list_all(context: click.Context, assistant: str, tenant: str, as_json: bool)
 @click.option("--turns-max", type=click.IntRange(0, 100), help="Turns of the conversation that are told again.")
 @click.option("--rewrite", type=click.Choice(("off", "rewrite", "multi")), help="Whether the model words a question in other ways to search for.")
 @click.option("--queries-max", type=click.IntRange(2, 6), help="Of multi: so many questions are searched for, the one that was asked among them.")
+@search_options
+@click.option("--guard", type=click.Choice(("pin", "follow")), help="Hold the guard policy's version of now (the default), or follow what is bound.")
 @click.option("--unsupported", type=click.Choice(("show", "strike", "remove")), help="What becomes of sentences that nothing bears out.")
 @click.option("--partial", type=click.Choice(("show", "strike", "remove")), help="What becomes of those that are borne out in part.")
 @click.option("--refuse-below", type=click.FloatRange(0, 1), help="Where no model answers: the probability below which it refuses.")
@@ -95,12 +98,13 @@ def create(
     """Make a release of ASSISTANT: a draft, by which nothing changes that is live. What is not given is as the assistant's settings say."""
     from ondol.application.assistant.release import create_release, wish_of
 
+    searched = given_search(chosen)
     chosen |= {"prompt_values": _values(values), "extractive": extractive or None}
 
     async def work(platform: Platform, where: Tenant, found: Assistant) -> Release:
         shown = {name: value for name, value in (("unsupported", unsupported), ("partial", partial)) if value is not None}
         verification = {**(found.settings.get("verification") or {}), **shown} if shown else None
-        asked = {name: value for name, value in (("rewrite", rewrite), ("queries_max", queries_max)) if value is not None}
+        asked = {name: value for name, value in (("rewrite", rewrite), ("queries_max", queries_max)) if value is not None} | searched
         retrieval = {**(found.settings.get("retrieval") or {}), **asked} if asked else None
         wish = wish_of(found.settings, **chosen, retrieval=retrieval, verification=verification)
         return await create_release(platform.knowledge, where.id, found, wish, index)

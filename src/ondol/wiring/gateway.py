@@ -227,8 +227,9 @@ def gateway_of(
 
     async def guarded(caller: Caller, request_id: uuid.UUID, texts: Sequence[str], model: str, assistant: AssistantCard | None) -> Conversation:
         asker = Asker(caller.tenant_id, caller.person_id, caller.api_key_id, request_id)
-        name, base = (assistant.name, assistant.base) if assistant is not None else ("", "")
-        return await guard.conversation(asker, texts, model=model, assistant=name, base=base)
+        if assistant is None:
+            return await guard.conversation(asker, texts, model=model)
+        return await guard.conversation(asker, texts, model=model, assistant=assistant.name, base=assistant.base, pinned=assistant.policy)
 
     def keep_content(caller: Caller, request_id: uuid.UUID, prompt: str, said: str) -> None:
         settings = room.directory.tenant(caller.tenant_id).settings

@@ -38,13 +38,19 @@ class GuardRoom:
     recorder: GuardRecorder
     remembered: Remembered = field(default_factory=Remembered)
 
-    async def conversation(self, asker: Asker, texts: Sequence[str], *, model: str, assistant: str = "", base: str = "") -> Conversation:
-        """What guards one request. Postgres is asked only when the texts hold tokens of an earlier request.
+    async def conversation(
+        self, asker: Asker, texts: Sequence[str], *, model: str, assistant: str = "", base: str = "", pinned: bytes | None = None
+    ) -> Conversation:
+        """What guards one request. Postgres is asked only when the texts hold tokens of an earlier request, or a pinned policy is new to this worker.
 
         Args:
             texts: what is asked: its tokens are turned back in the answer.
+            pinned: the digest of the policy's version that the assistant's release names.
         """
-        guards = self.policies.guards_for(asker.tenant_id, model=model, assistant=assistant, base=base, key_id=asker.api_key_id)
+        if pinned is None:
+            guards = self.policies.guards_for(asker.tenant_id, model=model, assistant=assistant, base=base, key_id=asker.api_key_id)
+        else:
+            guards = await self.policies.guards_pinned(asker.tenant_id, pinned, model, assistant, base, asker.api_key_id)
         key = await self.policies.key_for(asker.tenant_id)
         tokens = await self.vault.look_up(asker.tenant_id, asker.person_id, texts)
         keep_token = self.vault.keeper(asker.tenant_id, asker.person_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import replace
 from datetime import timedelta
 
@@ -10,7 +11,8 @@ import pytest
 
 from ondol.application.assistant.answer import AssistantRoom, answer
 from ondol.application.assistant.extractive import ANSWERED_MIN
-from ondol.application.assistant.release import create_release, let_live, wish_of
+from ondol.application.assistant.release import compose, create_release, let_live, wish_of
+from ondol.application.assistant.release_diff import release_diff
 from ondol.application.assistant.serving import OpenedReleases
 from ondol.application.assistant.store import find_assistant
 from ondol.application.knowledge.index_versions import (
@@ -25,12 +27,16 @@ from ondol.application.knowledge.index_versions import (
     start_version,
 )
 from ondol.application.knowledge.search import IndexStates
-from ondol.application.knowledge.types import IndexSettings
-from ondol.core.errors import Conflict, RequestError
+from ondol.application.knowledge.tuning import tune
+from ondol.application.knowledge.types import IndexSettings, Retrieval
+from ondol.core.errors import Conflict, NotFound, RequestError
 from ondol.core.ids import new_id
 from ondol.infrastructure.releases import Release, Why, roll_back
+from ondol.infrastructure.serving.scripted import ScriptedModel
 from ondol.infrastructure.serving.types import ChatRequest, Finish, Message, TextDelta
 from tests.application.assistant.conftest import Desk
+from tests.application.knowledge.meanings import register
+from tests.application.knowledge.test_reranking import by_length
 
 pytestmark = pytest.mark.anyio
 
@@ -163,6 +169,50 @@ async def test_what_is_searched_for_is_part_of_a_release(desk: Desk) -> None:
         assert (serving.retrieval.rewrite, serving.retrieval.others_max) == (asked[0], asked[1] - 1)
     with pytest.raises(RequestError, match="queries_max"):
         await create_release(room, tenant_id, desk.assistant, wish_of({"retrieval": {"rewrite": "all"}}), "active")
+
+
+async def test_a_release_searches_as_the_base_said_when_it_was_made(desk: Desk) -> None:
+    """Fusion, candidates, diversity and reranker: what the base says later is for later releases, and a declaration follows it."""
+    platform, tenant_id, base_id = desk.house.platform, desk.house.tenant_id, desk.assistant.base_id
+    room = platform.knowledge
+    await tune(room, tenant_id, base_id, Retrieval(fusion="scores", vector_weight=0.25, depth=50))
+    pinned = await release(desk)
+    own = await create_release(room, tenant_id, desk.assistant, wish_of({"retrieval": {"depth": 20, "diversity": 0.5}}), "active")
+    await tune(room, tenant_id, base_id, Retrieval(depth=200))
+
+    async def search_of(release_id: uuid.UUID) -> Retrieval | None:
+        async with platform.database.tenant_tx(tenant_id) as connection:
+            _, serving = await OpenedReleases().open(connection, platform.keyring, tenant_id, replace(desk.assistant, release_id=release_id))
+        assert serving is not None
+        return serving.search
+
+    assert await search_of(pinned.id) == Retrieval(fusion="scores", vector_weight=0.25, depth=50)
+    assert await search_of(own.id) == Retrieval(fusion="scores", vector_weight=0.25, depth=20, diversity=0.5)
+    async with platform.database.tenant_tx(tenant_id) as connection:
+        told = (await release_diff(connection, platform.keyring, tenant_id, pinned, own)).fields
+        made = await compose(
+            platform.database, platform.keyring, connection, tenant_id, desk.assistant, wish_of({}), "follow", platform.clock, pins=False
+        )
+    assert told == {"retrieval.search.depth": (50, 20), "retrieval.search.diversity_thousandths": (0, 500)}
+    assert (made.retrieval.search, made.guard_policy_digest) == (msgspec.UNSET, None)
+    with pytest.raises(RequestError, match="depth"):
+        await create_release(room, tenant_id, desk.assistant, wish_of({"retrieval": {"depth": 1}}), "active")
+
+
+async def test_a_pinned_reranker_orders_what_an_answer_rests_on_and_must_be_there(desk: Desk) -> None:
+    house, room = desk.house, desk.house.platform.knowledge
+    async with ScriptedModel(by_length) as server:
+        await register(house, server)
+        named = await release(desk, retrieval={"reranker": "meanings"})
+        assert (await ask(desk, "How long does a refund take?"))[2] == str(named.id)
+        assert [request.path for request in server.requests] == ["/v1/rerank"]
+        await tune(room, house.tenant_id, desk.assistant.base_id, Retrieval(reranker="meanings"))
+        await release(desk, retrieval={"reranker": ""})
+        await ask(desk, "How long does a refund take?")
+        assert len(server.requests) == 1
+    await house.platform.models.close()
+    with pytest.raises(NotFound, match="nobody"):
+        await create_release(room, house.tenant_id, desk.assistant, wish_of({"retrieval": {"reranker": "nobody"}}), "active")
 
 
 async def test_below_what_is_refused_is_part_of_a_release(desk: Desk) -> None:

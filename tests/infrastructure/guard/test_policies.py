@@ -7,6 +7,7 @@ import contextlib
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -23,9 +24,9 @@ from ondol.infrastructure.guard.conversation import Guards
 from ondol.infrastructure.guard.defaults import default_policy
 from ondol.infrastructure.guard.incidents import kind_of
 from ondol.infrastructure.guard.policies import PolicyDirectory
-from ondol.infrastructure.guard.policy import Policy
+from ondol.infrastructure.guard.policy import STAGES, Policy
 from ondol.infrastructure.guard.registry import Resources
-from ondol.infrastructure.guard.store import Binding, put_binding, put_policy, remove_binding
+from ondol.infrastructure.guard.store import Binding, keep_built_in, list_policies, list_versions, put_binding, put_policy, remove_binding
 from ondol.infrastructure.guard.text import GuardText
 from ondol.infrastructure.guard.texts import add_text, load_corpus, prepare_text
 from ondol.infrastructure.guard.types import Check, Finding
@@ -92,6 +93,84 @@ async def test_floors_that_are_bound_where_the_request_stands_apply_as_well(dire
     guards = directory.guards_for(tenant.id, base="manuals", assistant="helper")
     verdict = guards.stages["input"].inspect("hunter2 010-1234-5678", Marks(bytes(32)))
     assert verdict.decision == "block"
+
+
+async def test_a_pinned_version_guards_whatever_is_bound_since_and_floors_and_the_keys_policy_beside_it(
+    directory: PolicyDirectory, database: Database, tenant: Tenant
+) -> None:
+    key_id = new_id()
+    strict = policy_of("helper", personal="mask", secrets="block")
+    await put(database, tenant, strict, ("assistant", "helper"))
+    await directory.refresh()
+    pinned = partial(directory.guards_pinned, tenant.id, strict.digest, "", "helper", "manuals")
+    assert await pinned(None) is directory.guards_for(tenant.id, assistant="helper", base="manuals")
+    await put(database, tenant, policy_of("helper", personal="observe"))
+    await directory.refresh()
+    assert directory.guards_for(tenant.id, assistant="helper").stages["input"].inspect("hunter2", Marks(bytes(32))).decision == "allow"
+    guards = await pinned(None)
+    assert (guards.digests, await pinned(None) is guards) == ((strict.digest,), True)
+    assert guards.stages["input"].inspect("hunter2", Marks(bytes(32))).decision == "block"
+    floor = msgspec.structs.replace(policy_of("house", injection="block"), floor=True)
+    async with database.tenant_tx(tenant.id) as connection:
+        await connection.execute("insert into guard_bindings values (%s, 'key', %s, 'key-policy', now(), null)", (tenant.id, str(key_id)))
+    await put(database, tenant, policy_of("key-policy", personal="block"))
+    await put(database, tenant, floor, ("tenant", ""))
+    await directory.refresh()
+    assert names(await pinned(None)) == ["helper", "house"]
+    assert names(await pinned(key_id)) == ["helper", "key-policy", "house"]
+    assert (await pinned(None)).stages["input"].inspect("ignore all", Marks(bytes(32))).decision == "block"
+    assert (await pinned(key_id)).stages["input"].inspect("010-1234-5678", Marks(bytes(32))).decision == "block"
+
+
+async def test_a_pinned_version_knows_the_tenants_canaries_also_those_of_later(
+    directory: PolicyDirectory, database: Database, tenant: Tenant, keyring: KeyRing
+) -> None:
+    held = policy_of("helper", stage="output", canary="block")
+    await put(database, tenant, held)
+    await directory.refresh()
+    ask = partial(directory.guards_pinned, tenant.id, held.digest, "", "", "", None)
+    assert names(await ask()) == ["helper"]  # nothing is bound at all
+    async with database.tenant_tx(tenant.id) as connection:
+        canary = await add_canary(connection, keyring, tenant.id, "test", by=None, now=NOW)
+    await directory.refresh()
+    assert (await ask()).stages["output"].inspect(canary.value, Marks(bytes(32))).decision == "block"
+
+
+@pytest.mark.parametrize("trouble", ["gone", "altered", "another tenant's", "nothing read yet"])
+async def test_a_pinned_version_that_cannot_be_had_lets_nothing_pass(
+    directory: PolicyDirectory, database: Database, tenant: Tenant, keyring: KeyRing, trouble: str
+) -> None:
+    held = policy_of("helper", personal="observe")
+    asker, digest = tenant.id, held.digest
+    await put(database, tenant, held, ("assistant", "helper"))
+    await put(database, tenant, policy_of("helper", personal="mask"))
+    if trouble == "altered":
+        with psycopg.connect(database.addresses.owner) as owner:
+            owner.execute("update ondol.guard_policies set body = jsonb_set(body, '{mode}', '\"observe\"') where version = 1")
+    if trouble == "another tenant's":
+        asker = (await create_tenant(database, keyring, slug="other", name="Other", now=NOW)).id
+    if trouble == "gone":
+        digest = bytes(32)
+    if trouble != "nothing read yet":
+        await directory.refresh()
+    guards = await directory.guards_pinned(asker, digest, "", "helper", "", None)
+    assert {stage: guards.stages[stage].inspect("hello", Marks(bytes(32))).decision for stage in guards.stages} == dict.fromkeys(STAGES, "block")
+
+
+async def test_the_built_in_policy_is_kept_for_those_that_pin_it_and_listed_nowhere(
+    directory: PolicyDirectory, database: Database, tenant: Tenant
+) -> None:
+    """A later version of Ondol has another built-in policy; what is pinned is found all the same."""
+    older = policy_of("default", secrets="block")
+    async with database.tenant_tx(tenant.id) as connection:
+        for built_in in (older, older, default_policy()):
+            await keep_built_in(connection, tenant.id, built_in, NOW)
+        assert await list_policies(connection) == []
+        assert len(await list_versions(connection, "default")) == 2
+    await directory.refresh()
+    guards = await directory.guards_pinned(tenant.id, older.digest, "", "", "", None)
+    assert guards.digests == (older.digest,)
+    assert (await directory.guards_pinned(tenant.id, default_policy().digest, "", "", "", None)).digests == (default_policy().digest,)
 
 
 async def test_a_tenant_with_very_many_combinations_gets_all_its_floors(

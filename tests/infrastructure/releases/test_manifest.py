@@ -41,7 +41,19 @@ PLAIN: dict[str, Any] = {
     "evaluation": {"suite_digest": "cd" * 32, "verdict_id": None},
 }
 
-LATER = {"rewrite", "queries_max", "refuse_below_thousandths"}
+SEARCH: dict[str, Any] = {
+    "fusion": "ranks",
+    "rank_constant": 60,
+    "vector_weight_thousandths": 500,
+    "depth": 100,
+    "diversity_thousandths": 250,
+    "reranker": "rerank-ko",
+    "rerank_depth": 30,
+}
+PINNED: dict[str, Any] = {**PLAIN, "manifest_version": 3, "retrieval": {**PLAIN["retrieval"], "search": SEARCH}, "guard_policy_digest": "ef" * 32}
+"""Of the version that pins the guard's policy and how the base is searched."""
+
+LATER = {"rewrite", "queries_max", "refuse_below_thousandths", "search"}
 """Fields that a manifest may lack."""
 
 
@@ -67,6 +79,22 @@ def test_a_manifest_comes_back() -> None:
     assert manifest_digest(manifest) == digest(PLAIN)
     # Pinned: a release made by this version must have the same digest in every later one.
     assert manifest_digest(manifest).hex() == "4f666f6b1ef2fb0ce1bdc8d6a17019326d31e8c0829838f93a315a4d9d18a1ff"
+
+
+def test_version_3_pins_the_policy_and_the_search_which_version_2_only_told() -> None:
+    pinned = parse_manifest(json.dumps(PINNED))
+    assert (manifest_json(pinned), pinned.pinned_policy) == (canonical_json(PINNED), bytes.fromhex("ef" * 32))
+    # Pinned: a release made by this version must have the same digest in every later one.
+    assert manifest_digest(pinned).hex() == "f48e2dc3d16f77fe76078624b37a7d56e6e3860f268155a032ab9f0a34554cba"
+    assert parse_manifest(json.dumps({**PINNED, "guard_policy_digest": None})).pinned_policy is None
+    assert parse_manifest(json.dumps({**PLAIN, "guard_policy_digest": "ef" * 32})).pinned_policy is None
+    with pytest.raises(ManifestError, match="version 3") as caught:
+        parse_manifest(json.dumps({**PINNED, "manifest_version": 2}))
+    assert caught.value.param == "retrieval.search"
+    for name, value in (("depth", 9), ("diversity_thousandths", 0.5), ("vector_weight_thousandths", 1001), ("reranker", ""), ("colour", "red")):
+        broken = {**PINNED, "retrieval": {**PINNED["retrieval"], "search": {**SEARCH, name: value}}}
+        with pytest.raises(ManifestError, match=f"search.{name}" if name != "colour" else "colour"):
+            parse_manifest(json.dumps(broken))
 
 
 def test_a_field_that_came_later_is_left_out_where_it_says_nothing() -> None:
@@ -145,7 +173,7 @@ def test_a_wrong_field_is_named(path: str, value: object, param: str | None) -> 
         assert path in caught.value.message
 
 
-@pytest.mark.parametrize(("version", "hint"), [(3, "Update Ondol."), (1, "Make the release anew.")])
+@pytest.mark.parametrize(("version", "hint"), [(4, "Update Ondol."), (1, "Make the release anew.")])
 def test_another_version_is_told_as_such(version: int, hint: str) -> None:
     with pytest.raises(ManifestError, match=f"version {version}") as caught:
         parse_manifest(changed("manifest_version", version))

@@ -133,7 +133,6 @@ async def answer(
     question = _question_of(request)
     language = detect_language(question)
     policy = serving.policy if serving is not None else verification_policy(assistant.settings.get("verification"))
-    index_id = serving.index_id if serving is not None else None
     remembering = serving.memory if serving is not None else memory_settings(assistant.settings.get("memory"))
     keep = keep or partial(keep_answer, room.knowledge)
     memory = await recall(room.knowledge, tenant_id, person_id, assistant.id, request.thread, remembering, screen)
@@ -146,7 +145,8 @@ async def answer(
         return
     asked = await _understood(room, request, memory, question)
     queries = await _worded(room, assistant, serving, asked)
-    found = await find_by_queries(room.knowledge, room.states, tenant_id, person_id, assistant.base_id, queries, index_id)
+    by = (serving.index_id, serving.search) if serving is not None else (None, None)
+    found = await find_by_queries(room.knowledge, room.states, tenant_id, person_id, assistant.base_id, queries, *by)
     asking = Asking(request.id, tenant_id, person_id, assistant, question, language, found, _since_us(began_ns), memory.thread_id)
     keeping = partial(_keep, keep, asking, time.perf_counter_ns(), queries.usage)
     yield Progress("reading")

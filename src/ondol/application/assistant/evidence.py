@@ -6,6 +6,7 @@ import asyncio
 import uuid
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from ondol.application.assistant.forms import form_of
 from ondol.application.assistant.promise import graders, may_run_on, with_promising
@@ -36,11 +37,13 @@ async def find_evidence(
     base_id: uuid.UUID,
     question: str,
     index_id: uuid.UUID | None = None,
+    retrieval: Retrieval | None = None,
 ) -> Found:
     """The passages that a question is answered from, best first; those that only look as if they answered it come last.
 
     Args:
         index_id: the index version to ask; the one that the base serves when absent.
+        retrieval: how the base is searched; as it says itself when absent.
     """
     form = form_of(question)
     looks_further = bool(graders(form, question))
@@ -48,7 +51,8 @@ async def find_evidence(
     hits = SCATTERED_HITS_MAX if scattered else PROMISING_HITS_MAX if looks_further else EVIDENCE_MAX
     beginnings = DEFINITION_BEGINNINGS_MAX if form.subjects or form.counted is not None else 0
     terms = search_terms(question)
-    found = await search(room, states, tenant_id, person_id, base_id, question, limit=hits, terms=terms, beginnings=beginnings, index_id=index_id)
+    by: dict[str, Any] = {"terms": terms, "beginnings": beginnings, "index_id": index_id, "retrieval": retrieval}
+    found = await search(room, states, tenant_id, person_id, base_id, question, limit=hits, **by)
     if not looks_further:
         return found
     evidence = with_promising(form, question, found.evidence, EVIDENCE_MAX, detect_language(question))
@@ -69,19 +73,20 @@ async def find_by_queries(
     base_id: uuid.UUID,
     queries: Queries,
     index_id: uuid.UUID | None = None,
+    retrieval: Retrieval | None = None,
 ) -> Found:
     """The passages that a question and other wordings of it find, as one ranking; as `find_evidence` does where there are none.
 
     Every wording asks the index version that the question asked, with the same rights, and each has its own stage.
     """
-    found = await find_evidence(room, states, tenant_id, person_id, base_id, queries.question, index_id)
+    found = await find_evidence(room, states, tenant_id, person_id, base_id, queries.question, index_id, retrieval)
     if queries.degraded:
         return replace(found, stages=(*found.stages, Stage("queries", (), queries.degraded)))
     if not queries.others or found.index_version_id is None:
         return found
     place = room, states, tenant_id, person_id, base_id
-    asked = found.index_version_id
-    searches = (search(*place, query, limit=EVIDENCE_MAX, terms=search_terms(query), index_id=asked) for query in queries.others)
+    by: dict[str, Any] = {"limit": EVIDENCE_MAX, "index_id": found.index_version_id, "retrieval": retrieval}
+    searches = (search(*place, query, terms=search_terms(query), **by) for query in queries.others)
     return put_together(found, await asyncio.gather(*searches))
 
 

@@ -13,6 +13,7 @@ import msgspec
 from ondol.application.assistant.extractive import answered_min_of
 from ondol.application.assistant.generative import HISTORY_TURNS_MAX, PROMPT, system_text
 from ondol.application.assistant.rewriting import RetrievalSettings, retrieval_settings
+from ondol.application.assistant.searching import search_of
 from ondol.application.assistant.threads import memory_settings
 from ondol.application.assistant.types import PASSAGES_SHOWN_MAX, REFUSALS, Assistant
 from ondol.application.assistant.verify import verification_policy
@@ -20,13 +21,14 @@ from ondol.application.knowledge.index import ANALYSER_ID
 from ondol.application.knowledge.index_versions import IndexVersion, complete_version, find_version
 from ondol.application.knowledge.index_versions.store import count_missing, get_version
 from ondol.application.knowledge.rooms import Knowledge
+from ondol.application.knowledge.store import get_base
 from ondol.application.prompts import Language, Prompt
 from ondol.application.prompts.store import find_prompt, keep_prompt
 from ondol.core.clock import Clock
 from ondol.core.errors import Conflict, NotFound, RequestError
 from ondol.infrastructure.guard.defaults import default_policy
 from ondol.infrastructure.guard.policies import applying_names
-from ondol.infrastructure.guard.store import BUILT_IN, list_bindings, list_policies
+from ondol.infrastructure.guard.store import BUILT_IN, find_by_digest, keep_built_in, list_bindings, list_policies
 from ondol.infrastructure.releases import (
     EvidenceTurn,
     Gate,
@@ -37,6 +39,7 @@ from ondol.infrastructure.releases import (
     Release,
     RetrievalPart,
     RoutePart,
+    SearchPart,
     VerificationPart,
     Why,
     activate,
@@ -48,7 +51,7 @@ from ondol.infrastructure.releases import (
     propose,
     save_release,
 )
-from ondol.infrastructure.releases.manifest import Passages, Tokens, Turns, Value
+from ondol.infrastructure.releases.manifest import MANIFEST_VERSION, Passages, Tokens, Turns, Value
 from ondol.infrastructure.serving.offered import offers
 from ondol.infrastructure.serving.prices.store import current_price
 from ondol.infrastructure.serving.store import get_model
@@ -71,7 +74,9 @@ class Wish(msgspec.Struct, frozen=True):
         evidence_turn: whose turn the passages are in; `user` for models that know no tools.
         passages_max, context_tokens_max: what of the passages a model is shown.
         turns_max: how many turns of the conversation it is told again.
-        retrieval: ``{"rewrite": "multi", "queries_max": 3}``.
+        retrieval: ``{"rewrite": "multi", "queries_max": 3}``, and how the base is searched, where not as it says: ``{"reranker": "rerank-ko"}``.
+        guard: `pin` for the version of the policy that is in force when the release is made, `follow` for the one in force when somebody asks; where
+            nobody says, a release that somebody makes pins it, and one that is made of a declaration follows.
         verification: ``{"unsupported": "remove", "partial": "show"}``.
         refuse_below: below this probability the built-in model refuses, such as 0.87.
         memory: of threads: ``{"turns": 4, "tokens": 1500, "summary": true}``.
@@ -89,6 +94,7 @@ class Wish(msgspec.Struct, frozen=True):
     verification: Any = None
     refuse_below: Any = None
     memory: Any = None
+    guard: Literal["pin", "follow"] | None = None
 
 
 def wish_of(settings: Mapping[str, Any], **chosen: Any) -> Wish:
@@ -112,12 +118,22 @@ def wish_of(settings: Mapping[str, Any], **chosen: Any) -> Wish:
 
 
 async def compose(
-    database: Database, keyring: KeyRing, connection: Connection, tenant_id: uuid.UUID, assistant: Assistant, wish: Wish, index: str, clock: Clock
+    database: Database,
+    keyring: KeyRing,
+    connection: Connection,
+    tenant_id: uuid.UUID,
+    assistant: Assistant,
+    wish: Wish,
+    index: str,
+    clock: Clock,
+    *,
+    pins: bool = True,
 ) -> Manifest:
     """The manifest of a release that is as wished, of what there is now.
 
     Args:
         index: the version of the base's index by its number, a tag or `active`; `follow` for whichever the base serves.
+        pins: whether the guard's policy and the base's way to search are held as they are now, where the wish does not say.
 
     Raises:
         NotFound: when something of it does not exist.
@@ -134,9 +150,11 @@ async def compose(
     if version is not None:
         _check_index(version)
     memory = memory_settings(wish.memory)
+    base = await get_base(connection, assistant.base_id)
+    guard = wish.guard or ("pin" if pins else "follow")
     kind: Literal["model", "extractive", "installation"] = "model" if wish.model is not None else "extractive" if wish.extractive else "installation"
     made = Manifest(
-        manifest_version=2,
+        manifest_version=MANIFEST_VERSION,
         prompt=PromptPart(name=prompt.name, version=prompt.version, digest=prompt.digest.hex(), values=dict(wish.prompt_values)),
         route=RoutePart(kind=kind, model=wish.model, evidence_turn=wish.evidence_turn),
         bases=[
@@ -146,9 +164,9 @@ async def compose(
                 analyser_id=version.analyser_id if version is not None else None,
             )
         ],
-        retrieval=_retrieval(wish, retrieval_settings(wish.retrieval)),
+        retrieval=_retrieval(wish, retrieval_settings(wish.retrieval), search_of(wish.retrieval, base.retrieval, pins=pins)),
         verification=_verification(wish),
-        guard_policy_digest=await _guard_policy(connection, assistant),
+        guard_policy_digest=await _guard_policy(connection, tenant_id, assistant, clock()) if guard == "pin" else None,
         memory=MemoryPart(turns_max=wish.turns_max, thread_turns_max=memory.turns, thread_tokens_max=memory.tokens, summary=memory.summary),
         context_features=[],
         price_list_id=await _price_list(connection, wish.model, clock()),
@@ -157,9 +175,9 @@ async def compose(
     return parse_manifest(manifest_json(made))
 
 
-def _retrieval(wish: Wish, settings: RetrievalSettings) -> RetrievalPart:
+def _retrieval(wish: Wish, settings: RetrievalSettings, search: SearchPart | msgspec.UnsetType) -> RetrievalPart:
     """What is off is not written, as it was not before there was anything to switch on: the same release keeps its digest."""
-    plain = RetrievalPart(passages_max=wish.passages_max, context_tokens_max=wish.context_tokens_max)
+    plain = RetrievalPart(passages_max=wish.passages_max, context_tokens_max=wish.context_tokens_max, search=search)
     if settings.rewrite == "off":
         return plain
     return msgspec.structs.replace(plain, rewrite=settings.rewrite, queries_max=settings.others_max + 1)
@@ -183,7 +201,7 @@ async def declare_release(
     live = await _live(connection, assistant)
     if live is not None and not live.is_implicit:
         return None
-    manifest = await compose(database, keyring, connection, tenant_id, assistant, wish_of(assistant.settings), FOLLOW, clock)
+    manifest = await compose(database, keyring, connection, tenant_id, assistant, wish_of(assistant.settings), FOLLOW, clock, pins=False)
     release = await save_release(connection, tenant_id, assistant.id, manifest, clock(), is_implicit=True)
     if live is not None and live.id == release.id:
         return None
@@ -200,6 +218,8 @@ async def create_release(
     """
     async with room.database.tenant_tx(tenant_id) as connection:
         manifest = await compose(room.database, room.keyring, connection, tenant_id, assistant, wish, index, room.clock)
+    await _check_reranker(room, tenant_id, manifest)
+    async with room.database.tenant_tx(tenant_id) as connection:
         return await save_release(connection, tenant_id, assistant.id, manifest, room.clock(), by=actor_id)
 
 
@@ -216,6 +236,7 @@ async def let_live(room: Knowledge, tenant_id: uuid.UUID, release_id: uuid.UUID,
     async with room.database.tenant_tx(tenant_id) as connection:
         release = await propose(connection, tenant_id, release_id, room.clock(), actor_id=why.actor_id)
         behind = [version for version in await _named_versions(connection, release) if await count_missing(connection, version)]
+    await _check_reranker(room, tenant_id, release.manifest)
     unreadable: set[uuid.UUID] = set()
     for version in behind:
         unreadable |= (await complete_version(room, tenant_id, version)).unreadable
@@ -243,6 +264,9 @@ async def _check_whole(
         _check_values(prompt, manifest.prompt.values)
         if manifest.route.model is not None:
             await _check_route(database, connection, manifest.route.model)
+        pinned = manifest.pinned_policy
+        if pinned is not None and await find_by_digest(connection, pinned) is None:
+            return "the version of the guard's policy that it names is gone."
         for version in await _named_versions(connection, release):
             if missing := await count_missing(connection, version, without):
                 return f"index version {version.number} lacks {missing:,} documents that came meanwhile. Try again."
@@ -273,6 +297,17 @@ def _check_index(version: IndexVersion) -> None:
         raise Conflict(f"Index version {version.number} was made by another version of the text analysis.", hint, code="index_outdated")
 
 
+async def _check_reranker(room: Knowledge, tenant_id: uuid.UUID, manifest: Manifest) -> None:
+    """Whether the reranker that a manifest names is there.
+
+    Raises:
+        RequestError: when it is not.
+    """
+    search = manifest.retrieval.search
+    if isinstance(search, SearchPart) and search.reranker is not None:
+        await room.reranker_of(tenant_id, search.reranker)
+
+
 async def _check_route(database: Database, connection: Connection, alias: str) -> None:
     if not await offers(database, connection, alias):
         hint = "`ondol model list` shows the models."
@@ -295,13 +330,15 @@ def _check_values(prompt: Prompt, values: Mapping[str, Value]) -> None:
             system_text(prompt, language, {**values, "organisation": "", "refusal": REFUSALS[language]}, "")
 
 
-async def _guard_policy(connection: Connection, assistant: Assistant) -> str | None:
-    """The digest of the policy that is chosen for the assistant now."""
+async def _guard_policy(connection: Connection, tenant_id: uuid.UUID, assistant: Assistant, now: datetime) -> str | None:
+    """The digest of the policy that is chosen for the assistant now; the built-in one is kept, since a later version of Ondol has another."""
     known = {stored.policy.name: stored.policy for stored in await list_policies(connection)} | {BUILT_IN: default_policy()}
     floors = [name for name, policy in known.items() if policy.floor]
     places = {"assistant": assistant.name, "model": assistant.model, "base": assistant.base}
     names = applying_names(await list_bindings(connection), floors, places)
-    return known[names[0]].digest.hex() if names and names[0] in known else None
+    if names[0] == BUILT_IN:
+        await keep_built_in(connection, tenant_id, default_policy(), now)
+    return known[names[0]].digest.hex() if names[0] in known else None
 
 
 async def _price_list(connection: Connection, alias: str | None, now: datetime) -> uuid.UUID | None:

@@ -48,10 +48,21 @@ class ReleaseServices(KnowledgeServices):
 
 
 class RetrievalBody(Body):
-    """Whether the model words a question in other ways before it is searched for, and how many questions are searched for at most."""
+    """Whether the model words a question in other ways before it is searched for, and how many questions are searched for at most. And how the base
+    is searched: what is absent of that is as the base says now.
+    """
 
     rewrite: Rewrite = "off"
     queries_max: int = Field(default=QUERIES_DEFAULT, ge=QUERIES_MIN, le=QUERIES_MAX)
+    fusion: Literal["ranks", "scores"] | None = None
+    rank_constant: int | None = Field(default=None, ge=1, le=1000)
+    vector_weight: float | None = Field(default=None, ge=0, le=1)
+    depth: int | None = Field(default=None, ge=10, le=1000)
+    diversity: float | None = Field(default=None, ge=0, le=1)
+    reranker: str | None = Field(
+        default=None, max_length=200, description="A model of the tenant that scores the best passages anew; empty for none."
+    )
+    rerank_depth: int | None = Field(default=None, ge=1, le=100)
 
 
 class VerificationBody(Body):
@@ -78,6 +89,9 @@ class ReleaseBody(Body):
     retrieval: RetrievalBody | None = None
     verification: VerificationBody | None = None
     refuse_below: float | None = Field(default=None, ge=0, le=1, description="Where no model answers: the probability below which it refuses.")
+    guard: Literal["pin", "follow"] | None = Field(
+        default=None, description="`pin`, the default, holds the guard policy's version of now; `follow` has whichever is bound guard."
+    )
 
 
 class WhyBody(Body):

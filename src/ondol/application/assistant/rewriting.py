@@ -15,6 +15,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, cast, get_args
 
+from ondol.application.assistant.searching import SEARCH_FIELDS
 from ondol.core.errors import RequestError, UpstreamError
 from ondol.core.ids import new_id
 from ondol.core.language import detect_language
@@ -55,12 +56,14 @@ class RetrievalSettings:
 
 
 def retrieval_settings(told: Any) -> RetrievalSettings:
-    """Read an assistant's setting `retrieval`: ``{"rewrite": "multi", "queries_max": 3}``.
+    """Read what an assistant's setting `retrieval` says of wordings: ``{"rewrite": "multi", "queries_max": 3}``.
 
     Raises:
         RequestError: when it says anything else.
     """
     known = told if told is not None else {}
+    if isinstance(known, dict):
+        known = {name: value for name, value in known.items() if name not in SEARCH_FIELDS}
     if isinstance(known, dict) and known.get("rewrite") is False:  # how YAML reads `off`
         known = {**known, "rewrite": "off"}
     if (
@@ -72,7 +75,7 @@ def retrieval_settings(told: Any) -> RetrievalSettings:
     ):
         raise RequestError(
             f"`retrieval` of an assistant may set `rewrite` to off, rewrite or multi, and `queries_max` ({QUERIES_MIN} to {QUERIES_MAX}).",
-            "Mend the assistant's settings.",
+            f"Mend the assistant's settings. Of how the base is searched it may set {', '.join(sorted(SEARCH_FIELDS))}.",
             code="invalid_setting",
             param="retrieval",
         )

@@ -17,6 +17,7 @@ from ondol.application.assistant.verify import VerificationPolicy
 from ondol.application.knowledge.index import ANALYSER_ID
 from ondol.application.knowledge.index_versions.store import get_version
 from ondol.application.knowledge.store import get_base
+from ondol.application.knowledge.types import Retrieval
 from ondol.application.prompts import Prompt
 from ondol.application.prompts.store import find_prompt
 from ondol.core.errors import LedgerBroken
@@ -67,6 +68,22 @@ class Serving:
         if isinstance(told.rewrite, msgspec.UnsetType) or isinstance(told.queries_max, msgspec.UnsetType):
             return RetrievalSettings()
         return RetrievalSettings(told.rewrite, told.queries_max)
+
+    @property
+    def search(self) -> Retrieval | None:
+        """How the base is searched; None for how the base itself says."""
+        told = self.manifest.retrieval.search
+        if isinstance(told, msgspec.UnsetType):
+            return None
+        return Retrieval(
+            fusion=told.fusion,
+            rank_constant=told.rank_constant,
+            vector_weight=told.vector_weight_thousandths / 1000,
+            depth=told.depth,
+            diversity=told.diversity_thousandths / 1000,
+            reranker=told.reranker or "",
+            rerank_depth=told.rerank_depth,
+        )
 
 
 class OpenedReleases:

@@ -139,6 +139,7 @@ async def search(
     terms: Mapping[str, float] | None = None,
     beginnings: int = 0,
     index_id: uuid.UUID | None = None,
+    retrieval: Retrieval | None = None,
 ) -> Found:
     """The best passages for a question among those that the person may read now.
 
@@ -147,8 +148,8 @@ async def search(
         terms: what to look for, with weights; by default the terms of the question.
         beginnings: of so many documents that hold the terms most often, the first passage as well, and of other passages that begin their
             document as many as hold the terms best; these come last.
-
         index_id: the index version to ask; the one that serves when absent.
+        retrieval: how to search; as the base says when absent.
 
     Raises:
         NotFound: when the base is gone.
@@ -162,6 +163,8 @@ async def search(
         visible, base, state = await _state_of(room, states, tenant_id, person_id, base_id, index_id, now)
         if state is None:
             return Found((), {}, base.id, base.active_index_id, base.revision, visible.epoch)
+        if retrieval is not None:
+            state = replace(state, retrieval=retrieval)
         # An embedder is asked for an empty base too: else the time of it would tell that there are documents, closed as they may be.
         if asked is None or asked.embedder != state.embedder:
             words = terms or {term: weight_of(term) for term in query_words(question)}

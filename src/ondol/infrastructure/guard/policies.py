@@ -15,6 +15,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -25,6 +26,7 @@ from ondol.infrastructure.guard.canaries import PROMPT_PURPOSE, ensure_canary, o
 from ondol.infrastructure.guard.checks.shingles import CorpusIndex
 from ondol.infrastructure.guard.conversation import Guards, prepare_guards
 from ondol.infrastructure.guard.defaults import default_policy, refusing_guards
+from ondol.infrastructure.guard.pinned import Beside, PinnedPolicies
 from ondol.infrastructure.guard.policy import Policy, policy_from
 from ondol.infrastructure.guard.registry import KNOWN, Resources, checks_for
 from ondol.infrastructure.guard.sealing import tenant_key
@@ -78,6 +80,9 @@ class _Tenant:
     guards: Mapping[Names, Guards]
     fallback: Mapping[str, Guards]
     failing: str
+    policies: Mapping[str, Policy | None] = field(default_factory=dict)
+    floors: tuple[str, ...] = ()
+    resources: Resources = field(default_factory=Resources)
 
 
 class PolicyDirectory:
@@ -110,6 +115,7 @@ class PolicyDirectory:
         self._bodies: dict[tuple[uuid.UUID, bytes], Any] = {}
         self._corpora: dict[uuid.UUID, tuple[tuple[uuid.UUID, ...], CorpusIndex]] = {}
         self._prompt_canaries: OrderedDict[uuid.UUID, str] = OrderedDict()
+        self._pinned = PinnedPolicies(database)
         self._placing = asyncio.Lock()
         self._keys: OrderedDict[uuid.UUID, bytes] = OrderedDict()
         self._revision = -1
@@ -122,16 +128,33 @@ class PolicyDirectory:
         tenant = self._tenants.get(tenant_id)
         if tenant is None:
             return self._default or self._refusing
-        places = tenant.declared.places
-        names = (
-            places.get(("tenant", "")),
-            places.get(("base", base)),
-            places.get(("assistant", assistant)),
-            places.get(("model", model)),
-            places.get(("key", str(key_id))),
-        )
+        names = _bound_at(tenant.declared.places, model, assistant, base, key_id)
         guards = tenant.guards.get(names)
         return guards or tenant.fallback.get(_chosen(names), self._refusing)
+
+    async def guards_pinned(self, tenant_id: uuid.UUID, digest: bytes, model: str, assistant: str, base: str, key_id: uuid.UUID | None) -> Guards:
+        """What guards a request whose release names a version of a policy by its digest.
+
+        Raises:
+            DatabaseAway: the version is asked for the first time and Postgres does not answer.
+        """
+        chosen = self.guards_for(tenant_id, model, assistant, base, key_id)
+        tenant, default = self._tenants.get(tenant_id), self._default
+        if chosen.digest == digest or default is None or (tenant is not None and not tenant.policies):
+            return chosen  # as it is chosen anyway, or nothing is ready yet and nothing passes
+        found = tenant or _NOTHING_DECLARED
+        names = _bound_at(found.declared.places, model, assistant, base, key_id)
+        beside = tuple(dict.fromkeys((*names[-1:], *(name for name in reversed(names) if name in found.floors))))
+        told = tuple(name for name in beside if name is not None)
+        policies = tuple(found.policies.get(name) for name in told)
+        return await self._pinned.guards(tenant_id, digest, Beside(told, policies, found, partial(self._prepared, found.resources, default)))
+
+    def _prepared(self, resources: Resources, default: Guards, policies: Sequence[Policy | None]) -> Guards:
+        try:
+            return self._guards(policies, resources, default)
+        except (OndolError, ValueError, TypeError, KeyError, ImportError, OSError):
+            _LOG.exception("a release's guard policy cannot be made ready")
+            return self._refusing
 
     async def key_for(self, tenant_id: uuid.UUID) -> bytes:
         """The tenant's key for hashes and tokens, 32 bytes, kept in memory once it was read.
@@ -324,7 +347,7 @@ class PolicyDirectory:
                 guards[combination] = ready(_applying(combination, floors))
         else:
             fallback = {name: ready((name, *(floor for floor in floors if floor != name))) for name in policies}
-        return _Tenant(says, guards, fallback, failing)
+        return _Tenant(says, guards, fallback, failing, policies, floors, resources)
 
     def _policies(self, tenant_id: uuid.UUID, says: _Declared) -> tuple[dict[str, Policy | None], str]:
         """The tenant's policies by name, None for those that cannot be read, and what is wrong with one of them."""
@@ -354,6 +377,20 @@ class PolicyDirectory:
 def _warm_up(guards: Guards) -> tuple[str, ...]:
     """Load weights and tables before the first request needs them; the names of the checks that fail."""
     return tuple(dict.fromkeys(name for guard in guards.stages.values() for name in guard.find(WARM_UP_TEXT)[1]))
+
+
+_NOTHING_DECLARED = _Tenant(_Declared(), {}, {}, "")
+
+
+def _bound_at(places: Mapping[Place, str], model: str, assistant: str, base: str, key_id: uuid.UUID | None) -> Names:
+    """The policies that are bound where a request stands."""
+    return (
+        places.get(("tenant", "")),
+        places.get(("base", base)),
+        places.get(("assistant", assistant)),
+        places.get(("model", model)),
+        places.get(("key", str(key_id))),
+    )
 
 
 def _chosen(names: Iterable[str | None]) -> str:

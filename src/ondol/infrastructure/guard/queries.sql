@@ -19,8 +19,9 @@ order by version desc limit 1;
 select id, name, version, body, digest, created_at, created_by from guard_policies where digest = %(digest)s::bytea order by id limit 1;
 
 -- name: policies_newest
--- The newest version of every policy, by name.
-select distinct on (name) id, name, version, body, digest, created_at, created_by from guard_policies order by name, version desc limit 1000;
+-- The newest version of every policy, by name; not the built-in ones, which are kept for those that name them by their digest.
+select distinct on (name) id, name, version, body, digest, created_at, created_by from guard_policies where name <> 'default'
+order by name, version desc limit 1000;
 
 -- name: policy_versions
 -- The versions of one policy, the newest first, without their bodies.
@@ -28,7 +29,7 @@ select id, name, version, digest, created_at, created_by from guard_policies whe
 
 -- name: policy_count
 -- How many names of policies the tenant has, this one not counted.
-select count(distinct name) as counted from guard_policies where name <> %(name)s::text;
+select count(distinct name) as counted from guard_policies where name not in (%(name)s::text, 'default');
 
 -- name: key_named
 -- A key by its id or its public id.

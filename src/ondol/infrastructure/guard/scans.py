@@ -12,7 +12,7 @@ from ondol.core.canonical import Json
 from ondol.core.errors import RequestError
 from ondol.core.ids import new_id
 from ondol.infrastructure.guard.defaults import default_policy
-from ondol.infrastructure.guard.store import find_by_digest
+from ondol.infrastructure.guard.store import BUILT_IN, find_by_digest
 from ondol.infrastructure.ledger import add_artefact, link, record
 from ondol.infrastructure.storage.blobs import KeyOwner, SealedBlobs
 from ondol.infrastructure.storage.postgres import Connection, Database
@@ -70,8 +70,8 @@ async def keep_scan(
 
 async def _policy_artefact(connection: Connection, tenant_id: uuid.UUID, digest: bytes, now: datetime) -> uuid.UUID:
     stored = await find_by_digest(connection, digest)
-    if stored is not None:
+    if stored is not None and stored.version.name != BUILT_IN:
         return stored.version.id
-    if digest != default_policy().digest:
+    if stored is None and digest != default_policy().digest:
         raise RequestError("The tenant has no guard policy of this digest.", "`ondol guard policy list` shows all.", code="policy_not_found")
     return await add_artefact(connection, tenant_id, "policy", artefact_id=uuid.uuid5(_BUILT_IN_ID, digest.hex()), address=digest, now=now)

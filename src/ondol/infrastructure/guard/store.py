@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import uuid
 from collections.abc import Mapping, Sequence
@@ -114,6 +115,17 @@ async def put_policy(
     body: dict[str, Json] = {"policy": stored.version.id, "name": policy.name, "version": stored.version.version, "digest": policy.digest}
     await record(connection, tenant_id, kind="guard.policy_put", actor_id=by, body=body, now=now)
     return stored, True
+
+
+async def keep_built_in(connection: Connection, tenant_id: uuid.UUID, policy: Policy, now: datetime) -> None:
+    """Keep the built-in policy of this version of Ondol, for whatever names it by its digest. It is listed nowhere, and cannot be bound as such."""
+    if await find_by_digest(connection, policy.digest) is not None:
+        return
+    body = Jsonb(msgspec.to_builtins(policy))
+    values = {"tenant_id": tenant_id, "id": new_id(), "name": BUILT_IN, "body": body, "digest": policy.digest, "now": now, "by": None}
+    with contextlib.suppress(psycopg.errors.UniqueViolation):  # somebody else keeps it in this moment
+        async with connection.transaction():
+            await connection.execute(QUERIES["policy_add"], values)
 
 
 async def get_policy(connection: Connection, name: str, version: int | None = None) -> StoredPolicy:

@@ -2,7 +2,7 @@
 
 A manifest is immutable and known by its digest over canonical JSON, in which every field is written, also those that are null; but a field that
 came later is left out where it says nothing, so that manifests of before keep their digests. It holds no fractions: a share is whole thousandths.
-A new version of the schema gets a new number and a record of its own.
+What means something else than before gets a new number; manifests of the numbers in `VERSIONS_READ` are read, and say what they said.
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ import msgspec
 from ondol.core.canonical import Json, canonical_json, digest
 from ondol.core.errors import RequestError
 
-MANIFEST_VERSION = 2
+MANIFEST_VERSION: Literal[3] = 3
+VERSIONS_READ = (2, 3)
+PINS_SINCE = 3
+"""From this version on a manifest says how its base is searched, and the policy that it names guards."""
 MANIFEST_BYTES_MAX = 65_536
 
 # In Python `$` also matches before a last newline, so lengths or a look ahead for white space stand beside the patterns.
@@ -63,16 +66,31 @@ class IndexPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     analyser_id: Word | None
 
 
+class SearchPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the base is searched: how full text and vectors are put together, of how many candidates, how much saying something new counts, and
+    which reranker scores how many of the best anew. The base's own settings are the same; shares are thousandths here.
+    """
+
+    fusion: Literal["ranks", "scores"]
+    rank_constant: Annotated[int, msgspec.Meta(ge=1, le=1_000)]
+    vector_weight_thousandths: Thousandths
+    depth: Annotated[int, msgspec.Meta(ge=10, le=1_000)]
+    diversity_thousandths: Thousandths
+    reranker: Word | None
+    rerank_depth: Annotated[int, msgspec.Meta(ge=1, le=100)]
+
+
 class RetrievalPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What of the passages that were found a model is shown: at most so many, and as many as fit beside the rest into so many tokens, which null
     leaves to the model. With `rewrite` the model words the question in one other way, or in several, and as many questions as `queries_max` are
-    searched for, the one that was asked among them.
+    searched for, the one that was asked among them. `search` is how the base is searched, from version 3 on; where it is absent, as the base says.
     """
 
     passages_max: Passages
     context_tokens_max: Tokens | None
     rewrite: Literal["rewrite", "multi"] | msgspec.UnsetType = msgspec.UNSET
     queries_max: Queries | msgspec.UnsetType = msgspec.UNSET
+    search: SearchPart | msgspec.UnsetType = msgspec.UNSET
 
 
 class VerificationPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -107,13 +125,16 @@ class EvaluationPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """All that an answer depends on, version 2.
+    """All that an answer depends on.
 
-    `guard_policy_digest` and `price_list_id` say what held when it was made: the guard's policy of today guards every answer, and the price list of
-    today charges it. `context_features` names what else of the request is told to a model.
+    `guard_policy_digest` is the version of the policy that guards its answers, beside the floors that hold where it is asked; null for the one that
+    is chosen there at that time. In version 2 it only told which one that was when the manifest was made. `price_list_id` tells by which list of the
+    model's first target the release was priced when it was made; an answer is charged by the list of its day, which is what the provider takes.
+    `context_features` is the place of what else a model is told of whoever asks and where, such as the page or the account's plan: names of
+    features, each with an owner who answers for it. None is known yet, so it is empty.
     """
 
-    manifest_version: Literal[2]
+    manifest_version: Literal[2, 3]
     prompt: PromptPart
     route: RoutePart
     bases: Annotated[list[IndexPart], msgspec.Meta(min_length=1, max_length=1)]
@@ -124,6 +145,12 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     context_features: Annotated[list[Word], msgspec.Meta(max_length=100)]
     price_list_id: uuid.UUID | None
     evaluation: EvaluationPart | None
+
+    @property
+    def pinned_policy(self) -> bytes | None:
+        """The digest of the policy version that guards its answers, 32 bytes; None where that is chosen when somebody asks."""
+        pins = self.guard_policy_digest is not None and self.manifest_version >= PINS_SINCE
+        return bytes.fromhex(self.guard_policy_digest or "") if pins else None
 
 
 class ManifestError(RequestError):
@@ -145,9 +172,9 @@ def parse_manifest(content: bytes | str) -> Manifest:
         tree = json.loads(encoded, object_pairs_hook=_without_repeats)
     except (ValueError, RecursionError) as error:
         raise ManifestError(f"The manifest is not valid JSON: {error}") from error
-    if isinstance(tree, dict) and type(version := tree.get("manifest_version")) is int and version != MANIFEST_VERSION:
+    if isinstance(tree, dict) and type(version := tree.get("manifest_version")) is int and version not in VERSIONS_READ:
         raise ManifestError(
-            f"The manifest has version {version}; this version of Ondol reads {MANIFEST_VERSION}.",
+            f"The manifest has version {version}; this version of Ondol reads {VERSIONS_READ[0]} to {VERSIONS_READ[-1]}.",
             "Update Ondol." if version > MANIFEST_VERSION else "Make the release anew.",
             param="manifest_version",
         )
@@ -167,6 +194,8 @@ def parse_manifest(content: bytes | str) -> Manifest:
         raise ManifestError("The manifest is wrong at route.model: only the route of a model names one.", param="route.model")
     if (manifest.retrieval.rewrite is msgspec.UNSET) != (manifest.retrieval.queries_max is msgspec.UNSET):
         raise ManifestError("The manifest is wrong at retrieval: `rewrite` and `queries_max` go together.", param="retrieval.queries_max")
+    if manifest.manifest_version < PINS_SINCE and manifest.retrieval.search is not msgspec.UNSET:
+        raise ManifestError(f"The manifest is wrong at retrieval.search: it came with version {PINS_SINCE}.", param="retrieval.search")
     return manifest
 
 

@@ -59,6 +59,7 @@ class AssistantCard:
         release_id: the release that serves; None where it has none yet. A request is answered by the one that it found here, to its end.
         route: the tenant's model that the release names, by its alias; empty when it names none.
         context_tokens: what of that model's context the release takes; None for what the model has.
+        policy: the digest of the guard policy's version that the release names, 32 bytes; None where that is chosen by what is bound.
     """
 
     id: uuid.UUID
@@ -68,6 +69,7 @@ class AssistantCard:
     release_id: uuid.UUID | None = None
     route: str = ""
     context_tokens: int | None = None
+    policy: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,9 +208,9 @@ class _Builder:
                     shared[row["alias"]] = card
         assistants: dict[uuid.UUID, dict[str, AssistantCard]] = {}
         for row in said["assistants"]:
-            assistant = AssistantCard(
-                row["id"], row["name"], row["base"], row["created_at"], row["release_id"], row["route"] or "", row["context_tokens"]
-            )
+            policy = bytes.fromhex(row["policy"]) if row["policy"] else None
+            release = row["release_id"], row["route"] or "", row["context_tokens"], policy
+            assistant = AssistantCard(row["id"], row["name"], row["base"], row["created_at"], *release)
             assistants.setdefault(row["tenant_id"], {})[row["name"]] = assistant
         tenants = {}
         for row in said["tenants"]:

@@ -28,7 +28,8 @@ from tenants t left join gateway_settings g on g.tenant_id = t.id;
 -- Every assistant of every tenant.
 -- door: system
 select a.tenant_id, a.id, a.name, a.created_at, b.name as base, a.live_release_id as release_id, r.manifest #>> '{route,model}' as route,
-    (r.manifest #>> '{retrieval,context_tokens_max}')::int as context_tokens
+    (r.manifest #>> '{retrieval,context_tokens_max}')::int as context_tokens,
+    case when r.manifest_version >= 3 then substring(r.manifest ->> 'guard_policy_digest' from '^[0-9a-f]{64}$') end as policy
 from assistants a join bases b on b.tenant_id = a.tenant_id and b.id = a.base_id
 left join releases r on r.tenant_id = a.tenant_id and r.id = a.live_release_id;
 
