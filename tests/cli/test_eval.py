@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from ondol.application.evaluation.scorers import LOADERS
+from ondol.application.evaluation.loaders import LOADERS
 from ondol.cli.main import cli
 from ondol.core.errors import UserError
 

@@ -27,7 +27,7 @@ def check(suite: Path, as_json: bool) -> None:
 
     Exit status: 0 when it can be run, 1 when not; every row that cannot be read is told with its number.
     """
-    from ondol.application.evaluation.scorers import LOADERS
+    from ondol.application.evaluation.loaders import LOADERS
     from ondol.application.evaluation.suites import GoldenCases, read_suite, suite_digest, survey
     from ondol.application.evaluation.suites.fields import did_you_mean
 

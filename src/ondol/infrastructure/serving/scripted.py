@@ -90,12 +90,13 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class RecordedRequest:
-    """A request as it came in. Header names are lower-case; `body` is None when there was none or it is not JSON."""
+    """A request as it came in. Header names are lower-case; `body` is None when there was none or it is not JSON; `sent` is its bytes."""
 
     method: str
     path: str
     headers: Mapping[str, str]
     body: Any
+    sent: bytes = b""
 
 
 Says: TypeAlias = "str | Reply | Sequence[str | Reply] | Callable[[Mapping[str, Any]], str | Reply]"
@@ -257,7 +258,8 @@ class _Connection(asyncio.Protocol):
         except ValueError:
             body = None
         self._buffer = rest[length:]
-        self._work = asyncio.get_running_loop().create_task(self._answer(RecordedRequest(method, path, headers, body)))
+        request = RecordedRequest(method, path, headers, body, bytes(rest[:length]))
+        self._work = asyncio.get_running_loop().create_task(self._answer(request))
         self._work.add_done_callback(self._answered)
 
     def _answered(self, work: asyncio.Task[None]) -> None:
