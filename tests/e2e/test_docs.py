@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from ondol.application.declaration import parse_declaration
+from ondol.application.evaluation.scorers import LOADERS, Tools
 from ondol.application.evaluation.suites import parse_suite, survey
 from ondol.application.knowledge.frontmatter import parse_metadata, read_metadata
 from ondol.application.prompts import parse_prompt
@@ -68,6 +69,8 @@ def test_the_yaml_examples_are_understood(tmp_path: Path) -> None:
             assert parse_prompt(body).texts
         elif body.startswith("card:"):
             assert survey(parse_suite(body).cases).count == 2
+        elif body.startswith("scorers:"):
+            assert all(LOADERS[one.pop("type")](one.pop("name"), one, Tools()).name for one in yaml.safe_load(body)["scorers"])
         elif body.startswith("version:"):
             assert parse_declaration(body).tenants[0].slug == "acme"
         else:
@@ -83,6 +86,7 @@ def test_the_yaml_examples_are_understood(tmp_path: Path) -> None:
         "prompts.md",
         "releases.md",
         "running.md",
+        "scorers.md",
         "search.md",
         "threads.md",
         "verification.md",

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ondol.application.assistant.verify import AnswerVerifier, VerificationPolicy, read_passage, summary_of, verification_policy
+from ondol.application.assistant.verify import AnswerVerifier, VerificationPolicy, cited_sentences, read_passage, summary_of, verification_policy
 from ondol.core.errors import RequestError
 
 PASSAGES = (
@@ -105,3 +105,15 @@ def test_a_setting_that_says_something_else_is_an_error(told: object) -> None:
 def test_the_setting() -> None:
     assert verification_policy(None) == VerificationPolicy("remove", "show")
     assert verification_policy({"unsupported": "strike"}) == VerificationPolicy("strike", "show")
+
+
+def test_sentences_of_a_whole_text_cite_their_own_marks_or_the_next_in_their_paragraph() -> None:
+    text = "One. Two [1][2]. Three. [3]\n\nFour.\n\n- Five [1]\n- Six"
+    assert list(cited_sentences(text)) == [
+        ("One.", (1, 2)),
+        ("Two [1][2].", (1, 2)),
+        ("Three. [3]", (3,)),
+        ("Four.", ()),
+        ("- Five [1]", (1,)),
+        ("- Six", ()),
+    ]

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from ondol.application.assistant.verify.claims import Passage, read_passage
-from ondol.application.assistant.verify.stream import AnswerVerifier, Checked, VerificationPolicy, check_sentence, summary_of, verification_policy
+from ondol.application.assistant.verify.stream import (
+    AnswerVerifier,
+    Checked,
+    VerificationPolicy,
+    check_sentence,
+    cited_sentences,
+    summary_of,
+    verification_policy,
+)
 from ondol.application.assistant.verify.verdict import VERIFIER_ID, Reason, Span, Verdict, Verified, verify_sentence
 
 __all__ = [
@@ -17,6 +25,7 @@ __all__ = [
     "VerificationPolicy",
     "Verified",
     "check_sentence",
+    "cited_sentences",
     "read_passage",
     "summary_of",
     "verification_policy",

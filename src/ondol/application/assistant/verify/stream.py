@@ -173,6 +173,25 @@ class AnswerVerifier:
         return self.checked[-1].numbers if self.checked else ()
 
 
+def cited_sentences(text: str) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """The sentences of a text that is whole, each with the numbers that it cites: its own marks, or else the next ones in its paragraph.
+
+    Where a paragraph ends without a mark, its last sentences cite nothing.
+    """
+    pieces = list(_sentences(text))
+    marks = [tuple(dict.fromkeys(int(number) for number in _MARK.findall(text[start:end]))) for start, end in pieces]
+    numbers: tuple[int, ...] = ()
+    found: list[tuple[str, tuple[int, ...]]] = []
+    for place in reversed(range(len(pieces))):
+        start, end = pieces[place]
+        following = pieces[place + 1][0] if place + 1 < len(pieces) else end
+        if "\n\n" in text[end:following]:
+            numbers = ()
+        numbers = marks[place] or numbers
+        found.append((text[start:end], numbers))
+    yield from reversed(found)
+
+
 def summary_of(checked: Sequence[Checked]) -> dict[str, Any]:
     """The `verification` of an answer's `ondol` field: how many sentences were found what, and each that was shown with its exact spans.
 

@@ -2,31 +2,54 @@
 
 from ondol.application.evaluation.scorers.base import Loader, Rule, Scorer, Tools, skipped
 from ondol.application.evaluation.scorers.bottleneck import Bottleneck, bottleneck
+from ondol.application.evaluation.scorers.citations import load as load_citations
 from ondol.application.evaluation.scorers.contains import load_contains_all, load_contains_any, load_not_contains
 from ondol.application.evaluation.scorers.exact_match import load_exact_match
 from ondol.application.evaluation.scorers.f1 import load_f1
+from ondol.application.evaluation.scorers.groundedness import load as load_groundedness
 from ondol.application.evaluation.scorers.gsm8k import load_gsm8k
 from ondol.application.evaluation.scorers.json_schema import load_json_schema
 from ondol.application.evaluation.scorers.korquad import load_korquad_em, load_korquad_f1
+from ondol.application.evaluation.scorers.language import load_language_match
+from ondol.application.evaluation.scorers.leaked import load_canary_leak, load_pii_leak
 from ondol.application.evaluation.scorers.leaks import load_permission_leaks
 from ondol.application.evaluation.scorers.numeric import load_numeric
+from ondol.application.evaluation.scorers.operations import load as load_operations
+from ondol.application.evaluation.scorers.operations import load_cost
+from ondol.application.evaluation.scorers.refusal import load as load_refusal
 from ondol.application.evaluation.scorers.regex import load_regex
 from ondol.application.evaluation.scorers.retrieval import load as load_retrieval
 from ondol.application.evaluation.scorers.settings import Settings
 from ondol.application.evaluation.scorers.squad import load_squad_em, load_squad_f1
+from ondol.application.evaluation.scorers.tool_calls import load_tool_unauthorised
+from ondol.application.evaluation.scorers.words import load_banned_words, load_toxicity
 
 LOADERS: dict[str, Loader] = {
+    "banned_words": load_banned_words,
+    "canary_leak": load_canary_leak,
+    "citation_precision": load_citations("citation_precision"),
+    "citation_recall": load_citations("citation_recall"),
     "contains_all": load_contains_all,
     "contains_any": load_contains_any,
+    "cost": load_cost,
     "exact_match": load_exact_match,
     "f1": load_f1,
+    "first_token": load_operations("first_token"),
+    "groundedness": load_groundedness("groundedness"),
     "gsm8k": load_gsm8k,
+    "hallucination_rate": load_groundedness("hallucination_rate"),
     "json_schema": load_json_schema,
     "korquad_em": load_korquad_em,
     "korquad_f1": load_korquad_f1,
+    "language_match": load_language_match,
+    "latency": load_operations("latency"),
     "not_contains": load_not_contains,
     "numeric": load_numeric,
+    "over_refusal": load_refusal("over_refusal"),
     "permission_leaks": load_permission_leaks,
+    "pii_leak": load_pii_leak,
+    "refusal": load_refusal("refusal"),
+    "refusal_accuracy": load_refusal("refusal_accuracy"),
     "regex": load_regex,
     "retrieval.diversity": load_retrieval("retrieval.diversity"),
     "retrieval.map": load_retrieval("retrieval.map"),
@@ -36,6 +59,10 @@ LOADERS: dict[str, Loader] = {
     "retrieval.recall": load_retrieval("retrieval.recall"),
     "squad_em": load_squad_em,
     "squad_f1": load_squad_f1,
+    "tokens": load_operations("tokens"),
+    "tool_unauthorised": load_tool_unauthorised,
+    "toxicity": load_toxicity,
+    "under_refusal": load_refusal("under_refusal"),
 }
 """By the `type` that a suite names."""
 

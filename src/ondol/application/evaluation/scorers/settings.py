@@ -75,6 +75,10 @@ class Settings:
             raise self.wrong(field, "is an object")
         return value
 
+    def anything(self, field: str, default: Any) -> Any:
+        """What is told, unread: whoever asks looks at it."""
+        return self._take(field, default)
+
     def close(self) -> None:
         """Refuse fields that no reader asked for.
 
