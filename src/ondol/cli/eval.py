@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from ondol.cli.eval_verdict import export_verdict, verdicts, verify
 from ondol.cli.guard_policies import json_option
 from ondol.cli.output import print_json, print_table, say
 from ondol.core.errors import UserError
@@ -51,3 +52,7 @@ def check(suite: Path, as_json: bool) -> None:
         print_json({**told, "scorers": [scorer.name for scorer in read.scorers], "cases_digest": found.digest.hex()})
     else:
         print_table([{**told, "digest": digest[:12]}], "")
+
+
+for _verb in (verify, verdicts, export_verdict):
+    command.add_command(_verb)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ondol.core.errors import DataFolderError, SettingsError
-from ondol.infrastructure.ledger import LedgerSigner, public_keys_path, read_public_keys
+from ondol.infrastructure.ledger import LedgerSigner, public_keys_path, read_public_keys, read_revoked_keys, revoke_key, revoked_keys_path
 from ondol.infrastructure.ledger.signing import key_id_of, signature_holds
 
 
@@ -93,3 +93,18 @@ def test_an_unusable_folder_is_the_persons_to_mend(tmp_path: Path) -> None:
         LedgerSigner.open_or_create(tmp_path / "file" / "ledger.key")
     with pytest.raises(DataFolderError):
         read_public_keys(tmp_path / "missing")
+
+
+def test_a_revoked_key_is_named_and_stays_in_the_list(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.key"
+    signer = LedgerSigner.open_or_create(path)
+    assert read_revoked_keys(revoked_keys_path(path)) == frozenset()
+    with pytest.raises(SettingsError, match="never had a key"):
+        revoke_key(path, "0" * 16)
+    revoke_key(path, signer.key_id)
+    revoke_key(path, signer.key_id)
+    assert read_revoked_keys(revoked_keys_path(path)) == {signer.key_id}
+    assert read_public_keys(public_keys_path(path)) == {signer.key_id: signer.public_key}
+    revoked_keys_path(path).write_text("no key\n")
+    with pytest.raises(SettingsError, match="Line 1"):
+        read_revoked_keys(revoked_keys_path(path))

@@ -6,7 +6,15 @@ from ondol.infrastructure.ledger.events import EVENT_BODY_BYTES_MAX, event_diges
 from ondol.infrastructure.ledger.lineage import ERASURE_STORES, add_artefact, add_artefacts, add_links, ancestors, descendants, link
 from ondol.infrastructure.ledger.proof import check_proof, prove
 from ondol.infrastructure.ledger.sealer import chain_head, run_sealer, seal_once, unsealed
-from ondol.infrastructure.ledger.signing import LedgerSigner, public_keys_path, read_public_keys
+from ondol.infrastructure.ledger.signing import (
+    LedgerSigner,
+    envelope_signature_holds,
+    public_keys_path,
+    read_public_keys,
+    read_revoked_keys,
+    revoke_key,
+    revoked_keys_path,
+)
 from ondol.infrastructure.ledger.types import (
     ArtefactKind,
     Event,
@@ -50,12 +58,16 @@ __all__ = [
     "chain_head",
     "check_proof",
     "descendants",
+    "envelope_signature_holds",
     "event_digest",
     "link",
     "prove",
     "public_keys_path",
     "read_public_keys",
+    "read_revoked_keys",
     "record",
+    "revoke_key",
+    "revoked_keys_path",
     "run_sealer",
     "seal_once",
     "unsealed",

@@ -1,7 +1,9 @@
 """The ledger's signer: an Ed25519 key (RFC 8032) in a private file, and beside it the list of all public keys that were ever used.
 
 The private key lies as PKCS 8 PEM in a file such as ``keys/ledger.key``. The list lies in ``keys/ledger.public``, one line for each key: its id
-and its 32 bytes in hexadecimal. Rotation adds a line and takes none away, so that everything signed before stays verifiable.
+and its 32 bytes in hexadecimal. Rotation adds a line and takes none away, so that everything signed before stays verifiable. Keys that somebody
+may have stolen are named in ``keys/ledger.revoked``, one id on each line: what rests on trust in a signature alone, such as a verdict that lets a
+release go live, is refused then; the chain itself is not, since batches hold each other.
 """
 
 from __future__ import annotations
@@ -26,9 +28,13 @@ from ondol.infrastructure.ledger.types import PublicKeys
 from ondol.infrastructure.storage.blobs.files import create_private_file, make_private_folder, sync_folder
 
 PUBLIC_KEYS_SUFFIX = ".public"
+REVOKED_KEYS_SUFFIX = ".revoked"
+ENVELOPE_OPENING = b"DSSEv1 "
+"""How everything begins that is signed inside of a DSSE envelope. All other messages begin with words of ours, so neither passes for the other."""
 KEY_FILE_BYTES_MAX = 4096
 PUBLIC_KEYS_FILE_BYTES_MAX = 1_000_000
 
+_KEY_ID = re.compile(r"[0-9a-f]{16}")
 _LINE = re.compile(r"([0-9a-f]{16}) ([0-9a-f]{64})")
 
 
@@ -90,6 +96,30 @@ class LedgerSigner:
         """
         return self._private_key.sign(_signed_bytes(purpose, message))
 
+    def sign_envelope(self, encoded: bytes) -> bytes:
+        """The signature of a DSSE envelope, 64 bytes: over the encoding alone, so that any verifier of DSSE can check it.
+
+        Args:
+            encoded: the pre-authentication encoding (PAE) of its type and payload.
+
+        Raises:
+            ValueError: when it is none: it could be a message of another purpose.
+        """
+        if not encoded.startswith(ENVELOPE_OPENING):
+            raise ValueError("only a pre-authentication encoding is signed for an envelope")
+        return self._private_key.sign(encoded)
+
+
+def envelope_signature_holds(public_key: bytes, encoded: bytes, signature: bytes) -> bool:
+    """Whether the holder of that key (raw, 32 bytes) signed an envelope of this pre-authentication encoding."""
+    if not encoded.startswith(ENVELOPE_OPENING):
+        return False
+    try:
+        Ed25519PublicKey.from_public_bytes(public_key).verify(signature, encoded)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
 
 def signature_holds(public_key: bytes, purpose: str, message: bytes, signature: bytes) -> bool:
     """Whether the holder of that key (raw, 32 bytes) signed this message for this purpose."""
@@ -108,6 +138,49 @@ def key_id_of(public_key: bytes) -> str:
 def public_keys_path(path: Path) -> Path:
     """Where the list of public keys lies that belongs to a private key's file."""
     return path.with_suffix(PUBLIC_KEYS_SUFFIX)
+
+
+def revoked_keys_path(path: Path) -> Path:
+    """Where the ids of revoked keys lie that belong to a private key's file."""
+    return path.with_suffix(REVOKED_KEYS_SUFFIX)
+
+
+def read_revoked_keys(path: Path) -> frozenset[str]:
+    """The ids of keys that somebody may have stolen; none where there is no list.
+
+    Args:
+        path: the list itself; see `revoked_keys_path`.
+
+    Raises:
+        SettingsError: when a line is no id of a key.
+        DataFolderError: when it cannot be read.
+    """
+    try:
+        lines = path.read_text("ascii", errors="replace").splitlines() if path.exists() else []
+    except OSError as error:
+        raise _unusable(path, error) from error
+    for number, line in enumerate(lines, 1):
+        if _KEY_ID.fullmatch(line) is None:
+            raise SettingsError(f"Line {number} of {path} is no id of a key.", "Write one id of 16 hexadecimal digits on each line.")
+    return frozenset(lines)
+
+
+def revoke_key(path: Path, key_id: str) -> None:
+    """Trust a key no more. One that is in use has to be rotated first.
+
+    Args:
+        path: the private key's file.
+
+    Raises:
+        SettingsError: when the list of public keys has no such key.
+        DataFolderError: when it cannot be written.
+    """
+    with _key_folder(path):
+        if key_id not in read_public_keys(public_keys_path(path)):
+            raise SettingsError(f"The ledger has never had a key {key_id[:50]}.", f"{public_keys_path(path)} lists all of them.")
+        revoked = revoked_keys_path(path)
+        known = read_revoked_keys(revoked) | {key_id}
+        _replace(revoked, "".join(f"{each}\n" for each in sorted(known)).encode(), 0o644)
 
 
 def read_public_keys(path: Path) -> PublicKeys:

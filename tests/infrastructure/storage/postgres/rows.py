@@ -95,6 +95,22 @@ TENANT_ROWS: dict[str, Callable[[World], Row]] = {
         "created_at": _now(),
     },
     "release_indexes": lambda w: {"release_id": w.ids["releases"], "index_version_id": w.ids["index_versions"]},
+    "verdicts": lambda w: {
+        "id": w.new("verdicts"), "outcome": "PASS", "suite": "suite", "suite_digest": os.urandom(32), "target": "assistant/assistant",
+        "target_digest": os.urandom(32), "assistant_id": w.ids["assistants"], "release_id": w.ids["releases"], "run_id": new_id(),
+        "envelope": b"{}", "statement_digest": os.urandom(32), "signer": "0" * 16, "created_at": _now(),
+    },
+    "verdict_requirements": lambda w: {
+        "assistant_id": w.ids["assistants"], "suite": "suite", "suite_digest": os.urandom(32), "valid_for_s": 60, "changed_at": _now(),
+    },
+    "nightly_plans": lambda w: {
+        "assistant_id": w.ids["assistants"], "suite": "suite", "suite_digest": os.urandom(32), "suite_sealed": b"x", "at_minute": 0,
+        "policy": "alarm", "next_at": _now(), "changed_at": _now(),
+    },
+    "nightly_looks": lambda w: {
+        "id": w.new("nightly_looks"), "assistant_id": w.ids["assistants"], "release_id": w.ids["releases"], "series": "0" * 64,
+        "outcome": "first", "figures": Jsonb({}), "reason": "", "created_at": _now(),
+    },
     "prompt_versions": lambda w: {
         "id": w.new("prompt_versions"), "name": "assistant", "version": 1, "body_sealed": b"x", "digest": os.urandom(32), "is_built_in": False,
         "created_at": _now(),

@@ -43,6 +43,8 @@ SYSTEM_PRIVILEGES = {
     "guard_texts": {"SELECT"},
     "guard_revision": {"SELECT"},
     "guard_incidents": {"SELECT"},
+    "nightly_plans": {"SELECT"},
+    "nightly_looks": {"SELECT"},
     "guard_tokens": {"SELECT (tenant_id)", "SELECT (id)", "SELECT (expires_at)", "DELETE"},
     "guard_traffic": {"SELECT (tenant_id)", "SELECT (id)", "SELECT (keep_until)", "DELETE"},
     "guard_approvals": {"SELECT (tenant_id)", "SELECT (id)", "SELECT (expires_at)", "DELETE"},
@@ -145,7 +147,7 @@ def test_the_roles_have_the_privileges_that_were_given_and_no_others(owner: Sess
     assert set(app) == (set(TENANT_ROWS) | {"key_revision", "ledger_batches"})
     assert app["ledger_batches"] == app["key_revision"] == {"SELECT"}
     assert {p.partition(" ")[0] for granted in app.values() for p in granted} <= {"SELECT", "INSERT", "UPDATE", "DELETE"}
-    for kept in ("answers", "requests", "ledger_events", "artefacts", "artefact_links", "tombstones", "guard_policies"):
+    for kept in ("answers", "requests", "ledger_events", "artefacts", "artefact_links", "tombstones", "guard_policies", "verdicts"):
         emptied = {"UPDATE (content_sealed)"} if kept == "answers" else set()
         assert {p for p in app[kept] if p.startswith(("UPDATE", "DELETE"))} == emptied, f"{kept} can be rewritten"
     roles = owner.execute(

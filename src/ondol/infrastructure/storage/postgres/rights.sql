@@ -44,6 +44,8 @@ grant select on ondol.guard_canaries to {system};
 grant select on ondol.guard_texts to {system};
 grant select on ondol.guard_revision to {system};
 grant select on ondol.guard_incidents to {system};
+-- Of nightly evaluations the system role sees which are due, and of which somebody has to be told.
+grant select on ondol.nightly_plans, ondol.nightly_looks to {system};
 grant select (tenant_id, id, expires_at), delete on ondol.guard_tokens to {system};
 grant select (tenant_id, id, keep_until), delete on ondol.guard_traffic to {system};
 grant select (tenant_id, id, expires_at), delete on ondol.guard_approvals to {system};
@@ -96,6 +98,9 @@ grant select, insert on ondol.prompt_versions to {app};
 grant select, insert, update, delete on ondol.prompt_labels to {app};
 grant select, insert, update on ondol.releases to {app};
 grant select, insert on ondol.release_moves, ondol.release_indexes to {app};
+grant select, insert on ondol.verdicts to {app};
+grant select, insert, update, delete on ondol.verdict_requirements, ondol.nightly_plans to {app};
+grant select, insert, update on ondol.nightly_looks to {app};
 -- Of an answer that was erased the content goes; that it was given stays.
 grant select, insert, update (content_sealed) on ondol.answers to {app};
 grant select, insert, update on ondol.access_requests to {app};
