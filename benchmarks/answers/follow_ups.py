@@ -46,7 +46,7 @@ def follow_ups() -> list[FollowUp]:
 
 
 async def _completed(one: FollowUp) -> str:
-    return await complete_question(one.question, [Exchange(one.before, "")])
+    return (await complete_question(one.question, [Exchange(one.before, "")]))[0]
 
 
 async def _alone(one: FollowUp) -> str:

@@ -130,6 +130,26 @@ async def test_a_budget_is_asked_before_the_model_is(desk: Desk) -> None:
     assert (answer.status_code, list(desk.up.requests)) == (429, [])
 
 
+async def test_a_budget_of_the_model_counts_what_assistants_ask_of_it(desk: Desk) -> None:
+    """Of two answers at $0.002 and a request at most $0.004, the second does not fit into $0.005, whoever asks the model."""
+    await desk.tenancy.budget(Money(5_000_000, "USD"), scope="model", subject="m")
+    assert (await desk.ask(ondol={"cache": False})).status_code == 200
+    assert (await desk.ask(ondol={"cache": False})).status_code == 429
+    assert (await desk.tenancy.ask({"model": "m", "messages": [{"role": "user", "content": "Hello?"}], "max_tokens": 1_000})).status_code == 200
+    await desk.release(model="large")
+    assert (await desk.ask(ondol={"cache": False})).status_code == 200
+
+
+async def test_the_answers_record_names_who_served_the_model_also_when_it_is_given_again(desk: Desk) -> None:
+    first, again = await desk.ask(), await desk.ask()
+    assert [answer.headers["x-ondol-cache"] for answer in (first, again)] == ["none", "hit"]
+    streamed = await desk.ask(stream=True)
+    assert streamed.headers["x-ondol-cache"] == "hit"
+    found = await desk.tenancy.rows("select provenance from answers order by id")
+    assert [(row["provenance"]["model"], row["provenance"]["provider"]) for row in found] == [("m", "up")] * 3
+    assert (await desk.ask("Where does the refund go?")).headers["x-ondol-cache"] == "none"
+
+
 async def test_a_model_without_a_price_is_not_asked_on_a_budget(desk: Desk) -> None:
     await desk.tenancy.model("up/unpriced", alias="unpriced")
     await desk.tenancy.budget(Money(10**12, "USD"))

@@ -12,11 +12,11 @@ import pytest
 
 from ondol.application.assistant.cache import AnswerCache
 from ondol.application.assistant.evidence import EVIDENCE_MAX, FUSED_MAX, find_by_queries, find_evidence, put_together
+from ondol.application.assistant.hearing import CHARACTERS_MAX
 from ondol.application.assistant.rewriting import (
     QUERIES_DEFAULT,
     QUERIES_MAX,
     QUERY_CHARACTERS_MAX,
-    REWRITING_CHARACTERS_MAX,
     TIMEOUT,
     UNREADABLE,
     Queries,
@@ -188,7 +188,7 @@ GARBAGE = [
     "[" * 100_000,
     '["How long does a refund take?"',
     "NaN",
-    "x" * (REWRITING_CHARACTERS_MAX + 1),
+    "x" * (CHARACTERS_MAX + 1),
 ]
 
 

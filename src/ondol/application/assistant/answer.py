@@ -137,14 +137,14 @@ async def answer(
     keep = keep or partial(keep_answer, room.knowledge)
     memory = await recall(room.knowledge, tenant_id, person_id, assistant.id, request.thread, remembering, screen)
     place = await place_for(room.cache, room.knowledge, tenant_id, person_id, assistant, request, question, _under(room, tenant_id, policies))
-    yield Progress("searching")
+    yield Progress("searching", is_kept=place is not None and place.kept is not None)
     if place is not None and place.kept is not None:
         asking = Asking(request.id, tenant_id, person_id, assistant, question, language, place.kept.found, _since_us(began_ns))
         async for event in _said_again(place.kept, asking, keep):
             yield event
         return
-    asked = await _understood(room, request, memory, question)
-    queries = await _worded(room, assistant, serving, asked)
+    queries = await _worded(room, assistant, serving, *await _understood(room, request, memory, question))
+    asked = queries.question
     by = (serving.index_id, serving.search) if serving is not None else (None, None)
     found = await find_by_queries(room.knowledge, room.states, tenant_id, person_id, assistant.base_id, queries, *by)
     asking = Asking(request.id, tenant_id, person_id, assistant, question, language, found, _since_us(began_ns), memory.thread_id)
@@ -234,18 +234,19 @@ def _question_of(request: ChatRequest) -> str:
     return question
 
 
-async def _understood(room: AssistantRoom, request: ChatRequest, memory: Memory, question: str) -> str:
-    """The question as it is searched for: with what it leans on of the thread, or of the turns that the caller sent."""
+async def _understood(room: AssistantRoom, request: ChatRequest, memory: Memory, question: str) -> tuple[str, Usage]:
+    """The question as it is searched for: with what it leans on of the thread, or of the turns that the caller sent; and what a model used for it."""
     said = [Exchange(turn.asked, turn.answer) for turn in memory.turns] if request.thread is not None else exchanges_of(request.messages[:-1])
     generator = room.generator
-    completed = await complete_question(question, said, generator.stream if generator else None, generator.model if generator else "")
-    return MARK.sub(" ", completed)  # what the guard put in the place of a value is no word of the question
+    completed, used = await complete_question(question, said, generator.stream if generator else None, generator.model if generator else "")
+    return MARK.sub(" ", completed), used  # what the guard put in the place of a value is no word of the question
 
 
-async def _worded(room: AssistantRoom, assistant: Assistant, serving: Serving | None, asked: str) -> Queries:
-    """What is searched for: the question, and as many other wordings of it as the assistant asks its model for."""
+async def _worded(room: AssistantRoom, assistant: Assistant, serving: Serving | None, asked: str, used: Usage) -> Queries:
+    """What is searched for: the question, and as many other wordings of it as the assistant asks its model for; with what was used before for it."""
     settings = serving.retrieval if serving is not None else retrieval_settings(assistant.settings.get("retrieval"))
-    return await rewrite_question(asked, settings, room.generator.stream, room.generator.model) if room.generator else Queries(asked)
+    queries = await rewrite_question(asked, settings, room.generator.stream, room.generator.model) if room.generator else Queries(asked)
+    return replace(queries, usage=queries.usage.plus(used))
 
 
 def _answered_min(assistant: Assistant, serving: Serving | None) -> float:
@@ -310,6 +311,7 @@ class _Writing:
         self._verifier: AnswerVerifier | None = None
         self._prompt: Prompt | None = None
         self._usage = Usage(0, 0, estimated=True)
+        self._provider = generator.provider
 
     async def events(self, prepared: Prepared) -> AsyncIterator[ChatEvent]:
         """Ask the model and give what may be shown."""
@@ -322,6 +324,7 @@ class _Writing:
             async for event in self._generator.stream(prepared.request):
                 if isinstance(event, Finish):
                     self._usage = event.usage
+                    self._provider = event.provider or self._provider
                 elif isinstance(event, TextDelta):
                     if self._verifier is None:
                         self._verifier = AnswerVerifier(await reading, self._policy)
@@ -363,7 +366,7 @@ class _Writing:
             sources = _cited_sources(self._found.evidence, self._shown, checked)
         own = self._found.evidence
         edited = frozenset(place for place, item in enumerate(self._shown) if item.text != own[place].text)
-        model, provider = self._generator.model, self._generator.provider
+        model, provider = self._generator.model, self._provider
         return Answered(
             text, sources, outcome, self._usage, checked, model, provider, self._prompt, VERIFIER_ID, edited, nearest, self._contradictions
         )
@@ -395,7 +398,7 @@ def _since_us(began_ns: int) -> int:
 
 
 async def _keep(keep: Keep, asking: Asking, found_ns: int, searching: Usage, answered: Answered) -> None:
-    """Hand an answer to whoever keeps it, with what a model used for the search."""
+    """Hand an answer to whoever keeps it, with what a model used to understand the question and for the search."""
     await keep(Given(asking, replace(answered, usage=answered.usage.plus(searching)), _since_us(found_ns)))
 
 

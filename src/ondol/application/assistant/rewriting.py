@@ -11,28 +11,24 @@ import json
 import logging
 import re
 from collections.abc import Sequence
-from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias, cast, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
+from ondol.application.assistant.hearing import NOTHING_USED, Heard
 from ondol.application.assistant.searching import SEARCH_FIELDS
 from ondol.core.errors import RequestError, UpstreamError
 from ondol.core.ids import new_id
 from ondol.core.language import detect_language
-from ondol.infrastructure.serving.tokens import estimate_tokens
-from ondol.infrastructure.serving.types import ChatRequest, ChatUpstream, Finish, Message, TextDelta, Usage
+from ondol.infrastructure.serving.types import ChatRequest, ChatUpstream, Message, Usage
 
 Rewrite: TypeAlias = Literal["off", "rewrite", "multi"]
 QUERIES_DEFAULT = 3
 QUERIES_MIN, QUERIES_MAX = 2, 6
 QUERY_CHARACTERS_MAX = 300
 REWRITING_TOKENS_MAX = 400
-REWRITING_CHARACTERS_MAX = 8_000
-"""Of what a model says: what is longer is no list of questions, and is not read to its end."""
 REWRITING_WAIT_S = 5.0
 TIMEOUT = "rewriting_timeout"
 UNREADABLE = "rewriting_unreadable"
-NOTHING_USED = Usage(0, 0)
 _LOG = logging.getLogger("ondol.assistant")
 _FENCED = re.compile(r"\A```(?:json)?\s*\n(?P<inside>.*)\n```\Z", re.DOTALL)
 
@@ -123,11 +119,11 @@ async def rewrite_question(
     task = _TASK[detect_language(question)].format(count=settings.others_max)
     messages = (Message("system", task), Message("user", question))
     request = ChatRequest(new_id(), model, messages, stream=True, max_tokens=REWRITING_TOKENS_MAX, temperature=0.0)
-    said = _Said(estimate_tokens(task + question))
+    said = Heard(request)
     degraded = ""
     try:
         async with asyncio.timeout(wait_s):
-            await said.hear(stream, request)
+            await said.hear(stream)
     except (UpstreamError, RequestError) as error:
         degraded = error.code
     except TimeoutError:
@@ -165,29 +161,3 @@ def usable(question: str, listed: Sequence[Any], most: int) -> tuple[str, ...]:
 
 def _folded(line: str) -> str:
     return " ".join(line.casefold().split()).rstrip(" ?.!？")
-
-
-class _Said:
-    """What a model has said until now, and what that used: as it told in the end, else as far as it came."""
-
-    def __init__(self, asked_tokens: int) -> None:
-        self.text = ""
-        self._asked_tokens = asked_tokens
-        self._told: Usage | None = None
-
-    @property
-    def usage(self) -> Usage:
-        """Tokens used; none where nothing was said."""
-        said = Usage(self._asked_tokens, estimate_tokens(self.text), estimated=True) if self.text else NOTHING_USED
-        return self._told or said
-
-    async def hear(self, stream: ChatUpstream, request: ChatRequest) -> None:
-        """Listen until the model has ended, or says more than it was asked for."""
-        async with aclosing(cast(Any, stream(request))) as events:
-            async for event in events:
-                if isinstance(event, Finish):
-                    self._told = event.usage
-                elif isinstance(event, TextDelta):
-                    self.text += event.text
-                    if len(self.text) > REWRITING_CHARACTERS_MAX:
-                        return

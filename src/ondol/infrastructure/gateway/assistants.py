@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable
 from contextlib import aclosing
 from typing import Any, cast
 
@@ -11,8 +11,16 @@ from ondol.infrastructure.gateway.shapes.base import Json, ProgressFrame
 from ondol.infrastructure.serving.types import ChatEvent, Finish, Frame, Progress, Snippet, TextDelta, Usage
 
 
-async def assistant_frames(events: AsyncIterable[ChatEvent]) -> AsyncIterator[list[Frame]]:
-    """Each event as a frame of a chat."""
+def _nothing() -> None:
+    """Nobody wants to know."""
+
+
+async def assistant_frames(events: AsyncIterable[ChatEvent], kept_before: Callable[[], None] = _nothing) -> AsyncIterator[list[Frame]]:
+    """Each event as a frame of a chat.
+
+    Args:
+        kept_before: called before the first frame of an answer that was given before.
+    """
     is_first = True
     async with aclosing(cast(Any, events)) as closing:
         async for event in closing:
@@ -21,7 +29,9 @@ async def assistant_frames(events: AsyncIterable[ChatEvent]) -> AsyncIterator[li
                     delta: Json = {"role": "assistant", "content": text} if is_first else {"content": text}
                     is_first = False
                     yield [Frame(_chunk(delta, None))]
-                case Progress(stage):
+                case Progress(stage, is_kept):
+                    if is_kept:
+                        kept_before()
                     yield [ProgressFrame(stage)]
                 case Snippet():
                     yield [ProgressFrame("snippet", {"snippet": event.told()})]
@@ -29,8 +39,8 @@ async def assistant_frames(events: AsyncIterable[ChatEvent]) -> AsyncIterator[li
                     yield [Frame(_last(event))]
 
 
-async def assistant_whole(events: AsyncIterable[ChatEvent]) -> Json:
-    """The whole answer of a chat.
+async def assistant_whole(events: AsyncIterable[ChatEvent], kept_before: Callable[[], None] = _nothing) -> Json:
+    """The whole answer of a chat; `kept_before` is as `assistant_frames` has it.
 
     Raises:
         UpstreamError: when it broke off.
@@ -40,6 +50,8 @@ async def assistant_whole(events: AsyncIterable[ChatEvent]) -> Json:
         async for event in closing:
             if isinstance(event, TextDelta):
                 texts.append(event.text)
+            elif isinstance(event, Progress) and event.is_kept:
+                kept_before()
             elif isinstance(event, Finish):
                 message = {"role": "assistant", "content": "".join(texts), "refusal": None, "annotations": list(event.annotations)}
                 choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": event.reason}

@@ -125,8 +125,8 @@ class Pipeline:
         tally = Tally(door, exchange, caller, tenant, asked, card, self._route(tenant, card))
         try:
             tally.need = _need(door, caller, tenant, asked, card, body_bytes, tally)
-            admission = door.governor.admit(caller.who, asked.model, tally.need)
-            tally.admission = admission or await door.governor.admit_waiting(caller.who, asked.model, tally.need)
+            admission = door.governor.admit(caller.who, asked.model, tally.need, tally.via)
+            tally.admission = admission or await door.governor.admit_waiting(caller.who, asked.model, tally.need, tally.via)
             tally.queued_ns = time.perf_counter_ns()
             await answer(tally)
         except CallerLeft:
@@ -235,10 +235,10 @@ class Pipeline:
         back = FROM_CHAT.get(asked.operation)
         try:
             if asked.stream:
-                frames = assistant_frames(own)
+                frames = assistant_frames(own, tally.kept_before)
                 await self.stream(exchange, shape, asked, told, letting, back.frames(frames) if back else frames, tally)
             else:
-                answer = await assistant_whole(own)
+                answer = await assistant_whole(own, tally.kept_before)
                 await self.whole(exchange, shape, asked, told, letting, back.whole(answer) if back else answer, tally)
         except BaseException:
             await _settle_broken(tally, letting.text)
@@ -401,7 +401,7 @@ def _need(
     for spot in asked.spots:
         estimate.add(spot.counted())
     pinned = len(tenant.prompt.encode()) if tenant.prompt else 0
-    tally.bounds = bounds = door.governor.bounds(caller.who, asked.model)
+    tally.bounds = bounds = door.governor.bounds(caller.who, asked.model, tally.via)
     tally.input_tokens = tokens = estimate.tokens() + asked.media_tokens + TOKENS_PER_MESSAGE * len(asked.spots)
     if not isinstance(card, ModelCard):
         route = tally.billed

@@ -91,7 +91,7 @@ class _Asking:
             used = told or finish.usage
             is_whole = True
             tally.spend(used)
-            yield Finish(finish.reason, used)
+            yield Finish(finish.reason, used, provider=answer.target.provider.name)
         finally:
             answer.cancel()
             if not is_whole:

@@ -60,9 +60,9 @@ class Tally:
     """
 
     __slots__ = (
-        "_answer", "_closed", "_cost", "_first_ns", "_guarded", "_price_id", "_trace", "admission", "asked", "asked_upstream", "asking", "billed",
-        "bounds", "caller", "card", "conversation", "counting", "counts", "door", "exchange", "guarded_ns", "input_tokens", "keeps", "need",
-        "output_tokens", "own", "prompt", "queued_ns", "read", "spent", "streams", "target", "tenant", "upstream_ns", "usage",
+        "_answer", "_closed", "_cost", "_first_ns", "_guarded", "_kept", "_price_id", "_trace", "admission", "asked", "asked_upstream", "asking",
+        "billed", "bounds", "caller", "card", "conversation", "counting", "counts", "door", "exchange", "guarded_ns", "input_tokens", "keeps",
+        "need", "output_tokens", "own", "prompt", "queued_ns", "read", "spent", "streams", "target", "tenant", "upstream_ns", "usage",
     )  # fmt: skip
 
     def __init__(
@@ -105,6 +105,7 @@ class Tally:
         self._first_ns = 0
         self._answer: UpstreamAnswer | None = None
         self._closed = False
+        self._kept = False
         self._cost: Money | None = None
         self._guarded: GuardTrace | None = None
         self.read: Decision = "allow"
@@ -164,6 +165,15 @@ class Tally:
     def batch_bytes(self) -> int:
         """How long what came last of an upstream's stream is."""
         return getattr(self._answer.frames, "read_bytes", 0) if self._answer is not None else 0
+
+    @property
+    def via(self) -> str:
+        """The model that an assistant asks in turn; empty where the model that is called answers itself."""
+        return self.billed.row.alias if self.billed is not None and self.billed is not self.card else ""
+
+    def kept_before(self) -> None:
+        """The answer was given before, and is given again."""
+        self._kept = True
 
     def first_token(self) -> None:
         """The first of the answer is here."""
@@ -244,7 +254,7 @@ class Tally:
             headers.append((b"x-ondol-release", str(self.release_id).encode()))
         if self.conversation is not None:
             headers.append((b"x-ondol-guard", (self._guard_trace().decision if usage is not None else self.read).encode()))
-        headers.append((b"x-ondol-cache", b"none"))
+        headers.append((b"x-ondol-cache", b"hit" if self._kept else b"none"))
         if self.tenant.settings.mark:
             headers.append((b"x-ai-generated", b"true"))
         return headers

@@ -105,9 +105,14 @@ class TextDelta:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where an assistant stands: sent to callers that asked for the `ondol` extension, left out for others."""
+    """Where an assistant stands: sent to callers that asked for the `ondol` extension, left out for others.
+
+    Attributes:
+        is_kept: the answer was given before and is given again.
+    """
 
     stage: Literal["searching", "reading", "writing", "checking"]
+    is_kept: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,12 +138,14 @@ class Finish:
     Attributes:
         annotations: OpenAI's `message.annotations` (``url_citation`` objects).
         extension: the documented `ondol` field: answer id, sources, refusal; empty for plain providers.
+        provider: who served the model, by the tenant's name for it; empty where there is none of that name.
     """
 
     reason: FinishReason
     usage: Usage
     annotations: tuple[Mapping[str, Any], ...] = ()
     extension: Mapping[str, Any] = field(default_factory=dict)
+    provider: str = ""
 
 
 ChatEvent: TypeAlias = TextDelta | Progress | Snippet | Finish

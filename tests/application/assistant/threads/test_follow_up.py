@@ -65,3 +65,15 @@ async def test_a_model_completes_a_follow_up_and_is_not_asked_about_others(desk:
 @pytest.mark.parametrize("rewritten", [Reply(trouble="broken"), "", "One line.\nAnd another.", "x" * 501, "환불은 며칠 걸리나요?"])
 async def test_where_the_model_fails_the_words_before_are_taken(desk: Desk, model: ScriptedModel, rewritten: str | Reply) -> None:
     assert "business days" in await searched_for(desk, model, rewritten)
+
+
+@pytest.mark.parametrize("rewritten", ["When does the help line answer on weekdays?", "One line.\nAnd another.", Reply("When does the help", trouble="cut_off")])
+async def test_what_a_follow_up_took_of_the_model_is_part_of_the_answers_usage(desk: Desk, model: ScriptedModel, rewritten: str | Reply) -> None:
+    """Also where nothing comes of it: the provider takes its money all the same."""
+    plain = (await desk.ask("How long does a refund take?", *EARLIER)).finish.usage
+    model.say(_answering(rewritten))  # type: ignore[arg-type]
+    asked = await desk.ask("And that?", *EARLIER)
+    completing = sum(len(message["content"]) for message in model.requests[-2].body["messages"]) // 8
+    assert asked.finish.usage.input_tokens > plain.input_tokens + completing
+    record = (await desk.last_answer())["provenance"]
+    assert (record["input_tokens"], record["output_tokens"]) == (asked.finish.usage.input_tokens, asked.finish.usage.output_tokens)

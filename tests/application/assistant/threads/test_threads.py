@@ -15,8 +15,8 @@ from ondol.application.declaration import apply_declaration, parse_declaration
 from ondol.core.errors import Conflict, NotFound, RequestError
 from ondol.core.ids import new_id
 from ondol.infrastructure.access.people import create_tenant
-from ondol.infrastructure.serving.scripted import ScriptedModel
-from ondol.infrastructure.serving.types import ThreadPlace
+from ondol.infrastructure.serving.scripted import Reply, ScriptedModel
+from ondol.infrastructure.serving.types import ThreadPlace, Usage
 from tests.application.assistant.conftest import Desk, Told
 from tests.application.conftest import PEOPLE
 
@@ -165,6 +165,18 @@ async def test_turns_before_the_last_ones_are_summed_up_by_the_model(desk: Desk,
     messages = model.requests[-1].body["messages"]
     [summed] = [message for message in messages if "They spoke" in (message["content"] or "")]
     assert (summed["role"], summed["content"]) == ("assistant", "So far: They spoke of refunds.")
+
+
+async def test_a_summary_that_breaks_off_is_paid_for_all_the_same(desk: Desk, model: ScriptedModel) -> None:
+    cut_off, answer = Reply("They spoke of", trouble="cut_off"), Reply("It takes 5 business days [1].", usage=Usage(100, 10))
+    said: list[Told] = []
+    for number in range(9):
+        model.say(lambda body: cut_off if "Sum up" in json.dumps(body) else answer)
+        said.append(await desk.ask(f"How long does refund number {number} take?", thread=place_behind(said[0]) if said else NEW))
+    used = [told.finish.usage for told in said]
+    summed = [place for place, usage in enumerate(used) if usage != Usage(100, 10)]
+    assert summed
+    assert all(used[place].input_tokens > 200 and used[place].estimated for place in summed)
 
 
 async def test_a_summary_is_not_used_when_its_ground_is_gone(desk: Desk, model: ScriptedModel) -> None:

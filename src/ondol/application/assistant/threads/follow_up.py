@@ -10,14 +10,13 @@ import asyncio
 import logging
 import re
 from collections.abc import Sequence
-from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, cast
 
+from ondol.application.assistant.hearing import NOTHING_USED, Heard
 from ondol.core.errors import RequestError, UpstreamError
 from ondol.core.ids import new_id
 from ondol.core.language import detect_language
-from ondol.infrastructure.serving.types import ChatRequest, ChatUpstream, Message, TextDelta
+from ondol.infrastructure.serving.types import ChatRequest, ChatUpstream, Message, Usage
 
 QUESTION_CHARACTERS_MAX = 1_000
 """A longer question says what it is about."""
@@ -81,8 +80,8 @@ def exchanges_of(messages: Sequence[Message]) -> list[Exchange]:
     return said
 
 
-async def complete_question(question: str, said: Sequence[Exchange], stream: ChatUpstream | None = None, model: str = "") -> str:
-    """The question as one that can be understood alone.
+async def complete_question(question: str, said: Sequence[Exchange], stream: ChatUpstream | None = None, model: str = "") -> tuple[str, Usage]:
+    """The question as one that can be understood alone, and what a model used for that.
 
     Args:
         said: what was said before, oldest first.
@@ -90,12 +89,9 @@ async def complete_question(question: str, said: Sequence[Exchange], stream: Cha
         model: its name.
     """
     if not said or not leans(question):
-        return question
-    if stream is not None:
-        told = await _asked_of_model(question, said[-EXCHANGES_SHOWN:], stream, model)
-        if told:
-            return told
-    return with_words_of(said[-1].asked, question)
+        return question, NOTHING_USED
+    told, used = await _asked_of_model(question, said[-EXCHANGES_SHOWN:], stream, model) if stream is not None else ("", NOTHING_USED)
+    return told or with_words_of(said[-1].asked, question), used
 
 
 def leans(question: str) -> bool:
@@ -152,20 +148,19 @@ _TASK = {
 }
 
 
-async def _asked_of_model(question: str, exchanges: Sequence[Exchange], stream: ChatUpstream, model: str) -> str:
-    """What a model makes of the question; empty where it fails, or says what can be no question."""
+async def _asked_of_model(question: str, exchanges: Sequence[Exchange], stream: ChatUpstream, model: str) -> tuple[str, Usage]:
+    """What a model makes of the question, and what it used; empty where it fails, or says what can be no question."""
     language = detect_language(question)
     said = "\n".join(f"Q: {one.asked}\nA: {one.answer[:COMPLETED_CHARACTERS_MAX]}" for one in exchanges)
     messages = (Message("system", _TASK[language]), Message("user", f"{said}\n\nQ: {question}"))
     request = ChatRequest(new_id(), model, messages, stream=True, max_tokens=COMPLETION_TOKENS_MAX, temperature=0.0)
-    pieces: list[str] = []
+    heard = Heard(request)
     try:
-        async with asyncio.timeout(COMPLETION_WAIT_S), aclosing(cast(Any, stream(request))) as events:
-            async for event in events:
-                if isinstance(event, TextDelta):
-                    pieces.append(event.text)
+        async with asyncio.timeout(COMPLETION_WAIT_S):
+            await heard.hear(stream)
     except (UpstreamError, RequestError, TimeoutError) as error:
         _LOG.warning("follow-up not completed by the model", extra={"reason": getattr(error, "code", "timeout")})
-        return ""
-    told = "".join(pieces).strip().removeprefix("Q:").strip()
-    return told if 0 < len(told) <= COMPLETED_CHARACTERS_MAX and "\n" not in told and detect_language(told) == language else ""
+        return "", heard.usage
+    told = heard.text.strip().removeprefix("Q:").strip()
+    is_question = 0 < len(told) <= COMPLETED_CHARACTERS_MAX and "\n" not in told and detect_language(told) == language
+    return told if is_question else "", heard.usage

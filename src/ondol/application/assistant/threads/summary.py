@@ -8,17 +8,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, cast
 
+from ondol.application.assistant.hearing import NOTHING_USED, Heard
 from ondol.application.assistant.threads import store
 from ondol.application.assistant.threads.memory import ANSWER_CHARACTERS_REMEMBERED, Memory, MemorySettings
 from ondol.application.knowledge.rooms import Knowledge
 from ondol.application.prompts.templates_store import Language
 from ondol.core.errors import OndolError
 from ondol.core.ids import new_id
-from ondol.infrastructure.serving.types import ChatRequest, ChatUpstream, Finish, Message, TextDelta, Usage
+from ondol.infrastructure.serving.types import ChatRequest, ChatUpstream, Message, Usage
 
 UNSUMMED_MIN = 3
 """So many turns are waited for before a summary is made anew."""
@@ -64,7 +63,7 @@ class Summing:
 
     async def end(self) -> Usage:
         """Wait for it; what it used."""
-        return await self.task if self.task is not None else _NOTHING
+        return await self.task if self.task is not None else NOTHING_USED
 
     async def added_to(self, answer: Usage) -> Usage:
         """Wait for it; what the answer beside it used with what it used itself."""
@@ -76,37 +75,23 @@ class Summing:
             self.task.cancel()
 
 
-_NOTHING = Usage(0, 0)
-
-
 async def _sum_up(
     room: Knowledge, tenant_id: uuid.UUID, person_id: uuid.UUID, memory: Memory, stream: ChatUpstream, model: str, language: Language
 ) -> Usage:
-    """Make and keep a summary; one that fails or takes too long is made another time."""
+    """Make and keep a summary; one that fails or takes too long is made another time. What was used for it is told in any case."""
     turns = memory.unsummed
     said = "\n".join(f"Q: {turn.question}\nA: {turn.answer[:ANSWER_CHARACTERS_REMEMBERED]}" for turn in turns)
     before = f"{memory.summary}\n\n" if memory.summary else ""
     messages = (Message("system", _TASK[language]), Message("user", before + said))
     request = ChatRequest(new_id(), model, messages, stream=True, max_tokens=SUMMARY_TOKENS_MAX, temperature=0.0)
+    heard = Heard(request)
     try:
         async with asyncio.timeout(SUMMARY_WAIT_S):
-            summary, usage = await _written(stream, request)
+            await heard.hear(stream)
+            summary = " ".join(heard.text.split())[:SUMMARY_CHARACTERS_MAX]
             if summary:
                 async with room.database.tenant_tx(tenant_id) as connection:
                     await store.put_summary(connection, room.keyring, tenant_id, person_id, turns[-1].id, summary, memory.rests_on)
     except (OndolError, TimeoutError) as error:
         _LOG.warning("thread not summed up", extra={"reason": getattr(error, "code", "timeout")})
-        return _NOTHING
-    return usage
-
-
-async def _written(stream: ChatUpstream, request: ChatRequest) -> tuple[str, Usage]:
-    pieces: list[str] = []
-    usage = _NOTHING
-    async with aclosing(cast(Any, stream(request))) as events:
-        async for event in events:
-            if isinstance(event, TextDelta):
-                pieces.append(event.text)
-            elif isinstance(event, Finish):
-                usage = event.usage
-    return " ".join("".join(pieces).split())[:SUMMARY_CHARACTERS_MAX], usage
+    return heard.usage

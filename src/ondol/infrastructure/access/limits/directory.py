@@ -61,18 +61,18 @@ async def read_rules(connection: Connection, known: Rules) -> Rules:
     return Rules(revision, tenants, zones, amounts)
 
 
-def rules_for(rules: Rules, who: Who, model: str) -> tuple[list[tuple[Limit, str]], list[tuple[Budget, str]]]:
+def rules_for(rules: Rules, who: Who, model: str, via: str = "") -> tuple[list[tuple[Limit, str]], list[tuple[Budget, str]]]:
     """The limits and budgets that hold for a caller and a model, each with the subject it is counted for.
 
-    An empty model stands for what no model answers. A subject's own rule stands in the place of the rule for each one of its scope. A group's rules
-    hold for each of its people together.
+    An empty model stands for what no model answers; `via` is the model that an assistant asks in turn. A subject's own rule stands
+    in the place of the rule for each one of its scope. A group's rules hold for each of its people together.
     """
     tenant = rules.tenants.get(who.tenant_id)
     if tenant is None:
         return [], []
     limits: list[tuple[Limit, str]] = []
     budgets: list[tuple[Budget, str]] = []
-    for scope, subject in _subjects(who, model):
+    for scope, subject in _subjects(who, model, via):
         limit = tenant.limits.get((scope, subject)) or tenant.limits.get((scope, EACH))
         if limit is not None:
             limits.append((limit, subject))
@@ -110,7 +110,7 @@ def budget_of(row: Mapping[str, Any]) -> Budget:
     return Budget(**{**row, "alarm_percents": tuple(row["alarm_percents"])})
 
 
-def _subjects(who: Who, model: str) -> Iterable[tuple[Scope, str]]:
+def _subjects(who: Who, model: str, via: str) -> Iterable[tuple[Scope, str]]:
     yield "tenant", ""
     for group_id in who.group_ids:
         yield "group", str(group_id)
@@ -120,6 +120,8 @@ def _subjects(who: Who, model: str) -> Iterable[tuple[Scope, str]]:
         yield "key", str(who.key_id)
     if model:
         yield "model", model
+    if via:
+        yield "model", via
 
 
 def _zone(name: str) -> ZoneInfo:

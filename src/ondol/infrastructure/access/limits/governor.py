@@ -101,7 +101,7 @@ class Governor:
         self._purse = Purse(new_id())
         self._registered = False
         self._rules = Rules()
-        self._plans: dict[tuple[Who, str], Plan] = {}
+        self._plans: dict[tuple[Who, str, str], Plan] = {}
         self._fresh_until = float("-inf")
         self._heard_at = float("-inf")
         self._away = False
@@ -131,16 +131,19 @@ class Governor:
         """Windows and buckets of which this worker holds a share."""
         return len(self._purse.pools)
 
-    def bounds(self, who: Who, model: str) -> Bounds:
-        """What one request of this caller may be at most.
+    def bounds(self, who: Who, model: str, via: str = "") -> Bounds:
+        """What one request of this caller may be at most. `via` is as in `admit`; what one request to that model may be holds for itself alone.
 
         Raises:
             LimitsUnavailable: before the rules were read for the first time.
         """
-        return self._plan(who, model).bounds
+        return self._plan(who, model, via).bounds
 
-    def admit(self, who: Who, model: str, need: Need) -> Admission | None:
+    def admit(self, who: Who, model: str, need: Need, via: str = "") -> Admission | None:
         """Reserve from memory. None: a lease must be fetched first, see `admit_waiting`.
+
+        Args:
+            via: the model that `model` asks in turn, as an assistant does: what is counted for that one is counted too.
 
         Raises:
             LimitReached: a limit is reached.
@@ -148,7 +151,7 @@ class Governor:
             PriceUnknown: there is a budget in money, and no cost, or one in another currency. Nothing costs nothing in every currency.
             LimitsUnavailable: the rules have not been read yet.
         """
-        plan = self._plans.get((who, model)) or self._plan(who, model)
+        plan = self._plans.get((who, model, via)) or self._plan(who, model, via)
         purse = self._purse
         now = purse.tally.now = self._monotonic()
         currency = plan.currency
@@ -164,7 +167,7 @@ class Governor:
         self._refuse_known(plan, need, now)
         return None
 
-    async def admit_waiting(self, who: Who, model: str, need: Need) -> Admission:
+    async def admit_waiting(self, who: Who, model: str, need: Need, via: str = "") -> Admission:
         """Reserve, after fetching the leases that are missing; waits `LEASE_WAIT_S` at most, `RECALL_WAIT_S` when others hold what is left.
 
         Raises:
@@ -174,11 +177,11 @@ class Governor:
         began_at = self._monotonic()
         starving_since: float | None = None
         while True:
-            admission = self.admit(who, model, need)
+            admission = self.admit(who, model, need, via)
             if admission is not None:
                 return admission
             now = self._monotonic()
-            plan = self._plan(who, model)
+            plan = self._plan(who, model, via)
             waited = now - began_at > LEASE_WAIT_S
             if (self._away and self._registered) or (waited and self._heard_at < began_at):
                 return self._while_away(who, plan, need)
@@ -258,24 +261,25 @@ class Governor:
 
     # ---- Plans
 
-    def _plan(self, who: Who, model: str) -> Plan:
-        known = self._plans.get((who, model))
+    def _plan(self, who: Who, model: str, via: str = "") -> Plan:
+        known = self._plans.get((who, model, via))
         if known is not None:
             return known
         if self._rules.revision < 0:
             raise unavailable()
-        limits, budgets = rules_for(self._rules, who, model)
+        limits, budgets = rules_for(self._rules, who, model, via)
         account = self._purse.account
         accounts = [account(limit, kind, subject, amount) for limit, subject in limits for kind, amount in figures(limit)]
         accounts += [account(budget, budget.kind, subject, budget.amount + budget.credited) for budget, subject in budgets]
         currencies = {budget.currency for budget, _ in budgets if budget.currency is not None}
         if len(currencies) > 1:
             raise price_unknown(model, Need(0), None)
-        plan = Plan(accounts, strictest(limit.bounds for limit, _ in limits), currencies.pop() if currencies else None)
+        bounds = strictest(limit.bounds for limit, subject in limits if limit.scope != "model" or subject == model)
+        plan = Plan(accounts, bounds, currencies.pop() if currencies else None)
         if len(self._plans) >= PLANS_MAX:
             self._plans.clear()
             self._purse.tidy()
-        self._plans[(who, model)] = plan
+        self._plans[(who, model, via)] = plan
         return plan
 
     # ---- Refusals
