@@ -1,0 +1,109 @@
+"""A server that speaks OpenAI's chat form, by its address, past the gateway.
+
+Its key stands in an environment variable whose name the suite tells, and is never kept. From elsewhere than the command line only hosts of the
+tenant's own providers are asked, and no variable is read.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from ondol.application.evaluation.suites import Fields, SuiteError, TargetSpec
+from ondol.application.evaluation.targets.base import Asking, Reach, Replied, failed
+from ondol.application.evaluation.targets.chat import chat_settings, exchanged, messages_of
+from ondol.application.evaluation.types import Answer
+
+REPLY_BYTES_MAX = 8 * 1024 * 1024
+CONNECTIONS_MAX = 512
+CONNECT_S = 10.0
+KEY_VARIABLE = re.compile(r"(?:[A-Z][A-Z0-9_]*_API_KEY|ONDOL_EVAL_[A-Z0-9_]+)")
+"""Names of variables that a suite may have sent: a suite that somebody else wrote must not name any secret there is."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointTarget:
+    """See the module."""
+
+    client: httpx.AsyncClient
+    reach: Reach
+    url: str
+    model: str
+    system: str
+    settings: Mapping[str, Any]
+    seeded: bool
+
+    async def identity(self) -> Mapping[str, str]:
+        """Address and model; what stands behind them nobody can tell."""
+        return {"endpoint": self.url, "model": self.model}
+
+    async def ask(self, asking: Asking) -> Answer:
+        """Answer the last turn."""
+        if self.reach.environment is None and not await self.reach.is_registered(urlsplit(self.url).netloc):
+            return failed("The host of the endpoint is no provider of the tenant.")
+        seed = {"seed": asking.seed} if self.seeded else {}
+        body = {"model": self.model, "messages": messages_of(asking.turns, self.system), **self.settings, **seed}
+        content = json.dumps(body, ensure_ascii=False).encode()
+        try:
+            return await exchanged(lambda: self._send(content))
+        except (httpx.HTTPError, ValueError, RecursionError) as error:
+            return failed(f"{type(error).__name__}: {error}")
+
+    async def close(self) -> None:
+        """Close its connections."""
+        await self.client.aclose()
+
+    async def _send(self, content: bytes) -> Replied:
+        async with self.client.stream("POST", f"{self.url}/chat/completions", content=content) as response:
+            received = bytearray()
+            async for piece in response.aiter_bytes():
+                received += piece
+                if len(received) > REPLY_BYTES_MAX:
+                    raise ValueError(f"the reply has more than {REPLY_BYTES_MAX:,} bytes")
+        try:
+            body = json.loads(received)
+        except ValueError:
+            body = None
+        return Replied(response.status_code, dict(response.headers), body if isinstance(body, dict) else {})
+
+
+def load_endpoint(spec: TargetSpec, reach: Reach) -> EndpointTarget:
+    """The target of a suite.
+
+    Raises:
+        SuiteError: when a setting is unknown or cannot be, or the key's variable is not there.
+    """
+    fields = Fields(spec.settings, "target")
+    url = urlsplit(spec.name)
+    if url.scheme not in ("http", "https") or not url.hostname or url.username or url.query or url.fragment:
+        hint = "Write it like https://api.example.com/v1, the key in `key_variable`."
+        raise SuiteError("target.endpoint needs http or https, a host, and neither user, query nor fragment.", hint, param="target.endpoint")
+    headers = {"content-type": "application/json", **_key(fields, reach)}
+    model, system, seeded = fields.text("model", characters_max=200), fields.text("system", ""), fields.flag("send_seed")
+    settings = chat_settings(fields)
+    fields.close(("endpoint",))
+    limits = httpx.Limits(max_connections=CONNECTIONS_MAX, max_keepalive_connections=CONNECTIONS_MAX)
+    client = httpx.AsyncClient(
+        headers=headers, timeout=httpx.Timeout(None, connect=CONNECT_S), limits=limits, follow_redirects=False, trust_env=False
+    )
+    return EndpointTarget(client, reach, spec.name.rstrip("/"), model, system, settings, seeded)
+
+
+def _key(fields: Fields, reach: Reach) -> dict[str, str]:
+    variable = fields.text("key_variable", None, characters_max=100)
+    if variable is None:
+        return {}
+    place = "target.key_variable"
+    if reach.environment is None:
+        raise SuiteError(f"{place}: a suite that comes over the API names no variables.", "Register a provider, and name a route.", param=place)
+    if not KEY_VARIABLE.fullmatch(variable):
+        raise SuiteError(f"{place} must end in _API_KEY, or begin with ONDOL_EVAL_.", "No other variable is sent anywhere.", param=place)
+    if not reach.environment.get(variable):
+        raise SuiteError(f"{place}: {variable} is not set.", f"export {variable}=...", param=place)
+    return {"authorization": f"Bearer {reach.environment[variable]}"}
