@@ -13,8 +13,11 @@ import pytest
 import yaml
 
 from ondol.application.declaration import parse_declaration
-from ondol.application.evaluation.scorers import LOADERS, Tools
+from ondol.application.evaluation.loaders import LOADERS
+from ondol.application.evaluation.scorers import Tools
+from ondol.application.evaluation.scorers.base import Asked
 from ondol.application.evaluation.suites import parse_suite, survey
+from ondol.application.evaluation.types import Answer
 from ondol.application.knowledge.frontmatter import parse_metadata, read_metadata
 from ondol.application.prompts import parse_prompt
 from ondol.cli.main import cli
@@ -53,6 +56,11 @@ def test_a_command_line_parses(line: str) -> None:
     command.make_context(command.name, existing, parent=context)
 
 
+async def nobody(model: str, asked: Asked) -> Answer:
+    """A model that is named and never asked."""
+    raise AssertionError(model)
+
+
 def test_the_yaml_examples_are_understood(tmp_path: Path) -> None:
     seen = []
     for name, body in blocks("yaml"):
@@ -70,7 +78,7 @@ def test_the_yaml_examples_are_understood(tmp_path: Path) -> None:
         elif body.startswith("card:"):
             assert survey(parse_suite(body).cases).count == 2
         elif body.startswith("scorers:"):
-            assert all(LOADERS[one.pop("type")](one.pop("name"), one, Tools()).name for one in yaml.safe_load(body)["scorers"])
+            assert all(LOADERS[one.pop("type")](one.pop("name"), one, Tools(ask=nobody)).name for one in yaml.safe_load(body)["scorers"])
         elif body.startswith("version:"):
             assert parse_declaration(body).tenants[0].slug == "acme"
         else:
@@ -81,6 +89,7 @@ def test_the_yaml_examples_are_understood(tmp_path: Path) -> None:
         "evaluation.md",
         "gateway.md",
         "guard.md",
+        "judges.md",
         "monitoring.md",
         "people.md",
         "prompts.md",

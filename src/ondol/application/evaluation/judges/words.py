@@ -292,3 +292,9 @@ STEPS: Mapping[Language, str] = {
         '단계마다 하나씩 차례대로 적어 JSON 객체 하나로 답합니다: {"verdicts": [{"sentence": 1, "verdict": "follows"}, ...]}.'
     ),
 }
+
+BETTER_ANSWER: Mapping[Language, str] = {
+    "en": "Which answer does better what the question asks, as it asks for it?",
+    "ko": "질문이 요구하는 것을 요구한 방식대로 더 잘 해낸 답변은 어느 것인가?",
+}
+"""By which a judge's bias is tried: what LLMBar's people were asked, in our words."""
