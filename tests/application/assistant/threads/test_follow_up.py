@@ -67,7 +67,9 @@ async def test_where_the_model_fails_the_words_before_are_taken(desk: Desk, mode
     assert "business days" in await searched_for(desk, model, rewritten)
 
 
-@pytest.mark.parametrize("rewritten", ["When does the help line answer on weekdays?", "One line.\nAnd another.", Reply("When does the help", trouble="cut_off")])
+@pytest.mark.parametrize(
+    "rewritten", ["When does the help line answer on weekdays?", "One line.\nAnd another.", Reply("When does the help", trouble="cut_off")]
+)
 async def test_what_a_follow_up_took_of_the_model_is_part_of_the_answers_usage(desk: Desk, model: ScriptedModel, rewritten: str | Reply) -> None:
     """Also where nothing comes of it: the provider takes its money all the same."""
     plain = (await desk.ask("How long does a refund take?", *EARLIER)).finish.usage

@@ -71,10 +71,11 @@ def parts_of(body: Mapping[str, Any]) -> dict[str, str]:
 
 
 def outside_of(body: Mapping[str, Any]) -> str:
-    """What stands before the first mark and behind the last one: all that a judge may take for orders."""
+    """What stands before the first mark and behind the first line that ends the data: all that a judge may take for orders."""
     mark = MARK.findall(system_of(body))[0]
-    pieces = asked_of(body).split(mark)
-    return f"{pieces[0]}\n{pieces[-1]}"
+    before, _, rest = asked_of(body).partition(mark)
+    _, behind = re.split(rf"{re.escape(mark)} (?:END|끝)\n", rest, maxsplit=1)
+    return f"{before}\n{behind}"
 
 
 def obedient(points: int) -> Callable[[Mapping[str, Any]], Reply]:

@@ -24,8 +24,9 @@ from ondol.application.evaluation.judges.pairs import Pair
 from ondol.application.evaluation.judges.pairwise import Choice, Compared, compare
 from ondol.application.evaluation.judges.words import BETTER_ANSWER, by_language
 from ondol.application.evaluation.scorers.base import Asked, AskModel
-from ondol.application.evaluation.statistics.intervals import Floats, Interval, bootstrap_statistic, mean_interval
-from ondol.application.evaluation.types import Case, Turn
+from ondol.application.evaluation.statistics.clusters import Floats
+from ondol.application.evaluation.statistics.intervals import Interval, bootstrap_statistic, mean_interval
+from ondol.application.evaluation.types import Case, Status, Turn
 
 CONCURRENCY_MAX = 64
 PAIRS_LEAST = 10
@@ -75,7 +76,7 @@ class BiasReport:
     model: str
     version: str
     pairs: int
-    failures: Mapping[str, int]
+    failures: Mapping[Status, int]
     consistent: Interval | None
     ties: Interval | None
     agreement: Interval | None
@@ -107,12 +108,12 @@ async def measure_bias(
 
     verdicts = await asyncio.gather(*map(asked, pairs))
     picked = [_picked(pair, told) for pair, told in zip(pairs, verdicts, strict=True) if isinstance(told, Compared)]
-    failures = Counter(told.status for told in verdicts if isinstance(told, Unjudged))
+    failures: Counter[Status] = Counter(told.status for told in verdicts if isinstance(told, Unjudged))
     version = judge.version("judge.pairwise", by_language(BETTER_ANSWER))
     return tell_bias(picked, judge.model, version=version, failures=failures, seed=seed)
 
 
-def tell_bias(picked: Sequence[Picked], model: str, *, version: str, failures: Mapping[str, int], seed: int = 0) -> BiasReport:
+def tell_bias(picked: Sequence[Picked], model: str, *, version: str, failures: Mapping[Status, int], seed: int = 0) -> BiasReport:
     """The report of what was picked.
 
     Args:
