@@ -11,7 +11,7 @@ from ondol.application.evaluation.types import Answer
 from ondol.core.errors import RequestError
 from tests.application.evaluation.scorers.scoring import score_of, values_of
 
-LONG = "가" * 200_001
+LONG = "가" * 100_001
 
 
 def test_exact_match_forgives_form_and_not_words() -> None:
@@ -78,7 +78,7 @@ def test_an_expression_that_cannot_be_used_is_refused(pattern: str) -> None:
 
 
 def test_an_expression_that_others_choke_on_takes_linear_time() -> None:
-    assert score_of("regex", "a" * 200_000, settings={"pattern": "^(?:a*)*b$"}).value == 0
+    assert score_of("regex", "a" * 100_000, settings={"pattern": "^(?:a*)*b$"}).value == 0
 
 
 def test_f1_counts_what_is_shared() -> None:

@@ -1,7 +1,10 @@
 """Scorers, one file each. A new one is its file, its test, its line in `LOADERS`, and its paragraph in `docs/concepts/scorers.md`."""
 
 from ondol.application.evaluation.scorers.base import Loader, Rule, Scorer, Tools, skipped
+from ondol.application.evaluation.scorers.bertscore import load_bertscore
+from ondol.application.evaluation.scorers.bleu import corpus_bleu, load_bleu
 from ondol.application.evaluation.scorers.bottleneck import Bottleneck, bottleneck
+from ondol.application.evaluation.scorers.chrf import corpus_chrf, load_chrf
 from ondol.application.evaluation.scorers.citations import load as load_citations
 from ondol.application.evaluation.scorers.contains import load_contains_all, load_contains_any, load_not_contains
 from ondol.application.evaluation.scorers.exact_match import load_exact_match
@@ -19,6 +22,7 @@ from ondol.application.evaluation.scorers.operations import load_cost
 from ondol.application.evaluation.scorers.refusal import load as load_refusal
 from ondol.application.evaluation.scorers.regex import load_regex
 from ondol.application.evaluation.scorers.retrieval import load as load_retrieval
+from ondol.application.evaluation.scorers.rouge import load as load_rouge
 from ondol.application.evaluation.scorers.settings import Settings
 from ondol.application.evaluation.scorers.squad import load_squad_em, load_squad_f1
 from ondol.application.evaluation.scorers.tool_calls import load_tool_unauthorised
@@ -26,7 +30,10 @@ from ondol.application.evaluation.scorers.words import load_banned_words, load_t
 
 LOADERS: dict[str, Loader] = {
     "banned_words": load_banned_words,
+    "bertscore": load_bertscore,
+    "bleu": load_bleu,
     "canary_leak": load_canary_leak,
+    "chrf": load_chrf,
     "citation_precision": load_citations("citation_precision"),
     "citation_recall": load_citations("citation_recall"),
     "contains_all": load_contains_all,
@@ -57,6 +64,10 @@ LOADERS: dict[str, Loader] = {
     "retrieval.ndcg": load_retrieval("retrieval.ndcg"),
     "retrieval.precision": load_retrieval("retrieval.precision"),
     "retrieval.recall": load_retrieval("retrieval.recall"),
+    "rouge_1": load_rouge("rouge_1"),
+    "rouge_2": load_rouge("rouge_2"),
+    "rouge_l": load_rouge("rouge_l"),
+    "rouge_lsum": load_rouge("rouge_lsum"),
     "squad_em": load_squad_em,
     "squad_f1": load_squad_f1,
     "tokens": load_operations("tokens"),
@@ -66,4 +77,4 @@ LOADERS: dict[str, Loader] = {
 }
 """By the `type` that a suite names."""
 
-__all__ = ["LOADERS", "Bottleneck", "Loader", "Rule", "Scorer", "Settings", "Tools", "bottleneck", "skipped"]
+__all__ = ["LOADERS", "Bottleneck", "Loader", "Rule", "Scorer", "Settings", "Tools", "bottleneck", "corpus_bleu", "corpus_chrf", "skipped"]

@@ -8,7 +8,7 @@ from typing import Any
 from ondol.application.evaluation.scorers.base import skipped
 from ondol.application.evaluation.types import Answer, Case, Score
 
-ANSWER_CHARACTERS_MAX = 200_000
+ANSWER_CHARACTERS_MAX = 100_000
 """A longer answer is not compared, and counted as such."""
 
 NOTHING_EXPECTED = "the case says no expected answer"

@@ -65,8 +65,26 @@ class LocalSession:
         Raises:
             RequestError: when the model cannot be run.
         """
+        return self._first_output(self._encoded(text, beside))
+
+    def run_tokens(self, text: str) -> tuple[list[int], NDArray[numpy.float32]]:
+        """The ids of a text's own tokens and their vectors, (tokens, dimensions): what the tokenizer adds at the ends is left out.
+
+        Raises:
+            RequestError: when the model cannot be run, or gives no vector for each token.
+        """
+        encoded = self._encoded(text, None)
+        output = self._first_output(encoded)
+        if output.ndim != 2 or len(output) != len(encoded.ids):
+            raise RequestError(f"The local model {self.folder.name} gives no vectors of tokens.", code="bad_local_model", param="model")
+        own = [place for place, is_added in enumerate(encoded.special_tokens_mask) if not is_added]
+        return [encoded.ids[place] for place in own], output[own]
+
+    def _encoded(self, text: str, beside: str | None) -> Any:
         most = self.folder.tokens_max * FIRST_TEXT_BYTES_PER_TOKEN
-        encoded = self._tokenizer.encode(text[:most], None if beside is None else beside[:most])
+        return self._tokenizer.encode(text[:most], None if beside is None else beside[:most])
+
+    def _first_output(self, encoded: Any) -> NDArray[numpy.float32]:
         told = {"input_ids": encoded.ids, "attention_mask": encoded.attention_mask, "token_type_ids": encoded.type_ids}
         try:
             outputs = self._session.run(None, {name: numpy.array([told[name]], numpy.int64) for name in self._inputs})
