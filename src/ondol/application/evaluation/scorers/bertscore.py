@@ -123,7 +123,7 @@ def _lines_of(folder: Path, file: str, told: Settings) -> list[str]:
 
 def _units(vectors: NDArray[numpy.float32]) -> NDArray[numpy.float32]:
     lengths = numpy.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors / numpy.where(lengths > 0, lengths, 1)
+    return numpy.asarray(vectors / numpy.where(lengths > 0, lengths, 1), numpy.float32)
 
 
 def _nearest(these: NDArray[numpy.float32], others: NDArray[numpy.float32]) -> NDArray[numpy.float64]:
