@@ -13,6 +13,7 @@ import numpy as np
 
 from ondol.application.evaluation.statistics.clusters import Clustered, Floats, clustered
 from ondol.application.evaluation.statistics.distributions import binomial_at_least
+from ondol.application.evaluation.statistics.guarded import RESAMPLES_MIN, WEIGHTS_MAX
 from ondol.application.evaluation.statistics.intervals import BOUNDS, RESAMPLES, chunks
 from ondol.application.evaluation.types import Better, Measured, Unit
 from ondol.core.errors import RequestError
@@ -135,6 +136,7 @@ def permutation(data: Clustered, seed: int, resamples: int = RESAMPLES) -> float
     if data.count <= EXACT_CLUSTERS_MAX:
         signs = 1.0 - 2.0 * ((np.arange(2**data.count)[:, None] >> np.arange(data.count)) & 1)
         return float(np.mean(np.abs(signs @ data.sums) >= seen))
+    resamples = min(resamples, max(RESAMPLES_MIN, WEIGHTS_MAX // data.count))
     rng = np.random.default_rng(seed)
     as_large = 0
     for start, stop in chunks(resamples, data.count):

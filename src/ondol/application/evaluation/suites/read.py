@@ -227,6 +227,7 @@ def _gate(fields: Fields) -> GateSection:
         primary=fields.each("primary", _primary, most=SCORERS_MAX),
         hard_zero=fields.texts("hard_zero"),
         coverage=fields.number("coverage", default.coverage, low=0, high=1),
+        below_coverage=fields.choice("below_coverage", ("fail", "inconclusive"), default.below_coverage),
         alpha=fields.number("alpha", default.alpha, low=0.0001, high=0.5),
     )
     fields.close()

@@ -147,12 +147,14 @@ class GateSection:
     Attributes:
         hard_zero: metrics of which one hit fails.
         coverage: the least share of cases that must have a value.
+        below_coverage: what becomes of a candidate that has fewer.
         alpha: the share of wrong alarms that is accepted.
     """
 
     primary: tuple[Primary, ...] = ()
     hard_zero: tuple[str, ...] = ()
     coverage: float = 0.98
+    below_coverage: Literal["inconclusive", "fail"] = "inconclusive"
     alpha: float = 0.05
 
 
