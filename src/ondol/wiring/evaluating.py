@@ -235,6 +235,7 @@ class EvaluationRoom:
             found.id,
             manifest.route.model or "",
             manifest.retrieval.context_tokens_max,
+            manifest.pinned_policy,
         )
         self._cards[name, release] = card
         return card
