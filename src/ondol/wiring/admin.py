@@ -10,6 +10,7 @@ from ondol.application.assistant.api import access_router, answers_router
 from ondol.application.assistant.releases_api import ReleaseServices, releases_router
 from ondol.application.assistant.threads.api import thread_router
 from ondol.application.erasure.api import ErasureServices, erasure_router
+from ondol.application.evaluation.golden.api import GoldenServices, golden_router
 from ondol.application.knowledge.api import KnowledgeServices, index_router
 from ondol.application.knowledge.documents.api import DocumentServices, documents_router
 from ondol.application.knowledge.documents.uploads import Reception
@@ -27,6 +28,7 @@ from ondol.infrastructure.guard.policies import PolicyDirectory
 from ondol.infrastructure.guard.texts_api import texts_router
 from ondol.infrastructure.guard.tools_api import tools_router
 from ondol.wiring.erasure import verify_receipt
+from ondol.wiring.guard import masker
 from ondol.wiring.platform import Platform
 
 ADMIN_PATHS = ("/api/",)
@@ -78,6 +80,7 @@ def admin_application(platform: Platform, keys: KeyDirectory, policies: PolicyDi
         access_router(knowledge),
         releases_router(ReleaseServices(platform.knowledge, principal_of_request)),
         thread_router(knowledge),
+        golden_router(GoldenServices(platform.knowledge, masker(policies), principal_of_request)),
         erasure_router(ErasureServices(platform.knowledge, partial(verify_receipt, platform), principal_of_request)),
     ]
     return create_admin(authenticate, routers, streams=documents.streams)

@@ -140,3 +140,56 @@ select count(*) as counted from golden_proposals p
 where p.tenant_id = %(tenant_id)s::uuid and (p.person_id = %(person_id)s::uuid or exists (
     select from erasure_items e where e.tenant_id = p.tenant_id and e.erasure_id = %(erasure_id)s::uuid and e.kind = 'answer'
         and e.item_id = p.request_id));
+
+-- name: base_versions
+-- What a base holds now.
+select id, document_id from document_versions where base_id = %(base_id)s::uuid and state = 'current' order by id limit %(limit)s::int;
+
+-- name: answers_to_sample
+-- Kept answers with what speaks for looking at them, in an order that a seed decides; those with the most such reasons first where risk is asked for.
+with found as (
+    select c.id, c.person_id, array_remove(array[
+        case when a.outcome = 'refused' then 'refused' end,
+        case when exists (select from feedback f where f.request_id = c.id and (f.thumb = 'down' or f.score < 50)) then 'disliked' end,
+        case when r.guard_decision <> 'allow' then 'guard' end,
+        case when (
+            select count(*) filter (where s ->> 'verdict' = 'supported') * 1000 < count(*) * %(verified_thousandths)s::int
+            from jsonb_array_elements(a.provenance -> 'sentences') s) then 'unverified' end], null) as reasons
+    from request_contents c
+    left join requests r on r.id = c.id
+    left join answers a on a.id = c.id
+    where c.keep_until > %(now)s::timestamptz and c.created_at >= %(since)s::timestamptz and c.id <> all(%(skipped)s::uuid[])
+)
+select id, person_id, reasons from found
+where not %(by_risk)s::boolean or cardinality(reasons) > 0
+order by case when %(by_risk)s::boolean then -cardinality(reasons) else 0 end, md5(id::text || %(seed)s::text) limit %(limit)s::int;
+
+-- name: proposals_of_answers
+-- From which answers something was proposed for a set, whatever became of it.
+select request_id from golden_proposals where set_id = %(set_id)s::uuid order by id desc limit %(limit)s::int;
+
+-- name: proposal_add
+-- Put something up for a set, unless that was done already.
+insert into golden_proposals (tenant_id, id, set_id, request_id, person_id, reasons, state, content_sealed, proposed_by, created_at)
+values (%(tenant_id)s::uuid, %(id)s::uuid, %(set_id)s::uuid, %(request_id)s::uuid, %(person_id)s::uuid, %(reasons)s::text[], 'proposed',
+    %(content_sealed)s::bytea, %(by)s::uuid, %(now)s::timestamptz)
+on conflict (tenant_id, set_id, request_id) do nothing;
+
+-- name: proposals_page
+-- What is put up for a set and not decided yet, behind an id.
+select tenant_id, id, set_id, request_id, person_id, reasons, state, content_sealed, proposed_by, created_at from golden_proposals
+where set_id = %(set_id)s::uuid and state = 'proposed' and (%(after)s::uuid is null or id > %(after)s::uuid) order by id limit %(limit)s::int;
+
+-- name: proposals_by_id
+-- Some of what is put up for a set and not decided yet, locked for the decision.
+select tenant_id, id, set_id, request_id, person_id, reasons, state, content_sealed, proposed_by, created_at from golden_proposals
+where set_id = %(set_id)s::uuid and state = 'proposed' and id = any(%(ids)s::uuid[]) order by id for update;
+
+-- name: proposal_reword
+-- Another wording, by whoever wrote it.
+update golden_proposals set content_sealed = %(content_sealed)s::bytea, proposed_by = %(by)s::uuid where id = %(id)s::uuid;
+
+-- name: proposals_decide
+-- They are decided, and nothing is left of their content.
+update golden_proposals set state = %(state)s::text, decided_by = %(by)s::uuid, decided_at = %(now)s::timestamptz, content_sealed = ''::bytea
+where id = any(%(ids)s::uuid[]);

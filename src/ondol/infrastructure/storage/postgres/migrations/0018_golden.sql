@@ -84,7 +84,8 @@ create table ondol.golden_grounds (
 create index golden_grounds_by_document on ondol.golden_grounds (tenant_id, document_id);
 select ondol.bind_to_tenant('ondol.golden_grounds');
 
--- What was asked and answered, masked and put up for a set. Whoever wrote the last word of it cannot be who lets it in.
+-- What was asked and answered, masked and put up for a set. Whoever wrote the last word of it cannot be who lets it in. Once it is decided nothing is
+-- left of its content.
 create table ondol.golden_proposals (
     tenant_id uuid not null,
     id uuid not null,
@@ -95,12 +96,13 @@ create table ondol.golden_proposals (
     state text not null check (state in ('proposed', 'approved', 'rejected')),
     content_sealed bytea not null,
     proposed_by uuid not null,
-    decided_by uuid check (decided_by <> proposed_by),
+    decided_by uuid,
     created_at timestamptz not null,
     decided_at timestamptz,
     primary key (tenant_id, id),
     unique (tenant_id, set_id, request_id),
     foreign key (tenant_id, set_id) references ondol.golden_sets (tenant_id, id),
+    check (state <> 'approved' or decided_by <> proposed_by),
     check ((state = 'proposed') = (decided_by is null)),
     check ((decided_by is null) = (decided_at is null))
 );
