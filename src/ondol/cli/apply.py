@@ -44,7 +44,14 @@ def command(context: click.Context, file: Path | None, export: bool, tenants: tu
         if as_json:
             print_json(
                 [
-                    {"tenant": change.tenant, "what": change.what, "name": change.name, "did": change.did, "sign_in_once": links.get(change)}
+                    {
+                        "tenant": change.tenant,
+                        "what": change.what,
+                        "name": change.name,
+                        "did": change.did,
+                        "sign_in_once": links.get(change),
+                        "note": change.note,
+                    }
                     for change in changes
                 ]
             )
@@ -53,6 +60,8 @@ def command(context: click.Context, file: Path | None, export: bool, tenants: tu
             say(f"{change.did}  {change.tenant}  {change.what} {change.name}")
             if change in links:
                 say(f"         sign in once: {links[change]}")
+            if change.note:
+                say(f"         {change.note}")
         if not changes:
             say("Nothing to change.")
 

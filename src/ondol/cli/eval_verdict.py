@@ -142,7 +142,7 @@ def _of_file(context: click.Context, path: Path, keys_file: Path | None, revoked
 def _of_store(context: click.Context, tenant: str, verdict_id: uuid.UUID) -> Checked:
     from ondol.application.evaluation.verdicts import check_stored
     from ondol.infrastructure.access.people import find_tenant
-    from ondol.wiring.evaluation import verdict_keys
+    from ondol.wiring.verdicts import verdict_keys
 
     async def work(platform: Platform) -> Checked:
         where = await find_tenant(platform.database, tenant)

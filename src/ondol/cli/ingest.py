@@ -68,6 +68,7 @@ def command(
     from ondol.core.ids import new_id
     from ondol.infrastructure.access.people import find_tenant
     from ondol.infrastructure.access.rules import StatedRule, parse_rule
+    from ondol.wiring.verdicts import gate_of
 
     sizes = IndexSettings().resized(passage_chars, passage_chars_max) if passage_chars or passage_chars_max else None
     rule = parse_rule(access) if access is not None else StatedRule()
@@ -83,7 +84,8 @@ def command(
             async with platform.database.tenant_tx(where.id) as connection:
                 found = await find_base(connection, base)
                 made = await put_assistant(connection, where.id, new_id(), assistant, found.id, {}, platform.clock())
-                await declare_release(platform.database, platform.keyring, connection, where.id, made, platform.clock)
+                gate = gate_of(platform.folder, platform.clock, where.id)
+                await declare_release(platform.database, platform.keyring, connection, where.id, made, platform.clock, gate=gate)
         return report
 
     try:

@@ -33,6 +33,7 @@ COMMANDS = {
     "index": "Build, compare and choose the versions of a knowledge base's index.",
     "prompt": "Keep, show and compare the prompts that assistants are given.",
     "release": "Make, compare and choose what an assistant serves.",
+    "assistant": "List assistants, and say what each requires before a release goes live.",
     "apply": "Apply a YAML file of tenants, people, assistants, providers, models and rules; or export it.",
     "config": "Show settings, where they come from, and their reference.",
     "tenant": "Create and list tenants, and say which one runs this installation.",

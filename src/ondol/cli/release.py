@@ -179,12 +179,13 @@ def propose_release(context: click.Context, assistant: str, release: str, tenant
 @tenant_option
 @click.pass_context
 def activate(context: click.Context, assistant: str, release: str, reason: Reason, note: str, tenant: str) -> None:
-    """Let RELEASE of ASSISTANT serve, after all that it names was found."""
+    """Let RELEASE of ASSISTANT serve, after all that it names was found, and a passing verdict where the assistant requires one."""
     from ondol.application.assistant.release import let_live
     from ondol.infrastructure.releases import Why
+    from ondol.wiring.verdicts import gate_of
 
     async def work(platform: Platform, where: Tenant, found: Release) -> Release:
-        return await let_live(platform.knowledge, where.id, found.id, Why(reason, note))
+        return await let_live(platform.knowledge, where.id, found.id, Why(reason, note), gate=gate_of(platform.folder, platform.clock, where.id))
 
     done = _with_release(context, tenant, assistant, release, work)
     say(f"Release {done.number} of {assistant} serves.")
@@ -197,7 +198,7 @@ def activate(context: click.Context, assistant: str, release: str, reason: Reaso
 @tenant_option
 @click.pass_context
 def rollback(context: click.Context, assistant: str, reason: Reason, note: str, tenant: str) -> None:
-    """Let the release of ASSISTANT serve that served before; once more goes back further."""
+    """Let the release of ASSISTANT serve that served before; once more goes back further. No verdict is asked for on the way back."""
     from ondol.infrastructure.releases import Why, roll_back
 
     async def work(platform: Platform, where: Tenant, found: Assistant) -> Release:

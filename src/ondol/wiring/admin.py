@@ -11,6 +11,7 @@ from ondol.application.assistant.releases_api import ReleaseServices, releases_r
 from ondol.application.assistant.threads.api import thread_router
 from ondol.application.erasure.api import ErasureServices, erasure_router
 from ondol.application.evaluation.golden.api import GoldenServices, golden_router
+from ondol.application.evaluation.verdicts.api import VerdictServices, requirement_router, verdicts_router
 from ondol.application.knowledge.api import KnowledgeServices, index_router
 from ondol.application.knowledge.documents.api import DocumentServices, documents_router
 from ondol.application.knowledge.documents.uploads import Reception
@@ -30,6 +31,7 @@ from ondol.infrastructure.guard.tools_api import tools_router
 from ondol.wiring.erasure import verify_receipt
 from ondol.wiring.guard import masker
 from ondol.wiring.platform import Platform
+from ondol.wiring.verdicts import gate_of, verdict_keys
 
 ADMIN_PATHS = ("/api/",)
 
@@ -69,6 +71,7 @@ def admin_application(platform: Platform, keys: KeyDirectory, policies: PolicyDi
     knowledge = KnowledgeServices(platform.knowledge, principal_of_request)
     reception = Reception(platform.knowledge, lambda: platform.settings.http.upload_bytes_max)
     documents = DocumentServices(platform.knowledge, principal_of_request, reception)
+    verdicts = VerdictServices(platform.knowledge, principal_of_request, keys=partial(verdict_keys, platform.folder))
     guards = [guard_router(services), tools_router(services), texts_router(services)]
     routers = [
         *guards,
@@ -78,7 +81,9 @@ def admin_application(platform: Platform, keys: KeyDirectory, policies: PolicyDi
         prompts_router(gateway),
         answers_router(knowledge),
         access_router(knowledge),
-        releases_router(ReleaseServices(platform.knowledge, principal_of_request)),
+        releases_router(ReleaseServices(platform.knowledge, principal_of_request, partial(gate_of, platform.folder, platform.clock))),
+        verdicts_router(verdicts),
+        requirement_router(verdicts),
         thread_router(knowledge),
         golden_router(GoldenServices(platform.knowledge, masker(policies), principal_of_request)),
         erasure_router(ErasureServices(platform.knowledge, partial(verify_receipt, platform), principal_of_request)),

@@ -9,6 +9,7 @@ import os
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -35,6 +36,7 @@ from ondol.infrastructure.storage.postgres import Database, DatabaseAddresses
 from ondol.wiring.embedding import ModelFinder
 from ondol.wiring.live_settings import LiveSettings, as_live
 from ondol.wiring.stores import Stores
+from ondol.wiring.verdicts import gate_of
 
 if TYPE_CHECKING:
     from ondol.infrastructure.serving.routing import Router
@@ -75,7 +77,7 @@ class Platform:
     @property
     def declaration_room(self) -> DeclarationRoom:
         """What applying and exporting declarations works with."""
-        return DeclarationRoom(self.database, self.keyring, self.settings.sign_in, self.clock, os.environ)
+        return DeclarationRoom(self.database, self.keyring, self.settings.sign_in, self.clock, os.environ, partial(gate_of, self.folder, self.clock))
 
     @property
     def sign_in(self) -> SignIn:

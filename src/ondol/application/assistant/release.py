@@ -166,7 +166,7 @@ async def compose(
         ],
         retrieval=_retrieval(wish, retrieval_settings(wish.retrieval), search_of(wish.retrieval, base.retrieval, pins=pins)),
         verification=_verification(wish),
-        guard_policy_digest=await _guard_policy(connection, tenant_id, assistant, clock()) if guard == "pin" else None,
+        guard_policy_digest=await policy_in_force(connection, tenant_id, assistant, clock()) if guard == "pin" else None,
         memory=MemoryPart(turns_max=wish.turns_max, thread_turns_max=memory.turns, thread_tokens_max=memory.tokens, summary=memory.summary),
         context_features=[],
         price_list_id=await _price_list(connection, wish.model, clock()),
@@ -191,9 +191,19 @@ def _verification(wish: Wish) -> VerificationPart:
 
 
 async def declare_release(
-    database: Database, keyring: KeyRing, connection: Connection, tenant_id: uuid.UUID, assistant: Assistant, clock: Clock
+    database: Database,
+    keyring: KeyRing,
+    connection: Connection,
+    tenant_id: uuid.UUID,
+    assistant: Assistant,
+    clock: Clock,
+    *,
+    gate: Gate = open_gate,
 ) -> Release | None:
     """Let an assistant serve what its declaration says, unless it serves a release that somebody made; the new release, if there is one.
+
+    Args:
+        gate: asked where the assistant serves something already. A release that it does not let through is the candidate, and what is live stays.
 
     Raises:
         RequestError: as `compose` does.
@@ -205,6 +215,10 @@ async def declare_release(
     release = await save_release(connection, tenant_id, assistant.id, manifest, clock(), is_implicit=True)
     if live is not None and live.id == release.id:
         return None
+    if live is not None and await gate(connection, release) is not None:
+        if release.state == "candidate":
+            return None
+        return await propose(connection, tenant_id, release.id, clock())
     return await activate(connection, keyring, tenant_id, release.id, DECLARED, clock(), kind="declare")
 
 
@@ -330,7 +344,7 @@ def _check_values(prompt: Prompt, values: Mapping[str, Value]) -> None:
             system_text(prompt, language, {**values, "organisation": "", "refusal": REFUSALS[language]}, "")
 
 
-async def _guard_policy(connection: Connection, tenant_id: uuid.UUID, assistant: Assistant, now: datetime) -> str | None:
+async def policy_in_force(connection: Connection, tenant_id: uuid.UUID, assistant: Assistant, now: datetime) -> str | None:
     """The digest of the policy that is chosen for the assistant now; the built-in one is kept, since a later version of Ondol has another."""
     known = {stored.policy.name: stored.policy for stored in await list_policies(connection)} | {BUILT_IN: default_policy()}
     floors = [name for name, policy in known.items() if policy.floor]

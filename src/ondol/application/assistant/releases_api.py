@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -22,7 +23,7 @@ from ondol.infrastructure.access.types import Principal
 from ondol.infrastructure.releases import Listed, Reason, Release, State, Why, find_release, list_moves, list_releases, propose, roll_back
 from ondol.infrastructure.releases.moves import NOTE_CHARACTERS_MAX
 from ondol.infrastructure.releases.store import NUMBER_END
-from ondol.infrastructure.releases.types import Kind
+from ondol.infrastructure.releases.types import Gate, Kind, open_gate
 
 PAGE_MAX = 500
 PAGE = 100
@@ -32,9 +33,19 @@ Which = Annotated[str, Query(pattern=r"^([0-9]{1,9}|live|previous|candidate)$", 
 Showing = Literal["show", "strike", "remove"]
 
 
+def _no_gate(_tenant_id: uuid.UUID) -> Gate:
+    return open_gate
+
+
 @dataclass(frozen=True, slots=True)
 class ReleaseServices(KnowledgeServices):
-    """What the routes work with."""
+    """What the routes work with.
+
+    Attributes:
+        gate_of: the gate of a tenant, asked before a release goes live.
+    """
+
+    gate_of: Callable[[uuid.UUID], Gate] = _no_gate
 
     async def assistant(self, who: Principal, name: str) -> Assistant:
         """The caller's assistant of a name. Raises `NotFound`."""
@@ -243,9 +254,10 @@ def _moving_routes(router: APIRouter, services: ReleaseServices) -> None:
 
     @router.post("/{release}/activate", openapi_extra=WRITE)
     async def activate_release(assistant: AssistantName, release: ReleaseName, body: WhyBody, who: Principal = services.writes) -> ReleaseShown:
-        """Let a release serve, after what it names was found whole. Answers that have begun are not touched."""
+        """Let a release serve, after what it names was found whole, and a verdict where the assistant requires one. Answers that have begun are not
+        touched."""
         found = await services.release(who, assistant, release)
-        return _shown(await let_live(room, who.tenant_id, found.id, _why(body, who)))
+        return _shown(await let_live(room, who.tenant_id, found.id, _why(body, who), gate=services.gate_of(who.tenant_id)))
 
 
 def _why(body: WhyBody, who: Principal) -> Why:

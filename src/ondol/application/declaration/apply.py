@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import uuid
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
+import msgspec
 import psycopg
 
 from ondol.application.assistant.release import declare_release
@@ -20,7 +22,9 @@ from ondol.application.declaration.schema import (
     PersonEntry,
     PromptEntry,
     TenantEntry,
+    VerdictEntry,
 )
+from ondol.application.evaluation.verdicts.requirements import Requirement, list_requirements, put_requirement, span_of_days, span_text
 from ondol.application.knowledge import store as knowledge
 from ondol.application.prompts import PromptBody
 from ondol.application.prompts import store as prompts
@@ -36,6 +40,7 @@ from ondol.infrastructure.guard import store as guard
 from ondol.infrastructure.guard.policy import Policy
 from ondol.infrastructure.guard.registry import KNOWN
 from ondol.infrastructure.ledger import record
+from ondol.infrastructure.releases import Gate, open_gate
 from ondol.infrastructure.storage.blobs import KeyRing
 from ondol.infrastructure.storage.postgres import Connection, Database
 
@@ -58,12 +63,17 @@ What: TypeAlias = Literal[
 ]
 
 
+def _no_gate(_tenant_id: uuid.UUID) -> Gate:
+    return open_gate
+
+
 @dataclass(frozen=True, slots=True)
 class DeclarationRoom:
     """What applying works with.
 
     Attributes:
         environment: variables in which credentials of providers may stand.
+        gate_of: the gate of a tenant, asked before a declared release takes the place of one that serves.
     """
 
     database: Database
@@ -71,6 +81,7 @@ class DeclarationRoom:
     sign_in: SignInSettings
     clock: Clock
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    gate_of: Callable[[uuid.UUID], Gate] = _no_gate
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +90,7 @@ class Change:
 
     Attributes:
         code: the one-time sign-in of a new person, shown once.
+        note: what is still to be done, for people.
     """
 
     tenant: str
@@ -86,6 +98,7 @@ class Change:
     name: str
     did: Literal["created", "changed"]
     code: str | None = None
+    note: str = ""
 
 
 async def apply_declaration(
@@ -223,10 +236,24 @@ async def _assistants(room: DeclarationRoom, connection: Connection, tenant: Ten
     for entry in entries:
         base = await knowledge.find_base(connection, entry.base)
         before = known.get(entry.name)
-        if before is not None and (before.base_id, dict(before.settings)) == (base.id, entry.settings):
-            continue
-        await put_assistant(connection, tenant.id, new_id(), entry.name, base.id, entry.settings, room.clock())
-        changes.append(Change(tenant.slug, "assistant", entry.name, "created" if before is None else "changed"))
+        stays = before is not None and (before.base_id, dict(before.settings)) == (base.id, entry.settings)
+        if not stays:
+            await put_assistant(connection, tenant.id, new_id(), entry.name, base.id, entry.settings, room.clock())
+        if await _requirement(room, connection, tenant, entry) or not stays:
+            changes.append(Change(tenant.slug, "assistant", entry.name, "created" if before is None else "changed"))
+
+
+async def _requirement(room: DeclarationRoom, connection: Connection, tenant: Tenant, entry: AssistantEntry) -> bool:
+    """Let an assistant require what its entry says; whether that changes anything."""
+    told = entry.require_verdict
+    if isinstance(told, msgspec.UnsetType):
+        return False
+    assistant = await find_assistant(connection, entry.name)
+    try:
+        wanted = Requirement(told.suite, bytes.fromhex(told.digest), span_of_days(told.valid_for)) if told is not None else None
+    except ValueError:
+        raise RequestError("`require_verdict.digest` is no SHA-256.", "`ondol eval check SUITE --json` tells it.", param="digest") from None
+    return await put_requirement(connection, tenant.id, assistant.id, wanted, room.clock())
 
 
 async def _releases(room: DeclarationRoom, connection: Connection, tenant: Tenant, entries: list[AssistantEntry], changes: list[Change]) -> None:
@@ -234,8 +261,12 @@ async def _releases(room: DeclarationRoom, connection: Connection, tenant: Tenan
     known = {change.name for change in changes if change.what == "assistant"}
     for entry in entries:
         assistant = await find_assistant(connection, entry.name)
-        made = await declare_release(room.database, room.keyring, connection, tenant.id, assistant, room.clock)
-        if made is not None and entry.name not in known:
+        gate = room.gate_of(tenant.id)
+        made = await declare_release(room.database, room.keyring, connection, tenant.id, assistant, room.clock, gate=gate)
+        if made is not None and made.state == "candidate":
+            note = f"release {made.number} waits: `ondol release activate {entry.name} {made.number}` says for what"
+            changes.append(Change(tenant.slug, "assistant", entry.name, "changed", note=note))
+        elif made is not None and entry.name not in known:
             changes.append(Change(tenant.slug, "assistant", entry.name, "changed"))
 
 
@@ -272,6 +303,7 @@ async def _export_tenant(room: DeclarationRoom, tenant: Tenant) -> TenantEntry:
         persons = await _everybody(room, connection, tenant)
         bases = await knowledge.list_bases(connection)
         assistants = await list_assistants(connection)
+        required = await list_requirements(connection)
         kept = await _kept_prompts(room, connection, tenant)
         policies = await guard.list_policies(connection)
         bindings = await guard.list_bindings(connection)
@@ -286,11 +318,17 @@ async def _export_tenant(room: DeclarationRoom, tenant: Tenant) -> TenantEntry:
         people=[_person_entry(person) for person in persons if person.login],  # an erased person has no login any more
         bases=[base.name for base in bases],
         prompts=kept,
-        assistants=[AssistantEntry(item.name, item.base, dict(item.settings)) for item in assistants],
+        assistants=[AssistantEntry(item.name, item.base, dict(item.settings), _required(required.get(item.id))) for item in assistants],
         policies=[stored.policy for stored in policies],
         guard=[GuardEntry(binding.policy, binding.scope, binding.target) for binding in bindings],
         **gateway,
     )
+
+
+def _required(requirement: Requirement | None) -> VerdictEntry | msgspec.UnsetType:
+    if requirement is None:
+        return msgspec.UNSET
+    return VerdictEntry(requirement.suite, requirement.suite_digest.hex(), span_text(requirement.valid_for))
 
 
 def _person_entry(person: Person) -> PersonEntry:

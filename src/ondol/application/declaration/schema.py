@@ -57,12 +57,23 @@ class PersonEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     attributes: dict[str, list[str]] = {}
 
 
+class VerdictEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A suite by its name and the digest of it with its cases, and how old a passing verdict may be, such as `30d`."""
+
+    suite: str
+    digest: str
+    valid_for: str = "30d"
+
+
 class AssistantEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An assistant over a base of the same tenant."""
+    """An assistant over a base of the same tenant. What it requires before a release goes live stays where the entry does not say it; `null` drops
+    it.
+    """
 
     name: str
     base: str
     settings: dict[str, Any] = {}
+    require_verdict: VerdictEntry | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class PromptEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -195,7 +206,8 @@ class Declaration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 _STRUCTS = (
-    Declaration, TenantEntry, GroupEntry, AttributeEntry, PersonEntry, AssistantEntry, PromptEntry, PromptText, Example, GuardEntry, Policy, Rule,
+    Declaration, TenantEntry, GroupEntry, AttributeEntry, PersonEntry, AssistantEntry, VerdictEntry, PromptEntry, PromptText,
+    Example, GuardEntry, Policy, Rule,
     ProviderEntry, ProviderSettings, HostedTool,
     ModelEntry, TargetEntry, ModelSettings, Bound, PriceEntry, LimitEntry, BudgetEntry, GatewayEntry, TenantSettings,
 )  # fmt: skip

@@ -68,7 +68,9 @@ async def activate(
         return release
     refused = await gate(connection, release)
     if refused is not None:
-        raise Conflict(f"Release {release.number} may not go live: {refused}", "Make another release.", code="release_refused")
+        raise Conflict(
+            f"Release {release.number} may not go live: {refused}", "Mend what is missing, or make another release.", code="release_refused"
+        )
     await connection.execute(QUERIES["candidates_withdraw"], {"assistant_id": release.assistant_id, "id": release.id})
     await connection.execute(QUERIES["release_state"], {"id": release.id, "state": "live"})
     return await _move(connection, keyring, tenant_id, release, held["live_release_id"], held["live_release_id"], kind, why, now)

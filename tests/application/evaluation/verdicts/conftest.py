@@ -10,10 +10,27 @@ from typing import Any
 
 import pytest
 
-from ondol.application.evaluation.verdicts import Figure, Finding, Inputs, Keys, Verdict, sign_finding
+from ondol.application.assistant.release import create_release, let_live, wish_of
+from ondol.application.evaluation.verdicts import (
+    Figure,
+    Finding,
+    Inputs,
+    Keys,
+    Requirement,
+    Verdict,
+    put_requirement,
+    served_parts,
+    sign_finding,
+)
+from ondol.core.errors import Conflict
 from ondol.infrastructure.access.types import Tenant
 from ondol.infrastructure.ledger import LedgerSigner, public_keys_path, read_public_keys, read_revoked_keys, revoked_keys_path, seal_once
+from ondol.infrastructure.releases import Release, Why, find_release
 from ondol.infrastructure.storage.postgres import Database
+from ondol.wiring.verdicts import gate_of
+from tests.application.assistant.conftest import Desk, desk
+
+__all__ = ["desk"]
 
 NOW = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
 RUN, BASELINE = uuid.UUID("01920000-0000-7000-8000-000000000001"), uuid.UUID("01920000-0000-7000-8000-000000000002")
@@ -91,3 +108,82 @@ class Bench:
 @pytest.fixture
 async def bench(database: Database, tenant: Tenant, tmp_path: Path) -> Bench:
     return Bench(database, tenant, tmp_path / "keys" / "ledger.key")
+
+
+SUITE = b"s" * 32
+OTHER = b"o" * 32
+
+
+@dataclass
+class Gated:
+    """An assistant that serves release 1, has release 2 as a draft, and requires a verdict of a suite."""
+
+    desk: Desk
+    live: Release
+    draft: Release
+
+    @property
+    def tenant_id(self) -> uuid.UUID:
+        return self.desk.house.tenant_id
+
+    async def release(self, **chosen: Any) -> Release:
+        made = wish_of(self.desk.assistant.settings, **chosen)
+        return await create_release(self.desk.house.platform.knowledge, self.tenant_id, self.desk.assistant, made, "active")
+
+    async def found(self, release: Release, **changes: Any) -> Finding:
+        """A finding over exactly what a release serves, compared with what is live."""
+        platform = self.desk.house.platform
+        async with platform.database.tenant_tx(self.tenant_id) as connection:
+            live = await find_release(connection, release.assistant_id, "live")
+            parts = await served_parts(connection, self.tenant_id, release, platform.clock())
+        exact: dict[str, Any] = {
+            "suite": SUITE,
+            "target": release.digest,
+            "parts": parts,
+            "assistant_id": release.assistant_id,
+            "release_id": release.id,
+            "baseline": live.digest,
+            "evaluated_at": platform.clock(),
+        }
+        return finding(**{**exact, **changes})
+
+    async def sign(self, release: Release, **changes: Any) -> Verdict:
+        platform = self.desk.house.platform
+        found = await self.found(release, **changes)
+        signer = LedgerSigner.open_or_create(platform.folder.ledger_key)
+        async with platform.database.tenant_tx(self.tenant_id) as connection:
+            return await sign_finding(connection, signer, self.tenant_id, found, platform.clock())
+
+    async def require(self, **changes: Any) -> bool:
+        platform = self.desk.house.platform
+        wanted = Requirement(**{"suite": "support-ko", "suite_digest": SUITE, **changes})
+        async with platform.database.tenant_tx(self.tenant_id) as connection:
+            return await put_requirement(connection, self.tenant_id, self.desk.assistant.id, wanted, platform.clock())
+
+    async def activate(self, release: Release) -> Release:
+        platform = self.desk.house.platform
+        gate = gate_of(platform.folder, platform.clock, self.tenant_id)
+        return await let_live(platform.knowledge, self.tenant_id, release.id, Why("improvement"), gate=gate)
+
+    async def refused(self, release: Release | None = None) -> str:
+        """The sentence with which a release is refused; what is live stays live."""
+        tried = release or self.draft
+        with pytest.raises(Conflict) as refusal:
+            await self.activate(tried)
+        assert refusal.value.code == "release_refused"
+        assert await self.serving() == self.live.number
+        return refusal.value.message.removeprefix(f"Release {tried.number} may not go live: ")
+
+    async def serving(self) -> int:
+        async with self.desk.house.platform.database.tenant_tx(self.tenant_id) as connection:
+            return (await find_release(connection, self.desk.assistant.id, "live")).number
+
+
+@pytest.fixture
+async def gated(desk: Desk) -> Gated:
+    made = Gated(desk, None, None)  # type: ignore[arg-type]
+    first = await made.release(extractive=True)
+    made.live = await made.activate(first)
+    made.draft = await made.release(extractive=True, turns_max=2)
+    assert await made.require()
+    return made

@@ -43,6 +43,12 @@ async def list_verdicts(
     return [_verdict(row) for row in await rows(connection, QUERIES["verdicts_page"], values)]
 
 
+async def newest_verdicts(connection: Connection, assistant_id: uuid.UUID, suite: str) -> list[Verdict]:
+    """The newest verdicts of a suite about an assistant's releases, the newest first."""
+    values: dict[str, object] = {"assistant_id": assistant_id, "suite": suite, "limit": PAGE_MAX}
+    return [_verdict(row) for row in await rows(connection, QUERIES["verdicts_newest"], values)]
+
+
 def _verdict(row: Mapping[str, Any]) -> Verdict:
     kept: dict[str, Any] = {name: bytes(value) if name in _BYTES else value for name, value in row.items()}
     return Verdict(**kept)

@@ -1,0 +1,23 @@
+"""The keys that verdicts are signed and checked with, and the gate that asks for them."""
+
+from __future__ import annotations
+
+import uuid
+
+from ondol.application.evaluation.verdicts import Keys, required_gate
+from ondol.core.clock import Clock
+from ondol.infrastructure.ledger import public_keys_path, read_public_keys, read_revoked_keys, revoked_keys_path
+from ondol.infrastructure.releases import Gate
+from ondol.infrastructure.storage.folder import DataFolder
+
+
+def verdict_keys(folder: DataFolder) -> Keys:
+    """The keys of this installation that verdicts may be signed with; none before the ledger's first."""
+    listed = public_keys_path(folder.ledger_key)
+    public = read_public_keys(listed) if listed.exists() else {}
+    return Keys(public, read_revoked_keys(revoked_keys_path(folder.ledger_key)))
+
+
+def gate_of(folder: DataFolder, clock: Clock, tenant_id: uuid.UUID) -> Gate:
+    """The gate in front of a tenant's releases."""
+    return required_gate(tenant_id, lambda: verdict_keys(folder), clock)
