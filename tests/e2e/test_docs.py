@@ -98,6 +98,7 @@ def test_the_yaml_examples_are_understood(tmp_path: Path) -> None:
         "scorers.md",
         "search.md",
         "threads.md",
+        "verdicts.md",
         "verification.md",
     }
 
