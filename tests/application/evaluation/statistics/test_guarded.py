@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ondol.application.evaluation.statistics.clusters import clustered
 from ondol.application.evaluation.statistics.distributions import beta_quantile
-from ondol.application.evaluation.statistics.guarded import difference_bounds, guarded_limits
+from ondol.application.evaluation.statistics.guarded import difference_bounds, guarded_limits, limit_of_means
 from ondol.application.evaluation.statistics.intervals import bootstrap_interval
 
 VALUES = st.lists(st.tuples(st.sampled_from([-1.0, -0.5, 0.0, 0.25, 1.0]), st.sampled_from("abcdefgh")), min_size=2, max_size=24)
@@ -81,3 +81,13 @@ def test_bounds_of_differences() -> None:
 def test_alpha_lies_between_0_and_1() -> None:
     with pytest.raises(ValueError, match="alpha"):
         guarded_limits(clustered([0.0, 1.0]), None, 0.0, 0.05, 0)
+
+
+def test_many_sets_at_once_are_told_as_each_alone() -> None:
+    rng = np.random.default_rng(3)
+    sums, sizes = rng.normal(0, 1, (3, 8)), np.array([1.0] * 5 + [2.0] * 3)
+    names = [f"single-{number}" for number in range(5)] + [f"double-{number}" for number in range(3) for _ in range(2)]
+    told = limit_of_means(sums, sizes, -9.0, "lower", 0.05, 0, 500)
+    for row, limit in zip(sums, told, strict=True):
+        values = [*row[:5].tolist(), *(float(value) / 2 for value in row[5:] for _ in range(2))]
+        assert guarded_limits(clustered(values, names), (-9.0, 9.0), 0.05, 0.05, 0, 500).low == pytest.approx(limit)

@@ -75,3 +75,10 @@ def test_no_night_is_nothing_to_look_at() -> None:
         look([], 0.02, 0.05)
     with pytest.raises(ValueError, match="alpha"):
         look([_night(np.array([0.5, 0.6]))], 0.02, 5.0)
+
+
+def test_the_running_mean_has_the_limit_of_the_sequence() -> None:
+    rng = np.random.default_rng(4)
+    nights = [_night(np.clip(0.5 + rng.normal(0, 0.1, 5_000), 0, 1)) for _ in range(3)]
+    told = look(nights, 0.02, 0.05)
+    assert (told.high - told.mean) / (0.1 / 15_000**0.5) == pytest.approx(boundary(3, 0.025), rel=0.15)
