@@ -11,6 +11,7 @@ from ondol.application.evaluation.scorers.exact_match import load_exact_match
 from ondol.application.evaluation.scorers.f1 import load_f1
 from ondol.application.evaluation.scorers.groundedness import load as load_groundedness
 from ondol.application.evaluation.scorers.gsm8k import load_gsm8k
+from ondol.application.evaluation.scorers.ifeval import load_ifeval
 from ondol.application.evaluation.scorers.json_schema import load_json_schema
 from ondol.application.evaluation.scorers.korquad import load_korquad_em, load_korquad_f1
 from ondol.application.evaluation.scorers.language import load_language_match
@@ -45,6 +46,7 @@ LOADERS: dict[str, Loader] = {
     "groundedness": load_groundedness("groundedness"),
     "gsm8k": load_gsm8k,
     "hallucination_rate": load_groundedness("hallucination_rate"),
+    "ifeval": load_ifeval,
     "json_schema": load_json_schema,
     "korquad_em": load_korquad_em,
     "korquad_f1": load_korquad_f1,
