@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,12 +16,10 @@ from ondol.infrastructure.storage.postgres import Database
 from ondol.wiring.live_settings import LiveSettings
 
 if TYPE_CHECKING:
-    from ondol.infrastructure.serving.directory import ServingDirectory
-    from ondol.infrastructure.serving.http import HttpClient
     from ondol.infrastructure.serving.local import LocalModels
     from ondol.infrastructure.serving.local.session import LocalSession
-    from ondol.infrastructure.serving.routing import Router
     from ondol.infrastructure.serving.types import ModelRow, Operation
+    from ondol.wiring.purchasing import Way
 
 LOCAL_PREFIX = "local/"
 
@@ -32,21 +31,24 @@ class ModelFinder:
 
     Args:
         models: the folder of the installation's local models.
+        spool: where records of requests wait for Postgres.
     """
 
-    def __init__(self, database: Database, keyring: KeyRing, live: LiveSettings, models: Path) -> None:
+    def __init__(self, database: Database, keyring: KeyRing, live: LiveSettings, models: Path, spool: Path) -> None:
         self._models = models
+        self._spool = spool
         self._local: LocalModels | None = None
         self._database = database
         self._keyring = keyring
         self._live = live
-        self._lent: tuple[ServingDirectory, Router] | None = None
-        self._own: tuple[ServingDirectory, Router, HttpClient] | None = None
+        self._lent: Way | None = None
+        self._own: Way | None = None
+        self._closing = contextlib.AsyncExitStack()
         self._opening = asyncio.Lock()
 
-    def lend(self, directory: ServingDirectory, router: Router) -> None:
-        """Go this way from now on; the directory is kept fresh by whoever lends it."""
-        self._lent = directory, router
+    def lend(self, way: Way) -> None:
+        """Go this way from now on; it is kept fresh by whoever lends it."""
+        self._lent = self._lent or way
 
     async def embedder(self, tenant_id: uuid.UUID, name: str) -> Embedder:
         """A tenant's embedder of a name: one of its models, or ``local/<folder>``, which every tenant may use.
@@ -59,8 +61,8 @@ class ModelFinder:
             from ondol.infrastructure.serving.local import LocalEmbedder
 
             return LocalEmbedder(await self._session(name))
-        row, router = await self._model(tenant_id, name, "embeddings")
-        return EndpointEmbedder(router, row)
+        row, way = await self._model(tenant_id, name, "embeddings")
+        return EndpointEmbedder(way.router, row, way.pay(tenant_id))
 
     async def reranker(self, tenant_id: uuid.UUID, name: str) -> Reranker:
         """A tenant's reranker of a name, as `embedder` finds embedders."""
@@ -68,8 +70,8 @@ class ModelFinder:
             from ondol.infrastructure.serving.local import LocalReranker
 
             return LocalReranker(await self._session(name))
-        row, router = await self._model(tenant_id, name, "rerank")
-        return EndpointReranker(router, row)
+        row, way = await self._model(tenant_id, name, "rerank")
+        return EndpointReranker(way.router, row, way.pay(tenant_id))
 
     async def _session(self, name: str) -> LocalSession:
         from ondol.infrastructure.serving.local import LocalModels
@@ -79,34 +81,27 @@ class ModelFinder:
 
     async def close(self) -> None:
         """Close what was opened here."""
-        if self._own is not None:
-            client, self._own = self._own[2], None
-            await client.close()
+        self._own = None
+        await self._closing.aclose()
 
-    async def _model(self, tenant_id: uuid.UUID, name: str, operation: Operation) -> tuple[ModelRow, Router]:
+    async def _model(self, tenant_id: uuid.UUID, name: str, operation: Operation) -> tuple[ModelRow, Way]:
         from ondol.infrastructure.serving.directory import ModelCard
 
-        directory, router = self._lent or await self._opened()
-        card = directory.model(directory.tenant(tenant_id), name)
+        way = self._lent or await self._opened()
+        card = way.directory.model(way.directory.tenant(tenant_id), name)
         if not isinstance(card, ModelCard):
             raise RequestError(f"{name} is an assistant.", "Name a model.", code="wrong_model", param="model")
         if card.settings.operations is not None and operation not in card.settings.operations:
             message = f"The model {name} may not be asked for {operation}."
             raise RequestError(message, "Name one that may, or look at its setting `operations`.", code="wrong_model", param="model")
-        return card.row, router
+        return card.row, way
 
-    async def _opened(self) -> tuple[ServingDirectory, Router]:
+    async def _opened(self) -> Way:
         """A way of our own; the directory is read again when it has changed."""
         async with self._opening:
             if self._own is None:
-                from ondol.infrastructure.serving.directory import ServingDirectory
-                from ondol.infrastructure.serving.http import HttpClient
-                from ondol.infrastructure.serving.providers import new_providers
-                from ondol.infrastructure.serving.routing import Router
+                from ondol.wiring.purchasing import open_way
 
-                client = HttpClient()
-                router = Router(client, new_providers(self._live.now.outbound.proxy_url))
-                self._own = ServingDirectory(self._database, self._keyring), router, client
-            directory, router, _ = self._own
-            await directory.refresh()
-            return directory, router
+                self._own = await self._closing.enter_async_context(open_way(self._database, self._keyring, self._live, self._spool))
+            await self._own.directory.refresh()
+            return self._own

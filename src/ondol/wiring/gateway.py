@@ -22,6 +22,7 @@ from ondol.core.money import NANO_PER_UNIT
 from ondol.infrastructure.access.callers import caller_of
 from ondol.infrastructure.access.keys import KeyDirectory
 from ondol.infrastructure.access.limits.governor import Governor
+from ondol.infrastructure.access.limits.payer import PAYER
 from ondol.infrastructure.access.limits.types import Alarm, GiveAlarm
 from ondol.infrastructure.access.people import groups_of_person, list_tenants
 from ondol.infrastructure.access.types import Principal
@@ -29,6 +30,7 @@ from ondol.infrastructure.gateway.application import Gateway
 from ondol.infrastructure.gateway.door import Answerer, Caller, Door, FeedbackEntry
 from ondol.infrastructure.gateway.exchange import Exchange
 from ondol.infrastructure.gateway.inside import caller_inside
+from ondol.infrastructure.gateway.purchases import Purchases
 from ondol.infrastructure.gateway.records import RequestRecord
 from ondol.infrastructure.gateway.records.content import ContentLog
 from ondol.infrastructure.gateway.records.feedback import give_feedback
@@ -46,6 +48,7 @@ from ondol.infrastructure.telemetry.observer import Observer
 from ondol.infrastructure.telemetry.room import sampling_ratio
 from ondol.wiring.guard import GuardRoom
 from ondol.wiring.platform import Platform
+from ondol.wiring.purchasing import Way
 
 _LOG = logging.getLogger("ondol.gateway")
 CALLERS_MAX = 100_000
@@ -93,7 +96,6 @@ async def open_gateway_room(platform: Platform, observer: Observer, slugs: dict[
     platform.live.follow(lambda settings: settings.outbound.proxy_url, lambda proxy_url: partial(router.speak_by, new_providers(proxy_url)))
     platform.live.follow(_connections_to_providers, lambda most: partial(client.allow, most))
     await directory.refresh()
-    platform.models.lend(directory, router)
     await governor.beat()  # whoever comes first need not wait for rules that are not read yet
     tasks = [asyncio.create_task(directory.run(), name="models"), asyncio.create_task(governor.run(), name="limits")]
     try:
@@ -164,6 +166,8 @@ def _answerer(platform: Platform, assistants: Callable[[], AssistantRoom]) -> An
     opened = OpenedReleases()
 
     def answered(caller: Caller, card: AssistantCard, request: ChatRequest, conversation: Conversation, route: Route | None) -> AnswerGiven:
+        PAYER.set(caller.who)  # of the request's own task: what a search asks of models is counted there too
+
         async def events(keep: Keep) -> AsyncGenerator[ChatEvent, None]:
             async with platform.database.tenant_tx(caller.tenant_id) as connection:
                 # The release is the card's, by which the request was reserved: who moves the pointer meanwhile changes nothing of this answer.
@@ -256,6 +260,7 @@ def gateway_of(
     async def failing() -> Mapping[str, str]:
         return ready()
 
+    platform.models.lend(Way(room.directory, room.router, Purchases(room.governor, room.prices, record, platform.clock)))
     gateway = Gateway(
         Door(
             known_caller=known_caller,

@@ -206,7 +206,7 @@ def build_platform(settings: Settings | LiveSettings, folder: DataFolder, addres
     most = storage.vector_cache_mb * 2**20
     resident = max(RESIDENT_VECTOR_BYTES_MAX, most // RESIDENT_SHARE)
     shelf = SegmentShelf(lance, segment_bytes_max=half, posting_bytes_max=half, vector_bytes_max=most, resident_vector_bytes_max=resident)
-    models = ModelFinder(database, keyring, live, folder.models)
+    models = ModelFinder(database, keyring, live, folder.models, folder.spool)
     knowledge = Knowledge(
         database=database,
         keyring=keyring,

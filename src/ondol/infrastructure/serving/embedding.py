@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Protocol
 
 import msgspec
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from ondol.core.errors import RequestError, UpstreamError
 from ondol.infrastructure.serving.errors import garbage
+from ondol.infrastructure.serving.paying import Pay, for_nothing
 from ondol.infrastructure.serving.routing import Router
 from ondol.infrastructure.serving.types import ModelRow, Outgoing, TargetRow
 
@@ -62,12 +64,13 @@ class EndpointEmbedder:
 
     Args:
         row: its targets; all of them must have the same model, since vectors of different models cannot be compared.
+        pay: asks at somebody's expense.
 
     Raises:
         RequestError: when it has no target, or targets of several models.
     """
 
-    def __init__(self, router: Router, row: ModelRow) -> None:
+    def __init__(self, router: Router, row: ModelRow, pay: Pay = for_nothing) -> None:
         names = sorted({target.model for target in row.targets})
         if len(names) != 1:
             raise RequestError(
@@ -79,6 +82,7 @@ class EndpointEmbedder:
         self.identity = f"model:{names[0]}"
         self._router = router
         self._row = row
+        self._pay = pay
 
     async def embed(self, texts: Sequence[str], *, deadline_s: float) -> Vectors:
         """See `Embedder`."""
@@ -95,7 +99,7 @@ class EndpointEmbedder:
         def outgoing(target: TargetRow) -> Outgoing:
             return Outgoing("embeddings", _encode({"model": target.model, "input": cut, "encoding_format": "float"}))
 
-        answer = await self._router.open(self._row, outgoing, stream=False, deadline_s=deadline_s)
+        answer = await self._pay(self._row, "embeddings", cut, partial(self._router.open, self._row, outgoing, stream=False, deadline_s=deadline_s))
         assert answer.body is not None  # noqa: S101 - no stream was asked for
         try:
             items = _decode(answer.body).data

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Protocol
 
 import msgspec
 
 from ondol.infrastructure.serving.errors import garbage
+from ondol.infrastructure.serving.paying import Pay, for_nothing
 from ondol.infrastructure.serving.routing import Router
 from ondol.infrastructure.serving.types import ModelRow, Outgoing, TargetRow
 
@@ -45,11 +47,16 @@ _encode = msgspec.json.Encoder().encode
 
 
 class EndpointReranker:
-    """A model that providers answer."""
+    """A model that providers answer.
 
-    def __init__(self, router: Router, row: ModelRow) -> None:
+    Args:
+        pay: asks at somebody's expense.
+    """
+
+    def __init__(self, router: Router, row: ModelRow, pay: Pay = for_nothing) -> None:
         self._router = router
         self._row = row
+        self._pay = pay
 
     async def rerank(self, question: str, passages: Sequence[str], *, deadline_s: float) -> list[float]:
         """See `Reranker`."""
@@ -58,7 +65,9 @@ class EndpointReranker:
         def outgoing(target: TargetRow) -> Outgoing:
             return Outgoing("rerank", _encode({"model": target.model, "query": question, "documents": cut, "top_n": len(cut)}))
 
-        answer = await self._router.open(self._row, outgoing, stream=False, deadline_s=deadline_s)
+        answer = await self._pay(
+            self._row, "rerank", [question, *cut], partial(self._router.open, self._row, outgoing, stream=False, deadline_s=deadline_s)
+        )
         assert answer.body is not None  # noqa: S101 - no stream was asked for
         try:
             results = _decode(answer.body).results
