@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeGuard
 
 from ondol.application.evaluation.scorers.base import Rule, Scorer, Tools, skipped
 from ondol.application.evaluation.scorers.instructions import Arguments, BadArgument, kind_of
@@ -68,13 +68,13 @@ def _instructions_of(case: Case) -> Told | Score:
         if not _is_list(own) or not all(isinstance(one, Mapping) and isinstance(one.get("id"), str) for one in own):
             return bad_fact(case, "instructions", f"is a list of 1 to {INSTRUCTIONS_MAX} objects with an `id`")
         return [(one["id"], one) for one in own]
-    arguments = [{}] * len(ids) if arguments is None and _is_list(ids) else arguments
     if not _is_list(ids) or not all(isinstance(id, str) for id in ids):
         return bad_fact(case, "instruction_id_list", f"is a list of 1 to {INSTRUCTIONS_MAX} ids")
-    if not _is_list(arguments) or len(arguments) != len(ids) or not all(isinstance(one, Mapping) for one in arguments):
+    told = [{}] * len(ids) if arguments is None else arguments
+    if not _is_list(told) or len(told) != len(ids) or not all(isinstance(one, Mapping) for one in told):
         return bad_fact(case, "kwargs", "is a list of objects, one for each instruction")
-    return list(zip(ids, arguments, strict=True))
+    return list(zip(ids, told, strict=True))
 
 
-def _is_list(value: Any) -> bool:
+def _is_list(value: Any) -> TypeGuard[Sequence[Any]]:
     return isinstance(value, list | tuple) and 0 < len(value) <= INSTRUCTIONS_MAX
