@@ -14,7 +14,7 @@ from typing import Any
 from benchmarks.guard import firewall_data as data
 from benchmarks.guard.abuse_data import abuse_samples
 from benchmarks.guard.firewall_data import TASK_CATEGORIES, Sample, share
-from benchmarks.guard.mutators import FAMILIES, MUTATORS, mutate
+from ondol.application.evaluation.red_team.mutators.letters import FAMILIES, MUTATORS, mutate
 from ondol.application.evaluation.statistics.rates import Rate, wilson
 from ondol.infrastructure.guard.checks.abuse import AbuseCheck
 from ondol.infrastructure.guard.checks.injection import InjectionCheck

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.guard.mutators import FAMILIES, MUTATORS, mutate
+from ondol.application.evaluation.red_team.mutators.letters import FAMILIES, MUTATORS, mutate
 from ondol.infrastructure.guard.normalise import encoded
 from ondol.infrastructure.guard.text import LAYERS_MAX, GuardText
 

@@ -1,4 +1,4 @@
-"""Ways to disguise a text, by which the guard is attacked in tests and benchmarks.
+"""Ways to disguise the letters of a text, by which the guard is attacked in benchmarks and assistants by red teams.
 
 Each takes a text and a seed and gives the text in disguise; the same seed gives the same. What a mutator has no form for stays as it is.
 The tables are written apart from the guard's own, so that what is measured is not one table against itself.
