@@ -16,7 +16,7 @@ from ondol.application.declaration import parse_declaration
 from ondol.application.evaluation.loaders import LOADERS
 from ondol.application.evaluation.scorers import Tools
 from ondol.application.evaluation.scorers.base import Asked
-from ondol.application.evaluation.suites import parse_suite, survey
+from ondol.application.evaluation.suites import Fields, parse_suite, read_case, survey
 from ondol.application.evaluation.types import Answer
 from ondol.application.knowledge.frontmatter import parse_metadata, read_metadata
 from ondol.application.prompts import parse_prompt
@@ -79,6 +79,8 @@ def test_the_yaml_examples_are_understood(tmp_path: Path) -> None:
             assert survey(parse_suite(body).cases).count == 2
         elif body.startswith("scorers:"):
             assert all(LOADERS[one.pop("type")](one.pop("name"), one, Tools(ask=nobody)).name for one in yaml.safe_load(body)["scorers"])
+        elif body.startswith("cases:"):
+            assert [read_case(Fields(item), "") for item in yaml.safe_load(body)["cases"]]
         elif body.startswith("version:"):
             assert parse_declaration(body).tenants[0].slug == "acme"
         else:

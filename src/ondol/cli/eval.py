@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from ondol.cli.eval_golden_production import golden
+from ondol.cli.eval_run import delete, list_all, run, show, watch
 from ondol.cli.eval_verdict import export_verdict, verdicts, verify
 from ondol.cli.guard_policies import json_option
 from ondol.cli.output import print_json, print_table, say
@@ -55,5 +56,17 @@ def check(suite: Path, as_json: bool) -> None:
         print_table([{**told, "digest": digest[:12]}], "")
 
 
-for _verb in (golden, verify, verdicts, export_verdict):
+_VERBS = (
+    run,
+    list_all,
+    show,
+    watch,
+    delete,
+    golden,
+    verify,
+    verdicts,
+    export_verdict,
+)
+
+for _verb in _VERBS:
     command.add_command(_verb)

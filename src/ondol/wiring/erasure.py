@@ -69,6 +69,7 @@ def erasure_room(platform: Platform, forget: Callable[[Gone], None] | None = Non
     from ondol.application.assistant.erasure import answer_erasers
     from ondol.application.assistant.threads.erasure import thread_erasers
     from ondol.application.evaluation.golden.erasure import golden_erasers
+    from ondol.application.evaluation.runs.erasure import run_erasers
     from ondol.application.knowledge.erasure import StorePlaces, document_erasers, key_eraser
     from ondol.infrastructure.access.erasure import person_eraser
     from ondol.infrastructure.gateway.records.erasure import record_erasers
@@ -84,6 +85,7 @@ def erasure_room(platform: Platform, forget: Callable[[Gone], None] | None = Non
         *answer_erasers(database),
         *thread_erasers(database),
         *golden_erasers(database),
+        *run_erasers(database),
         *record_erasers(database),
         spool_eraser(database, folder.spool / FORM, platform.clock),
         *guard_erasers(database),

@@ -262,7 +262,8 @@ def _searched(found: Found, readable: Mapping[uuid.UUID, ReadableVersion]) -> Se
         tuple(f"{each.hit.document_version_id}:{each.hit.passage_ordinal}" for each in given),
     )
     degraded = {str(stage.name): stage.degraded for stage in found.stages if stage.degraded}
-    return Searched((*ranked, final), "\n\n".join(each.text for each in given), degraded)
+    documents = tuple(sorted({str(each.version.document_id) for each in given}))
+    return Searched((*ranked, final), "\n\n".join(each.text for each in given), documents, degraded)
 
 
 def _stage(name: str) -> Stage:

@@ -100,6 +100,14 @@ TENANT_ROWS: dict[str, Callable[[World], Row]] = {
         "target_digest": os.urandom(32), "assistant_id": w.ids["assistants"], "release_id": w.ids["releases"], "run_id": new_id(),
         "envelope": b"{}", "statement_digest": os.urandom(32), "signer": "0" * 16, "created_at": _now(),
     },
+    "evaluation_runs": lambda w: {
+        "id": w.new("evaluation_runs"), "suite_name": "suite", "suite_digest": os.urandom(32), "state": "running", "cases": 1, "repeats": 1,
+        "digests": Jsonb({}), "scorers": Jsonb([]), "suite_sealed": b"x", "created_at": _now(),
+    },
+    "evaluation_results": lambda w: {
+        "run_id": w.ids["evaluation_runs"], "place": 0, "repeat": 0, "status": "ok", "scores": Jsonb({}), "cost_nano": 0, "currency": "USD",
+        "latency_us": 1, "document_ids": [], "digest": os.urandom(32), "content_sealed": b"x", "created_at": _now(),
+    },
     "verdict_requirements": lambda w: {
         "assistant_id": w.ids["assistants"], "suite": "suite", "suite_digest": os.urandom(32), "valid_for_s": 60, "changed_at": _now(),
     },

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 from collections.abc import Hashable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -134,6 +135,26 @@ def check_suite(suite: Suite) -> None:
     for place, metric in metrics + [("gate.hard_zero", item) for item in suite.gate.hard_zero]:
         if metric not in names:
             raise SuiteError(f"{place} names {metric[:60]!r}, which no scorer measures.", did_you_mean(metric, names), param=place)
+
+
+def target_from(tree: object) -> TargetSpec:
+    """A target of plain data, as a suite has it.
+
+    Raises:
+        SuiteError: when it names none.
+    """
+    return _target(Fields(tree, "target"))
+
+
+def with_cost(limits: Limits, text: str) -> Limits:
+    """The limits with another cap, such as "5.00 USD".
+
+    Raises:
+        SuiteError: when it is no amount.
+    """
+    money = _cost(Fields({"cost": text}, "limits"))
+    assert money is not None  # noqa: S101 - the text is there
+    return replace(limits, cost_nano=money.nano, currency=money.currency)
 
 
 def _target(fields: Fields) -> TargetSpec:

@@ -57,5 +57,6 @@ def read_assistant(replied: Replied, latency_ms: float) -> Answer:
     if answer.status != "ok" or not isinstance(told, Mapping):
         return answer
     checks = (told.get("verification") or {}).get("checks") or ()
-    details = {**answer.details, "answer_id": told.get("answer_id"), "release": told.get("release")}
+    documents = sorted({str(source["document_id"]) for source in told.get("sources") or ()})
+    details = {**answer.details, "document_ids": documents, "answer_id": told.get("answer_id"), "release": told.get("release")}
     return replace(answer, is_refusal=bool(told.get("refused")), sources=read_sources(told), sentences=tuple(map(dict, checks)), details=details)

@@ -52,11 +52,13 @@ class Searched:
     Attributes:
         ranked: stage by stage, `final` last.
         text: the passages that were handed over, one below the other.
+        document_ids: of the documents whose words are in `text`.
         degraded: stages that did not do their work, and why.
     """
 
     ranked: tuple[Ranked, ...]
     text: str
+    document_ids: tuple[str, ...] = ()
     degraded: Mapping[str, str] = field(default_factory=dict)
 
 

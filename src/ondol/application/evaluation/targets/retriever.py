@@ -35,7 +35,12 @@ class RetrieverTarget:
         except OndolError as error:
             return failed(error.message)
         latency_ms = (time.perf_counter() - began) * 1_000
-        return Answer(text=found.text, ranked=found.ranked, latency_ms=latency_ms, details={"degraded": dict(found.degraded)})
+        return Answer(
+            text=found.text,
+            ranked=found.ranked,
+            latency_ms=latency_ms,
+            details={"degraded": dict(found.degraded), "document_ids": found.document_ids},
+        )
 
     async def close(self) -> None:
         """There is nothing to let go of."""

@@ -98,6 +98,9 @@ grant select, insert on ondol.prompt_versions to {app};
 grant select, insert, update, delete on ondol.prompt_labels to {app};
 grant select, insert, update on ondol.releases to {app};
 grant select, insert on ondol.release_moves, ondol.release_indexes to {app};
+grant select, insert, update, delete on ondol.evaluation_runs to {app};
+-- Of a result that was erased the content goes; one that failed may be asked again.
+grant select, insert, update, delete on ondol.evaluation_results to {app};
 grant select, insert on ondol.verdicts to {app};
 grant select, insert, update, delete on ondol.verdict_requirements, ondol.nightly_plans to {app};
 grant select, insert, update on ondol.nightly_looks to {app};
