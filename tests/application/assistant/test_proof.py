@@ -15,6 +15,7 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from ondol.application.assistant import proof
+from ondol.application.assistant.cache import AnswerCache
 from ondol.application.assistant.proof import Finding, verify_answer
 from ondol.application.prompts import Prompt, PromptBody
 from ondol.application.prompts.types import PromptText
@@ -187,6 +188,90 @@ async def test_what_is_altered_beside_the_record_is_found(court: Court, statemen
     told = await court.ask()
     await court.alter(statement, told, stranger=new_id(), other=sealed["content_sealed"])
     assert await court.not_holding(told) == expected
+
+
+@pytest.fixture
+def caching(court: Court) -> Court:
+    court.desk.cache, court.desk.policies = AnswerCache(1_000_000), (b"policy",)
+    return court
+
+
+async def given_again(court: Court, model: ScriptedModel) -> tuple[Told, Told]:
+    """An answer with a snippet, and the same given again to somebody else who may read the same."""
+    model.say(GENERATED)
+    told = await court.desk.ask(QUESTION)
+    again = await court.desk.ask(QUESTION)
+    await court.seal()
+    assert again.finish.extension["cached"]["answer_id"] == str(told.request.id)
+    return told, again
+
+
+async def test_all_of_a_snippet_and_of_an_answer_given_again_holds(caching: Court, model: ScriptedModel) -> None:
+    told, again = await given_again(caching, model)
+    assert {part: item.standing for part, item in (await caching.verify(told)).items() if part == "snippet"} == {"snippet": "holds"}
+    assert {"repeated", "verdicts"} <= set(await caching.verify(again))
+    assert (await caching.not_holding(told), await caching.not_holding(again)) == ({}, {})
+
+
+def _of_another(name: str, value: object) -> str:
+    return f"update answers set provenance = jsonb_set(provenance, '{{{name}}}', '{json.dumps(value)}') where id = %(first)s"
+
+
+@pytest.mark.parametrize(
+    ("statement", "expected"),
+    [
+        (_of_another("model", "other"), {"repeated": "differs"}),
+        (_of_another("written", "00"), {"repeated": "differs"}),
+        ("delete from ledger_events where id = %(first)s", {"ledger": "differs", "record": "differs", "repeated": "differs"}),
+        ("delete from answers where id = %(first)s", {"repeated": "gone"}),
+    ],
+)
+async def test_what_is_altered_of_the_answer_before_is_found_in_the_one_given_again(
+    caching: Court, model: ScriptedModel, statement: str, expected: dict[str, str]
+) -> None:
+    told, again = await given_again(caching, model)
+    await caching.alter(statement, again, first=told.request.id)
+    assert await caching.not_holding(again) == expected
+
+
+@pytest.mark.parametrize(
+    ("part", "altered", "wrong"),
+    [
+        ("snippet", {"quotes": [[0, 5]]}, "snippet"),
+        ("snippet", {"evidence": 99}, "snippet"),
+        ("snippet", {"text": "00"}, "snippet"),
+        ("repeats", None, "repeated"),
+        ("evidence", [], "repeated"),
+        ("queries", 7, "repeated"),
+    ],
+)
+async def test_a_snippet_and_a_repeat_that_never_were_are_found(caching: Court, model: ScriptedModel, part: str, altered: Any, wrong: str) -> None:
+    """Not by the ledger alone: what can be taken again tells which part is wrong."""
+    model.say(GENERATED)
+    told, again = await caching.desk.ask(QUESTION), await caching.desk.ask(QUESTION)
+    of = told if part == "snippet" else again
+    async with caching.desk.house.platform.database.tenant_tx(caching.desk.house.tenant_id) as connection:
+        found = await (await connection.execute("select provenance from answers where id = %s", (of.request.id,))).fetchone()
+    assert found is not None
+    stored = dict(found["provenance"])
+    if part == "repeats":
+        stored[part] = str(of.request.id)  # as if it were its own source
+    else:
+        stored[part] = {**stored[part], **altered} if isinstance(altered, dict) else altered
+    await caching.alter("update answers set provenance = %(record)s where id = %(id)s", of, record=Jsonb(stored))
+    await caching.seal()
+    found_out = await caching.not_holding(of)
+    assert (found_out["record"], found_out[wrong]) == ("differs", "differs")
+
+
+async def test_a_snippet_whose_document_or_asker_was_erased_is_gone(caching: Court, model: ScriptedModel) -> None:
+    told, again = await given_again(caching, model)
+    house = caching.desk.house
+    document = uuid.UUID(told.finish.extension["snippet"]["source"]["document_id"])
+    house.platform.keyring.destroy(KeyOwner(house.tenant_id, "document", document))
+    assert (await caching.not_holding(told))["snippet"] == "gone"
+    house.platform.keyring.destroy(KeyOwner(house.tenant_id, "subject", house.people["visitor"]))
+    assert (await caching.not_holding(again))["repeated"] == "gone"
 
 
 async def test_an_altered_text_of_a_document_is_found(court: Court) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from dataclasses import replace
 from datetime import timedelta
@@ -15,6 +16,7 @@ from ondol.application.assistant.release import compose, create_release, let_liv
 from ondol.application.assistant.release_diff import release_diff
 from ondol.application.assistant.serving import OpenedReleases
 from ondol.application.assistant.store import find_assistant
+from ondol.application.declaration import apply_declaration, parse_declaration
 from ondol.application.knowledge.index_versions import (
     Wanted,
     activate_version,
@@ -147,11 +149,27 @@ async def test_going_back_asks_the_index_of_before(desk: Desk) -> None:
         {"model": "m", "extractive": True},
         {"prompt_values": {"a": 1.5}},
         {"evidence_turn": "system"},
+        {"snippet": "yes"},
+        {"cache": 1},
+        {"memory": {"turns": 99}},
+        {"retrieval": {"rewrite": "all"}},
+        {"verification": {"partial": "hide"}},
+        {"refuse_below": 2},
+        {"guard": "off"},
     ],
 )
-def test_settings_that_are_wrong_are_refused(settings: dict[str, object]) -> None:
-    with pytest.raises(RequestError):
+async def test_settings_that_are_wrong_are_refused_when_they_are_set(desk: Desk, settings: dict[str, object]) -> None:
+    """Not when somebody asks: by the command line and the API, which make releases of them, and by applying a declaration, which changes nothing."""
+    with pytest.raises(RequestError) as caught:
         wish_of(settings)
+    name = next(iter(settings))
+    assert name in f"{caught.value.message} {caught.value.param}"
+    room = desk.house.platform.declaration_room
+    declared = {"slug": "acme", "name": "Acme", "assistants": [{"name": "desk", "base": "base", "settings": settings}]}
+    with pytest.raises(RequestError, match="Assistant desk"):
+        await apply_declaration(room, parse_declaration(json.dumps({"version": 1, "tenants": [declared]})))
+    async with desk.house.platform.database.tenant_tx(desk.house.tenant_id) as connection:
+        assert (await find_assistant(connection, "desk")).settings == {}
 
 
 async def test_what_is_searched_for_is_part_of_a_release(desk: Desk) -> None:

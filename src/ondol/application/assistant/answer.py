@@ -53,11 +53,12 @@ from ondol.application.assistant.verify import (
 from ondol.application.knowledge.rooms import Knowledge
 from ondol.application.knowledge.search import Evidence, Found, IndexStates
 from ondol.application.knowledge.store import ReadableVersion
+from ondol.application.knowledge.types import Retrieval
 from ondol.application.prompts import Language, Prompt
 from ondol.core.errors import RequestError
 from ondol.core.language import detect_language
 from ondol.infrastructure.guard.actions import MARK
-from ondol.infrastructure.serving.types import ChatEvent, ChatRequest, ChatUpstream, Finish, Message, Progress, TextDelta, Usage
+from ondol.infrastructure.serving.types import ChatEvent, ChatRequest, ChatUpstream, Finish, Message, Progress, Snippet, TextDelta, Usage
 
 QUESTION_CHARACTERS_MAX = 4000
 _LOG = logging.getLogger("ondol.assistant")
@@ -145,8 +146,7 @@ async def answer(
         return
     queries = await _worded(room, assistant, serving, *await _understood(room, request, memory, question))
     asked = queries.question
-    by = (serving.index_id, serving.search) if serving is not None else (None, None)
-    found = await find_by_queries(room.knowledge, room.states, tenant_id, person_id, assistant.base_id, queries, *by)
+    found = await find_by_queries(room.knowledge, room.states, tenant_id, person_id, assistant.base_id, queries, *_searching(serving))
     asking = Asking(request.id, tenant_id, person_id, assistant, question, language, found, _since_us(began_ns), memory.thread_id)
     keeping = partial(_keep, keep, asking, time.perf_counter_ns(), queries.usage)
     yield Progress("reading")
@@ -160,10 +160,11 @@ async def answer(
     else:
         shown_max = serving.manifest.retrieval.passages_max if serving is not None else PASSAGES_SHOWN_MAX
         shown = await _guarded(found.evidence[:shown_max], inspect)
-        if is_on(assistant, "snippet") and (snippet := await asyncio.to_thread(find_snippet, asked, found, shown, shown_of)):
+        snippet = await asyncio.to_thread(find_snippet, asked, found, shown, shown_of) if is_on(assistant, "snippet") else None
+        if snippet is not None:
             told["snippet"] = snippet.told()
             yield snippet
-        writing = _Writing(room.generator, found, shown, policy, language, partial(refuse, language, found.evidence, inspect))
+        writing = _Writing(room.generator, found, shown, policy, language, partial(refuse, language, found.evidence, inspect), snippet)
         asked_of_it = request if request.thread is None else replace(request, messages=(*memory.messages(language), Message("user", question)))
         summing = Summing.begin(room.knowledge, tenant_id, person_id, memory, remembering, room.generator.stream, room.generator.model, language)
         try:
@@ -217,7 +218,7 @@ def _under(room: AssistantRoom, tenant_id: uuid.UUID, policies: Sequence[bytes] 
 
 async def _said_again(kept: Kept, asking: Asking, keep: Keep) -> AsyncIterator[ChatEvent]:
     """An answer that was given before, as one of its own: it has its own record."""
-    answered = replace(kept.answered, usage=usage_of(asking.question, kept.answered.text))
+    answered = replace(kept.answered, usage=usage_of(asking.question, kept.answered.text), repeats=kept.answer_id, snippet=None)
     yield TextDelta(answered.text)
     await keep(Given(asking, answered, 0))
     yield _finish(asking, answered, {"cached": {"answer_id": str(kept.answer_id)}})
@@ -247,6 +248,11 @@ async def _worded(room: AssistantRoom, assistant: Assistant, serving: Serving | 
     settings = serving.retrieval if serving is not None else retrieval_settings(assistant.settings.get("retrieval"))
     queries = await rewrite_question(asked, settings, room.generator.stream, room.generator.model) if room.generator else Queries(asked)
     return replace(queries, usage=queries.usage.plus(used))
+
+
+def _searching(serving: Serving | None) -> tuple[uuid.UUID | None, Retrieval | None]:
+    """Which index is asked, and how; None for what the base says."""
+    return (serving.index_id, serving.search) if serving is not None else (None, None)
 
 
 def _answered_min(assistant: Assistant, serving: Serving | None) -> float:
@@ -300,6 +306,7 @@ class _Writing:
         policy: VerificationPolicy,
         language: Language,
         refuse: Callable[[], Refusal],
+        snippet: Snippet | None,
     ) -> None:
         self._generator = generator
         self._found = found
@@ -307,6 +314,7 @@ class _Writing:
         self._policy = policy
         self._language = language
         self._refuse = refuse
+        self._snippet = snippet
         self._contradictions: Sequence[Mapping[str, Any]] = ()
         self._verifier: AnswerVerifier | None = None
         self._prompt: Prompt | None = None
@@ -367,9 +375,8 @@ class _Writing:
         own = self._found.evidence
         edited = frozenset(place for place, item in enumerate(self._shown) if item.text != own[place].text)
         model, provider = self._generator.model, self._provider
-        return Answered(
-            text, sources, outcome, self._usage, checked, model, provider, self._prompt, VERIFIER_ID, edited, nearest, self._contradictions
-        )
+        made = (text, sources, outcome, self._usage, checked, model, provider, self._prompt, VERIFIER_ID, edited, nearest, self._contradictions)
+        return Answered(*made, snippet=self._snippet)
 
 
 def _read_all(given: Sequence[Evidence]) -> list[Passage]:

@@ -14,7 +14,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from ondol.application.assistant.record import EVENT, QUOTED, AnswerRecord, PassageRead, SentenceChecked, parse_record, passage_hash, said_hash
+from ondol.application.assistant.record import (
+    EVENT,
+    QUOTED,
+    AnswerRecord,
+    PassageRead,
+    SentenceChecked,
+    SnippetShown,
+    parse_record,
+    passage_hash,
+    said_hash,
+)
 from ondol.application.assistant.store import answer_links, answer_row, open_answer
 from ondol.application.assistant.verify import VERIFIER_ID, Passage, check_sentence, read_passage
 from ondol.application.knowledge import store as documents
@@ -32,7 +42,21 @@ from ondol.infrastructure.storage.blobs import KeyOwner
 
 Standing: TypeAlias = Literal["holds", "differs", "gone"]
 Part: TypeAlias = Literal[
-    "ledger", "record", "row", "links", "question", "answer", "documents", "passages", "index", "prompt", "verdicts", "guard", "cost"
+    "ledger",
+    "record",
+    "row",
+    "links",
+    "question",
+    "answer",
+    "documents",
+    "passages",
+    "index",
+    "prompt",
+    "verdicts",
+    "guard",
+    "cost",
+    "snippet",
+    "repeated",
 ]
 DIFFERENCES_TOLD_MAX = 3
 _STRUCK = re.compile(r"\A~~(.*)~~", re.DOTALL)
@@ -81,6 +105,10 @@ async def verify_answer(room: Knowledge, tenant_id: uuid.UUID, answer_id: uuid.U
     found += [await _index(room, tenant_id, kept), await _prompt(room, tenant_id, kept)]
     titles = await _titles(room, tenant_id, kept)
     found.append(await asyncio.to_thread(_verdicts, kept, shown, passages, titles))
+    if kept.snippet is not None:
+        found.append(await asyncio.to_thread(_snippet, room, tenant_id, kept, kept.snippet, passages))
+    if kept.repeats is not None:
+        found.append(await _repeated(room, tenant_id, kept, kept.repeats, shown))
     if kept.request:
         found += await _request(room, tenant_id, kept, public_keys)
     return found
@@ -321,6 +349,52 @@ def _checked_again(titles: dict[uuid.UUID, str]) -> _Again:
         return made == (sentence.verdict, sentence.coverage_thousandths, sentence.spans, sentence.reasons)
 
     return again
+
+
+def _snippet(room: Knowledge, tenant_id: uuid.UUID, kept: AnswerRecord, told: SnippetShown, passages: Sequence[_Opened]) -> Finding:
+    """Whether the words that were shown at once stand in their passage."""
+    if not 0 <= told.evidence < len(passages):
+        return Finding("snippet", "differs", "it names no passage")
+    text = passages[told.evidence].text
+    try:
+        key = room.keyring.get(KeyOwner(tenant_id, "subject", kept.person))
+    except KeyDestroyed:
+        return Finding("snippet", "gone", "it was erased")
+    if text is None:
+        return Finding("snippet", "gone", "its passage cannot be read")
+    words = " ".join(text[start:end] for start, end in told.quotes)
+    return _all("snippet", [] if said_hash(key, "snippet", words) == told.text else ["its words"])
+
+
+_AS_BEFORE = ("assistant", "release", "language", "index", "evidence", "sources", "cited", "model", "provider", "prompt", "verifier", "queries")
+"""What an answer that is given again has of the one before."""
+
+
+async def _repeated(room: Knowledge, tenant_id: uuid.UUID, kept: AnswerRecord, first_id: uuid.UUID, shown: str | None) -> Finding:
+    """Whether the answer that was given again is the one before: resting on the same, and saying the same, where its asker was not erased."""
+    try:
+        async with room.database.tenant_tx(tenant_id) as connection:
+            row = await answer_row(connection, first_id)
+    except NotFound:
+        return Finding("repeated", "gone", "the answer before is not on record")
+    named = _named(await _event(room, tenant_id, first_id), row)
+    if named.standing != "holds":
+        return Finding("repeated", "differs", f"the record of the answer before: {named.why}")
+    try:
+        first = parse_record(row["provenance"])
+    except Conflict as error:
+        return Finding("repeated", "gone", error.message)
+    wrong = [name for name in _AS_BEFORE if getattr(first, name) != getattr(kept, name)]
+    if first.repeats is not None or first.created_at > kept.created_at:
+        wrong.append("which came first")
+    try:
+        key = await asyncio.to_thread(room.keyring.get, KeyOwner(tenant_id, "subject", first.person))
+    except KeyDestroyed:
+        return _all("repeated", wrong, ["the words of the answer before were erased"])
+    # What was written is known where all of it was shown.
+    if shown is not None and kept.shown == kept.written and said_hash(key, "answer", shown) != first.written:
+        wrong.append("its words")
+    return _all("repeated", wrong)
 
 
 async def _request(room: Knowledge, tenant_id: uuid.UUID, kept: AnswerRecord, public_keys: PublicKeys) -> list[Finding]:

@@ -28,7 +28,7 @@ from ondol.core.canonical import digest, keyed_digest
 from ondol.core.errors import Conflict, KeyDestroyed
 from ondol.core.money import Currency
 from ondol.infrastructure.ledger import Link, NewArtefact, add_artefacts, add_links, record
-from ondol.infrastructure.serving.types import Shown, Usage
+from ondol.infrastructure.serving.types import Shown, Snippet, Usage
 from ondol.infrastructure.storage.blobs import DataKey, KeyOwner, KeyRing
 
 FORM = 2
@@ -81,6 +81,20 @@ class SentenceChecked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reasons: tuple[str, ...]
 
 
+class SnippetShown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A passage's own words that were shown before the model had spoken.
+
+    Attributes:
+        evidence: which of the passages; `quotes` are the spans of its text.
+        text: keyed hash of the words, joined by spaces, under the asker's key.
+    """
+
+    evidence: int
+    quotes: tuple[tuple[int, int], ...]
+    text: str
+    probability_thousandths: int
+
+
 class IndexAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The index version that was searched."""
 
@@ -120,6 +134,8 @@ class AnswerRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         request: it came through the gateway, whose record of the request has the same id.
         verifier: the rules that checked it; `quoted` for passages' own words.
         queries: so many questions were searched for: more than one where a model worded it in other ways.
+        repeats: the answer that was given before, and was given again as this one.
+        snippet: what was shown at once.
     """
 
     form: int
@@ -153,6 +169,8 @@ class AnswerRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     usage_estimated: bool
     cost: CostTaken | None
     queries: int = 1
+    repeats: uuid.UUID | None = None
+    snippet: SnippetShown | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +203,8 @@ class Answered:
         nearest: the documents that a refusal names.
         contradictions: the sources that do not agree, as the asker is told.
         edited: indexes of the evidence that a model was shown otherwise than it stands.
+        repeats: the answer that is given again.
+        snippet: what was shown before.
     """
 
     text: str
@@ -199,6 +219,8 @@ class Answered:
     edited: frozenset[int] = frozenset()
     nearest: Sequence[ReadableVersion] = ()
     contradictions: Sequence[Mapping[str, Any]] = ()
+    repeats: uuid.UUID | None = None
+    snippet: Snippet | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,8 +300,8 @@ def parse_record(stored: Mapping[str, Any]) -> AnswerRecord:
     return found
 
 
-def said_hash(key: DataKey, what: Literal["question", "answer"], text: str) -> str:
-    """The keyed hash of what somebody asked or was answered, under their own key."""
+def said_hash(key: DataKey, what: Literal["question", "answer", "snippet"], text: str) -> str:
+    """The keyed hash of what somebody asked, was answered or was shown at once, under their own key."""
     return keyed_digest(key.derive("answer"), what, text.encode("utf-8", "surrogatepass")).hex()
 
 
@@ -323,7 +345,17 @@ def _record_of(keyring: KeyRing, key: DataKey, given: Given, shown: Shown, now: 
         usage_estimated=answered.usage.estimated,
         cost=CostTaken(shown.cost.nano, shown.cost.currency) if shown.cost is not None else None,
         queries=found.queries,
+        repeats=answered.repeats,
+        snippet=_snippet(key, evidence, answered.snippet) if answered.snippet is not None else None,
     )
+
+
+def _snippet(key: DataKey, evidence: Sequence[Evidence], told: Snippet) -> SnippetShown:
+    source = told.about["source"]
+    where = source["document_version_id"], source["passage"]
+    place = next(place for place, item in enumerate(evidence) if (str(item.version.id), item.hit.passage_ordinal) == where)
+    quotes = tuple((quote["start"], quote["end"]) for quote in told.about["quotes"])
+    return SnippetShown(place, quotes, said_hash(key, "snippet", told.text), round(told.about["probability"] * 1000))
 
 
 def _read(keyring: KeyRing, tenant_id: uuid.UUID, item: Evidence, *, is_edited: bool) -> PassageRead:

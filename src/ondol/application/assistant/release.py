@@ -15,7 +15,7 @@ from ondol.application.assistant.generative import HISTORY_TURNS_MAX, PROMPT, sy
 from ondol.application.assistant.rewriting import RetrievalSettings, retrieval_settings
 from ondol.application.assistant.searching import search_of
 from ondol.application.assistant.threads import memory_settings
-from ondol.application.assistant.types import PASSAGES_SHOWN_MAX, REFUSALS, Assistant
+from ondol.application.assistant.types import PASSAGES_SHOWN_MAX, REFUSALS, Assistant, switch_of
 from ondol.application.assistant.verify import verification_policy
 from ondol.application.knowledge.index import ANALYSER_ID
 from ondol.application.knowledge.index_versions import IndexVersion, complete_version, find_version
@@ -59,6 +59,8 @@ from ondol.infrastructure.storage.blobs import KeyRing
 from ondol.infrastructure.storage.postgres import Connection, Database
 
 DECLARED = Why("declared")
+SWITCHES = ("snippet", "cache")
+"""Settings of an assistant that are on or off, and part of no release."""
 FOLLOW = "follow"
 """Instead of an index version: whichever the base serves."""
 
@@ -101,7 +103,7 @@ def wish_of(settings: Mapping[str, Any], **chosen: Any) -> Wish:
     """What an assistant's settings ask for, or what was chosen instead; settings of other rooms are passed over.
 
     Raises:
-        RequestError: when one is wrong.
+        RequestError: when one is wrong, also of those that no release holds; `param` names it.
     """
     told = {**settings, **{name: value for name, value in chosen.items() if value is not None}}
     if chosen.get("model") is not None:
@@ -112,6 +114,11 @@ def wish_of(settings: Mapping[str, Any], **chosen: Any) -> Wish:
         wish = msgspec.convert(told, Wish)
     except msgspec.ValidationError as error:
         raise RequestError(f"The assistant's settings are wrong: {error}.", "Mend the settings.", code="invalid_setting") from error
+    for name in SWITCHES:
+        switch_of(settings, name)
+    memory_settings(wish.memory), retrieval_settings(wish.retrieval), verification_policy(wish.verification)
+    if wish.refuse_below is not None:
+        answered_min_of(wish.refuse_below)
     if wish.extractive and wish.model is not None:
         raise RequestError("An assistant has a model or is extractive, not both.", "Leave one out.", code="invalid_setting", param="model")
     return wish

@@ -53,7 +53,16 @@ def is_on(assistant: Assistant, name: str) -> bool:
     Raises:
         RequestError: when it is neither true nor false.
     """
-    told = assistant.settings.get(name, True)
+    return switch_of(assistant.settings, name)
+
+
+def switch_of(settings: Mapping[str, Any], name: str) -> bool:
+    """What an assistant's settings say of a switch, which is on where they say nothing.
+
+    Raises:
+        RequestError: when it is neither true nor false.
+    """
+    told = settings.get(name, True)
     if not isinstance(told, bool):
         hint = "Mend the assistant's settings."
         raise RequestError(f"`{name}` of an assistant is neither true nor false.", hint, code="invalid_setting", param=name)

@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 import msgspec
 import psycopg
 
-from ondol.application.assistant.release import declare_release
+from ondol.application.assistant.release import declare_release, wish_of
 from ondol.application.assistant.store import find_assistant, list_assistants, put_assistant
 from ondol.application.declaration.gateway import GatewayPlace, apply_gateway, export_gateway
 from ondol.application.declaration.schema import (
@@ -238,6 +238,7 @@ async def _assistants(room: DeclarationRoom, connection: Connection, tenant: Ten
         before = known.get(entry.name)
         stays = before is not None and (before.base_id, dict(before.settings)) == (base.id, entry.settings)
         if not stays:
+            _check_settings(entry)
             await put_assistant(connection, tenant.id, new_id(), entry.name, base.id, entry.settings, room.clock())
         if await _requirement(room, connection, tenant, entry) or not stays:
             changes.append(Change(tenant.slug, "assistant", entry.name, "created" if before is None else "changed"))
@@ -254,6 +255,18 @@ async def _requirement(room: DeclarationRoom, connection: Connection, tenant: Te
     except ValueError:
         raise RequestError("`require_verdict.digest` is no SHA-256.", "`ondol eval check SUITE --json` tells it.", param="digest") from None
     return await put_requirement(connection, tenant.id, assistant.id, wanted, room.clock())
+
+
+def _check_settings(entry: AssistantEntry) -> None:
+    """Refuse wrong settings of an assistant before anybody asks it.
+
+    Raises:
+        RequestError: naming the assistant; `param` names the setting.
+    """
+    try:
+        wish_of(entry.settings)
+    except RequestError as error:
+        raise RequestError(f"Assistant {entry.name}: {error.message}", error.hint, code=error.code, param=error.param) from error
 
 
 async def _releases(room: DeclarationRoom, connection: Connection, tenant: Tenant, entries: list[AssistantEntry], changes: list[Change]) -> None:
