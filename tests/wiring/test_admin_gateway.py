@@ -388,7 +388,7 @@ async def test_every_route_tells_its_roles_and_holds_them(api: Api) -> None:
             assert await api.ask("nobody", method.upper(), address) == (403, "role_required")
             assert (await api.ask("stranger", method.upper(), address))[0] == 401
             tried += 1
-    assert tried == 93
+    assert tried >= 93, "routes are missing from the description"
 
 
 async def test_mistakes_have_the_shape_of_the_whole_api(api: Api) -> None:

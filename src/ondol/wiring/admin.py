@@ -21,9 +21,8 @@ from ondol.infrastructure.access.callers import caller_of
 from ondol.infrastructure.access.keys import KeyDirectory
 from ondol.infrastructure.access.people import get_person
 from ondol.infrastructure.access.types import Principal
-from ondol.infrastructure.gateway.admin import Authenticate, create_admin, principal_of_request
+from ondol.infrastructure.gateway.admin import AdminApi, Authenticate, create_admin, principal_of_request
 from ondol.infrastructure.gateway.admin_api import GatewayServices, gateway_routers
-from ondol.infrastructure.gateway.server import Handler
 from ondol.infrastructure.guard.api import GuardServices, guard_router
 from ondol.infrastructure.guard.policies import PolicyDirectory
 from ondol.infrastructure.guard.texts_api import texts_router
@@ -58,7 +57,7 @@ def admin_authentication(platform: Platform, keys: KeyDirectory) -> Authenticate
     return authenticate
 
 
-def admin_application(platform: Platform, keys: KeyDirectory, policies: PolicyDirectory) -> Handler:
+def admin_application(platform: Platform, keys: KeyDirectory, policies: PolicyDirectory) -> AdminApi:
     """Build it.
 
     Args:

@@ -19,12 +19,13 @@ from ondol.application.knowledge.originals import open_original
 from ondol.core.config import ModelSettings
 from ondol.infrastructure.access import sign_in as signing
 from ondol.infrastructure.access.keys import KeyDirectory
-from ondol.infrastructure.access.people import get_person, list_tenants
+from ondol.infrastructure.access.people import get_person, list_tenants, own_time_zone
 from ondol.infrastructure.access.secrets import PASSWORD_CHARACTERS_MIN
 from ondol.infrastructure.access.types import Principal
 from ondol.infrastructure.gateway.errors import CallerLeft
 from ondol.infrastructure.gateway.exchange import Exchange
 from ondol.infrastructure.gateway.gauges import records_gauges, store_gauges
+from ondol.infrastructure.gateway.in_process import CallApi
 from ondol.infrastructure.gateway.metrics import MetricsPage
 from ondol.infrastructure.gateway.records.content import ContentLog
 from ondol.infrastructure.gateway.records.drain import RecordDrain
@@ -148,7 +149,7 @@ class WorkerHandler:
         self._authenticate = admin_authentication(worker.platform, worker.keys)
         self._admin = admin_application(worker.platform, worker.keys, worker.guard.policies)
         self._metrics = self._metrics_page(worker, worker.platform.settings.metrics.open_to)
-        self._console = AsgiBridge(create_console(_console_services(worker)))
+        self._console = AsgiBridge(create_console(_console_services(worker, self._admin.call)))
         self._follow(worker)
 
     def _follow(self, worker: Worker) -> None:
@@ -164,7 +165,7 @@ class WorkerHandler:
             return lambda: setattr(self, "_metrics", made)
 
         def console(_: object) -> Callable[[], None]:
-            return lambda: setattr(self, "_console", AsgiBridge(create_console(_console_services(worker))))
+            return lambda: setattr(self, "_console", AsgiBridge(create_console(_console_services(worker, self._admin.call))))
 
         live.follow(lambda settings: settings.model, assistants)
         live.follow(lambda settings: settings.metrics.open_to, metrics)
@@ -219,7 +220,7 @@ def _add_gauges(worker: Worker) -> None:
     worker.observer.gauges(store_gauges(lambda: worker.keys.age_seconds, lambda: worker.gateway.governor.leases, breakers))
 
 
-def _console_services(worker: Worker) -> ConsoleServices:
+def _console_services(worker: Worker, call: CallApi) -> ConsoleServices:
     platform = worker.platform
     room = platform.sign_in
     database = platform.database
@@ -236,9 +237,10 @@ def _console_services(worker: Worker) -> ConsoleServices:
     async def profile(who: Principal) -> Profile:
         async with database.tenant_tx(who.tenant_id) as connection:
             person = await get_person(connection, platform.keyring, who.tenant_id, who.person_id)
+            zone = await own_time_zone(connection)
         if who.tenant_id not in worker.organisations:
             worker.organisations.update(await _organisations(platform))
-        return Profile(person.name, person.login, worker.organisations.get(who.tenant_id, ""), person.roles)
+        return Profile(person.name, person.login, worker.organisations.get(who.tenant_id, ""), person.roles, zone)
 
     async def one_time_valid(code: str) -> bool:
         return await signing.one_time_valid(room, code)
@@ -271,6 +273,7 @@ def _console_services(worker: Worker) -> ConsoleServices:
         notice=notice,
         organisations=organisations,
         original=original,
+        call=call,
         public_https=base_url(platform.settings).startswith("https://"),
         session_hours=platform.settings.sign_in.session_hours,
         password_characters_min=PASSWORD_CHARACTERS_MIN,

@@ -16,13 +16,13 @@ from starlette.types import Receive, Scope, Send
 
 from ondol.application.console import AssistantCard, ConsoleServices, OriginalFile, Profile, create_console
 from ondol.core.errors import NotFound, RequestError, TooManyRequests, Unauthenticated
-from ondol.infrastructure.access.types import Principal
+from ondol.infrastructure.access.types import Principal, Role
+from ondol.infrastructure.gateway.in_process import ApiReply, ApiRequest
 
 PASSWORD = "correct horse battery"
 CODE = "one-time-code_5e1f"
 TENANT, PERSON = uuid.UUID(int=1), uuid.UUID(int=2)
 REFUND, HOSTILE = uuid.UUID("0190f0c0-0000-7000-8000-000000000001"), uuid.UUID("0190f0c0-0000-7000-8000-000000000002")
-PRINCIPAL = Principal(TENANT, PERSON, frozenset({"editor"}))
 
 
 @dataclass
@@ -38,6 +38,9 @@ class FakeServices:
     tokens: set[str] = field(default_factory=set)
     codes: set[str] = field(default_factory=lambda: {CODE})
     broken: bool = False
+    replies: dict[tuple[str, str], tuple[int, Any]] = field(default_factory=dict)
+    asked: list[ApiRequest] = field(default_factory=list)
+    roles: frozenset[Role] = frozenset({"editor"})
 
     def _start_session(self) -> str:
         token = f"session-{uuid.uuid4()}"
@@ -55,12 +58,12 @@ class FakeServices:
         self.tokens.discard(token)
 
     async def principal(self, token: str) -> Principal | None:
-        return PRINCIPAL if token in self.tokens else None
+        return Principal(TENANT, PERSON, self.roles) if token in self.tokens else None
 
     async def profile(self, principal: Principal) -> Profile:
         if self.broken:
             raise RuntimeError("secret detail of the failure")
-        return Profile(self.name, "haneul", self.organisation, principal.roles)
+        return Profile(self.name, "haneul", self.organisation, principal.roles, "Asia/Seoul")
 
     async def one_time_valid(self, code: str) -> bool:
         return code in self.codes
@@ -78,6 +81,14 @@ class FakeServices:
 
     async def organisations(self) -> list[str]:
         return self.slugs
+
+    async def call(self, principal: Principal, asked: ApiRequest) -> ApiReply:
+        """What a route of the API is to answer, by its method and path; anything else is not there."""
+        self.asked.append(asked)
+        status, told = self.replies.get(
+            (asked.method, asked.path), (404, {"error": {"code": "not_found", "message": "Nothing is there.", "param": None}})
+        )
+        return ApiReply(status, {"content-type": "application/json"}, json.dumps(told).encode())
 
     async def original(self, principal: Principal, version: uuid.UUID) -> OriginalFile:
         if version not in self.files:
@@ -97,6 +108,7 @@ class FakeServices:
             assistants=self.assistants,
             organisations=self.organisations,
             original=self.original,
+            call=self.call,
             public_https=public_https,
             session_hours=12,
         )

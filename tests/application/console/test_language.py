@@ -15,7 +15,7 @@ from starlette.requests import Request
 from ondol.application.console.language import LANGUAGES, choose_language, load_catalogues
 
 CONSOLE = Path(str(files("ondol.application.console")))
-CODE = [*CONSOLE.glob("*.py"), *CONSOLE.glob("templates/*.html"), *CONSOLE.glob("static/*.js")]
+CODE = [*CONSOLE.glob("*.py"), *CONSOLE.glob("sections/*.py"), *CONSOLE.glob("templates/*.html"), *CONSOLE.glob("static/*.js")]
 
 
 def request(query: str = "", cookie: str = "", accept: str = "") -> Request:
@@ -47,7 +47,7 @@ def test_korean_is_korean_and_english_is_not() -> None:
 def test_every_message_is_used_and_every_used_one_exists() -> None:
     keys = set(load_catalogues()["ko"])
     areas = "|".join({key.partition(".")[0] for key in keys})
-    quoted = re.compile(rf"""["']((?:{areas})\.(?!(?:css|js|html)[\"'])[a-z_.]*[a-z])["']""")
+    quoted = re.compile(rf"""["']((?:{areas})\.(?!(?:css|js|html|csv)[\"'])[a-z_.]*[a-z])["']""")
     found = {key for path in CODE for key in quoted.findall(path.read_text("utf-8"))}
     assert found == keys
 

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ondol.core.errors import RequestError, TooManyRequests, UpstreamError
 
 from .assets import load_assets
+from .calling import Refused
 from .headers import SecurityHeaders
 from .language import load_catalogues
 from .pages import Site, make_environment, page
@@ -76,7 +77,7 @@ class Boundary:
         except Exception as error:
             if began:
                 raise
-            if not isinstance(error, RequestError):
+            if not isinstance(error, (RequestError, Refused)):
                 _log.exception("a console page failed")
             await _error_page(self.site, Request(scope, receive), error)(scope, receive, send)
 
@@ -93,7 +94,7 @@ def _error_page(site: Site, request: Request, error: Exception) -> Response:
     status: int = HTTPStatus.INTERNAL_SERVER_ERROR
     code = ""
     headers: dict[str, str] = {}
-    if isinstance(error, (RequestError, UpstreamError)):
+    if isinstance(error, (RequestError, UpstreamError, Refused)):
         status, code = error.status, error.code
     elif isinstance(error, HTTPException):
         status = error.status_code

@@ -20,7 +20,7 @@ from ondol.core.errors import NotFound, SettingsError
 CACHE_FOREVER = "public, max-age=31536000, immutable"
 CACHE_ASKING = "no-cache"
 DIGEST_CHARACTERS = 16
-VENDORED = ("vendor/marked.esm.js",)
+VENDORED = ("vendor/marked.esm.js", "vendor/htmx.min.js", "vendor/uplot.min.js", "vendor/uplot.min.css")
 MEDIA_TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
 
 

@@ -20,12 +20,12 @@ from ondol.core.errors import Forbidden, RequestError
 
 from .services import ConsoleServices
 
-FORM_BYTES_MAX = 16 * 1024
-FORM_FIELDS_MAX = 16
+FORM_BYTES_MAX = 256 * 1024
+FORM_FIELDS_MAX = 64
 FORM_TOKEN_FIELD = "form_token"  # noqa: S105 - the name of a field
 
-Purpose = Literal["enter", "leave"]
-"""What a form token is for: signing in or redeeming a code, or signing out."""
+Purpose = Literal["enter", "leave", "act"]
+"""What a form token is for: signing in or redeeming a code, signing out, or doing something in a section."""
 
 
 def session_cookie(services: ConsoleServices) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import Literal, get_args
 
 from starlette.requests import Request
@@ -19,9 +20,20 @@ Catalogue = Mapping[str, str]
 
 
 def load_catalogues() -> dict[Language, Catalogue]:
-    """Both catalogues: flat keys, texts with ``{named}`` places."""
+    """Both catalogues: flat keys, texts with ``{named}`` places. Each part of the console has a file of its own in the folder of a language."""
     folder = files(__package__) / "messages"
-    return {language: json.loads((folder / f"{language}.json").read_text("utf-8")) for language in LANGUAGES}
+    return {language: _merged(folder / language) for language in LANGUAGES}
+
+
+def _merged(folder: Traversable) -> Catalogue:
+    found: dict[str, str] = {}
+    for file in sorted(folder.iterdir(), key=lambda item: item.name):
+        if file.name.endswith(".json"):
+            told = json.loads(file.read_text("utf-8"))
+            if twice := found.keys() & told.keys():
+                raise ValueError(f"{file.name} tells again: {', '.join(sorted(twice))}")
+            found |= told
+    return found
 
 
 def translate(catalogue: Catalogue, key: str, values: Mapping[str, object]) -> str:

@@ -19,7 +19,9 @@ from ondol.infrastructure.access.types import Principal
 from .assets import asset_response
 from .forms import check_form, check_origin, delete_cookie, form_token, read_form, session_cookie, set_cookie, visitor_cookie
 from .language import choose_language, other_language
+from .navigation import shown_to
 from .pages import Site, entry_page, page
+from .sections import add_sections
 
 
 def make_routes(site: Site) -> APIRouter:
@@ -29,6 +31,7 @@ def make_routes(site: Site) -> APIRouter:
     _add_sign_in(router, site)
     _add_welcome(router, site)
     _add_files(router, site)
+    add_sections(router, site)
     return router
 
 
@@ -42,7 +45,8 @@ def _add_chat(router: APIRouter, site: Site) -> None:
         values = {
             "profile": await site.services.profile(principal),
             "assistants": await site.services.assistants(principal),
-            "form_token": form_token("leave", token),
+            "leave_token": form_token("leave", token),
+            "manage": next((section.path for group in shown_to(principal.roles) for section in group.sections if section.path != "/"), ""),
             "notice": site.services.notice(principal, choose_language(request)),
         }
         return page(site, request, "chat.html", values)

@@ -7,18 +7,20 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
 from ondol.infrastructure.access.types import Principal, Role
+from ondol.infrastructure.gateway.in_process import CallApi
 
 from .language import Language
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """Who is signed in, as the page shows it. `organisation` is its readable name."""
+    """Who is signed in, as the page shows it. `organisation` is its readable name, `time_zone` that of its days."""
 
     name: str
     login: str
     organisation: str
     roles: frozenset[Role]
+    time_zone: str = "UTC"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ class ConsoleServices:
         organisations: slugs; the sign-in form is prefilled when there is exactly one.
         notice: what the person is told before asking, in a language of the page: that a machine answers; empty where the tenant does not want it.
         original: the file of a document version. Raises `NotFound`, also for what the person may not know of.
+        call: the admin API, for whoever is signed in.
         public_https: browsers reach the console over HTTPS, so cookies are ``Secure`` and carry the ``__Host-`` prefix.
         session_hours: how long a session cookie lives.
         password_characters_min: shown beside the field for a new password; `redeem_one_time` decides.
@@ -70,6 +73,7 @@ class ConsoleServices:
     notice: Callable[[Principal, Language], str]
     organisations: Callable[[], Awaitable[list[str]]]
     original: Callable[[Principal, uuid.UUID], Awaitable[OriginalFile]]
+    call: CallApi
     public_https: bool
     session_hours: int
     password_characters_min: int = 10

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
 import psycopg
@@ -16,6 +17,7 @@ from ondol.core.errors import NotFound, RequestError
 from ondol.infrastructure.access.types import Principal
 from ondol.infrastructure.gateway.errors import MethodNotAllowed, answer_to
 from ondol.infrastructure.gateway.exchange import Exchange
+from ondol.infrastructure.gateway.in_process import CallApi, caller_in_process
 from ondol.infrastructure.gateway.server.asgi import run_asgi
 from ondol.infrastructure.gateway.server.types import Handler
 from ondol.infrastructure.gateway.types import Receive, Scope, Send
@@ -70,6 +72,22 @@ class _Described(FastAPI):
         return self.openapi_schema
 
 
+@dataclass(frozen=True, slots=True)
+class AdminApi:
+    """The admin API of one worker; itself a handler of what comes over the network, which asks first who sends it.
+
+    Attributes:
+        call: answers the same routes in the name of somebody who is known already.
+    """
+
+    handler: Handler
+    call: CallApi
+
+    async def __call__(self, exchange: Exchange) -> None:
+        """Answer one request."""
+        await self.handler(exchange)
+
+
 def _never(_method: str, _path: str) -> int | None:
     """Every body is read whole."""
     return None
@@ -77,8 +95,8 @@ def _never(_method: str, _path: str) -> int | None:
 
 def create_admin(
     authenticate: Authenticate, routers: Sequence[APIRouter], *, body_bytes_max: int = ADMIN_BODY_BYTES_MAX, streams: Streams = _never
-) -> Handler:
-    """The handler of what begins with ``/api/``. What it raises, the server tells the caller.
+) -> AdminApi:
+    """What begins with ``/api/``. What its handler raises, the server tells the caller.
 
     Args:
         authenticate: who sends a request. Everything but the description of the API needs somebody.
@@ -118,7 +136,7 @@ def create_admin(
         body = await exchange.body(body_bytes_max)
         await run_asgi(told_once, exchange, body_bytes_max=body_bytes_max, body=body, state=state)
 
-    return admin
+    return AdminApi(admin, caller_in_process(told_once, ADMIN_PREFIX))
 
 
 def principal_of_request(request: Request) -> Principal:

@@ -31,6 +31,8 @@ SYSTEM_PRIVILEGES = {
         *(f"INSERT ({column})" for column in ("tenant_id", "id", "kind", "actor_id", "body", "digest", "created_at")),
     },
     "requests": {"SELECT (tenant_id)", "SELECT (id)", "INSERT"},
+    "request_hours": {"SELECT", "INSERT", "UPDATE"},
+    "request_speeds": {"SELECT", "INSERT", "UPDATE"},
     "request_contents": {"SELECT (tenant_id)", "SELECT (id)", "SELECT (keep_until)", "DELETE"},
     "ledger_batches": {"SELECT", "INSERT"},
     "tombstones": {"SELECT"},

@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from ondol.infrastructure.gateway.admin_api.base import GatewayServices
 from ondol.infrastructure.gateway.admin_api.budgets import budgets_router
 from ondol.infrastructure.gateway.admin_api.keys import keys_router
+from ondol.infrastructure.gateway.admin_api.levels import levels_router
 from ondol.infrastructure.gateway.admin_api.limits import limits_router
 from ondol.infrastructure.gateway.admin_api.models import models_router
 from ondol.infrastructure.gateway.admin_api.prices import prices_router
@@ -21,6 +22,7 @@ __all__ = ["GatewayServices", "gateway_routers"]
 def gateway_routers(services: GatewayServices) -> list[APIRouter]:
     """All of them, without ``/api/v1``."""
     makers = (
-        providers_router, models_router, settings_router, prices_router, keys_router, limits_router, budgets_router, usage_router, requests_router,
+        providers_router, models_router, settings_router, prices_router, keys_router, limits_router, budgets_router, usage_router, levels_router,
+        requests_router,
     )  # fmt: skip
     return [make(services) for make in makers]

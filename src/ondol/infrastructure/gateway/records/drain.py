@@ -222,7 +222,7 @@ class RecordDrain:
                 await self._insert(fresh)
 
     async def _insert(self, lines: Sequence[bytes]) -> None:
-        """One transaction: rows, their batches' events, and what is settled for them.
+        """One transaction: rows, their batches' events, the sums of their hours, and what is settled for them.
 
         Raises:
             _NotAllNew: when a row is kept already or its tenant is gone; nothing was written.
@@ -236,6 +236,8 @@ class RecordDrain:
             kept = await connection.execute(_STAGING["keep_staged"])
             if kept.rowcount != len(lines):
                 raise _NotAllNew
+            await connection.execute(_STAGING["add_hours"])
+            await connection.execute(_STAGING["add_speeds"])
             await record_batches(connection, batches, self._clock())
             await self._settle(connection)
         self.written += len(lines)

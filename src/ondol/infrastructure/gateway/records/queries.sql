@@ -64,26 +64,44 @@ where id < %(before)s::uuid and id >= %(since)s::uuid
 order by id desc limit %(limit)s::int;
 
 -- name: usage
--- What was used between two moments, in the groups that are asked for; days are the tenant's own.
+-- What was used between two moments, in the groups that are asked for; days are the tenant's own. Whole hours are read from their sums, what
+-- is left at both ends from the records.
+with told as (
+    select hour as at, person_id, nullif(api_key_id, '00000000-0000-0000-0000-000000000000') as api_key_id, group_ids, model,
+        nullif(currency, '') as currency, requests, failed, estimated, input_tokens, cached_tokens, cache_write_tokens, output_tokens,
+        reasoning_tokens, cost_nano
+    from request_hours
+    where hour >= %(hours_since)s::timestamptz and hour < %(hours_until)s::timestamptz
+    union all
+    select created_at, person_id, api_key_id, coalesce(group_ids, '{}'), model, currency, 1, (outcome <> 'answered')::int, usage_estimated::int,
+        input_tokens, cached_tokens, cache_write_tokens, output_tokens, reasoning_tokens, coalesce(cost_nano, 0)
+    from requests
+    where id >= %(first_id)s::uuid and id < %(first_end_id)s::uuid
+        and created_at >= %(since)s::timestamptz and created_at < %(hours_since)s::timestamptz
+    union all
+    select created_at, person_id, api_key_id, coalesce(group_ids, '{}'), model, currency, 1, (outcome <> 'answered')::int, usage_estimated::int,
+        input_tokens, cached_tokens, cache_write_tokens, output_tokens, reasoning_tokens, coalesce(cost_nano, 0)
+    from requests
+    where id >= %(last_id)s::uuid and id < %(end_id)s::uuid
+        and created_at >= %(hours_until)s::timestamptz and created_at < %(until)s::timestamptz
+)
 select
-    case when %(by_day)s::boolean then (created_at at time zone %(time_zone)s::text)::date end as day,
+    case when %(by_day)s::boolean then (at at time zone %(time_zone)s::text)::date end as day,
     case when %(by_person)s::boolean then person_id end as person_id,
     case when %(by_key)s::boolean then api_key_id end as api_key_id,
     case when %(by_model)s::boolean then model end as model,
     currency,
-    count(*) as requests,
-    count(*) filter (where outcome <> 'answered') as failed,
-    count(*) filter (where usage_estimated) as estimated,
+    sum(requests)::bigint as requests,
+    sum(failed)::bigint as failed,
+    sum(estimated)::bigint as estimated,
     sum(input_tokens)::bigint as input_tokens,
     sum(cached_tokens)::bigint as cached_tokens,
     sum(cache_write_tokens)::bigint as cache_write_tokens,
     sum(output_tokens)::bigint as output_tokens,
     sum(reasoning_tokens)::bigint as reasoning_tokens,
-    least(coalesce(sum(cost_nano), 0), 9223372036854775807)::bigint as cost_nano
-from requests
-where id >= %(first_id)s::uuid and id < %(end_id)s::uuid
-    and created_at >= %(since)s::timestamptz and created_at < %(until)s::timestamptz
-    and (%(person_id)s::uuid is null or person_id = %(person_id)s::uuid) and (%(api_key_id)s::uuid is null or api_key_id = %(api_key_id)s::uuid)
+    least(sum(cost_nano), 9223372036854775807)::bigint as cost_nano
+from told
+where (%(person_id)s::uuid is null or person_id = %(person_id)s::uuid) and (%(api_key_id)s::uuid is null or api_key_id = %(api_key_id)s::uuid)
     and (%(only_model)s::text is null or model = %(only_model)s::text)
 group by 1, 2, 3, 4, 5
 order by 1, 2, 3, 4, 5
@@ -91,30 +109,71 @@ limit %(limit)s::int;
 
 -- name: usage_by_group
 -- The same by the groups that the caller belonged to at the time; who was in several counts in each of them, who was in none in none.
+with told as (
+    select hour as at, person_id, nullif(api_key_id, '00000000-0000-0000-0000-000000000000') as api_key_id, group_ids, model,
+        nullif(currency, '') as currency, requests, failed, estimated, input_tokens, cached_tokens, cache_write_tokens, output_tokens,
+        reasoning_tokens, cost_nano
+    from request_hours
+    where hour >= %(hours_since)s::timestamptz and hour < %(hours_until)s::timestamptz
+    union all
+    select created_at, person_id, api_key_id, coalesce(group_ids, '{}'), model, currency, 1, (outcome <> 'answered')::int, usage_estimated::int,
+        input_tokens, cached_tokens, cache_write_tokens, output_tokens, reasoning_tokens, coalesce(cost_nano, 0)
+    from requests
+    where id >= %(first_id)s::uuid and id < %(first_end_id)s::uuid
+        and created_at >= %(since)s::timestamptz and created_at < %(hours_since)s::timestamptz
+    union all
+    select created_at, person_id, api_key_id, coalesce(group_ids, '{}'), model, currency, 1, (outcome <> 'answered')::int, usage_estimated::int,
+        input_tokens, cached_tokens, cache_write_tokens, output_tokens, reasoning_tokens, coalesce(cost_nano, 0)
+    from requests
+    where id >= %(last_id)s::uuid and id < %(end_id)s::uuid
+        and created_at >= %(hours_until)s::timestamptz and created_at < %(until)s::timestamptz
+)
 select
-    case when %(by_day)s::boolean then (created_at at time zone %(time_zone)s::text)::date end as day,
+    case when %(by_day)s::boolean then (at at time zone %(time_zone)s::text)::date end as day,
     case when %(by_person)s::boolean then person_id end as person_id,
     case when %(by_key)s::boolean then api_key_id end as api_key_id,
     case when %(by_model)s::boolean then model end as model,
     member.group_id,
     currency,
-    count(*) as requests,
-    count(*) filter (where outcome <> 'answered') as failed,
-    count(*) filter (where usage_estimated) as estimated,
+    sum(requests)::bigint as requests,
+    sum(failed)::bigint as failed,
+    sum(estimated)::bigint as estimated,
     sum(input_tokens)::bigint as input_tokens,
     sum(cached_tokens)::bigint as cached_tokens,
     sum(cache_write_tokens)::bigint as cache_write_tokens,
     sum(output_tokens)::bigint as output_tokens,
     sum(reasoning_tokens)::bigint as reasoning_tokens,
-    least(coalesce(sum(cost_nano), 0), 9223372036854775807)::bigint as cost_nano
-from requests cross join lateral unnest(group_ids) as member (group_id)
-where id >= %(first_id)s::uuid and id < %(end_id)s::uuid
-    and created_at >= %(since)s::timestamptz and created_at < %(until)s::timestamptz
-    and (%(person_id)s::uuid is null or person_id = %(person_id)s::uuid) and (%(api_key_id)s::uuid is null or api_key_id = %(api_key_id)s::uuid)
+    least(sum(cost_nano), 9223372036854775807)::bigint as cost_nano
+from told cross join lateral unnest(group_ids) as member (group_id)
+where (%(person_id)s::uuid is null or person_id = %(person_id)s::uuid) and (%(api_key_id)s::uuid is null or api_key_id = %(api_key_id)s::uuid)
     and (%(only_model)s::text is null or model = %(only_model)s::text)
 group by 1, 2, 3, 4, 5, 6
 order by 1, 2, 3, 4, 5, 6
 limit %(limit)s::int;
+
+-- name: hours
+-- The sums of the hours between two moments in steps of the tenant's hours or days, for one model or all.
+select
+    date_trunc(%(step)s::text, hour, %(time_zone)s::text) as at,
+    sum(requests)::bigint as requests,
+    sum(failed)::bigint as failed,
+    sum(server_errors)::bigint as server_errors,
+    sum(retried)::bigint as retried,
+    sum(guarded)::bigint as guarded,
+    sum(blocked)::bigint as blocked,
+    sum(input_tokens)::bigint as input_tokens,
+    sum(cached_tokens)::bigint as cached_tokens,
+    sum(output_tokens)::bigint as output_tokens
+from request_hours
+where hour >= %(since)s::timestamptz and hour < %(until)s::timestamptz and (%(model)s::text is null or model = %(model)s::text)
+group by 1 order by 1;
+
+-- name: speeds
+-- How many answered requests were in each class of speed, in the same steps.
+select date_trunc(%(step)s::text, hour, %(time_zone)s::text) as at, measure, class, sum(requests)::bigint as requests
+from request_speeds
+where hour >= %(since)s::timestamptz and hour < %(until)s::timestamptz and (%(model)s::text is null or model = %(model)s::text)
+group by 1, 2, 3 order by 1, 2, 3;
 
 -- name: living_people
 -- Those of some people who are there and were not erased.

@@ -36,6 +36,42 @@ from pg_temp.staged_requests as staged
 join ondol.tenants as tenant on tenant.id = staged.tenant_id
 on conflict (tenant_id, id) do nothing;
 
+-- name: add_hours
+-- The staged rows in the sums of their hours. Sums are taken in one order, so that two batches never wait for each other in a circle.
+insert into ondol.request_hours as kept
+select tenant_id, date_trunc('hour', created_at, 'UTC'), person_id, coalesce(api_key_id, '00000000-0000-0000-0000-000000000000'),
+    coalesce(group_ids, '{}'), model, coalesce(currency, ''), count(*), count(*) filter (where outcome <> 'answered'),
+    count(*) filter (where status >= 500), count(*) filter (where attempts > 1), count(*) filter (where guard_decision <> 'allow'),
+    count(*) filter (where guard_decision = 'block'), count(*) filter (where usage_estimated), sum(input_tokens), sum(cached_tokens),
+    sum(cache_write_tokens), sum(output_tokens), sum(reasoning_tokens), coalesce(sum(cost_nano), 0)
+from pg_temp.staged_requests
+group by 1, 2, 3, 4, 5, 6, 7
+order by 1, 2, 3, 4, 5, 6, 7
+on conflict (tenant_id, hour, person_id, api_key_id, model, currency, group_ids) do update set
+    requests = kept.requests + excluded.requests,
+    failed = kept.failed + excluded.failed,
+    server_errors = kept.server_errors + excluded.server_errors,
+    retried = kept.retried + excluded.retried,
+    guarded = kept.guarded + excluded.guarded,
+    blocked = kept.blocked + excluded.blocked,
+    estimated = kept.estimated + excluded.estimated,
+    input_tokens = kept.input_tokens + excluded.input_tokens,
+    cached_tokens = kept.cached_tokens + excluded.cached_tokens,
+    cache_write_tokens = kept.cache_write_tokens + excluded.cache_write_tokens,
+    output_tokens = kept.output_tokens + excluded.output_tokens,
+    reasoning_tokens = kept.reasoning_tokens + excluded.reasoning_tokens,
+    cost_nano = kept.cost_nano + excluded.cost_nano;
+
+-- name: add_speeds
+-- How long the answered ones among the staged rows took, in the same order for all.
+insert into ondol.request_speeds as kept
+select tenant_id, date_trunc('hour', created_at, 'UTC'), model, measure, ondol.speed_class(took), count(*)
+from pg_temp.staged_requests cross join lateral (values ('whole', duration_us), ('first_token', first_token_us)) as timed (measure, took)
+where outcome = 'answered' and took is not null
+group by 1, 2, 3, 4, 5
+order by 1, 2, 4, 3, 5
+on conflict (tenant_id, hour, measure, model, class) do update set requests = kept.requests + excluded.requests;
+
 -- name: staged_settlements
 -- What the staged rows were charged and their workers have not told the limits yet.
 select staged.tenant_id, staged.id, staged.replica_id, staged.replica_number, staged.pool_ids, staged.pool_amounts

@@ -5,8 +5,9 @@ from __future__ import annotations
 import uuid
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Literal
+from zoneinfo import ZoneInfo
 
 from ondol.core.errors import NotFound, RequestError
 from ondol.core.ids import first_id_at
@@ -19,6 +20,10 @@ PAGE_MAX = 1_000
 PERIOD_DAYS_MAX = 400
 LONGEST_REQUEST = timedelta(days=1)
 """A record's id carries the moment at which its request came, its time the one that the clock then showed: they differ by no more than this."""
+
+HOUR = timedelta(hours=1)
+OFFSETS_LOOKED_AT = 24
+"""Moments of a period at which the zone's distance from UTC is looked at: it changes at most a few times in a year."""
 
 Group = Literal["day", "person", "key", "model", "group"]
 GROUPS: frozenset[Group] = frozenset({"day", "person", "key", "model", "group"})
@@ -81,11 +86,16 @@ async def usage_by(
         raise RequestError(f"A period has up to {PERIOD_DAYS_MAX} days.", "Ask for a shorter one.", code="bad_period", param="until")
     if not GROUPS.issuperset(by):
         raise RequestError("That is no group.", f"Groups are {', '.join(sorted(GROUPS))}.", code="bad_group", param="by")
+    hours_since, hours_until = _whole_hours(since, until, time_zone)
     values: dict[str, object] = {
         **{f"by_{group}": group in by for group in GROUPS if group != "group"},
         "first_id": _id_at(since - LONGEST_REQUEST),
+        "first_end_id": _id_at(hours_since + LONGEST_REQUEST),
+        "last_id": _id_at(hours_until - LONGEST_REQUEST),
         "end_id": _id_at(until + LONGEST_REQUEST),
         "since": since,
+        "hours_since": hours_since,
+        "hours_until": hours_until,
         "until": until,
         "time_zone": time_zone,
         "person_id": person_id,
@@ -139,6 +149,20 @@ async def get_request(connection: Connection, request_id: uuid.UUID) -> RequestR
     if found is None:
         raise NotFound("There is no such request.", "A new one is here about a second after its answer.", code="request_not_found")
     return record_of(found)
+
+
+def _whole_hours(since: datetime, until: datetime, time_zone: str) -> tuple[datetime, datetime]:
+    """The whole hours (UTC) between two moments: first and end. None, which is twice `until`, where the zone's days do not begin at a whole hour."""
+    zone = ZoneInfo(time_zone)
+    moments = [since + (until - since) * part / OFFSETS_LOOKED_AT for part in range(OFFSETS_LOOKED_AT + 1)]
+    offsets = [moment.astimezone(zone).utcoffset() or timedelta(0) for moment in moments]
+    if any(offset % HOUR for offset in offsets):
+        return until, until
+    begin, end = since.astimezone(UTC), until.astimezone(UTC)
+    first = begin.replace(minute=0, second=0, microsecond=0)
+    first += timedelta(0) if first == begin else HOUR
+    last = end.replace(minute=0, second=0, microsecond=0)
+    return (first, last) if first < last else (until, until)
 
 
 def _id_at(moment: datetime) -> uuid.UUID:

@@ -1,0 +1,61 @@
+"""The parts of the console, in the order in which they stand beside every page, and who sees each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ondol.infrastructure.access.route_roles import ANYBODY, READERS
+from ondol.infrastructure.access.types import Role
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A part of the console.
+
+    Attributes:
+        label: the key of its name.
+        roles: of which a visitor needs one; for everybody else there is no such page.
+    """
+
+    path: str
+    label: str
+    icon: str
+    roles: frozenset[Role]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Sections under one heading; the first group has none."""
+
+    label: str | None
+    sections: Sequence[Section]
+
+
+GROUPS: Sequence[Group] = (
+    Group(None, (Section("/", "nav.ask", "chat", ANYBODY), Section("/home", "nav.home", "home", READERS))),
+    Group(
+        "nav.group.run",
+        (
+            Section("/usage", "nav.usage", "chart", ANYBODY),
+            Section("/requests", "nav.requests", "list", READERS),
+            Section("/keys", "nav.keys", "key", READERS),
+        ),
+    ),
+)
+
+
+def shown_to(roles: frozenset[Role]) -> list[Group]:
+    """What somebody with these roles sees; a group without a section is left out."""
+    groups = [Group(group.label, [section for section in group.sections if section.roles & roles]) for group in GROUPS]
+    return [group for group in groups if group.sections]
+
+
+def section_at(path: str) -> Section:
+    """The section that begins with a path.
+
+    Raises:
+        KeyError: there is none: a mistake in the code.
+    """
+    found = {section.path: section for group in GROUPS for section in group.sections}
+    return found[path]

@@ -1,0 +1,14 @@
+"""The sections for people who run the platform, one file each. A page asks the admin API and shows what it tells; it decides nothing."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from ondol.application.console.pages import Site
+from ondol.application.console.sections import home, keys, requests, usage
+
+
+def add_sections(router: APIRouter, site: Site) -> None:
+    """All pages of all sections."""
+    for section in (home, usage, requests, keys):
+        section.add_to(router, site)

@@ -1,0 +1,42 @@
+// What the sections need beside htmx: questions before what cannot be undone, copying, charts.
+
+import { drawCharts } from "./charts.js";
+
+const said = document.getElementById("said");
+
+function say(text) {
+  if (said) said.textContent = text;
+}
+
+/** Ask before a form with `data-ask` is sent; the consequence stands in the question. */
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (!(form instanceof HTMLFormElement) || !form.dataset.ask || form.dataset.sure) return;
+  event.preventDefault();
+  const dialog = document.getElementById("ask");
+  dialog.querySelector("[data-question]").textContent = form.dataset.ask;
+  dialog.returnValue = "";
+  dialog.addEventListener(
+    "close",
+    () => {
+      if (dialog.returnValue !== "yes") return;
+      form.dataset.sure = "yes";
+      form.requestSubmit(event.submitter ?? undefined);
+    },
+    { once: true },
+  );
+  dialog.showModal();
+});
+
+/** Copy what stands in the element that a button names. */
+document.addEventListener("click", async (event) => {
+  const button = event.target instanceof Element ? event.target.closest("[data-copy]") : null;
+  if (!button) return;
+  const source = document.getElementById(button.dataset.copy);
+  await navigator.clipboard.writeText(source.textContent.trim());
+  say(button.dataset.copied);
+  button.dataset.state = "copied";
+});
+
+document.addEventListener("htmx:afterSettle", (event) => drawCharts(event.detail.elt));
+drawCharts(document);
