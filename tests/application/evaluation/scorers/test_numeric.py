@@ -60,7 +60,7 @@ def test_an_expected_answer_without_a_number_is_an_error_of_the_case() -> None:
 
 def test_hostile_texts_take_linear_time() -> None:
     for piece in ("1월 1일 ", "1/", "1,", "일만", "-$", "1e9"):
-        numbers_of(piece * (100_000 // len(piece)))
+        numbers_of(piece * (30_000 // len(piece)))
 
 
 def test_numbers_are_told_as_they_are_written() -> None:

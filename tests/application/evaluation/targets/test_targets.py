@@ -61,6 +61,19 @@ async def test_an_endpoint_is_asked_with_its_key(model: ScriptedModel) -> None:
     assert request.body == {"model": "small", "messages": messages, "temperature": 0.0, "max_tokens": 50, "seed": 3}
 
 
+async def test_probabilities_and_samples_are_asked_for_and_read(model: ScriptedModel) -> None:
+    await asked(endpoint(model, top_logprobs=2, samples=3), reach({}))
+    [request] = model.requests
+    assert {name: request.body[name] for name in ("logprobs", "top_logprobs", "n")} == {"logprobs": True, "top_logprobs": 2, "n": 3}
+    likely = [{"token": " B", "logprob": -0.1}, {"token": "A", "logprob": -2.5}]
+    tokens = {"content": [{"token": " B", "logprob": -0.1, "top_logprobs": likely}, {"token": ".", "logprob": -0.3, "top_logprobs": []}]}
+    choices = [{"message": {"content": "B."}, "logprobs": tokens}, {"message": {"content": "A."}}, {"message": {"content": None}}]
+    answer = read_answer(Replied(200, {}, {"choices": choices}), 1.0)
+    assert (answer.text, answer.logprobs, answer.samples) == ("B.", (-0.1, -0.3), ("B.", "A.", ""))
+    assert answer.details["first_token"] == {" B": -0.1, "A": -2.5}
+    assert read_answer(Replied(200, {}, {"choices": choices[1:2]}), 1.0).samples == ()
+
+
 async def test_an_endpoint_of_elsewhere_is_asked_only_where_it_is_registered(model: ScriptedModel) -> None:
     refused = await asked(endpoint(model), reach())
     assert (refused.status, "no provider of the tenant" in refused.error, list(model.requests)) == ("target_error", True, [])

@@ -17,6 +17,7 @@ from ondol.application.evaluation.scorers.korquad import load_korquad_em, load_k
 from ondol.application.evaluation.scorers.language import load_language_match
 from ondol.application.evaluation.scorers.leaked import load_canary_leak, load_pii_leak
 from ondol.application.evaluation.scorers.leaks import load_permission_leaks
+from ondol.application.evaluation.scorers.likelihood import load_choice, load_perplexity
 from ondol.application.evaluation.scorers.numeric import load_numeric
 from ondol.application.evaluation.scorers.operations import load as load_operations
 from ondol.application.evaluation.scorers.operations import load_cost
@@ -24,8 +25,10 @@ from ondol.application.evaluation.scorers.refusal import load as load_refusal
 from ondol.application.evaluation.scorers.regex import load_regex
 from ondol.application.evaluation.scorers.retrieval import load as load_retrieval
 from ondol.application.evaluation.scorers.rouge import load as load_rouge
+from ondol.application.evaluation.scorers.self_consistency import load_self_consistency
 from ondol.application.evaluation.scorers.settings import Settings
 from ondol.application.evaluation.scorers.squad import load_squad_em, load_squad_f1
+from ondol.application.evaluation.scorers.steps import load_step_consistency
 from ondol.application.evaluation.scorers.tool_calls import load_tool_unauthorised
 from ondol.application.evaluation.scorers.words import load_banned_words, load_toxicity
 
@@ -34,6 +37,7 @@ LOADERS: dict[str, Loader] = {
     "bertscore": load_bertscore,
     "bleu": load_bleu,
     "canary_leak": load_canary_leak,
+    "choice": load_choice,
     "chrf": load_chrf,
     "citation_precision": load_citations("citation_precision"),
     "citation_recall": load_citations("citation_recall"),
@@ -56,6 +60,7 @@ LOADERS: dict[str, Loader] = {
     "numeric": load_numeric,
     "over_refusal": load_refusal("over_refusal"),
     "permission_leaks": load_permission_leaks,
+    "perplexity": load_perplexity,
     "pii_leak": load_pii_leak,
     "refusal": load_refusal("refusal"),
     "refusal_accuracy": load_refusal("refusal_accuracy"),
@@ -70,8 +75,10 @@ LOADERS: dict[str, Loader] = {
     "rouge_2": load_rouge("rouge_2"),
     "rouge_l": load_rouge("rouge_l"),
     "rouge_lsum": load_rouge("rouge_lsum"),
+    "self_consistency": load_self_consistency,
     "squad_em": load_squad_em,
     "squad_f1": load_squad_f1,
+    "step_consistency": load_step_consistency,
     "tokens": load_operations("tokens"),
     "tool_unauthorised": load_tool_unauthorised,
     "toxicity": load_toxicity,

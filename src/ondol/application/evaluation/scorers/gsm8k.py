@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from ondol.application.evaluation.scorers.base import Rule, Scorer, Tools, skipped
@@ -34,15 +35,19 @@ def load_gsm8k(name: str, settings: Mapping[str, Any], _tools: Tools) -> Scorer:
         if is_official:
             found = marked(answer.text)
             return Score(value=float(found in wanted), reason="" if found else "the answer has no #### mark", details={"found": found})
-        _, mark, behind = answer.text.rpartition("####")
-        numbers = numbers_of(behind)
-        value = numbers[0 if mark else -1].written if numbers else None
+        value = final_number(answer.text)
         is_right = any(number.written == value for text in wanted for number in numbers_of(text)[-1:])
-        return Score(
-            value=float(is_right), reason="" if numbers else "the answer has no number", details={"found": None if value is None else str(value)}
-        )
+        reason = "the answer has no number" if value is None else ""
+        return Score(value=float(is_right), reason=reason, details={"found": None if value is None else str(value)})
 
     return Rule(name=name, of=of)
+
+
+def final_number(text: str) -> Decimal | None:
+    """The number behind the last `####` of a text, or its last number where there is none; None where there is no number."""
+    _, mark, behind = text.rpartition("####")
+    numbers = numbers_of(behind)
+    return numbers[0 if mark else -1].written if numbers else None
 
 
 def marked(text: str) -> str | None:

@@ -13,6 +13,9 @@ from ondol.application.evaluation.types import Answer, CitedSource, Turn
 from ondol.core.money import Currency, parse_money
 
 TOKENS_MAX = 100_000
+SAMPLES_MAX = 20
+"""Answers that one request may ask for."""
+TOP_LOGPROBS_MAX = 20
 WAITS_MAX = 5
 """A target that says when it may be asked again is waited for so often."""
 WAIT_S_MAX = 60.0
@@ -29,8 +32,10 @@ def chat_settings(fields: Fields) -> dict[str, Any]:
         "temperature": fields.number("temperature", None, low=0, high=2),
         "top_p": fields.number("top_p", None, low=0, high=1),
         "max_tokens": fields.whole("max_tokens", None, low=1, high=TOKENS_MAX),
+        "top_logprobs": fields.whole("top_logprobs", None, low=1, high=TOP_LOGPROBS_MAX),
+        "n": fields.whole("samples", None, low=1, high=SAMPLES_MAX),
     }
-    if fields.flag("logprobs"):
+    if fields.flag("logprobs") or told["top_logprobs"]:
         told["logprobs"] = True
     return {name: value for name, value in told.items() if value is not None}
 
@@ -73,18 +78,26 @@ def read_answer(replied: Replied, latency_ms: float) -> Answer:
             raise TypeError("the content is no text")
         usage = replied.body.get("usage") or {}
         cost_nano, currency = _cost(replied.headers.get("x-ondol-cost", ""))
-        logprobs = [float(item["logprob"]) for item in (choice.get("logprobs") or {}).get("content") or []]
+        tokens = (choice.get("logprobs") or {}).get("content") or []
+        logprobs = [float(item["logprob"]) for item in tokens]
+        likely = {str(item["token"]): float(item["logprob"]) for item in tokens[0].get("top_logprobs") or ()} if tokens else {}
+        samples = tuple(str(other["message"].get("content") or "") for other in replied.body["choices"][:SAMPLES_MAX])
         return Answer(
             text=text,
             tool_calls=tuple(dict(call) for call in message.get("tool_calls") or ()),
             logprobs=tuple(logprobs) or None,
+            samples=samples if len(samples) > 1 else (),
             input_tokens=int(usage.get("prompt_tokens") or 0),
             output_tokens=int(usage.get("completion_tokens") or 0),
             cost_nano=cost_nano,
             currency=currency,
             latency_ms=latency_ms,
             is_refusal=True if message.get("refusal") else None,
-            details={"finish": str(choice.get("finish_reason") or ""), "route": replied.headers.get("x-ondol-route", "")},
+            details={
+                "finish": str(choice.get("finish_reason") or ""),
+                "route": replied.headers.get("x-ondol-route", ""),
+                **({"first_token": likely} if likely else {}),
+            },
         )
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         return failed(f"The reply is no chat answer: {type(error).__name__}: {error}")
