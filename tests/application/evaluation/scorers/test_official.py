@@ -1,18 +1,15 @@
-"""Equality with the official scorers, on the public sets: their rules are stated again here, literally, and share no code with ours."""
+"""Equality with the official scorers, on the public sets: their rules are stated again in `benchmarks.evaluation.equality`."""
 
 from __future__ import annotations
 
-import collections
 import json
 import os
-import random
 import re
-import string
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from benchmarks.evaluation.equality import letters_of, official_f1, official_korquad, official_squad, predictions, read_answers
 from ondol.application.evaluation.scorers import korquad, squad
 from ondol.application.evaluation.scorers.gsm8k import marked
 from tests.application.evaluation.scorers.scoring import score_of
@@ -22,52 +19,6 @@ DATA = Path(os.environ.get("ONDOL_TEST_DATA", ROOT.parent / "shared" / "data"))
 KORQUAD = DATA / "korquad" / "dataset" / "KorQuAD_v1.0_dev.json"
 GSM8K = DATA / "gsm8k" / "grade_school_math" / "data" / "test.jsonl"
 ABSENT = "the public set is not here; ONDOL_TEST_DATA names the folder of public test data"
-
-
-def official_korquad(text: str) -> str:
-    for sign in ("'", '"', "《", "》", "<", ">", "〈", "〉", "(", ")", "‘", "’"):
-        text = text.replace(sign, " ")
-    kept = [letter for letter in text.lower() if letter not in set(string.punctuation)]
-    return " ".join("".join(kept).split())
-
-
-def official_squad(text: str) -> str:
-    kept = "".join(letter for letter in text.lower() if letter not in set(string.punctuation))
-    return " ".join(re.sub(r"\b(a|an|the)\b", " ", kept).split())
-
-
-def official_f1(mine: list[str], theirs: list[str]) -> float:
-    common = collections.Counter(mine) & collections.Counter(theirs)
-    shared = sum(common.values())
-    if shared == 0:
-        return 0
-    precision = 1.0 * shared / len(mine)
-    recall = 1.0 * shared / len(theirs)
-    return (2 * precision * recall) / (precision + recall)
-
-
-def letters_of(text: str) -> list[str]:
-    return [letter for word in official_korquad(text).split() for letter in word]
-
-
-def predictions(answers: list[tuple[str, str]], seed: int) -> Iterator[tuple[str, str]]:
-    """Predictions as models make them: right, cut, longer, quoted, with particles, of another question, empty, in capitals."""
-    chance = random.Random(seed)
-    changes: list[Callable[[str, str], str]] = [
-        lambda answer, _: answer,
-        lambda answer, _: answer[: chance.randrange(len(answer) + 1)],
-        lambda answer, context: f"{answer} {context[: chance.randrange(40)]}",
-        lambda answer, _: f"‘{answer}’",
-        lambda answer, _: f"《{answer}》입니다.",
-        lambda answer, _: f"{answer}{chance.choice(('은', '는', '이', '가', '에서', '으로'))}",
-        lambda _, context: context[chance.randrange(len(context)) :][:20],
-        lambda answer, _: chance.choice(answers)[0],
-        lambda _answer, _: "",
-        lambda answer, _: f"  The {answer.upper()} , (a) ",
-        lambda answer, _: "".join(chance.sample(answer, len(answer))),
-    ]
-    for answer, context in answers:
-        yield chance.choice(changes)(answer, context), answer
 
 
 def test_the_rules_by_hand() -> None:
@@ -81,16 +32,10 @@ def test_the_rules_by_hand() -> None:
 
 @pytest.mark.skipif(not KORQUAD.exists(), reason=ABSENT)
 def test_korquad_and_squad_equal_the_official_rules_to_the_last_digit() -> None:
-    answers = [
-        (answer["text"], paragraph["context"])
-        for article in json.loads(KORQUAD.read_text("utf-8"))["data"]
-        for paragraph in article["paragraphs"]
-        for question in paragraph["qas"]
-        for answer in question["answers"]
-    ]
+    answers = read_answers(KORQUAD)
     assert len(answers) == 5_774
     f1 = own_f1 = exact = own_exact = 0.0
-    for prediction, answer in predictions(answers, 7):
+    for prediction, answer in predictions(answers):
         own, official = korquad.character_f1(prediction, answer), official_f1(letters_of(prediction), letters_of(answer))
         assert own == official, (prediction, answer)
         f1, own_f1 = f1 + official, own_f1 + own
