@@ -73,6 +73,9 @@ def test_the_yaml_examples_are_understood(tmp_path: Path) -> None:
         elif body.startswith("scrape_configs:"):
             assert all(job["static_configs"] for job in yaml.safe_load(body)["scrape_configs"])
             continue
+        elif body.startswith(("name: gate", "gate:")):
+            assert yaml.safe_load(body)
+            continue
         elif body.startswith("variables:"):
             assert parse_prompt(body).texts
         elif body.startswith("card:"):
@@ -88,6 +91,7 @@ def test_the_yaml_examples_are_understood(tmp_path: Path) -> None:
         seen.append(name)
     assert set(seen) == {
         "documents.md",
+        "evaluation-in-ci.md",
         "evaluation.md",
         "gateway.md",
         "guard.md",

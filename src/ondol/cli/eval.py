@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from ondol.cli.eval_gate import compare, gate
 from ondol.cli.eval_golden_production import golden
 from ondol.cli.eval_run import delete, list_all, run, show, watch
 from ondol.cli.eval_verdict import export_verdict, verdicts, verify
@@ -62,6 +63,8 @@ _VERBS = (
     show,
     watch,
     delete,
+    compare,
+    gate,
     golden,
     verify,
     verdicts,

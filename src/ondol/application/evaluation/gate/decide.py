@@ -16,14 +16,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
+from ondol.application.evaluation.gate.compare import compare, compare_all
 from ondol.application.evaluation.gate.single import check_threshold, check_zero
 from ondol.application.evaluation.gate.types import Compared, Decision, HardZero, Outcome, Rules, Threshold
-from ondol.application.evaluation.statistics.guarded import difference_bounds, guarded_limits
-from ondol.application.evaluation.statistics.multiple import benjamini_hochberg
-from ondol.application.evaluation.statistics.paired import Pairs, p_value, pair, with_losses_at_worst
+from ondol.application.evaluation.statistics.guarded import difference_bounds
+from ondol.application.evaluation.statistics.paired import pair
 from ondol.application.evaluation.statistics.power import minimum_detectable_effect, needed_clusters, spread_of
 from ondol.application.evaluation.types import Measured
-from ondol.core.errors import RequestError
 
 Metrics: TypeAlias = Mapping[str, Measured]
 
@@ -42,41 +41,19 @@ def decide(baseline: Sequence[Measured] | None, candidate: Sequence[Measured], r
     primary = tuple(_primary(name, before, after, rules, seed) for name in rules.margins)
     zeros = tuple(check_zero(name, after.get(name), rules) for name in rules.hard_zero)
     thresholds = tuple(check_threshold(name, wanted, after.get(name), rules, seed) for name, wanted in rules.success.items())
+    decisive = {*rules.margins, *rules.hard_zero}
     judged: list[Compared | HardZero | Threshold] = [*zeros, *primary, *thresholds]
     return Decision(
         outcome=_worst([each.outcome for each in judged]),
         reasons=tuple(each.reason for each in judged if each.outcome != "PASS"),
         primary=primary,
-        secondary=_secondary(before or {}, after, rules, seed),
+        secondary=compare_all(before or {}, {name: each for name, each in after.items() if name not in decisive}, rules.alpha, seed),
         hard_zeros=zeros,
         thresholds=thresholds,
         has_baseline=before is not None,
         rules=rules,
         seed=seed,
     )
-
-
-def compare(baseline: Measured, candidate: Measured, alpha: float, alpha_high: float, seed: int) -> Compared:
-    """One metric of two runs, without a verdict.
-
-    Raises:
-        RequestError: as `statistics.paired.pair`.
-    """
-    of = max(baseline.total, candidate.total, len(set(baseline.case_ids) | set(candidate.case_ids)))
-    if not baseline.values or not candidate.values:
-        lost, found = (0, len(candidate.values)) if not baseline.values else (len(baseline.values), 0)
-        return Compared(metric=candidate.name, unit=candidate.unit, better=candidate.better, of=of, lost_by_candidate=lost, lost_by_baseline=found)
-    pairs = pair(baseline, candidate)
-    data, bounds = pairs.data, difference_bounds(pairs.unit)
-    limits = guarded_limits(data, bounds, alpha, alpha_high, seed)
-    won, lost, tied = pairs.won_lost_tied
-    p, test = p_value(pairs, seed)
-    return Compared(
-        metric=pairs.metric, unit=pairs.unit, better=pairs.better, baseline=float(pairs.baseline.mean()), candidate=float(pairs.candidate.mean()),
-        difference=limits.value, low=limits.low, high=limits.high, pairs=len(pairs.case_ids), of=of, clusters=data.count,
-        lost_by_candidate=len(pairs.lost_by_candidate), lost_by_baseline=len(pairs.lost_by_baseline),
-        low_with_losses=_low_with_losses(pairs, baseline, alpha, seed), won=won, lost=lost, tied=tied, p=p, test=test,
-    )  # fmt: skip
 
 
 def _primary(name: str, before: Metrics | None, after: Metrics, rules: Rules, seed: int) -> Compared:
@@ -125,28 +102,6 @@ def _with_power(compared: Compared, baseline: Measured, candidate: Measured, rul
         detectable=minimum_detectable_effect(compared.clusters, spread, rules.alpha),
         needed=None if needed is None else round(needed * per_cluster),
     )
-
-
-def _secondary(before: Metrics, after: Metrics, rules: Rules, seed: int) -> tuple[Compared, ...]:
-    """All other metrics that both runs have; they decide nothing, and what differs among so many is told with its adjusted p."""
-    names = [name for name in after if name in before and name not in rules.margins and name not in rules.hard_zero]
-    told = [_compared_if_possible(before[name], after[name], rules.alpha, seed) for name in names]
-    adjusted = iter(benjamini_hochberg([each.p for each in told if each.p is not None]))
-    return tuple(each if each.p is None else replace(each, p_adjusted=next(adjusted)) for each in told)
-
-
-def _compared_if_possible(baseline: Measured, candidate: Measured, alpha: float, seed: int) -> Compared:
-    try:
-        return compare(baseline, candidate, alpha, alpha, seed)
-    except RequestError as error:
-        return Compared(metric=candidate.name, unit=candidate.unit, better=candidate.better, of=candidate.total, reason=error.message)
-
-
-def _low_with_losses(pairs: Pairs, baseline: Measured, alpha: float, seed: int) -> float | None:
-    if not pairs.lost_by_candidate:
-        return None
-    data = with_losses_at_worst(pairs, baseline)
-    return guarded_limits(data, difference_bounds(pairs.unit), alpha, alpha, seed).low
 
 
 def _standing_in(candidate: Measured, wanted: float) -> Measured:

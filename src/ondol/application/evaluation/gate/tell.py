@@ -14,7 +14,7 @@ PLACES = 6
 
 def as_dict(decision: Decision) -> dict[str, Any]:
     """Plain JSON: the whole decision with its rules, figures rounded to six places, limits of which nothing is known null."""
-    told: dict[str, Any] = _plain(asdict(decision))
+    told: dict[str, Any] = plain(asdict(decision))
     for part in ("primary", "secondary"):
         for row, compared in zip(told[part], getattr(decision, part), strict=True):
             row["coverage"] = round(compared.coverage, PLACES)
@@ -119,11 +119,12 @@ def _differs(compared: Compared, alpha: float) -> str:
     return "better" if compared.difference > 0 else "worse"
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Plain JSON of plain data: figures rounded to six places, those that are not finite null."""
     if isinstance(value, dict):
-        return {name: _plain(each) for name, each in value.items()}
+        return {name: plain(each) for name, each in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
+        return [plain(each) for each in value]
     if isinstance(value, float):
         return round(value, PLACES) if abs(value) < float("inf") else None
     return value
