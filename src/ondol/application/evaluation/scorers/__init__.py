@@ -21,6 +21,7 @@ from ondol.application.evaluation.scorers.likelihood import load_choice, load_pe
 from ondol.application.evaluation.scorers.numeric import load_numeric
 from ondol.application.evaluation.scorers.operations import load as load_operations
 from ondol.application.evaluation.scorers.operations import load_cost
+from ondol.application.evaluation.scorers.pass_at_k import load_pass_at_k
 from ondol.application.evaluation.scorers.refusal import load as load_refusal
 from ondol.application.evaluation.scorers.regex import load_regex
 from ondol.application.evaluation.scorers.retrieval import load as load_retrieval
@@ -59,6 +60,7 @@ LOADERS: dict[str, Loader] = {
     "not_contains": load_not_contains,
     "numeric": load_numeric,
     "over_refusal": load_refusal("over_refusal"),
+    "pass_at_k": load_pass_at_k,
     "permission_leaks": load_permission_leaks,
     "perplexity": load_perplexity,
     "pii_leak": load_pii_leak,
