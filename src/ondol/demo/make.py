@@ -11,6 +11,7 @@ from ondol.application.declaration import apply_declaration, parse_declaration
 from ondol.application.knowledge.ingest import IngestOptions, ingest_folder
 from ondol.core.errors import NotFound, OndolError
 from ondol.demo import documents_folder
+from ondol.demo.golden_sets import make_golden_sets
 from ondol.infrastructure.access.keys import create_key
 from ondol.infrastructure.access.people import find_person, find_tenant, list_tenants
 from ondol.infrastructure.access.sign_in import issue_one_time
@@ -51,7 +52,7 @@ async def demo_is_wanted(platform: Platform) -> bool:
 
 
 async def make_demo(platform: Platform, progress: Callable[[int, int], None]) -> MadeDemo:
-    """Make the tenant, its people and groups, its documents and its assistant.
+    """Make the tenant, its people and groups, its documents, its golden sets and its assistant.
 
     Raises:
         OndolError: when a document of the demo cannot be taken in, which would be a defect of this release.
@@ -69,6 +70,7 @@ async def make_demo(platform: Platform, progress: Callable[[int, int], None]) ->
         website = await find_person(connection, platform.keyring, tenant.id, WEBSITE)
         code = await issue_one_time(connection, platform.settings.sign_in, tenant.id, administrator.id, now)
         _, minted = await create_key(connection, tenant.id, website.id, "demo website", now)
+    await make_golden_sets(platform, tenant.id, BASE, administrator.id)
     await apply_declaration(platform.declaration_room, declaration)
     documents = report.added + report.changed + report.unchanged
     return MadeDemo(code, minted.text, f"assistant/{ASSISTANT}", documents, report.passages)
