@@ -11,6 +11,7 @@ from ondol.application.assistant.releases_api import ReleaseServices, releases_r
 from ondol.application.assistant.threads.api import thread_router
 from ondol.application.erasure.api import ErasureServices, erasure_router
 from ondol.application.evaluation.golden.api import GoldenServices, golden_router
+from ondol.application.evaluation.review.api import ReviewServices, review_router
 from ondol.application.evaluation.verdicts.api import VerdictServices, requirement_router, verdicts_router
 from ondol.application.knowledge.api import KnowledgeServices, index_router
 from ondol.application.knowledge.documents.api import DocumentServices, documents_router
@@ -85,6 +86,7 @@ def admin_application(platform: Platform, keys: KeyDirectory, policies: PolicyDi
         requirement_router(verdicts),
         thread_router(knowledge),
         golden_router(GoldenServices(platform.knowledge, masker(policies), principal_of_request)),
+        review_router(ReviewServices(platform.knowledge, masker(policies), principal_of_request)),
         erasure_router(ErasureServices(platform.knowledge, partial(verify_receipt, platform), principal_of_request)),
     ]
     return create_admin(authenticate, routers, streams=documents.streams)

@@ -52,6 +52,9 @@ LEFT: Mapping[str, str] = MappingProxyType(
         "nightly_plans": "who set the nightly evaluation; its suite holds no cases and is sealed under the tenant's key",
         "attribute_values": "the tenant's own words for its departments and such",
         "providers": "the tenant's secrets for its providers",
+        "review_queues": "the id of whoever made a queue: the accountability of whoever works here",
+        "review_guidelines": "what raters are told: the tenant's own words, sealed under the tenant's key",
+        "review_decisions": "who decided where raters did not agree; its words lie under the item's key and go with the item",
         "golden_versions": "a digest of items, and the id of whoever made the version: the accountability of whoever works here",
     }
 )
@@ -69,6 +72,7 @@ def erasure_room(platform: Platform, forget: Callable[[Gone], None] | None = Non
     from ondol.application.assistant.erasure import answer_erasers
     from ondol.application.assistant.threads.erasure import thread_erasers
     from ondol.application.evaluation.golden.erasure import golden_erasers
+    from ondol.application.evaluation.review.erasure import review_erasers
     from ondol.application.evaluation.runs.erasure import run_erasers
     from ondol.application.knowledge.erasure import StorePlaces, document_erasers, key_eraser
     from ondol.infrastructure.access.erasure import person_eraser
@@ -86,6 +90,7 @@ def erasure_room(platform: Platform, forget: Callable[[Gone], None] | None = Non
         *thread_erasers(database),
         *golden_erasers(database),
         *run_erasers(database),
+        *review_erasers(database),
         *record_erasers(database),
         spool_eraser(database, folder.spool / FORM, platform.clock),
         *guard_erasers(database),

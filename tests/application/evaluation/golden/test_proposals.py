@@ -3,97 +3,36 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
-import httpx
 import psycopg
 import pytest
-from psycopg.types.json import Jsonb
 
 from ondol.application.erasure import erase_subject
 from ondol.application.evaluation.golden.production import sample_answers, turns_of
 from ondol.application.evaluation.types import Turn
 from ondol.core.ids import new_id
-from ondol.infrastructure.access.keys import KeyDirectory, create_key
-from ondol.infrastructure.access.people import NewPerson, add_person, create_tenant
 from ondol.infrastructure.gateway.records.feedback import Opinion, give_feedback
-from ondol.infrastructure.guard.sealing import seal_text
 from ondol.infrastructure.ledger.erasure import carry_out
-from ondol.wiring.admin import admin_application
 from ondol.wiring.erasure import erasure_room
-from ondol.wiring.guard import open_guard
 from tests.application.conftest import House
-from tests.infrastructure.gateway.server.wire import running
+from tests.application.evaluation.people import Ask, asking, recorded
 
 pytestmark = pytest.mark.anyio
 
-Ask = Callable[..., Awaitable[tuple[int, Any]]]
-SETS = "/evaluation/golden-sets"
-
-
-async def recorded(
-    house: House, question: str, answer: str = "Yes.", *, who: str = "visitor", decision: str | None = None, refused: bool = False
-) -> uuid.UUID:
-    """A request as the gateway keeps it, with its content."""
-    request_id, now, person = new_id(), house.clock(), house.people[who]
-    keyring = house.platform.keyring
-    sealed = [
-        seal_text(keyring, house.tenant_id, person, text, b"request-" + what + request_id.bytes)
-        for what, text in ((b"prompt", f"[system] be kind\n\n[user] {question}"), (b"answer", answer))
-    ]
-    with psycopg.connect(house.platform.database.addresses.owner, options="-c search_path=ondol") as owner:
-        owner.execute(
-            "insert into requests (tenant_id, id, person_id, model, route, input_tokens, output_tokens, duration_us, status, outcome, guard_decision,"
-            " created_at) values (%s, %s, %s, 'm', 'm', 1, 1, 1, 200, 'answered', %s, %s)",
-            (house.tenant_id, request_id, person, decision, now),
-        )
-        owner.execute(
-            "insert into request_contents values (%s, %s, %s, 'full', %s, %s, %s, %s)",
-            (house.tenant_id, request_id, person, *sealed, now, now + timedelta(days=90)),
-        )
-        owner.execute(
-            "insert into answers (tenant_id, id, assistant_id, person_id, outcome, content_sealed, provenance, created_at)"
-            " values (%s, %s, %s, %s, %s, '', %s, %s)",
-            (
-                house.tenant_id, request_id, new_id(), person, "refused" if refused else "answered",
-                Jsonb({"sentences": [{"verdict": "partial"}] if answer == "Perhaps." else []}), now,
-            ),
-        )  # fmt: skip
-    return request_id
+SETS = "/golden-sets"
 
 
 @pytest.fixture
 async def ask(house: House) -> AsyncIterator[Ask]:
-    platform, texts = house.platform, {}
-    other = await create_tenant(platform.database, platform.keyring, slug="other-one", name="Other", now=house.clock())
-    for login, tenant_id, role in (
-        ("owner", house.tenant_id, "owner"),
-        ("admin", house.tenant_id, "admin"),
-        ("auditor", house.tenant_id, "auditor"),
-        ("member", house.tenant_id, "member"),
-        ("foreigner", other.id, "owner"),
-    ):
-        async with platform.database.tenant_tx(tenant_id) as connection:
-            new = NewPerson(login, login, roles=frozenset({role}))  # type: ignore[arg-type]
-            person = await add_person(connection, platform.keyring, tenant_id, new, house.clock())
-            texts[login] = (await create_key(connection, tenant_id, person.id, "key", house.clock()))[1].text
-    keys = KeyDirectory(platform.database, house.clock)
-    await keys.refresh()
-    async with open_guard(platform) as guard:
-        await guard.policies.refresh()
-        async with (
-            running(admin_application(platform, keys, guard.policies)) as server,
-            httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}/api/v1") as client,
-        ):
+    async with asking(house) as (call, _):
 
-            async def call(who: str, method: str, path: str, body: object = None) -> tuple[int, Any]:
-                answer = await client.request(method, SETS + path, json=body, headers={"authorization": f"Bearer {texts[who]}"})
-                told = answer.json()
-                return answer.status_code, told["error"]["code"] if "error" in told else told
+        async def below(who: str, method: str, path: str, body: object = None) -> tuple[int, Any]:
+            return await call(who, method, SETS + path, body)
 
-            yield call
+        yield below
 
 
 async def test_what_somebody_asked_enters_a_set_masked_and_by_two_people(house: House, ask: Ask) -> None:

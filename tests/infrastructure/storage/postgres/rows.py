@@ -169,6 +169,24 @@ TENANT_ROWS: dict[str, Callable[[World], Row]] = {
         "id": w.new("golden_proposals"), "set_id": w.ids["golden_sets"], "request_id": new_id(), "person_id": w.ids["people"],
         "reasons": ["random"], "state": "proposed", "content_sealed": b"x", "proposed_by": w.ids["people"], "created_at": _now(),
     },
+    "review_queues": lambda w: {
+        "id": w.new("review_queues"), "name": "queue", "is_open": True, "scales": ["clarity"], "quorum": 2, "lease_minutes": 60, "seed": 0,
+        "feedback": "none", "created_at": _now(),
+    },
+    "review_guidelines": lambda w: {"queue_id": w.ids["review_queues"], "version": 1, "text_sealed": b"x", "created_at": _now()},
+    "review_raters": lambda w: {"queue_id": w.ids["review_queues"], "person_id": w.ids["people"], "added_at": _now()},
+    "review_items": lambda w: {
+        "id": w.new("review_items"), "queue_id": w.ids["review_queues"], "state": "open", "reasons": [], "content_sealed": b"x",
+        "created_at": _now(),
+    },
+    "review_leases": lambda w: {"item_id": w.ids["review_items"], "person_id": w.ids["people"], "guideline": 1, "until": _now()},
+    "review_ratings": lambda w: {
+        "id": w.new("review_ratings"), "item_id": w.ids["review_items"], "person_id": w.ids["people"], "guideline": 1,
+        "points": Jsonb({"clarity": 3}), "created_at": _now(),
+    },
+    "review_decisions": lambda w: {
+        "item_id": w.ids["review_items"], "points": Jsonb({"clarity": 3}), "decided_by": w.ids["people"], "created_at": _now(),
+    },
     "requests": lambda w: {
         "id": w.new("requests"), "person_id": w.ids["people"], "model": "m", "route": "r", "input_tokens": 0, "output_tokens": 0,
         "duration_us": 1, "status": 200, "outcome": "ok", "created_at": _now(),

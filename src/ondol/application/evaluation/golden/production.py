@@ -92,7 +92,7 @@ async def sample_answers(
     }
     answers, left_out = [], 0
     for row in await rows(connection, QUERIES["answers_to_sample"], values):
-        sampled = await _opened(connection, keyring, tenant_id, mask, row["id"], tuple(row["reasons"]), now)
+        sampled = await open_answer(connection, keyring, tenant_id, mask, row["id"], tuple(row["reasons"]), now)
         if sampled is None:
             left_out += 1
         else:
@@ -100,7 +100,7 @@ async def sample_answers(
     return Sample(tuple(answers), left_out)
 
 
-async def _opened(
+async def open_answer(
     connection: Connection, keyring: KeyRing, tenant_id: uuid.UUID, mask: Mask, request_id: uuid.UUID, reasons: tuple[str, ...], now: datetime
 ) -> Sampled | None:
     """One answer, masked again by the rules of today; None when it is gone, asks nothing or cannot be masked."""

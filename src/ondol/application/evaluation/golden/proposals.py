@@ -76,15 +76,23 @@ async def propose_sample(
     sample: Sample = await sample_answers(
         connection, keyring, tenant_id, mask, way=way, count=count, seed=seed, since=since, now=now, skipped=skipped
     )
+    made = await propose_answers(connection, keyring, tenant_id, golden, sample.answers, by=by, now=now)
+    body: dict[str, Json] = {"set": golden.id, "way": way, "proposals": made}
+    await record(connection, tenant_id, kind="golden.proposed", actor_id=by, body=body, now=now)
+    return Proposed(made, sample.left_out + len(sample.answers) - made)
+
+
+async def propose_answers(
+    connection: Connection, keyring: KeyRing, tenant_id: uuid.UUID, golden: GoldenSet, answers: Sequence[Sampled], *, by: uuid.UUID, now: datetime
+) -> int:
+    """Put masked answers up for a set; how many are short enough for it. Those that were put up before stay as they are."""
     made = 0
-    for sampled in sample.answers:
+    for sampled in answers:
         item = _item_of(sampled)
         if item is not None:
             await _propose(connection, keyring, tenant_id, golden, sampled, item, by, now)
             made += 1
-    body: dict[str, Json] = {"set": golden.id, "way": way, "proposals": made}
-    await record(connection, tenant_id, kind="golden.proposed", actor_id=by, body=body, now=now)
-    return Proposed(made, sample.left_out + len(sample.answers) - made)
+    return made
 
 
 async def list_proposals(

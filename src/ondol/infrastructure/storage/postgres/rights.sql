@@ -115,6 +115,12 @@ grant select, insert on ondol.golden_versions, ondol.golden_entries, ondol.golde
 grant select, insert, update (content_sealed) on ondol.golden_items to {app};
 grant select, insert, update, delete on ondol.golden_proposals to {app};
 grant select on ondol.requests, ondol.request_hours, ondol.request_speeds to {app};
+grant select, insert, update on ondol.review_queues to {app};
+grant select, insert on ondol.review_guidelines, ondol.review_decisions to {app};
+grant select, insert, update, delete on ondol.review_items, ondol.review_leases to {app};
+grant select, insert, delete on ondol.review_raters to {app};
+-- What somebody thought does not change; of who is erased the words go.
+grant select, insert, update (note_sealed) on ondol.review_ratings to {app};
 grant select, insert, delete on ondol.request_contents to {app};
 grant select, insert, update, delete on ondol.feedback to {app};
 grant select, insert (tenant_id, id, kind, actor_id, body, digest, created_at) on ondol.ledger_events to {app};
