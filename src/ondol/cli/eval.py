@@ -8,6 +8,7 @@ import click
 
 from ondol.cli.eval_gate import compare, gate
 from ondol.cli.eval_golden_production import golden
+from ondol.cli.eval_review import review
 from ondol.cli.eval_run import delete, list_all, run, show, watch
 from ondol.cli.eval_verdict import export_verdict, verdicts, verify
 from ondol.cli.guard_policies import json_option
@@ -66,6 +67,7 @@ _VERBS = (
     compare,
     gate,
     golden,
+    review,
     verify,
     verdicts,
     export_verdict,
