@@ -67,6 +67,8 @@ def right(case: Case, answer: Answer) -> Score:
         raise ZeroDivisionError("odd")
     if answer.text == "other":
         return Score(value=None, status="skipped")
+    if answer.text in {"nan", "inf"}:
+        return Score(value=float(answer.text))
     return Score(value=float(answer.text == "yes"), reason=f"it is {answer.text}")
 
 
@@ -168,6 +170,12 @@ async def test_what_is_stored_is_not_asked_again(bench: Bench) -> None:
     again = await carry_out(bench.running(replace(suite, limits=Limits()), await bench.stored(running.run.id)))
     assert sorted(bench.target.asked) == [f"c{n}/0" for n in range(5, 10)]
     assert (again.outcome, of(again)) == ("PASS", (10, 10, {}))
+
+
+async def test_a_score_that_is_no_number_is_a_failure_and_breaks_nothing(bench: Bench) -> None:
+    ended = await carry_out(await bench.begin(bench.suite("yes", "nan", "inf", "no")))
+    assert of(ended) == (2, 4, {"scorer_error": 2})
+    assert list(ended.measured[0].values) == [1.0, 0.0]
 
 
 async def test_failures_are_asked_again_on_request(bench: Bench) -> None:

@@ -17,8 +17,16 @@ OTHERS = "(others)"
 
 @dataclass(slots=True)
 class _Column:
-    """One metric over the cases so far. Repeats of a case come one after another, so only the last case is open."""
+    """One metric over the cases so far. Repeats of a case come one after another, so only the last case is open.
 
+    A case has a value when all its repeats have: whoever answers a hard question one time of three is not measured by that time. A hit of what must
+    be nought stays a hit, whatever became of the other repeats.
+
+    Attributes:
+        counts_hits: whether the metric counts what should not be.
+    """
+
+    counts_hits: bool = False
     ids: list[str] = field(default_factory=list)
     clusters: list[str] = field(default_factory=list)
     values: array.array[float] = field(default_factory=lambda: array.array("d"))
@@ -46,7 +54,7 @@ class _Column:
         if self.case_id is None:
             return
         self.total += 1
-        if self.count:
+        if self.count and (self.failed is None or (self.counts_hits and self.sum > 0)):
             self.ids.append(self.case_id)
             self.clusters.append(self.case_id if self.cluster == self.case_id else self.cluster)
             self.values.append(self.sum / self.count)
@@ -103,7 +111,7 @@ class Measuring:
         return self._sliced[where]
 
     def _columns(self) -> list[_Column]:
-        return [_Column() for _ in self._metrics]
+        return [_Column(metric.is_hard_zero or (metric.unit, metric.better) == ("count", "lower")) for metric in self._metrics]
 
 
 async def measured(results: AsyncIterator[CaseResult], metrics: Sequence[Metric], not_asked: int = 0) -> list[Measured]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -315,10 +316,13 @@ class _Engine:
 
 async def _scored(scorer: Scorer, case: Case, answer: Answer) -> Score:
     try:
-        return await scorer.score(case, answer)
+        score = await scorer.score(case, answer)
     except TimeoutError:
         raise
     except Exception as error:
         # The boundary of one score: what breaks on an answer is counted, and the run goes on.
         _log.exception("scorer failed", extra={"scorer": scorer.name})
         return Score(value=None, status="scorer_error", reason=f"{type(error).__name__}: {error}"[:ERROR_CHARACTERS_MAX])
+    if score.value is not None and not math.isfinite(score.value):
+        return Score(value=None, status="scorer_error", reason=f"{score.value} is no value that can be averaged.")
+    return score
