@@ -192,3 +192,33 @@ def test_a_policy_that_observes_does_not_act_through_a_floor() -> None:
     guards = prepare_guards([dry, floor], CHECKS)
     assert Conversation(guards, KEY).read([Turn("user", "dose")]).decision == "allow"
     assert Conversation(guards, KEY).read([Turn("user", "attack")]).decision == "block"
+
+
+class CountingCheck:
+    """Finds the word `hunter2`, and counts the characters that it was shown."""
+
+    name = "secrets"
+    reach: int | None = 40
+    seen = 0
+
+    def find(self, text: GuardText) -> Sequence[Finding]:
+        self.seen += len(text.original)
+        place = text.original.find("hunter2")
+        return [Finding(self.name, "secrets.password", place, place + 7, 0.9, "word", "PASSWORD")] if place >= 0 else []
+
+
+@pytest.mark.parametrize("word", ["hunter1", "hunter2"])
+def test_what_stands_beside_a_call_is_looked_at_once_however_long_it_is(word: str) -> None:
+    """Step by step a long signature took seconds: nothing of it goes out before the whole does, so one look is enough."""
+    text = f"{'lorem ipsum ' * 4_000}{word} dolor"
+    check = CountingCheck()
+    policy = policy_from({"version": 1, "name": "test", "stages": {"output": [{"find": "secrets", "do": "block"}]}})
+    conversation = Conversation(prepare_guards([policy], {"secrets": check}), KEY)
+    assert conversation.lets(text) is (word == "hunter1")
+    assert len(text) <= check.seen <= 2 * len(text)
+    assert conversation.trace().decisions == {"output": "allow" if word == "hunter1" else "block"}
+
+
+def test_what_may_hold_a_token_does_not_stand_beside_a_call() -> None:
+    conversation = Conversation(guards(output=[]), KEY, tokens={"[PHONE_1]": "010-1234-5678"})
+    assert (conversation.lets("[PHONE_1]"), conversation.lets("plain")) == (False, True)

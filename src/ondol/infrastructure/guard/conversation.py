@@ -265,6 +265,19 @@ class Conversation:
         verdict = guard.inspect(text, self.marks)
         return verdict.text if verdict.passes else ""
 
+    def lets(self, text: str) -> bool:
+        """Whether a text of an answer that nobody reads aloud, such as what stands beside a call, may go out as it is. It is looked at once, as a
+        whole: nothing of it goes out before, so there is nothing to hold back step by step.
+        """
+        if self.marks.tokens and "[" in text:
+            return False  # it may hold what would be turned back
+        guard = self.guards.stages.get("output")
+        if guard is None:
+            return True
+        verdict = guard.inspect(text, self.marks)
+        self.note("output", text, verdict)
+        return verdict.passes and verdict.text == text
+
     def offered(self, definitions: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         """The tools that a model may be shown: all, or none.
 

@@ -83,6 +83,11 @@ def garbage(what: str) -> UpstreamFailure:
     return UpstreamFailure(f"The model provider's answer cannot be understood: {what}.", code="upstream_garbage")
 
 
+def empty() -> UpstreamFailure:
+    """Status 200 and no byte of an answer, as llama.cpp's server gives to some requests that it cannot serve: the next one may be served well."""
+    return UpstreamFailure("The model provider's answer is empty.", "Try again, or ask for less.", code="upstream_garbage", blames=False)
+
+
 def cut_off() -> UpstreamFailure:
     """The connection ended before the answer did."""
     return UpstreamFailure("The model provider's answer broke off.", "Try again.", code="upstream_cut_off")

@@ -221,6 +221,31 @@ async def test_a_stream_probes_too_and_a_caller_who_leaves_frees_the_probe() -> 
         assert await text_of(answer) == "Hi."
 
 
+async def test_a_stream_that_goes_on_for_long_lets_others_pass_from_its_first_part_on() -> None:
+    """The probe has done its work then: what is counted at its end may be minutes away, and nobody waits for that."""
+    async with grounds([ERROR_500] * 5 + [Reply(trouble="hang_mid_stream"), GOOD]) as ground:
+        way = model(ground.target(0))
+        for _ in range(5):
+            await ground.code(way)
+        ground.clock.now += 3
+        going = await ground.open(way, stream=True)
+        assert ground.router.breaker(way.targets[0]).state == "closed"
+        assert await ground.code(way) == ""
+        going.cancel()
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_an_empty_answer_blames_nobody(stream: bool) -> None:
+    """llama.cpp's server answers some requests with status 200 and nothing: it is well, and serves the next one."""
+    kind = b"content-type: text/event-stream" if stream else b"content-type: application/json"
+    nothing = Reply(raw=[head(kind, b"content-length: 0")])
+    async with grounds([nothing] * 8 + [STREAM if stream else GOOD]) as ground:
+        way = model(ground.target(0), retries_max=0)
+        assert {await ground.code(way, stream=stream) for _ in range(8)} == {"upstream_garbage"}
+        assert await ground.code(way, stream=stream) == ""
+        assert ground.router.breaker(way.targets[0]).state == "closed"
+
+
 async def test_streams_that_break_off_open_the_breaker() -> None:
     broken = Reply(raw=[head(b"content-type: text/event-stream", b"transfer-encoding: chunked") + chunked(DELTA, end=b"")], then="close")
     async with grounds(broken) as ground:

@@ -110,12 +110,7 @@ class TextOut:
         """Of what an answer says of its sources, that which the guard has nothing against: they quote, and name titles and addresses."""
         if not isinstance(told, list):
             return []
-        return [each for each in told if self._passes(json.dumps(each, ensure_ascii=False))]
-
-    def _passes(self, text: str) -> bool:
-        answering = self._answering("annotation")
-        out = answering.whole(text)
-        return out == text and not answering.changed and (answering.verdict is None or answering.verdict.passes)
+        return [each for each in told if self._conversation.lets(json.dumps(each, ensure_ascii=False))]
 
     def count(self, *texts: str) -> None:
         """Count what a model wrote that is let out elsewhere: the pieces of a call."""

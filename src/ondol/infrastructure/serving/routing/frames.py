@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ondol.core.errors import UpstreamError
-from ondol.infrastructure.serving.errors import UpstreamFailure, cut_off
+from ondol.infrastructure.serving.errors import UpstreamFailure, cut_off, empty
 from ondol.infrastructure.serving.http import HttpAnswer
 from ondol.infrastructure.serving.providers import StreamEnd
 from ondol.infrastructure.serving.sse import STREAM_BYTES_MAX, FrameReader
@@ -27,7 +27,7 @@ class FrameStream:
         read_bytes: how long the last frames may be together, as they came.
     """
 
-    __slots__ = ("_answer", "_between_s", "_end", "_ended", "_first", "_over", "_reader", "_trouble", "read_bytes")
+    __slots__ = ("_answer", "_between_s", "_end", "_ended", "_first", "_has_read", "_over", "_reader", "_trouble", "read_bytes")
 
     def __init__(
         self,
@@ -47,6 +47,7 @@ class FrameStream:
         self._first: list[Frame] | None = None
         self._trouble: UpstreamError | None = None
         self._over = False
+        self._has_read = False
 
     async def begin(self) -> None:
         """Wait for the first frames, under the time that the request gave to the first byte. They are not lost: iteration begins with them.
@@ -93,6 +94,7 @@ class FrameStream:
                     raise self._close(error) from error.__cause__
                 piece = b""
             self.read_bytes += len(piece)
+            self._has_read = self._has_read or bool(piece)
             try:
                 frames = reader.frames(piece) if piece else reader.last_frames()
             except UpstreamError as error:
@@ -104,7 +106,7 @@ class FrameStream:
                 self._close(None)
             elif not piece and not frames:
                 if not self._end.finished:
-                    raise self._close(cut_off())
+                    raise self._close(cut_off() if self._has_read else empty())
                 self._close(None)
             if frames or not piece:
                 return frames

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from time import perf_counter_ns
 
 from ondol.core.errors import SettingsError, UpstreamError
-from ondol.infrastructure.serving.errors import UpstreamFailure, UpstreamLimited, garbage, refused_by_egress, timed_out, unavailable
+from ondol.infrastructure.serving.errors import UpstreamFailure, UpstreamLimited, empty, garbage, refused_by_egress, timed_out, unavailable
 from ondol.infrastructure.serving.http import HttpAnswer, HttpClient
 from ondol.infrastructure.serving.providers import Provider
 from ondol.infrastructure.serving.providers.failures import ERROR_BODY_BYTES_MAX
@@ -257,6 +257,8 @@ class Router:
         first_byte_us = (perf_counter_ns() - journey.started_ns) // 1000
         try:
             body = await answer.read(ANSWER_BYTES_MAX)
+            if not body:
+                raise empty()
             if outgoing.operation not in NOT_JSON and body[:1] != b"{" and body.lstrip()[:1] != b"{":
                 raise garbage("it is no JSON object")
         except UpstreamFailure as error:
