@@ -16,6 +16,7 @@ from ondol.application.evaluation.verdicts.api import VerdictServices, requireme
 from ondol.application.knowledge.api import KnowledgeServices, index_router
 from ondol.application.knowledge.documents.api import DocumentServices, documents_router
 from ondol.application.knowledge.documents.uploads import Reception
+from ondol.application.knowledge.search_api import search_router
 from ondol.application.prompts.api import prompts_router
 from ondol.core.errors import Forbidden, KeyDestroyed, NotFound, Unauthenticated
 from ondol.infrastructure.access.callers import caller_of
@@ -78,6 +79,7 @@ def admin_application(platform: Platform, keys: KeyDirectory, policies: PolicyDi
         *gateway_routers(gateway),
         index_router(knowledge),
         documents_router(documents),
+        search_router(knowledge),
         prompts_router(gateway),
         answers_router(knowledge),
         access_router(knowledge),

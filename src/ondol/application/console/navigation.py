@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ondol.infrastructure.access.route_roles import ANYBODY, READERS
+from ondol.infrastructure.access.route_roles import ANYBODY, EDITORS, READERS
 from ondol.infrastructure.access.types import Role
 
 
@@ -34,6 +34,7 @@ class Group:
 
 GROUPS: Sequence[Group] = (
     Group(None, (Section("/", "nav.ask", "chat", ANYBODY), Section("/home", "nav.home", "home", READERS))),
+    Group("nav.group.build", (Section("/knowledge", "nav.knowledge", "book", EDITORS | READERS),)),
     Group(
         "nav.group.run",
         (
