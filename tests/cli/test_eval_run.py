@@ -86,6 +86,12 @@ def test_a_suite_is_run_listed_shown_watched_and_deleted(run: Run, tmp_path: Pat
     assert (metric["value"], metric["n_ok"], metric["n_total"], metric["low"] < 0.75 < metric["high"]) == (0.75, 4, 4, True)
     assert [(part["value"], part["metrics"][0]["value"]) for part in shown["slices"]] == [("en", 1.0), ("ko", 0.5)]
     assert shown["digests"]["data_name"] == "cases.jsonl"
+    for form in ("html", "junit", "csv", "json", "inspect"):
+        written = run("export", known["id"], "--format", form, "-o", f"out.{form}", *(["--language", "ko"] if form == "html" else []))
+        assert (written.exit_code, written.output.strip()) == (0, f"out.{form}: 4 results."), written.exception
+    page = (tmp_path / "out.html").read_text("utf-8")
+    assert "합격" in page
+    assert "기준: language" in page
     assert run("watch", known["id"]).exit_code == 0
     assert run("delete", known["id"]).output.strip() == "Deleted."
     assert run("show", known["id"]).exception is not None

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from ondol.cli.eval_export import export
 from ondol.cli.eval_gate import compare, gate
 from ondol.cli.eval_golden_production import golden
 from ondol.cli.eval_review import review
@@ -66,6 +67,7 @@ _VERBS = (
     delete,
     compare,
     gate,
+    export,
     golden,
     review,
     verify,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -88,14 +88,15 @@ async def begin(prepared: Prepared, source: Mapping[str, Any], by: uuid.UUID | N
         source: from which it can go on: `{"path": ...}`, or `{"suite": ...}`.
         by: who runs it; None for the command line.
     """
-    platform, tenant = prepared.room.platform, prepared.room.tenant
+    platform, tenant, suite = prepared.room.platform, prepared.room.tenant, prepared.suite
+    told = {**source, "card": asdict(suite.card), "slices": list(suite.slices)}
     async with platform.database.tenant_tx(tenant.id) as connection:
         return await add_run(
             connection,
             platform.keyring,
             tenant.id,
-            suite_name=prepared.suite.card.name,
-            suite=source,
+            suite_name=suite.card.name,
+            suite=told,
             state="running",
             cases=prepared.surveyed.count,
             repeats=prepared.suite.repeats,

@@ -1,0 +1,114 @@
+"""What all exports tell of a run: its metrics with their intervals, apart by slice, and how its results came out."""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+
+from ondol.application.evaluation.runs import Kept, Measuring, Metric, Run
+from ondol.application.evaluation.runs.outcome import misses
+from ondol.application.evaluation.statistics.intervals import BOUNDS, Interval, mean_interval
+from ondol.application.evaluation.types import Measured
+
+Results = Callable[[], AsyncIterator[Kept]]
+"""The results of a run in their order, anew for each call."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """A metric with its interval; None where no case has a value."""
+
+    metric: Metric
+    measured: Measured
+    interval: Interval | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """A run, looked through once.
+
+    Attributes:
+        statuses: results by what became of the answer.
+        missed: results that miss a scorer's threshold; `broken` are those whose answer or score failed.
+        slices: figures by slice and value.
+    """
+
+    run: Run
+    figures: tuple[Figure, ...]
+    slices: dict[tuple[str, str], tuple[Figure, ...]]
+    statuses: Counter[str] = field(default_factory=Counter)
+    missed: int = 0
+    broken: int = 0
+    erased: int = 0
+    latency_ms: float = 0.0
+    cost_nano: int = 0
+    currency: str = "USD"
+
+
+async def report_of(run: Run, results: Results, slices: Sequence[str] = ()) -> Report:
+    """Look a run through.
+
+    Args:
+        slices: by which the figures are told apart.
+    """
+    measuring, statuses = Measuring(run.metrics, slices), Counter[str]()
+    missed = broken = erased = count = cost_nano = 0
+    latency_ms, currency = 0.0, "USD"
+    async for kept in results():
+        count += 1
+        result = kept.result
+        measuring.add(result)
+        statuses[result.answer.status] += 1
+        missed += bool(missed_by(run, kept))
+        broken += is_broken(kept)
+        erased += kept.is_erased
+        latency_ms += result.answer.latency_ms
+        cost_nano += result.answer.cost_nano
+        currency = result.answer.currency if result.answer.cost_nano else currency
+    not_asked = run.total - count
+    if not_asked:
+        statuses["skipped"] += not_asked
+    whole = measuring.measured(-(-not_asked // run.repeats))
+    return Report(
+        run=run,
+        figures=_figures(run, whole),
+        slices={where: _figures(run, part) for where, part in measuring.by_slice().items()},
+        statuses=statuses,
+        missed=missed,
+        broken=broken,
+        erased=erased,
+        latency_ms=latency_ms,
+        cost_nano=cost_nano,
+        currency=currency,
+    )
+
+
+def missed_by(run: Run, kept: Kept) -> list[str]:
+    """The metrics whose threshold a result misses."""
+    return [metric.name for metric in run.metrics if misses(metric, kept.result)]
+
+
+def is_broken(kept: Kept) -> bool:
+    """Whether the answer, or one of its scores, failed."""
+    result = kept.result
+    return result.answer.status != "ok" or any(score.status not in ("ok", "skipped") for score in result.scores.values())
+
+
+def name_of(kept: Kept, repeats: int) -> str:
+    """A result by its case, with its repeat where there are several."""
+    return f"{kept.result.case_id} #{kept.result.repeat + 1}" if repeats > 1 else kept.result.case_id
+
+
+def short_id(run_id: uuid.UUID) -> str:
+    """The end of an id, which differs between runs of the same minute."""
+    return run_id.hex[-8:]
+
+
+def _figures(run: Run, measured: Sequence[Measured]) -> tuple[Figure, ...]:
+    return tuple(Figure(metric=metric, measured=found, interval=_interval(found)) for metric, found in zip(run.metrics, measured, strict=True))
+
+
+def _interval(found: Measured) -> Interval | None:
+    return mean_interval(found.values, found.clusters, bounds=BOUNDS.get(found.unit)) if len(found.values) else None
