@@ -9,6 +9,7 @@ import click
 from ondol.cli.eval_export import export
 from ondol.cli.eval_gate import compare, gate
 from ondol.cli.eval_golden_production import golden
+from ondol.cli.eval_nightly import nightly
 from ondol.cli.eval_review import review
 from ondol.cli.eval_run import delete, list_all, run, show, watch
 from ondol.cli.eval_verdict import export_verdict, verdicts, verify
@@ -73,6 +74,7 @@ _VERBS = (
     verify,
     verdicts,
     export_verdict,
+    nightly,
 )
 
 for _verb in _VERBS:

@@ -11,6 +11,8 @@ from ondol.application.assistant.releases_api import ReleaseServices, releases_r
 from ondol.application.assistant.threads.api import thread_router
 from ondol.application.erasure.api import ErasureServices, erasure_router
 from ondol.application.evaluation.golden.api import GoldenServices, golden_router
+from ondol.application.evaluation.nightly.api import NightlyServices, nightly_router
+from ondol.application.evaluation.nightly.types import Plan, Policy
 from ondol.application.evaluation.review.api import ReviewServices, review_router
 from ondol.application.evaluation.verdicts.api import VerdictServices, requirement_router, verdicts_router
 from ondol.application.knowledge.api import KnowledgeServices, index_router
@@ -21,7 +23,7 @@ from ondol.application.prompts.api import prompts_router
 from ondol.core.errors import Forbidden, KeyDestroyed, NotFound, Unauthenticated
 from ondol.infrastructure.access.callers import caller_of
 from ondol.infrastructure.access.keys import KeyDirectory
-from ondol.infrastructure.access.people import get_person
+from ondol.infrastructure.access.people import get_person, list_tenants
 from ondol.infrastructure.access.types import Principal
 from ondol.infrastructure.gateway.admin import AdminApi, Authenticate, create_admin, principal_of_request
 from ondol.infrastructure.gateway.admin_api import GatewayServices, gateway_routers
@@ -85,6 +87,7 @@ def admin_application(platform: Platform, keys: KeyDirectory, policies: PolicyDi
         access_router(knowledge),
         releases_router(ReleaseServices(platform.knowledge, principal_of_request, partial(gate_of, platform.folder, platform.clock))),
         verdicts_router(verdicts),
+        nightly_router(NightlyServices(platform.knowledge, principal_of_request, put=partial(_put_plan, platform))),
         requirement_router(verdicts),
         thread_router(knowledge),
         golden_router(GoldenServices(platform.knowledge, masker(policies), principal_of_request)),
@@ -92,3 +95,11 @@ def admin_application(platform: Platform, keys: KeyDirectory, policies: PolicyDi
         erasure_router(ErasureServices(platform.knowledge, partial(verify_receipt, platform), principal_of_request)),
     ]
     return create_admin(authenticate, routers, streams=documents.streams)
+
+
+async def _put_plan(platform: Platform, who: Principal, assistant: str, suite: str, login: str, at_minute: int, policy: Policy) -> Plan:
+    """Evaluation is imported when somebody plans one: a worker stays small until then."""
+    from ondol.wiring.nightly import plan_nights
+
+    [tenant] = [each for each in await list_tenants(platform.database) if each.id == who.tenant_id]
+    return await plan_nights(platform, tenant, assistant, suite, login, at_minute, policy, who.person_id)

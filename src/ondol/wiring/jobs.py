@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from datetime import timedelta
 
+from ondol.application.evaluation.nightly.store import any_night_due
 from ondol.application.knowledge.segments import drop_replaced
 from ondol.application.knowledge.sweep import sweep_unnamed
 from ondol.core.config import Settings
@@ -29,6 +30,9 @@ GUARD_ALARMS = "* * * * * */10"
 GUARD_CARE = "37 * * * *"
 RECORD_CARE = "7 * * * *"
 UPLOAD_CARE = "27 * * * *"
+
+NIGHTS = "* * * * *"
+"""Each assistant has a minute of its own, in the time zone of its tenant."""
 
 SESSIONS_KEPT_DAYS = 30
 
@@ -85,6 +89,7 @@ def register_tasks(app: JobApp, platform: Platform) -> None:
         await expire_contents(platform.database, platform.clock())
 
     _register_guard_tasks(app, platform)
+    _register_nightly_tasks(app, platform)
 
 
 def _register_guard_tasks(app: JobApp, platform: Platform) -> None:
@@ -114,6 +119,30 @@ def _register_guard_tasks(app: JobApp, platform: Platform) -> None:
         await expire_tokens(platform.database, platform.clock())
         await expire_traffic(platform.database, platform.clock())
         await expire_approvals(platform.database, platform.clock())
+
+
+def _register_nightly_tasks(app: JobApp, platform: Platform) -> None:
+    """Evaluation is imported when an assistant's night comes: the worker stays small until then."""
+    alarms = platform.settings.guard.alarms
+
+    @app.periodic(cron=NIGHTS)
+    @app.task(name="nightly_evaluation", queueing_lock="nightly_evaluation", lock="nightly_evaluation", pass_context=False)
+    async def nightly_evaluation(timestamp: int) -> None:
+        del timestamp
+        if await any_night_due(platform.database, platform.clock()):
+            from ondol.wiring.nightly import run_due_nights
+
+            await run_due_nights(platform)
+
+    async def nightly_alarms(timestamp: int) -> None:
+        from ondol.wiring.nightly import tell_of_nights
+
+        del timestamp
+        await tell_of_nights(platform)
+
+    if alarms.webhook_url or alarms.email_to:
+        task = app.task(name="nightly_alarms", queueing_lock="nightly_alarms", pass_context=False)(nightly_alarms)
+        app.periodic(cron=NIGHTS)(task)
 
 
 def settings_used(settings: Settings) -> object:
