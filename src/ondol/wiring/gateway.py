@@ -38,7 +38,7 @@ from ondol.infrastructure.guard.conversation import Conversation
 from ondol.infrastructure.guard.traffic import Asker
 from ondol.infrastructure.serving.directory import AssistantCard, ServingDirectory
 from ondol.infrastructure.serving.http import HttpClient
-from ondol.infrastructure.serving.http.pool import CONNECTIONS_PER_ORIGIN_MAX
+from ondol.infrastructure.serving.http.pool import CONNECTIONS_PER_ORIGIN_MAX, SHARE_OF_FREE
 from ondol.infrastructure.serving.prices import PriceDirectory
 from ondol.infrastructure.serving.providers import new_providers
 from ondol.infrastructure.serving.routing import Router
@@ -108,8 +108,9 @@ async def open_gateway_room(platform: Platform, observer: Observer, slugs: dict[
 
 
 def _connections_to_providers(settings: Settings) -> int:
-    """As many to one provider as callers may hold: each of them may be waiting for it."""
-    return max(CONNECTIONS_PER_ORIGIN_MAX, settings.http.connections_max)
+    """As many to one provider as callers may hold: each of them may be waiting for it. And what a tenant alone leaves free to others."""
+    held = max(CONNECTIONS_PER_ORIGIN_MAX, settings.http.connections_max)
+    return held + held // SHARE_OF_FREE
 
 
 def _tell_open(platform: Platform, slug: str, tellers: set[asyncio.Task[None]]) -> asyncio.Task[None]:

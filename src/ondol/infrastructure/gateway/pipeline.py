@@ -277,7 +277,8 @@ class Pipeline:
         # What stands between must not take a stream for dead whose first event is long in coming: it is opened with a comment.
         beat = Beat(exchange, self._door.keep_alive_s) if asked.stream else None
         try:
-            answer = await self._door.router.open(card.row, make, stream=asked.stream, sticky_key=sticky, deadline_s=deadline_s)
+            share = tally.caller.tenant_id
+            answer = await self._door.router.open(card.row, make, stream=asked.stream, sticky_key=sticky, deadline_s=deadline_s, share=share)
         finally:
             if beat is not None:
                 beat.stop()

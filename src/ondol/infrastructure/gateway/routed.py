@@ -71,7 +71,8 @@ class _Asking:
         deadline_s = min(settings.deadline_s, tally.bounds.deadline_s or settings.deadline_s)
         said = Said(request)
         tally.input_tokens, tally.counting = estimate_input_tokens(request.messages), said.estimate
-        answer = await tally.door.router.open(self._card.row, make, stream=True, sticky_key=sticky, deadline_s=deadline_s)
+        share = tally.caller.tenant_id
+        answer = await tally.door.router.open(self._card.row, make, stream=True, sticky_key=sticky, deadline_s=deadline_s, share=share)
         tally.answered_by(answer)
         tally.counting = said.estimate
         tally.asking += 1

@@ -4,6 +4,8 @@ but for codes that are plain words: error texts of providers quote keys, address
 
 from __future__ import annotations
 
+from typing import Literal
+
 from ondol.core.errors import UpstreamError, UpstreamRateLimited
 
 
@@ -83,9 +85,9 @@ def garbage(what: str) -> UpstreamFailure:
     return UpstreamFailure(f"The model provider's answer cannot be understood: {what}.", code="upstream_garbage")
 
 
-def empty() -> UpstreamFailure:
+def empty(code: Literal["upstream_garbage", "upstream_cut_off"]) -> UpstreamFailure:
     """Status 200 and no byte of an answer, as llama.cpp's server gives to some requests that it cannot serve: the next one may be served well."""
-    return UpstreamFailure("The model provider's answer is empty.", "Try again, or ask for less.", code="upstream_garbage", blames=False)
+    return UpstreamFailure("The model provider's answer is empty.", "Try again, or ask for less.", code=code, blames=False)
 
 
 def cut_off() -> UpstreamFailure:

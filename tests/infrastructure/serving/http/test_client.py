@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from ondol.core.errors import RequestError, UpstreamError
+from ondol.core.ids import new_id
 from ondol.infrastructure.serving.http import HttpAnswer, HttpClient, HttpRequest, Origin
 from ondol.infrastructure.serving.scripted import Reply, ScriptedModel
 from ondol.infrastructure.serving.scripted_faults import BODY, DELTA, chunked, head, whole
@@ -202,6 +203,33 @@ async def test_the_pool_is_bounded_and_those_who_wait_are_served_in_order() -> N
         await asyncio.gather(*hanging, waiting, return_exceptions=True)
         await settle()
         assert client.connections == client.idle == 1
+    await client.close()
+
+
+async def test_one_tenant_leaves_connections_to_the_next_however_long_its_answers_hang() -> None:
+    """Of 18 it may hold 16; then it waits for its own, and what is free is for others, of whom each holds at most eight times what is free."""
+    mine, theirs = new_id(), new_id()
+    client = HttpClient(connections_per_origin_max=18)
+    async with ScriptedModel(Reply(trouble="hang_before_headers")) as upstream:
+        request, egress = post(upstream.base_url)
+        hanging = [asyncio.create_task(client.send(request, Timeouts(connect_s=30), egress, mine)) for _ in range(40)]
+        await upstream.requests_came(16)
+        with pytest.raises(UpstreamError) as caught:
+            await client.send(request, Timeouts(connect_s=0.02), egress, mine)
+        assert (caught.value.code, client.connections) == ("upstream_busy", 16)
+        upstream.say(Reply(raw=[whole()]))
+        for _ in range(20):
+            answer = await client.send(request, Timeouts(connect_s=5), egress, theirs)
+            assert await answer.read(1000) == BODY
+        assert client.connections == 17
+        hanging[0].cancel()
+        await upstream.requests_came(37 + 1)  # one of those who wait has its place
+        for task in hanging:
+            task.cancel()
+        await asyncio.gather(*hanging, return_exceptions=True)
+        await settle()
+        pool = next(iter(client._pools.values()))
+        assert (pool._held, pool._waiting, len(pool._waiters)) == ({}, {}, 0)
     await client.close()
 
 

@@ -7,6 +7,7 @@ answer names its target; retry storms on an upstream that is down; an error insi
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from ondol.core.errors import RequestError, UpstreamError, UpstreamRateLimited
+from ondol.core.ids import new_id
 from ondol.infrastructure.serving.http import HttpClient
 from ondol.infrastructure.serving.providers import new_providers
 from ondol.infrastructure.serving.routing import RetryBudget, Router
@@ -181,6 +183,29 @@ async def test_one_answer_cannot_silence_a_target_for_an_hour(value: bytes) -> N
         assert await ground.code(way) == ""
 
 
+async def test_what_one_tenant_spends_on_retries_is_its_own() -> None:
+    async with grounds(ERROR_500) as ground:
+        way = model(ground.target(0), retries_max=1)
+        mine, theirs = new_id(), new_id()
+
+        async def attempts(share: uuid.UUID) -> int:
+            before = ground.asked()[0]
+            with pytest.raises(UpstreamError):
+                await ground.router.open(way, outgoing(), stream=False, deadline_s=100, share=share)
+            ground.router._breakers.clear()  # what is shared by all is not what is asked here
+            return ground.asked()[0] - before
+
+        ground.clock.now = 0.0
+        ground.waits.clear()
+        used_up = 0
+        while await attempts(mine) == 2:
+            used_up += 1
+            ground.clock.now = 0.0
+        assert used_up >= 10
+        ground.clock.now = 0.0
+        assert (await attempts(mine), await attempts(theirs)) == (1, 2)
+
+
 async def test_a_storm_of_errors_is_not_doubled_by_retries() -> None:
     async with grounds(ERROR_500, budget=RetryBudget(0.1, 0.0, 50)) as ground:
         way = model(ground.target(0), retries_max=5)
@@ -241,7 +266,7 @@ async def test_an_empty_answer_blames_nobody(stream: bool) -> None:
     nothing = Reply(raw=[head(kind, b"content-length: 0")])
     async with grounds([nothing] * 8 + [STREAM if stream else GOOD]) as ground:
         way = model(ground.target(0), retries_max=0)
-        assert {await ground.code(way, stream=stream) for _ in range(8)} == {"upstream_garbage"}
+        assert {await ground.code(way, stream=stream) for _ in range(8)} == {"upstream_cut_off" if stream else "upstream_garbage"}
         assert await ground.code(way, stream=stream) == ""
         assert ground.router.breaker(way.targets[0]).state == "closed"
 

@@ -10,7 +10,7 @@ from ondol.infrastructure.serving.errors import UpstreamFailure, busy, refused_b
 from ondol.infrastructure.serving.http.answer import HttpAnswer
 from ondol.infrastructure.serving.http.connection import Connection, StaleConnection
 from ondol.infrastructure.serving.http.egress import Egress, Resolver, checked_addresses, forbidden, literal_address, system_resolver
-from ondol.infrastructure.serving.http.pool import CONNECTIONS_PER_ORIGIN_MAX, Pool
+from ondol.infrastructure.serving.http.pool import CONNECTIONS_PER_ORIGIN_MAX, Pool, Share
 from ondol.infrastructure.serving.http.proxy import Tunnel
 from ondol.infrastructure.serving.http.tls import TlsContexts
 from ondol.infrastructure.serving.http.types import HttpRequest, Origin
@@ -45,10 +45,13 @@ class HttpClient:
         self._tls = TlsContexts()
         self._closed = False
 
-    async def send(self, request: HttpRequest, timeouts: Timeouts, egress: Egress) -> HttpAnswer:
+    async def send(self, request: HttpRequest, timeouts: Timeouts, egress: Egress, share: Share = None) -> HttpAnswer:
         """Send a request; returns when the head of the answer is here, whatever its status.
 
         A request on a connection that was used before, and that dies before any byte of an answer, is sent once more on a fresh one.
+
+        Args:
+            share: the tenant whose share of the connections is used.
 
         Raises:
             UpstreamError: ``upstream_busy``, ``upstream_unreachable``, ``upstream_not_allowed``, ``upstream_untrusted``, ``upstream_timeout``,
@@ -60,11 +63,11 @@ class HttpClient:
         pool = self._pools.get((request.origin, egress.key)) or self._new_pool(request.origin, egress)
         head = request.head()
         whole_at = self.watch.now() + timeouts.whole_s
-        connection = pool.take()
+        connection = pool.take(share)
         try:
             for _ in range(SENDS_MAX):
                 if connection is None:
-                    connection = await pool.open(min(timeouts.connect_s, timeouts.whole_s))
+                    connection = await pool.open(min(timeouts.connect_s, timeouts.whole_s), share)
                 try:
                     return await connection.ask(head, request.body, timeouts, whole_at)
                 except StaleConnection:

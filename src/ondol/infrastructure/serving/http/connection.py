@@ -7,6 +7,7 @@ are errors, and any error closes the connection.
 from __future__ import annotations
 
 import asyncio
+import uuid
 from typing import TYPE_CHECKING, Protocol, cast
 
 import httptools
@@ -53,7 +54,7 @@ class Owner(Protocol):
 
 
 class Connection(asyncio.Protocol):
-    """Made by a pool. `ask` sends a request; `deadline` and `look_tick` are the watch's."""
+    """Made by a pool. `ask` sends a request; `deadline` and `look_tick` are the watch's, `is_held` and `share` the pool's."""
 
     __slots__ = (
         "_answer",
@@ -80,12 +81,16 @@ class Connection(asyncio.Protocol):
         "_whole_at",
         "_wrong",
         "deadline",
+        "is_held",
         "look_tick",
+        "share",
     )
 
     def __init__(self, owner: Owner) -> None:
         self.deadline = NEVER
         self.look_tick = -1
+        self.is_held = False
+        self.share: uuid.UUID | None = None
         self._owner = owner
         self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
         self._transport: asyncio.Transport | None = None

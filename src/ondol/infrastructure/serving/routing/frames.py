@@ -106,7 +106,7 @@ class FrameStream:
                 self._close(None)
             elif not piece and not frames:
                 if not self._end.finished:
-                    raise self._close(cut_off() if self._has_read else empty())
+                    raise self._close(cut_off() if self._has_read else empty("upstream_cut_off"))
                 self._close(None)
             if frames or not piece:
                 return frames

@@ -1,4 +1,4 @@
-"""How often and when a request is sent again: a budget shared by all requests, and waits that grow and are spread."""
+"""How often and when a request is sent again: a budget shared by all requests of a tenant, and waits that grow and are spread."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ import asyncio
 import math
 import random
 import uuid
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from time import perf_counter_ns
@@ -34,6 +35,7 @@ SOUND_BYTES_MAX = 1 << 30
 SOUND_EVENTS_BYTES_MAX = SOUND_BYTES_MAX * 3 // 2
 """The same in events, which hold it in base64."""
 TARGETS_REMEMBERED_MAX = 10_000
+TENANTS_REMEMBERED_MAX = 10_000
 ATTEMPTS_MAX = 16
 NOT_JSON: frozenset[Operation] = frozenset({"transcriptions"})
 SOUND: frozenset[Operation] = frozenset({"speech"})
@@ -57,6 +59,8 @@ class _Try:
     stream: bool
     whole_at: float
     started_ns: int
+    share: uuid.UUID
+    budget: RetryBudget
     attempts: int = 0
     failure: UpstreamError | None = None
 
@@ -66,6 +70,7 @@ class Router:
 
     Args:
         providers: by kind, as `providers.new_providers` makes them.
+        budget: of retries, for all tenants together; one for each when absent.
         now: monotonic seconds; the client's when absent.
         chance: uniform in [0, 1).
         pause: waits this many seconds.
@@ -87,7 +92,8 @@ class Router:
         self._client = client
         self._providers = providers
         self._settings = settings
-        self._budget = budget or RetryBudget()
+        self._budget = budget
+        self._budgets: OrderedDict[uuid.UUID, RetryBudget] = OrderedDict()
         self._now = now or client.watch.now
         self._chance = chance
         self._pause = pause
@@ -95,7 +101,14 @@ class Router:
         self._breakers: dict[uuid.UUID, Breaker] = {}
 
     async def open(
-        self, model: ModelRow, make: Callable[[TargetRow], Outgoing], *, stream: bool, sticky_key: bytes = b"", deadline_s: float
+        self,
+        model: ModelRow,
+        make: Callable[[TargetRow], Outgoing],
+        *,
+        stream: bool,
+        sticky_key: bytes = b"",
+        deadline_s: float,
+        share: uuid.UUID | None = None,
     ) -> UpstreamAnswer:
         """Ask the targets until one answers.
 
@@ -107,12 +120,15 @@ class Router:
             stream: the answer is a stream of frames.
             sticky_key: names a conversation.
             deadline_s: for everything, the waits included.
+            share: the tenant that asks: its share of the connections and its own retries are used; the model's own tenant when absent.
 
         Raises:
             UpstreamError: the last failure; ``upstream_unavailable`` when no target may be asked now.
         """
-        self._budget.earn()
-        journey = _Try(model, make, stream, self._now() + deadline_s, perf_counter_ns())
+        asker = share or model.tenant_id
+        budget = self._budget_of(asker)
+        budget.earn()
+        journey = _Try(model, make, stream, self._now() + deadline_s, perf_counter_ns(), asker, budget)
         order = order_of(model, sticky_key, self._chance)
         again: list[TargetRow] = []
         for target in order:
@@ -155,12 +171,23 @@ class Router:
             breaker = self._breakers[target.id] = Breaker(self._settings)
         return breaker
 
+    def _budget_of(self, share: uuid.UUID) -> RetryBudget:
+        """The retries of one tenant: what one uses up is its own."""
+        if self._budget is not None:
+            return self._budget
+        budget = self._budgets.get(share)
+        if budget is None:
+            while len(self._budgets) >= TENANTS_REMEMBERED_MAX:
+                self._budgets.popitem(last=False)
+            budget = self._budgets[share] = RetryBudget()
+        return budget
+
     async def _ask_again(self, journey: _Try, targets: list[TargetRow]) -> UpstreamAnswer | None:
         for retry in range(min(journey.model.retries_max, ATTEMPTS_MAX) if targets else 0):
             now = self._now()
             rest_s, _, target = min((self.breaker(target).rests_s(now), place, target) for place, target in enumerate(targets))
             wait_s = max(backoff_s(retry, self._chance()), rest_s + CLOCK_SLACK_S if rest_s else 0.0)
-            if wait_s > WAIT_S_MAX or now + wait_s >= journey.whole_at or not self._budget.spend(now):
+            if wait_s > WAIT_S_MAX or now + wait_s >= journey.whole_at or not journey.budget.spend(now):
                 return None
             await self._pause(wait_s)
             answer = await self._ask(journey, target)
@@ -214,7 +241,7 @@ class Router:
         if left_s < timeouts.whole_s:
             timeouts = Timeouts(timeouts.connect_s, timeouts.first_byte_s, timeouts.between_s, left_s)
         journey.attempts += 1
-        answer = await self._client.send(request, timeouts, egress)
+        answer = await self._client.send(request, timeouts, egress, journey.share)
         try:
             if answer.status < 300 and answer.status != 200:
                 raise garbage("it has a status that was not asked for")
@@ -258,7 +285,7 @@ class Router:
         try:
             body = await answer.read(ANSWER_BYTES_MAX)
             if not body:
-                raise empty()
+                raise empty("upstream_garbage")
             if outgoing.operation not in NOT_JSON and body[:1] != b"{" and body.lstrip()[:1] != b"{":
                 raise garbage("it is no JSON object")
         except UpstreamFailure as error:
