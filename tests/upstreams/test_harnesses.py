@@ -20,7 +20,11 @@ pytestmark = [pytest.mark.anyio, pytest.mark.upstreams]
 
 SECONDS_MAX = 300
 SUMS = [(12, 30), (7, 8), (1_000, 234), (5, 5), (99, 1)]
-CAUSES = [("비가 왔다.", "땅이 젖었다.", "해가 떴다.", 0), ("늦잠을 잤다.", "일찍 왔다.", "지각했다.", 1), ("불을 껐다.", "어두워졌다.", "밝아졌다.", 0)]
+CAUSES = [
+    ("비가 왔다.", "땅이 젖었다.", "해가 떴다.", 0),
+    ("늦잠을 잤다.", "일찍 왔다.", "지각했다.", 1),
+    ("불을 껐다.", "어두워졌다.", "밝아졌다.", 0),
+]
 SUMS_TASK = r"""
 task: sums
 dataset_path: json
@@ -48,12 +52,15 @@ metric_list: [{metric: exact_match, aggregation: mean, higher_is_better: true}]
 
 
 def solve(body: Mapping[str, Any]) -> str:
-    """Adds up what it is asked to, but never 99 and 1, and always takes the first choice."""
+    """Adds up two numbers, but never 99 and 1, and always takes the first choice."""
     content = body["messages"][-1]["content"]
     question = content if isinstance(content, str) else "".join(part["text"] for part in content)
     if "번호만" in question:
         return "1"
-    first, second = (int(number) for number in re.findall(r"\d+", question)[:2])
+    numbers = [int(number) for number in re.findall(r"\d+", question)]
+    if len(numbers) != 2:
+        return "hello, world"  # Inspect greets a model before it measures it
+    first, second = numbers
     return f"{first} and {second} are so many.\n#### {first + second + (first == 99):,}"
 
 
@@ -139,4 +146,5 @@ async def test_inspect(tenancy: Tenancy, tmp_path: Path) -> None:
     assert log["status"] == "success"
     assert log["results"]["scores"][0]["metrics"]["accuracy"]["value"] == 4 / 5
     assert {usage["input_tokens"] > 0 for usage in log["stats"]["model_usage"].values()} == {True}
-    assert len(tenancy.records) == len(SUMS)
+    assert {record.outcome for record in tenancy.records} == {"answered"}
+    assert len(tenancy.records) >= len(SUMS)
