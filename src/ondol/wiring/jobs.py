@@ -30,6 +30,7 @@ GUARD_ALARMS = "* * * * * */10"
 GUARD_CARE = "37 * * * *"
 RECORD_CARE = "7 * * * *"
 UPLOAD_CARE = "27 * * * *"
+REVIEW_CARE = "*/5 * * * *"
 
 NIGHTS = "* * * * *"
 """Each assistant has a minute of its own, in the time zone of its tenant."""
@@ -87,6 +88,14 @@ def register_tasks(app: JobApp, platform: Platform) -> None:
 
         del timestamp
         await expire_contents(platform.database, platform.clock())
+
+    @app.periodic(cron=REVIEW_CARE)
+    @app.task(name="review_care", queueing_lock="review_care", lock="review_care", pass_context=False)
+    async def review_care(timestamp: int) -> None:
+        from ondol.wiring.reviews import take_all_feedback
+
+        del timestamp
+        await take_all_feedback(platform)
 
     _register_guard_tasks(app, platform)
     _register_nightly_tasks(app, platform)

@@ -132,13 +132,13 @@ values (%(tenant_id)s::uuid, %(item_id)s::uuid, %(points)s::jsonb, %(note_sealed
 select item_id, points, note_sealed from review_decisions where item_id = any(%(ids)s::uuid[]);
 
 -- name: feedback_to_review
--- Answers of which people said something that brings them into a queue, the newest first.
+-- Answers of which people said something that brings them into a queue, in another order each time, so that none that cannot be shown stays in the way.
 select f.request_id, bool_or(f.thumb = 'down' or f.score < 50) as is_disliked
 from feedback f join request_contents c on c.id = f.request_id and c.keep_until > %(now)s::timestamptz
 where not exists (select from review_items i where i.queue_id = %(queue_id)s::uuid and i.request_id = f.request_id)
 group by f.request_id
 having %(every)s::boolean or bool_or(f.thumb = 'down' or f.score < 50)
-order by max(f.id::text) desc limit %(limit)s::int;
+order by md5(f.request_id::text || %(now)s::timestamptz::text) limit %(limit)s::int;
 
 -- name: review_items_erase
 -- Remove what a person asked, or what was taken from answers that an erasure reaches, with all that was thought of it.
