@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 from ondol.application.assistant.api import access_router, answers_router
+from ondol.application.assistant.manage_api import assistants_router
 from ondol.application.assistant.releases_api import ReleaseServices, releases_router
 from ondol.application.assistant.threads.api import thread_router
 from ondol.application.erasure.api import ErasureServices, erasure_router
@@ -75,6 +76,7 @@ def admin_application(platform: Platform, keys: KeyDirectory, policies: PolicyDi
     reception = Reception(platform.knowledge, lambda: platform.settings.http.upload_bytes_max)
     documents = DocumentServices(platform.knowledge, principal_of_request, reception)
     verdicts = VerdictServices(platform.knowledge, principal_of_request, keys=partial(verdict_keys, platform.folder))
+    releases = ReleaseServices(platform.knowledge, principal_of_request, partial(gate_of, platform.folder, platform.clock))
     guards = [guard_router(services), tools_router(services), texts_router(services)]
     routers = [
         *guards,
@@ -85,7 +87,8 @@ def admin_application(platform: Platform, keys: KeyDirectory, policies: PolicyDi
         prompts_router(gateway),
         answers_router(knowledge),
         access_router(knowledge),
-        releases_router(ReleaseServices(platform.knowledge, principal_of_request, partial(gate_of, platform.folder, platform.clock))),
+        assistants_router(releases),
+        releases_router(releases),
         verdicts_router(verdicts),
         nightly_router(NightlyServices(platform.knowledge, principal_of_request, put=partial(_put_plan, platform))),
         requirement_router(verdicts),

@@ -108,3 +108,21 @@ async def test_who_may_not_and_mistakes_are_refused(ask: Ask) -> None:
     assert (await ask("owner", "POST", f"{PATH}/1/activate", {"note": "x" * 2001}))[0] == 400
     assert (await ask("owner", "POST", f"{PATH}/latest/activate", {}))[0] == 400
     assert (await ask("owner", "GET", "/assistants/absent/releases"))[0] == 404
+
+
+async def test_an_assistant_is_made_changed_and_listed(ask: Ask) -> None:
+    body = {"base": "base", "settings": {"title": {"ko": "도우미", "en": "Helper"}}}
+    status, made = await ask("owner", "PUT", "/assistants/helper", body)
+    assert (status, made["created"], made["title"], made["release"], made["waiting"]) == (200, True, {"ko": "도우미", "en": "Helper"}, 1, None)
+    assert made["model"] == "assistant/helper"
+    again = (await ask("owner", "PUT", "/assistants/helper", {**body, "settings": {"title": {"en": "Desk"}}}))[1]
+    assert (again["created"], again["id"], again["title"]) == (False, made["id"], {"en": "Desk"})
+    listed = (await ask("member", "GET", "/assistants"))[1]["assistants"]
+    assert "helper" in [item["name"] for item in listed]
+    assert [item["settings"] for item in listed] == [None] * len(listed), "a member is not told how it is made"
+    assert (await ask("auditor", "GET", "/assistants/helper"))[1]["settings"] == {"title": {"en": "Desk"}}
+    assert await ask("foreigner", "GET", "/assistants/helper") == (404, "model_not_found")
+    assert await ask("auditor", "PUT", "/assistants/helper", body) == (403, "role_required")
+    assert (await ask("owner", "PUT", "/assistants/other", {"base": "absent"}))[0] == 404
+    assert (await ask("owner", "PUT", "/assistants/other", {"base": "base", "settings": {"turns_max": "many"}}))[0] == 400
+    assert (await ask("owner", "GET", "/assistants/other"))[0] == 404, "what was refused left nothing behind"

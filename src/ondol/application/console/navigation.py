@@ -34,7 +34,10 @@ class Group:
 
 GROUPS: Sequence[Group] = (
     Group(None, (Section("/", "nav.ask", "chat", ANYBODY), Section("/home", "nav.home", "home", READERS))),
-    Group("nav.group.build", (Section("/knowledge", "nav.knowledge", "book", EDITORS | READERS),)),
+    Group(
+        "nav.group.build",
+        (Section("/knowledge", "nav.knowledge", "book", EDITORS | READERS), Section("/assistants", "nav.assistants", "quote", READERS)),
+    ),
     Group(
         "nav.group.run",
         (

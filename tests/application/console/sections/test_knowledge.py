@@ -14,7 +14,8 @@ ID = "0190f0c0-0000-7000-8000-000000000003"
 DOCUMENT = {
     "id": ID, "key": "en/<i>beacon</i>", "title": "Beacon & <b>boats</b>", "file": "a.md", "state": "current", "class": "internal",
     "groups": ["support"], "people": [], "access": None, "set_by_hand": False, "version": 3, "version_id": ID, "language": "en",
-    "media_type": "text/markdown", "bytes": 2048, "passages": 2, "origin": "upload", "valid_from": None, "valid_until": None, "created_at": "2026-11-01T15:30:00Z",
+    "media_type": "text/markdown", "bytes": 2048, "passages": 2, "origin": "upload",
+    "valid_from": None, "valid_until": None, "created_at": "2026-11-01T15:30:00Z",
 }  # fmt: skip
 PASSAGES = {
     "document": ID,
