@@ -14,6 +14,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from ondol.cli.main import cli
+from ondol.core.errors import Conflict
 from ondol.infrastructure.storage.postgres import DatabaseAddresses
 
 GUIDE = Path(__file__).resolve().parents[2] / "docs/guides/evaluation-in-ci.md"
@@ -90,3 +91,34 @@ def test_the_pipelines_let_a_good_candidate_through_and_stop_a_broken_one(pipeli
     assert [_run(line).exit_code for line in lines] == [0, 100]
     told = json.loads(Path("decision.json").read_text("utf-8"))
     assert (told["outcome"], told["primary"][0]["candidate"], told["primary"][0]["lost"]) == ("FAIL", 0.0, len(HARBOURS))
+
+
+def test_a_verdict_of_the_gate_lets_the_candidate_serve_and_nothing_else_does(candidate: Callable[[str], None]) -> None:
+    gate = _pipelines()["github"][-1]
+    assert _run("ondol assistant set support --require-verdict evaluation/support.yaml --tenant acme").exit_code == 0
+    activate = "ondol release activate support candidate --tenant acme"
+    candidate("1")
+    assert "it has no verdict of the suite support" in str(_run(activate).exception)
+    assert _run(gate).exit_code == 100
+    assert "it failed the suite support" in str(_run(activate).exception)
+    candidate("0.5")
+    assert _run(gate).exit_code == 0
+    verdict = json.loads(Path("decision.json").read_text("utf-8"))["verdict"]
+    assert "The verdict holds: assistant/support" in _run(f"ondol eval verify {verdict} --tenant acme").output
+    served = _run(activate)
+    assert served.exit_code == 0, served.exception
+
+
+def test_what_is_something_else_by_now_is_not_signed(candidate: Callable[[str], None]) -> None:
+    candidate("0.5 --guard follow")
+    decided = _run("ondol eval gate evaluation/support.yaml --candidate candidate --tenant acme --json --no-sign")
+    told = json.loads(decided.stdout)
+    assert (decided.exit_code, told["verdict"]) == (0, None)
+    runs = f"--baseline {told['runs']['baseline']} --candidate {told['runs']['candidate']}"
+    assert _run(f"ondol eval gate evaluation/support.yaml {runs} --tenant acme").exit_code == 0
+    Path("policy.yaml").write_text(_run("ondol guard policy --default").stdout.replace("default", "other"), "utf-8")
+    for line in ("ondol guard policy put policy.yaml --tenant acme", "ondol guard policy bind other tenant --tenant acme"):
+        assert _run(line).exit_code == 0, line
+    changed = _run(f"ondol eval gate evaluation/support.yaml {runs} --tenant acme")
+    assert isinstance(changed.exception, Conflict), changed.output
+    assert "is not what run" in changed.exception.message

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from ondol.application.evaluation.gate.compare import Changed
     from ondol.application.evaluation.gate.types import Compared
     from ondol.application.evaluation.runs import Measuring, Run
+    from ondol.application.evaluation.verdicts import Verdict
     from ondol.wiring.evaluation_gate import Gated
     from ondol.wiring.platform import Platform
 
@@ -38,26 +40,31 @@ ALPHA = 0.05
 @click.option("--candidate", required=True, metavar="WHAT", help="What wants to go live: candidate, a release's number, KIND=NAME, or a run.")
 @click.option("--as", "login", default="website", show_default=True, help="In whose name cases are asked that name nobody.")
 @click.option("--fresh", is_flag=True, help="Ask anew what was asked before.")
+@click.option("--no-sign", is_flag=True, help="Only decide; sign no verdict.")
 @tenant_option
 @json_option
 @click.pass_context
-def gate(context: click.Context, suite: Path, baseline: str, candidate: str, login: str, fresh: bool, tenant: str, as_json: bool) -> None:
+def gate(context: click.Context, /, suite: Path, baseline: str, candidate: str, tenant: str, as_json: bool, **chosen: Any) -> None:
     """Decide by the rules of SUITE whether a candidate may take its baseline's place; what was not run yet is run first.
 
-    Exit status: 0 PASS, 100 FAIL, 101 INCONCLUSIVE (which never promotes), 1 when it could not be decided.
+    What it decides is signed as a verdict, whichever way it went. Exit status: 0 PASS, 100 FAIL, 101 INCONCLUSIVE (which never promotes), 1 when it
+    could not be decided.
     """
     from ondol.application.evaluation.gate import as_dict
     from ondol.application.evaluation.runs import EXIT_STATUS
 
-    async def work(platform: Platform) -> Gated:
-        return await _gated(platform, tenant, suite, (baseline, candidate), login, fresh)
+    async def work(platform: Platform) -> tuple[Gated, Verdict | None]:
+        return await _gated(platform, tenant, suite, (baseline, candidate), chosen)
 
-    gated = with_platform(settings_of(context), work)
+    gated, verdict = with_platform(settings_of(context), work)
     if as_json:
         runs = {"baseline": gated.baseline and gated.baseline.id, "candidate": gated.candidate.id}
-        print_json({"suite": gated.suite.card.name, "suite_digest": gated.candidate.digests.suite, "runs": runs, **as_dict(gated.decision)})
+        told = {"suite": gated.suite.card.name, "suite_digest": gated.candidate.digests.suite, "runs": runs, "verdict": verdict and verdict.id}
+        print_json({**told, **as_dict(gated.decision)})
     else:
         print_decision(gated.decision)
+        if verdict is not None:
+            say(f"\nSigned: ondol eval verify {verdict.id}")
     raise SystemExit(EXIT_STATUS[gated.decision.outcome])
 
 
@@ -150,7 +157,7 @@ def _plain(run: Run, whole: tuple[Compared, ...], parts: dict[tuple[str, str], t
     }
 
 
-async def _gated(platform: Platform, tenant: str, path: Path, names: tuple[str, str], login: str, fresh: bool) -> Gated:
+async def _gated(platform: Platform, tenant: str, path: Path, names: tuple[str, str], chosen: Mapping[str, Any]) -> tuple[Gated, Verdict | None]:
     from ondol.application.evaluation.suites import read_suite
     from ondol.cli.eval_run import Line, progress_text
     from ondol.core.errors import RequestError
@@ -158,6 +165,7 @@ async def _gated(platform: Platform, tenant: str, path: Path, names: tuple[str, 
     from ondol.wiring.evaluating import EvaluationRoom
     from ondol.wiring.evaluation_gate import Asked, side_of
     from ondol.wiring.evaluation_gate import gate as decide_gate
+    from ondol.wiring.evaluation_verdicts import sign_gated
     from ondol.wiring.inside import open_inside
 
     suite = read_suite(path)
@@ -167,16 +175,18 @@ async def _gated(platform: Platform, tenant: str, path: Path, names: tuple[str, 
     where = await find_tenant(platform.database, tenant)
     line, began = Line(), time.monotonic()
     async with open_inside(platform) as inside:
+        room = EvaluationRoom(platform, inside, where, chosen["login"])
         asked = Asked(
-            room=EvaluationRoom(platform, inside, where, login),
+            room=room,
             suite=suite,
             path=path,
-            fresh=fresh,
+            fresh=chosen["fresh"],
             tell=lambda text: click.echo(text, err=True),
             report=lambda progress: line.show(progress_text(progress, began)),
         )
         try:
-            return await decide_gate(asked, baseline, candidate)
+            gated = await decide_gate(asked, baseline, candidate)
+            return gated, None if chosen["no_sign"] else await sign_gated(room, gated)
         finally:
             line.done()
 
