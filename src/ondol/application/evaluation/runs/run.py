@@ -15,13 +15,14 @@ import numpy as np
 from ondol.application.evaluation.runs.measure import Measuring
 from ondol.application.evaluation.runs.outcome import misses, outcome_of
 from ondol.application.evaluation.runs.progress import Progress
-from ondol.application.evaluation.runs.store import digest_of_results, done_of, end_run, put_results, results_of
+from ondol.application.evaluation.runs.store import done_of, end_run, folded_digest, put_results, results_of
 from ondol.application.evaluation.runs.types import Kept, Metric, Outcome, Run
 from ondol.application.evaluation.scorers.base import Asked, AskModel, Scorer
 from ondol.application.evaluation.suites import Suite
 from ondol.application.evaluation.targets import Target, hold
 from ondol.application.evaluation.targets.conversation import AskUser
 from ondol.application.evaluation.types import Answer, Case, CaseResult, Measured, Score
+from ondol.core.canonical import digest
 from ondol.core.clock import Clock
 from ondol.core.errors import OndolError
 from ondol.infrastructure.storage.blobs import KeyRing
@@ -120,9 +121,10 @@ async def conclude(running: Running, stopped: str = "") -> Ended:
     """Reckon the outcome of what is stored, and write it down."""
     run, measuring = running.run, Measuring(running.run.metrics)
     missed: dict[str, int] = {}
-    kept_count = 0
+    kept_count, results = 0, digest([])
     async for kept in results_of(running.database, running.keyring, running.tenant_id, run.id):
         kept_count += 1
+        results = folded_digest(results, kept)
         measuring.add(kept.result)
         for metric in run.metrics:
             if misses(metric, kept.result):
@@ -131,7 +133,6 @@ async def conclude(running: Running, stopped: str = "") -> Ended:
     measured = measuring.measured(-(-not_asked // run.repeats))
     outcome, reasons = outcome_of(running.suite, run.metrics, measured, missed, not_asked)
     reasons = ((stopped, *reasons) if stopped else reasons)[:100]
-    results = await digest_of_results(running.database, running.tenant_id, run.id)
     async with running.database.tenant_tx(running.tenant_id) as connection:
         state: Any = "stopped" if not_asked else "finished"
         await end_run(connection, run.id, state, outcome=outcome, reasons=reasons, results_digest=results, now=running.clock())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import asdict
@@ -181,17 +182,12 @@ async def done_of(database: Database, tenant_id: uuid.UUID, run_id: uuid.UUID) -
         place, repeat = page[-1]["place"], page[-1]["repeat"]
 
 
-async def digest_of_results(database: Database, tenant_id: uuid.UUID, run_id: uuid.UUID) -> bytes:
-    """SHA-256 over the canonical list of [place, repeat, digest] of all results in their order, folded page by page, 32 bytes."""
-    folded, place, repeat = b"", -1, 0
-    while True:
-        async with database.tenant_tx(tenant_id) as connection:
-            page = await rows(connection, QUERIES["results_page"], {"run_id": run_id, "place": place, "repeat": repeat, "limit": PAGE_RESULTS})
-        for row in page:
-            folded = digest([folded, row["place"], row["repeat"], bytes(row["digest"])])
-        if len(page) < PAGE_RESULTS:
-            return folded or digest([])
-        place, repeat = page[-1]["place"], page[-1]["repeat"]
+def folded_digest(before: bytes, kept: Kept) -> bytes:
+    """The digest of a run's results with one more, 32 bytes: SHA-256 over canonical JSON of [digest so far, place, repeat, the result's own digest].
+
+    A result's own digest is SHA-256 over the JSON of its content, then of its figures, keys sorted, numbers in the shortest form that reads back.
+    """
+    return digest([before, kept.place, kept.result.repeat, kept.digest])
 
 
 def _values(keyring: KeyRing, tenant_id: uuid.UUID, run_id: uuid.UUID, kept: Kept, now: datetime) -> dict[str, object]:
@@ -202,11 +198,13 @@ def _values(keyring: KeyRing, tenant_id: uuid.UUID, run_id: uuid.UUID, kept: Kep
         "slices": dict(result.slices),
         "turns": [[turn.role, turn.text] for turn in kept.turns],
         "expected": list(kept.expected),
-        "answer": msgspec.to_builtins(result.answer),
-        "scores": {name: {"reason": score.reason, "details": dict(score.details)} for name, score in result.scores.items()},
+        "answer": result.answer,
+        "scores": {name: {"reason": score.reason, "details": score.details} for name, score in result.scores.items()},
     }
-    plain = msgspec.json.encode(content)
     figures = {name: {"value": score.value, "status": score.status} for name, score in result.scores.items()}
+    plain = msgspec.json.encode(content, order="deterministic")
+    hashed = hashlib.sha256(plain)
+    hashed.update(msgspec.json.encode(figures, order="deterministic"))
     return {
         "tenant_id": tenant_id,
         "run_id": run_id,
@@ -219,7 +217,7 @@ def _values(keyring: KeyRing, tenant_id: uuid.UUID, run_id: uuid.UUID, kept: Kep
         "latency_us": round(result.answer.latency_ms * 1_000),
         "person_id": kept.person_id,
         "document_ids": sorted(kept.document_ids)[:DOCUMENTS_MAX],
-        "digest": digest([exact(content), exact(figures)]),
+        "digest": hashed.digest(),
         "content_sealed": seal_bytes(_key(keyring, tenant_id, kept.person_id), plain, _context(run_id, kept.place, result.repeat)),
         "now": now,
     }
@@ -233,7 +231,8 @@ def _kept(keyring: KeyRing, tenant_id: uuid.UUID, run_id: uuid.UUID, row: Mappin
         scores = {name: Score(**figure) for name, figure in figures.items()}
         name = f"erased-{place}"
         result = CaseResult(case_id=name, repeat=repeat, cluster=name, slices={}, answer=gone, scores=scores)
-        return Kept(place=place, result=result, person_id=row["person_id"], document_ids=frozenset(row["document_ids"]), is_erased=True)
+        known = {"person_id": row["person_id"], "document_ids": frozenset(row["document_ids"]), "digest": bytes(row["digest"])}
+        return Kept(place=place, result=result, is_erased=True, **known)
     result = CaseResult(
         case_id=content["case"],
         repeat=repeat,
@@ -249,6 +248,7 @@ def _kept(keyring: KeyRing, tenant_id: uuid.UUID, run_id: uuid.UUID, row: Mappin
         expected=tuple(content["expected"]),
         person_id=row["person_id"],
         document_ids=frozenset(row["document_ids"]),
+        digest=bytes(row["digest"]),
     )
 
 

@@ -99,6 +99,7 @@ class Kept:
         person_id: in whose name it was asked; None for nobody.
         document_ids: of documents whose words may stand in the answer.
         is_erased: the content is gone; the figures stand.
+        digest: of content and figures as they were stored, 32 bytes; empty before that.
     """
 
     place: int
@@ -108,3 +109,4 @@ class Kept:
     person_id: uuid.UUID | None = None
     document_ids: frozenset[uuid.UUID] = field(default_factory=frozenset)
     is_erased: bool = False
+    digest: bytes = b""

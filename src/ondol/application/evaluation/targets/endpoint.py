@@ -13,27 +13,35 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
-
 from ondol.application.evaluation.suites import Fields, SuiteError, TargetSpec
 from ondol.application.evaluation.targets.base import Asking, Reach, Replied, failed
 from ondol.application.evaluation.targets.chat import chat_settings, exchanged, messages_of
 from ondol.application.evaluation.types import Answer
+from ondol.core.errors import RequestError, UpstreamError
+from ondol.infrastructure.serving.http import HttpClient
+from ondol.infrastructure.serving.http.egress import Egress, parse_base_url
+from ondol.infrastructure.serving.http.types import HttpRequest
+from ondol.infrastructure.serving.types import Headers, Timeouts
 
 REPLY_BYTES_MAX = 8 * 1024 * 1024
 CONNECTIONS_MAX = 512
 CONNECT_S = 10.0
+WHOLE_S = 3_600.0
+"""The suite's own time-out ends a case long before."""
 KEY_VARIABLE = re.compile(r"(?:[A-Z][A-Z0-9_]*_API_KEY|ONDOL_EVAL_[A-Z0-9_]+)")
 """Names of variables that a suite may have sent: a suite that somebody else wrote must not name any secret there is."""
+
+_TIMEOUTS = Timeouts(CONNECT_S, WHOLE_S, WHOLE_S, WHOLE_S)
 
 
 @dataclass(frozen=True, slots=True)
 class EndpointTarget:
     """See the module."""
 
-    client: httpx.AsyncClient
+    client: HttpClient
     reach: Reach
     url: str
+    headers: Headers
     model: str
     system: str
     settings: Mapping[str, Any]
@@ -52,25 +60,24 @@ class EndpointTarget:
         content = json.dumps(body, ensure_ascii=False).encode()
         try:
             return await exchanged(lambda: self._send(content))
-        except (httpx.HTTPError, ValueError, RecursionError) as error:
-            return failed(f"{type(error).__name__}: {error}")
+        except (UpstreamError, RequestError) as error:
+            return failed(f"{error.message} {error.hint}".strip())
 
     async def close(self) -> None:
         """Close its connections."""
-        await self.client.aclose()
+        await self.client.close()
 
     async def _send(self, content: bytes) -> Replied:
-        async with self.client.stream("POST", f"{self.url}/chat/completions", content=content) as response:
-            received = bytearray()
-            async for piece in response.aiter_bytes():
-                received += piece
-                if len(received) > REPLY_BYTES_MAX:
-                    raise ValueError(f"the reply has more than {REPLY_BYTES_MAX:,} bytes")
+        origin, path = parse_base_url(self.url)
+        request = HttpRequest(b"POST", origin, f"{path}/chat/completions".encode(), (*self.headers, (b"host", origin.authority.encode())), content)
+        answer = await self.client.send(request, _TIMEOUTS, Egress(frozenset({origin}), private_network=True))
+        received = await answer.read(REPLY_BYTES_MAX)
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in answer.headers}
         try:
             body = json.loads(received)
-        except ValueError:
+        except (ValueError, RecursionError):
             body = None
-        return Replied(response.status_code, dict(response.headers), body if isinstance(body, dict) else {})
+        return Replied(answer.status, headers, body if isinstance(body, dict) else {})
 
 
 def load_endpoint(spec: TargetSpec, reach: Reach) -> EndpointTarget:
@@ -84,21 +91,18 @@ def load_endpoint(spec: TargetSpec, reach: Reach) -> EndpointTarget:
     if url.scheme not in ("http", "https") or not url.hostname or url.username or url.query or url.fragment:
         hint = "Write it like https://api.example.com/v1, the key in `key_variable`."
         raise SuiteError("target.endpoint needs http or https, a host, and neither user, query nor fragment.", hint, param="target.endpoint")
-    headers = {"content-type": "application/json", **_key(fields, reach)}
+    headers = ((b"content-type", b"application/json"), *_key(fields, reach))
     model, system, seeded = fields.text("model", characters_max=200), fields.text("system", ""), fields.flag("send_seed")
     settings = chat_settings(fields)
     fields.close(("endpoint",))
-    limits = httpx.Limits(max_connections=CONNECTIONS_MAX, max_keepalive_connections=CONNECTIONS_MAX)
-    client = httpx.AsyncClient(
-        headers=headers, timeout=httpx.Timeout(None, connect=CONNECT_S), limits=limits, follow_redirects=False, trust_env=False
-    )
-    return EndpointTarget(client, reach, spec.name.rstrip("/"), model, system, settings, seeded)
+    client = HttpClient(connections_per_origin_max=CONNECTIONS_MAX)
+    return EndpointTarget(client, reach, spec.name.rstrip("/"), headers, model, system, settings, seeded)
 
 
-def _key(fields: Fields, reach: Reach) -> dict[str, str]:
+def _key(fields: Fields, reach: Reach) -> Headers:
     variable = fields.text("key_variable", None, characters_max=100)
     if variable is None:
-        return {}
+        return ()
     place = "target.key_variable"
     if reach.environment is None:
         raise SuiteError(f"{place}: a suite that comes over the API names no variables.", "Register a provider, and name a route.", param=place)
@@ -106,4 +110,7 @@ def _key(fields: Fields, reach: Reach) -> dict[str, str]:
         raise SuiteError(f"{place} must end in _API_KEY, or begin with ONDOL_EVAL_.", "No other variable is sent anywhere.", param=place)
     if not reach.environment.get(variable):
         raise SuiteError(f"{place}: {variable} is not set.", f"export {variable}=...", param=place)
-    return {"authorization": f"Bearer {reach.environment[variable]}"}
+    key = reach.environment[variable]
+    if not all("!" <= character <= "~" for character in key):
+        raise SuiteError(f"{place}: what {variable} holds is no key.", "A key is printable ASCII without spaces.", param=place)
+    return ((b"authorization", b"Bearer " + key.encode()),)

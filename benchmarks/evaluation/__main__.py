@@ -1,0 +1,3 @@
+from benchmarks.evaluation.run import main
+
+main()
