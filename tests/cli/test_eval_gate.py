@@ -161,6 +161,22 @@ def test_a_run_of_another_version_of_the_suite_is_not_taken(run: Run, tmp_path: 
     assert "different cases" in beside.exception.message
 
 
+def test_what_is_better_when_there_is_more_of_it_is_no_hard_zero(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "suite.yaml").write_text(SUITE.format(margin=0.05).replace("type: pii_leak", "type: banned_words, words: [whirlpool]"), "utf-8")
+    told = _gate(run, "python=answers.py:good", baseline="none")
+    assert isinstance(told.exception, RequestError)
+    assert (told.exception.param, told.exception.message) == ("gate.hard_zero", "gate.hard_zero names 'leak', of which more is better.")
+    assert not (tmp_path / "asked.txt").exists()
+
+
+def test_a_line_of_progress_tells_of_what_has_no_value_yet(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "answers.py").write_text("def good(messages, case):\n    raise RuntimeError('away')\n", "utf-8")
+    told = run("run", "suite.yaml")
+    assert told.exit_code == 101, told.output
+    assert "nan" not in told.stderr
+    assert "correct - (0/" in told.stderr
+
+
 @pytest.mark.parametrize(
     ("candidate", "baseline", "why"),
     [

@@ -210,7 +210,7 @@ def progress_text(progress: Progress, began: float) -> str:
     parts = [f"{progress.done:,} of {progress.total:,} ({progress.asked / max(time.monotonic() - began, 0.001):.1f}/s)"]
     for name, found in list(progress.running.items())[:METRICS_IN_LINE]:
         width = f" ± {found.half_width:.3f}" if math.isfinite(found.half_width) else ""
-        parts.append(f"{name} {found.mean:.3f}{width} ({found.count:,}/{found.total:,})")
+        parts.append(f"{name} {f'{found.mean:.3f}' if found.count else '-'}{width} ({found.count:,}/{found.total:,})")
     parts += [f"{status}: {count:,}" for status, count in sorted(progress.statuses.items()) if status != "ok"]
     if progress.spent_nano:
         parts.append(money_text(progress.spent_nano, progress.currency))

@@ -65,6 +65,10 @@ async def prepare(room: EvaluationRoom, suite: Suite, *, environment: Mapping[st
             place = f"scorers[{number}].type"
             raise SuiteError(f"{place} is {spec.type[:60]!r}, which is no scorer.", did_you_mean(spec.type, LOADERS), param=place)
         scorers.append(LOADERS[spec.type](spec.name, spec.settings, counted))
+    for scorer in scorers:
+        if scorer.name in read.gate.hard_zero and scorer.better != "lower":
+            hint = "A hard zero counts hits. Make it a primary metric, or score what must not be."
+            raise SuiteError(f"gate.hard_zero names {scorer.name!r}, of which more is better.", hint, param="gate.hard_zero")
     target = TARGETS[read.target.kind](read.target, room.reach(environment, folder))
     surveyed = await asyncio.to_thread(survey, read.cases, read.slices)
     metrics = tuple(metric_of(scorer, spec.type, spec.threshold) for scorer, spec in zip(scorers, read.scorers, strict=True))
