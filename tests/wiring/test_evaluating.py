@@ -11,10 +11,11 @@ import pytest
 
 from ondol.application.assistant.release import create_release, wish_of
 from ondol.application.assistant.store import find_assistant
+from ondol.application.evaluation.scorers import LOADERS
 from ondol.application.evaluation.scorers.base import Asked
 from ondol.application.evaluation.suites import TargetKind, TargetSpec
 from ondol.application.evaluation.targets import TARGETS, Asking
-from ondol.application.evaluation.types import Answer, Case, Turn
+from ondol.application.evaluation.types import Answer, Case, Ranked, Turn
 from ondol.application.knowledge.ingest import IngestOptions, ingest_folder
 from ondol.application.prompts import prompt_body
 from ondol.application.prompts.store import put_prompt
@@ -78,6 +79,8 @@ async def desk(inside: Inside, tmp_path: Path) -> AsyncIterator[Desk]:
         (tmp_path / "secret.md").write_text(
             "---\nclass: restricted\n---\n# Refund secret\n\nA refund over 900 dollars is audited within 9 business days.\n", "utf-8"
         )
+        (tmp_path / "deep").mkdir()
+        (tmp_path / "deep" / "hours.md").write_text("---\nid: opening\n---\n# Opening hours\n\nThe help desk opens at 9 a.m. on weekdays.\n", "utf-8")
         await ingest_folder(inside.ground.platform.knowledge, tenancy.id, "docs", tmp_path, IngestOptions(), lambda done, total: None)
         await tenancy.declare(
             people=[{"login": "bot", "clearance": "restricted"}, {"login": "visitor", "kind": "service"}],
@@ -117,6 +120,27 @@ async def test_an_assistant_answers_in_the_asker_s_name(desk: Desk) -> None:
     assert "secret" not in {source.document for source in (await desk.ask("assistant", "help", secret, asker="visitor")).sources}
     with pytest.raises(NotFound):
         await desk.ask("assistant", "help", asker="nobody")
+
+
+async def test_an_assistant_may_be_told_with_the_stages_of_its_search(desk: Desk) -> None:
+    question = "When does the help desk open on weekdays?"
+    plain, staged = await desk.ask("assistant", "help", question), await desk.ask("assistant", "help", question, search="docs", passages=3)
+    assert (plain.ranked, [source.document for source in plain.sources]) == ((), ["deep/hours"])
+    by_stage = {ranked.stage: ranked.documents for ranked in staged.ranked}
+    assert by_stage["full_text"][0] == by_stage["final"][0] == "opening"
+    assert [source.document for source in staged.sources] == ["opening"]
+    assert (staged.text, len(by_stage["final"]) <= 3) == (plain.text, True)
+    assert (await desk.ask("assistant", "help", question, search="absent")).status == "target_error"
+
+
+async def test_what_the_search_names_by_id_is_a_leak(desk: Desk) -> None:
+    secret = "Within how many business days is a refund over 900 dollars audited?"
+    case = Case(id="a", turns=(Turn("user", secret),))
+    scorer = LOADERS["permission_leaks"]("leaks", {"stages": ["final", "cited"]}, desk.room.tools())
+    answers = [await desk.ask("assistant", "help", secret, asker=asker, search="docs") for asker in ("visitor", "bot")]
+    assert [(await scorer.score(case, answer)).value for answer in answers] == [0.0, 0.0]
+    unreadable = Answer(text="", ranked=(Ranked("final", ("refund", str(desk.tenancy.id))),))
+    assert (await scorer.score(case, unreadable)).value == 1.0
 
 
 async def test_another_release_is_asked_without_going_live(desk: Desk) -> None:

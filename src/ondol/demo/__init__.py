@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["documents_folder", "golden_folder", "tenant_file"]
+__all__ = ["documents_folder", "golden_folder", "suite_file", "tenant_file"]
 
 _HERE = Path(__file__).resolve().parent
 
@@ -25,3 +25,8 @@ def golden_folder() -> Path:
 def tenant_file() -> Path:
     """The demo tenant's groups, people and assistant, as `ondol apply` takes them."""
     return _HERE / "tenant.yaml"
+
+
+def suite_file() -> Path:
+    """The suite that measures the demo tenant: ``ondol eval run demo``."""
+    return _HERE / "suite.py"

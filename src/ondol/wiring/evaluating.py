@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -68,7 +69,7 @@ class EvaluationRoom:
 
     def tools(self, folder: Path | None = None) -> Tools:
         """What scorers may call."""
-        return Tools(ask=self.ask_model, look=self.look, folder=folder)
+        return Tools(ask=self.ask_model, look=self.look, folder=folder, closed_to=_closed_to)
 
     async def caller(self, login: str | None) -> Caller:
         """Who asks, by login.
@@ -263,7 +264,17 @@ def _searched(found: Found, readable: Mapping[uuid.UUID, ReadableVersion]) -> Se
     )
     degraded = {str(stage.name): stage.degraded for stage in found.stages if stage.degraded}
     documents = tuple(sorted({str(each.version.document_id) for each in given}))
-    return Searched((*ranked, final), "\n\n".join(each.text for each in given), documents, degraded)
+    names = {str(known.document_id): known.details.key for known in readable.values()}
+    names |= {str(each.version.document_id): each.version.details.key for each in given}
+    return Searched((*ranked, final), "\n\n".join(each.text for each in given), documents, degraded, names)
+
+
+async def _closed_to(_asker: str | None, documents: Sequence[str]) -> Sequence[str]:
+    """What the search named by its id, since the asker may not read it: `EvaluationRoom.search` asked the authority."""
+    return [document for document in documents if _ID.fullmatch(document)]
+
+
+_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def _stage(name: str) -> Stage:

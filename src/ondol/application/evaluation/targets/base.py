@@ -54,12 +54,14 @@ class Searched:
         text: the passages that were handed over, one below the other.
         document_ids: of the documents whose words are in `text`.
         degraded: stages that did not do their work, and why.
+        names: of the ranked documents that the asker may read, by id.
     """
 
     ranked: tuple[Ranked, ...]
     text: str
     document_ids: tuple[str, ...] = ()
     degraded: Mapping[str, str] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

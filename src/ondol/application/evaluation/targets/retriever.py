@@ -11,6 +11,7 @@ from ondol.application.evaluation.targets.base import Asking, Reach, failed
 from ondol.application.evaluation.types import Answer
 from ondol.core.errors import OndolError
 
+PASSAGES = 10
 PASSAGES_MAX = 100
 
 
@@ -53,6 +54,6 @@ def load_retriever(spec: TargetSpec, reach: Reach) -> RetrieverTarget:
         SuiteError: when a setting is unknown or cannot be.
     """
     fields = Fields(spec.settings, "target")
-    target = RetrieverTarget(reach, spec.name, fields.whole("passages", 10, low=1, high=PASSAGES_MAX), fields.name("as", None))
+    target = RetrieverTarget(reach, spec.name, fields.whole("passages", PASSAGES, low=1, high=PASSAGES_MAX), fields.name("as", None))
     fields.close(("retriever",))
     return target
