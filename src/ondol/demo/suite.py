@@ -1,4 +1,4 @@
-"""The demo tenant's whole quality as one suite: what search finds, what its assistant answers and refuses, what must never come out, what it takes."""
+"""The demo tenant's quality as one suite: what search finds, what its assistant answers and refuses, what must never come out, what it takes."""
 
 from __future__ import annotations
 
