@@ -9,7 +9,9 @@ import click
 from ondol.cli.eval_export import export
 from ondol.cli.eval_gate import compare, gate
 from ondol.cli.eval_golden_production import golden
+from ondol.cli.eval_judge import judge
 from ondol.cli.eval_nightly import nightly
+from ondol.cli.eval_red_team import red_team
 from ondol.cli.eval_review import review
 from ondol.cli.eval_run import delete, list_all, run, show, watch
 from ondol.cli.eval_verdict import export_verdict, verdicts, verify
@@ -75,6 +77,8 @@ _VERBS = (
     verdicts,
     export_verdict,
     nightly,
+    judge,
+    red_team,
 )
 
 for _verb in _VERBS:

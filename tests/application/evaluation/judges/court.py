@@ -74,7 +74,7 @@ def outside_of(body: Mapping[str, Any]) -> str:
     """What stands before the first mark and behind the first line that ends the data: all that a judge may take for orders."""
     mark = MARK.findall(system_of(body))[0]
     before, _, rest = asked_of(body).partition(mark)
-    _, behind = re.split(rf"{re.escape(mark)} (?:END|끝)\n", rest, maxsplit=1)
+    _, behind = re.split(rf"{re.escape(mark)} (?:END|끝)(?:\n|$)", rest, maxsplit=1)
     return f"{before}\n{behind}"
 
 

@@ -9,9 +9,11 @@ import pytest
 
 from ondol.application.evaluation.judges import LOADERS, rubric
 from ondol.application.evaluation.judges.data import PART_CHARACTERS_MAX
-from ondol.application.evaluation.scorers.base import Tools
+from ondol.application.evaluation.scorers.base import Asked, Tools
 from ondol.application.evaluation.types import Answer, Score
 from ondol.core.errors import RequestError
+from ondol.infrastructure.guard.defaults import default_policy
+from ondol.infrastructure.guard.trial import guards_of, try_text
 from ondol.infrastructure.serving.scripted import Reply
 from tests.application.evaluation.judges.court import MARK, asked_of, case, court, obedient, parts_of, rated, system_of
 
@@ -104,6 +106,25 @@ async def test_a_judge_that_fails_is_counted_apart() -> None:
     async with court(Reply(trouble="broken")) as there:
         score = await rubric.load("helpful", {"model": "judge"}, there.tools).score(case(), ANSWER)
     assert (score.value, score.status) == (None, "judge_error")
+
+
+async def test_what_the_guard_withheld_is_no_verdict() -> None:
+    async def withheld(model: str, asked: Asked) -> Answer:
+        return Answer(text="This request cannot be handled.", details={"finish": "content_filter"}, cost_nano=3)
+
+    score = await rubric.load("helpful", {"model": "judge"}, Tools(ask=withheld)).score(case(), ANSWER)
+    assert (score.value, score.status, score.details["asks"]) == (None, "judge_error", 1)
+    assert "the guard withheld" in score.reason
+
+
+@pytest.mark.parametrize("language", ["ko", "en"])
+async def test_an_ordinary_question_to_a_judge_passes_the_guard(language: str) -> None:
+    questions = {"ko": ("환불은 언제 되나요?", "영업일 기준 사흘 안에 됩니다."), "en": ("When do I get my refund?", "Within three business days.")}
+    question, answer = questions[language]
+    async with court(rated(3)) as there:
+        await rubric.load("helpful", {"model": "judge"}, there.tools).score(case(question), Answer(text=answer))
+        asked = asked_of(there.model.requests[0].body)
+    assert try_text(guards_of(default_policy()), "input", asked).plain()["decision"] == "allow"
 
 
 async def test_what_is_too_long_is_not_cut_and_not_asked() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
 from ondol.application.evaluation.judges.data import PART_CHARACTERS_MAX, PARTS_MAX, Part, fenced, new_mark, plain
@@ -21,6 +21,8 @@ PROTOCOL = "1"
 
 TOKENS_DEFAULT = 1_000
 CACHED_MAX = 20_000
+WITHHELD = "content_filter"
+"""How an answer ends where the guard stepped in."""
 REPAIRED_CHARACTERS_MAX = 2_000
 REPLY_KEPT_CHARACTERS = 500
 
@@ -179,9 +181,12 @@ class Judge:
 
     async def _said(self, turns: tuple[Turn, ...], schema: Mapping[str, Any]) -> Answer:
         try:
-            return await self.ask(self.model, Asked(turns, schema=schema, temperature=0.0, seed=self.seed, tokens_max=self.tokens_max))
+            said = await self.ask(self.model, Asked(turns, schema=schema, temperature=0.0, seed=self.seed, tokens_max=self.tokens_max))
         except OndolError as error:
             return Answer(text="", status="target_error", error=error.message)
+        if said.status == "ok" and said.details.get("finish") == WITHHELD:
+            return replace(said, text="", status="target_error", error="the guard withheld what is to be judged, or the reply.")
+        return said
 
 
 def language_of(case: Case) -> Language:
@@ -202,7 +207,8 @@ def repeat_of(answer: Answer) -> int:
 def _turns(question: Question[Verdict]) -> tuple[Turn, ...]:
     frame, mark = FRAMES[question.language], new_mark()
     system = f"{question.task}\n\n{frame.rules.format(mark=mark)}"
-    return Turn("system", system), Turn("user", f"{fenced(question.parts, mark, frame.end)}\n\n{frame.closing}")
+    # Nothing but data stands in this turn: a guard that reads what users say takes instructions behind a text for an injection.
+    return Turn("system", system), Turn("user", fenced(question.parts, mark, frame.end))
 
 
 def _repair(question: Question[Verdict], reply: str, why: str) -> tuple[Turn, ...]:

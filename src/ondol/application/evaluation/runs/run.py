@@ -7,7 +7,7 @@ import logging
 import math
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -262,8 +262,10 @@ class _Engine:
             async with timeout:
                 person_id, answer = await self._answered(case, repeat)
                 if answer.status == "ok":
+                    # A judge remembers its verdicts by the repeat: an answer that is given twice is judged twice.
+                    told = replace(answer, details={**answer.details, "repeat": repeat})
                     for scorer in running.scorers:
-                        scores[scorer.name] = await _scored(scorer, case, answer)
+                        scores[scorer.name] = await _scored(scorer, case, told)
         except TimeoutError:
             if answer.status == "ok":
                 late = Score(value=None, status="timeout", reason=f"Not within {self._limits.timeout_s:g} seconds.")

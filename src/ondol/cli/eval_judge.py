@@ -1,0 +1,86 @@
+"""`ondol eval judge`: how far a judge can be believed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ondol.cli.guard_policies import json_option, tenant_option
+from ondol.cli.main import settings_of
+from ondol.cli.output import Progress, print_json, print_table, say
+from ondol.cli.running import with_platform
+
+if TYPE_CHECKING:
+    from ondol.application.evaluation.judges.bias import BiasReport, Shift
+    from ondol.application.evaluation.statistics.intervals import Interval
+    from ondol.wiring.platform import Platform
+
+
+@click.group("judge")
+def judge() -> None:
+    """Measure models that judge."""
+
+
+@judge.command("bias")
+@click.argument("model")
+@click.option("--pairs", required=True, type=click.Path(path_type=Path, exists=True), help="A file of pairs, or a folder of them, in LLMBar's form.")
+@click.option("--limit", type=click.IntRange(10, 20_000), default=200, show_default=True, help="Draw so many of them.")
+@click.option("--other", help="A second model: both say texts in their own words, and MODEL judges whose it prefers.")
+@click.option("--as", "login", default="website", show_default=True, help="In whose name it is asked.")
+@click.option("--concurrency", type=click.IntRange(1, 64), default=8, show_default=True, help="Pairs at the same time.")
+@click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True, help="Of the draw, and told to the model.")
+@tenant_option
+@json_option
+@click.pass_context
+def bias(context: click.Context, /, model: str, pairs: Path, limit: int, tenant: str, as_json: bool, **chosen: Any) -> None:
+    """Measure what MODEL prefers besides the better answer: a place, length, itself. Each pair is asked in both orders, through the gateway."""
+    import random
+    from dataclasses import asdict
+
+    from ondol.application.evaluation.judges.asking import Judge
+    from ondol.application.evaluation.judges.bias import in_own_words, measure_bias
+    from ondol.application.evaluation.judges.pairs import read_pairs
+
+    read = read_pairs(pairs)
+    drawn = random.Random(chosen["seed"]).sample(read, min(limit, len(read)))  # noqa: S311 - a sample, not a secret
+    progress = Progress("pairs", quiet=as_json)
+
+    async def work(platform: Platform) -> tuple[BiasReport, BiasReport | None]:
+        from ondol.infrastructure.access.people import find_tenant
+        from ondol.wiring.evaluating import EvaluationRoom
+        from ondol.wiring.inside import open_inside
+
+        where = await find_tenant(platform.database, tenant)
+        async with open_inside(platform) as inside:
+            ask = EvaluationRoom(platform, inside, where, chosen["login"]).ask_model
+            asked = Judge(ask=ask, model=model, seed=chosen["seed"])
+            own = await in_own_words(ask, (model, chosen["other"]), drawn, concurrency=chosen["concurrency"]) if chosen["other"] else []
+            told = await measure_bias(asked, drawn, concurrency=chosen["concurrency"], seed=chosen["seed"], progress=progress)
+            other = await measure_bias(asked, own, concurrency=chosen["concurrency"], seed=chosen["seed"]) if own else None
+            return told, other
+
+    found, rephrased = with_platform(settings_of(context), work)
+    progress.done()
+    itself = rephrased.itself if rephrased is not None else found.itself
+    if as_json:
+        print_json({**asdict(found), "itself": asdict(itself) if itself else None})
+        return
+    print_table([_shift("position", found.position), _shift("length", found.length), _shift("itself", itself)], "")
+    say()
+    print_table([_share("orders agree", found.consistent), _share("no difference", found.ties), _share("agrees with people", found.agreement)], "")
+    failed = ", ".join(f"{status} {count:,}" for status, count in sorted(found.failures.items()))
+    say(f"\n{found.pairs:,} pairs judged{f'; without a verdict: {failed}' if failed else ''}.")
+    if itself is None:
+        say("Of itself nothing can be told: give --other MODEL, or pairs that name their authors.")
+
+
+def _shift(name: str, told: Shift | None) -> dict[str, str]:
+    value = "-" if told is None else f"{told.value:+.3f}"
+    return {"bias": name, "shift": value, "95 % interval": "-" if told is None else f"{told.low:+.3f} to {told.high:+.3f}"}
+
+
+def _share(name: str, told: Interval | None) -> dict[str, str]:
+    value = "-" if told is None else f"{told.value:.1%}"
+    return {"share": name, "value": value, "95 % interval": "-" if told is None else f"{told.low:.1%} to {told.high:.1%}"}
