@@ -18,6 +18,8 @@ TENANT = "version: 1\ntenants: [{slug: acme}]"
 ANSWERS = """
 from pathlib import Path
 
+from ondol.application.evaluation.types import Answer
+
 
 def number(case):
     return int(case.question.split()[-1])
@@ -43,6 +45,10 @@ def worse(messages, case):
 
 def leaky(messages, case):
     return told(case, number(case) % 10) + (" 4111 1111 1111 1111" if number(case) == 3 else "")
+
+
+def dear(messages, case):
+    return Answer(text=good(messages, case), cost_nano=1_000)
 
 
 def broken(messages, case):
@@ -138,6 +144,18 @@ def test_failures_and_few_cases_are_inconclusive(run: Run, tmp_path: Path) -> No
     told = _gate(run, "python=answers.py:alike")
     assert told.exit_code == 101, told.output
     assert "0.01 needs about 299 cases." in told.stdout
+
+
+def test_a_run_that_its_cap_stopped_goes_on_when_there_is_more_to_spend(run: Run, tmp_path: Path) -> None:
+    capped = SUITE.format(margin=0.05) + 'limits: {concurrency: 1, cost: "0.00001 USD"}\n'
+    (tmp_path / "suite.yaml").write_text(capped, "utf-8")
+    stopped = _gate(run, "python=answers.py:dear")
+    assert stopped.exit_code == 101, stopped.output
+    assert "- correct: 10 of 80 cases can be compared, 12.5%; the suite wants 98.0%." in stopped.stdout
+    (tmp_path / "suite.yaml").write_text(SUITE.format(margin=0.05), "utf-8")
+    whole = _gate(run, "python=answers.py:dear")
+    assert whole.exit_code == 0, whole.output
+    assert len((tmp_path / "asked.txt").read_text().splitlines()) == 2 * CASES
 
 
 def test_without_a_baseline_the_card_decides(run: Run) -> None:
