@@ -47,7 +47,7 @@ async def sign_gated(room: EvaluationRoom, gated: Gated, by: uuid.UUID | None = 
             release_id=release.id if release else None,
             baseline_run_id=gated.baseline.id if gated.baseline else None,
             baseline=_target_of(gated.baseline) if gated.baseline else None,
-            parents=(release.id,) if release else (),
+            parents=(release.id, *_indexes(parts)) if release else (),
         )
         return await sign_finding(connection, signer, tenant.id, found, platform.clock(), actor_id=by)
 
@@ -123,6 +123,11 @@ def _inputs(gated: Gated, release: Release | None, parts: Mapping[str, bytes]) -
         environment=bytes.fromhex(run.digests.environment),
         parts={**parts, **judges},
     )
+
+
+def _indexes(parts: Mapping[str, bytes]) -> list[uuid.UUID]:
+    """The index versions that a release answers from."""
+    return [uuid.UUID(name.partition("/")[2]) for name in parts if name.startswith("index/")]
 
 
 def _target_of(run: Run) -> bytes:
