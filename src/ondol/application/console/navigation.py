@@ -38,6 +38,7 @@ GROUPS: Sequence[Group] = (
         "nav.group.build",
         (Section("/knowledge", "nav.knowledge", "book", EDITORS | READERS), Section("/assistants", "nav.assistants", "quote", READERS)),
     ),
+    Group("nav.group.answer", (Section("/guard", "nav.guard", "shield", READERS),)),
     Group(
         "nav.group.run",
         (
