@@ -13,8 +13,12 @@ import psycopg
 import pytest
 
 from ondol.application.erasure import erase_subject
+from ondol.application.evaluation.review.judging import next_item
+from ondol.application.evaluation.review.store import find_queue
+from ondol.application.evaluation.review.types import Given
 from ondol.infrastructure.gateway.records.feedback import Opinion, give_feedback
 from ondol.infrastructure.ledger.erasure import carry_out
+from ondol.infrastructure.storage.postgres import Connection
 from ondol.wiring.erasure import erasure_room
 from tests.application.conftest import House
 from tests.application.evaluation.people import Ask, asking, recorded
@@ -103,6 +107,33 @@ async def test_no_more_people_get_an_item_than_are_needed_even_at_the_same_momen
     assert await desk.take(others[1]) is None
     assert (await desk.ask(others[0], "DELETE", f"{MINE}/answers/items/{item['id']}"))[1] == {"changed": True}
     assert (await desk.take(others[1]) or {})["id"] == item["id"], "what is given back is free at once"
+
+
+async def test_who_asks_while_an_item_is_being_given_waits_and_does_not_get_it_too(desk: Desk) -> None:
+    await desk.make("ann", "bob", quorum=1)
+    await desk.put(UPLOADS[0])
+    platform, tenant_id, now = desk.house.platform, desk.house.tenant_id, desk.house.clock()
+
+    async def take(connection: Connection, who: str) -> Given | None:
+        queue = await find_queue(connection, "answers")
+        return await next_item(connection, platform.keyring, tenant_id, queue, desk.people[who], now)
+
+    async def later() -> Given | None:
+        async with platform.database.tenant_tx(tenant_id) as connection:
+            return await take(connection, "bob")
+
+    async with await psycopg.AsyncConnection.connect(platform.database.addresses.owner, autocommit=True) as owner:
+
+        async def waits() -> bool:
+            found = await owner.execute("select from pg_locks join pg_stat_activity using (pid) where not granted and datname = current_database()")
+            return await found.fetchone() is not None
+
+        async with platform.database.tenant_tx(tenant_id) as connection:
+            assert await take(connection, "ann") is not None
+            bob = asyncio.create_task(later())
+            while not (bob.done() or await waits()):
+                pass
+        assert await bob is None
 
 
 async def test_who_does_not_agree_is_decided_upon_by_somebody_else(desk: Desk) -> None:
