@@ -62,6 +62,10 @@ def test_a_queue_is_made_filled_judged_decided_and_told(run: Run) -> None:
     assert run(*decide, "kim").output.strip() == "It is settled."
     [pair] = [json.loads(line) for line in run("export", "care", "--kind", "preferences").output.strip().split("\n")]
     assert (pair["chosen"], pair["rejected"], pair["points"]) == ("7일 안에 됩니다.", "곧 됩니다.", {"clarity": 2})
+    CliRunner().invoke(cli, ["eval", "golden", "create", "support", "--owner", "kim", "--tenant", "acme"])
+    assert run("golden", "care", "support", "--as", "kim").output.strip() == "0 answers are put up for support.", (
+        "what was handed in was asked by nobody"
+    )
     [listed] = json.loads(run("list", "--json").output)
     assert (listed["items"], listed["ratings"], listed["feedback"]) == ({"gold": 1, "settled": 1}, 4, "disliked")
 

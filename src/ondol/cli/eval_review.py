@@ -302,6 +302,29 @@ def export(context: click.Context, name: str, kind: Any, tenant: str) -> None:
     _within_queue(context, tenant, name, work)
 
 
+@review.command("golden")
+@click.argument("name")
+@click.argument("golden_set", metavar="SET")
+@person_option
+@tenant_option
+@click.pass_context
+def golden(context: click.Context, name: str, golden_set: str, login: str, tenant: str) -> None:
+    """Put what is agreed or settled in the queue NAME up for the golden set SET, corrections as right answers; somebody else must approve it."""
+    from ondol.application.evaluation.golden.store import find_set
+    from ondol.application.evaluation.review.results import propose_for_golden
+    from ondol.application.evaluation.review.store import items_page
+
+    async def work(platform: Platform, where: Tenant, connection: Connection, found: Queue) -> int:
+        by, into, now = await _person(platform, where, connection, login), await find_set(connection, golden_set), platform.clock()
+        made, after = 0, None
+        while page := await items_page(connection, platform.keyring, found, ["agreed", "settled"], after=after):
+            made += await propose_for_golden(connection, platform.keyring, where.id, into, page, by=by, now=now)
+            after = page[-1].id
+        return made
+
+    say(f"{_within_queue(context, tenant, name, work)} answers are put up for {golden_set}.")
+
+
 def _within_queue(context: click.Context, tenant: str, name: str, work: Callable[[Platform, Tenant, Connection, Queue], Awaitable[T]]) -> T:
     from ondol.application.evaluation.review.store import find_queue
 
