@@ -173,7 +173,9 @@ async def add_person(connection: Connection, keyring: KeyRing, tenant_id: uuid.U
     return Person(person_id, tenant_id, new.login, new.name, new.kind, new.clearance, new.roles, groups, attributes)
 
 
-async def change_person(connection: Connection, keyring: KeyRing, person: Person, new: NewPerson, now: datetime) -> Person:
+async def change_person(
+    connection: Connection, keyring: KeyRing, person: Person, new: NewPerson, now: datetime, *, actor_id: uuid.UUID | None = None
+) -> Person:
     """Bring a person's name, clearance, roles, groups and attributes to what is said; what is equal is left alone.
 
     Raises:
@@ -190,7 +192,7 @@ async def change_person(connection: Connection, keyring: KeyRing, person: Person
         await set_groups(connection, person.tenant_id, person.id, new.groups)
     if tuple(sorted(new.attributes)) != person.attributes:
         await set_attributes(connection, person.tenant_id, person.id, new.attributes)
-    await record(connection, person.tenant_id, kind="person.changed", actor_id=None, body={"person": person.id}, now=now)
+    await record(connection, person.tenant_id, kind="person.changed", actor_id=actor_id, body={"person": person.id}, now=now)
     groups, attributes = tuple(sorted(new.groups)), tuple(sorted(new.attributes))
     return replace(person, name=new.name, clearance=new.clearance, roles=new.roles, groups=groups, attributes=attributes)
 
@@ -215,11 +217,11 @@ async def set_groups(connection: Connection, tenant_id: uuid.UUID, person_id: uu
     await connection.execute(QUERIES["group_people_add"], values)
 
 
-async def set_disabled(connection: Connection, person: Person, *, disabled: bool, now: datetime) -> None:
+async def set_disabled(connection: Connection, person: Person, *, disabled: bool, now: datetime, actor_id: uuid.UUID | None = None) -> None:
     """Shut a person out, so that their keys and sessions stop working, or let them in again."""
     await connection.execute(QUERIES["person_set_disabled"], {"id": person.id, "disabled_at": now if disabled else None})
     kind = "person.disabled" if disabled else "person.enabled"
-    await record(connection, person.tenant_id, kind=kind, actor_id=None, body={"person": person.id}, now=now)
+    await record(connection, person.tenant_id, kind=kind, actor_id=actor_id, body={"person": person.id}, now=now)
 
 
 async def ensure_group(connection: Connection, tenant_id: uuid.UUID, name: str, now: datetime) -> uuid.UUID:
@@ -310,6 +312,7 @@ def _person(keyring: KeyRing, tenant_id: uuid.UUID, row: dict[str, Any]) -> Pers
         roles=frozenset(row["roles"]),
         groups=tuple(sorted(row["groups"])),
         attributes=tuple(sorted(_attribute(text) for text in row["attributes"])),
+        disabled_at=row["disabled_at"],
     )
 
 

@@ -82,6 +82,11 @@ update people set profile_sealed = %(profile_sealed)s::bytea where id = %(id)s::
 -- Shut a person out, or let them in again.
 update people set disabled_at = %(disabled_at)s::timestamptz where id = %(id)s::uuid;
 
+-- name: owners_left
+-- How many owners may sign in.
+select count(*) as counted from people p join person_roles r on r.person_id = p.id
+where r.role = 'owner' and p.kind = 'person' and p.disabled_at is null;
+
 -- name: person_set_password
 -- Replace the password's hash.
 update people set password_hash = %(password_hash)s::text where id = %(id)s::uuid;

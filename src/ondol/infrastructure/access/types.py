@@ -47,6 +47,7 @@ class Person:
     roles: frozenset[Role]
     groups: tuple[str, ...] = ()
     attributes: tuple[tuple[str, str], ...] = ()
+    disabled_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
