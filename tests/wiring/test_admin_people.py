@@ -135,6 +135,7 @@ async def test_an_owner_who_can_sign_in_is_always_left(api: Api) -> None:
         ({"login": ""}, (400, "invalid_body")),
         ({"login": "x", "roles": ["king"]}, (400, "invalid_body")),
         ({"login": "x", "attributes": ["plain"]}, (400, "invalid_body")),
+        ({"login": "x", "groups": ["a\x00b"]}, (400, "invalid_body")),
         ({"login": "x", "attributes": ["nothing=here"]}, (400, "unknown_attribute")),
         ({"login": "x", "groups": ["nowhere"]}, None),
         ({"login": "owner"}, (409, "login_exists")),

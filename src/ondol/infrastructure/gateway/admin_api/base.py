@@ -21,6 +21,8 @@ from ondol.infrastructure.storage.postgres import Connection, Database
 PAGE_MAX = 500
 PAGE = 100
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+PRINTED = r"^[^\x00-\x1f\x7f]+$"
+"""Names without control characters."""
 LATEST = datetime(2199, 12, 31, tzinfo=UTC)
 
 

@@ -12,15 +12,15 @@ from ondol.infrastructure.access import attributes, granting, people
 from ondol.infrastructure.access.people import NAME_CHARACTERS_MAX
 from ondol.infrastructure.access.route_roles import READ, WRITE, Body
 from ondol.infrastructure.access.types import Principal
-from ondol.infrastructure.gateway.admin_api.base import GatewayServices
+from ondol.infrastructure.gateway.admin_api.base import PRINTED, GatewayServices
 from ondol.infrastructure.ledger import record
 
 MEMBERS_MAX = 1_000
 VALUES_MAX = 1_000
-GroupName = Annotated[str, Path(min_length=1, max_length=NAME_CHARACTERS_MAX)]
-AttributeName = Annotated[str, Path(min_length=1, max_length=NAME_CHARACTERS_MAX)]
-Member = Annotated[str, Field(min_length=1, max_length=NAME_CHARACTERS_MAX)]
-Value = Annotated[str, Field(min_length=1, max_length=NAME_CHARACTERS_MAX)]
+GroupName = Annotated[str, Path(min_length=1, max_length=NAME_CHARACTERS_MAX, pattern=PRINTED)]
+AttributeName = Annotated[str, Path(min_length=1, max_length=NAME_CHARACTERS_MAX, pattern=PRINTED)]
+Member = Annotated[str, Field(min_length=1, max_length=NAME_CHARACTERS_MAX, pattern=PRINTED)]
+Value = Annotated[str, Field(min_length=1, max_length=NAME_CHARACTERS_MAX, pattern=PRINTED)]
 
 
 class GroupBody(Body):

@@ -17,13 +17,15 @@ from ondol.infrastructure.access.people import LOGIN_CHARACTERS_MAX, NAME_CHARAC
 from ondol.infrastructure.access.route_roles import READ, WRITE, Body
 from ondol.infrastructure.access.rules import check_name, check_value
 from ondol.infrastructure.access.types import Person, PersonKind, Principal, Role, SecurityClass
-from ondol.infrastructure.gateway.admin_api.base import PAGE, PAGE_MAX, GatewayServices
+from ondol.infrastructure.gateway.admin_api.base import PAGE, PAGE_MAX, PRINTED, GatewayServices
 from ondol.infrastructure.ledger import record
 from ondol.infrastructure.storage.postgres import Connection
 
 GROUPS_MAX = 1_000
-GroupName = Annotated[str, Field(min_length=1, max_length=NAME_CHARACTERS_MAX)]
-AttributeText = Annotated[str, Field(min_length=3, max_length=500, pattern="^[^=]+=", description="For example department=sales.")]
+GroupName = Annotated[str, Field(min_length=1, max_length=NAME_CHARACTERS_MAX, pattern=PRINTED)]
+AttributeText = Annotated[
+    str, Field(min_length=3, max_length=500, pattern=r"^[^=\x00-\x1f\x7f]+=[^\x00-\x1f\x7f]*$", description="For example department=sales.")
+]
 
 
 class PersonBody(Body):
