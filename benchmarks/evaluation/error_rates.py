@@ -143,6 +143,15 @@ def error_rates(situation: Situation, seed: int = 0, sets: int = SETS) -> dict[s
     return {way: float((low > -situation.margin).mean()) for way, low in lows.items()}
 
 
+def failing_rate(situation: Situation, seed: int = 0, sets: int = SETS) -> float:
+    """How often the gate fails the candidate that is worse by the margin and by no more, which it may."""
+    before, after = situation.draw(np.random.default_rng(seed), sets)
+    _, clusters, size = before.shape
+    best = None if situation.worst is None else -situation.worst
+    highs = limit_of_means((after - before).sum(axis=2), np.full(clusters, float(size)), best, "upper", ALPHA, seed, RESAMPLES)
+    return float((highs < -situation.margin).mean())
+
+
 def peeking_rates(nights: int = NIGHTS, clusters: int = 60, same: float = 0.5, seed: int = 0, sets: int = SETS) -> dict[str, float]:
     """How often a month of nightly looks finds a regression where there is none.
 

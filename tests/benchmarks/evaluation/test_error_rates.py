@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.evaluation.error_rates import ALPHA, CLUSTERED, SITUATIONS, Situation, error_rates, peeking_rates, quick
+from benchmarks.evaluation.error_rates import ALPHA, CLUSTERED, SITUATIONS, Situation, error_rates, failing_rate, peeking_rates, quick
 
 SETS = 1_000
 ERROR = 3 * (ALPHA * (1 - ALPHA) / SETS) ** 0.5
@@ -15,6 +15,11 @@ LONG_TAILED = "no bounds, lognormal losses, 50 cases"
 @pytest.mark.parametrize("situation", SITUATIONS, ids=lambda situation: situation.name.replace(" ", "-"))
 def test_a_candidate_that_is_worse_by_the_margin_passes_no_more_often_than_alpha(situation: Situation) -> None:
     assert error_rates(situation, seed=11, sets=SETS)["gate"] <= (0.085 if situation.name == LONG_TAILED else ALPHA + ERROR)
+
+
+@pytest.mark.parametrize("situation", SITUATIONS, ids=lambda situation: situation.name.replace(" ", "-"))
+def test_a_candidate_that_is_worse_by_no_more_than_the_margin_fails_no_more_often_than_alpha(situation: Situation) -> None:
+    assert failing_rate(situation, seed=11, sets=SETS) <= ALPHA + ERROR
 
 
 def test_naive_ways_pass_it_far_more_often_where_cases_depend_on_one_another() -> None:
