@@ -168,3 +168,43 @@ async def test_the_inspect_log_has_a_sample_for_each_result() -> None:
     assert (told["version"], told["status"], len(told["samples"])) == (2, "success", 5)
     assert told["results"]["scores"][0]["metrics"]["mean"]["value"] == pytest.approx(2 / 3, abs=1e-6)
     assert told["samples"][2]["error"]["message"].startswith("<script>")
+
+
+LEAKS = Metric(name="leaks", type="permission_leaks", unit="count", better="lower", is_hard_zero=True, version="1")
+FOUND = Metric(name="found", type="retrieval.recall", unit="share", better="higher", is_hard_zero=False, version="1")
+SEARCHED = [
+    kept(0, "all well", found=Score(value=1.0, details={"fates": {"a": "found"}}), leaks=Score(value=0.0)),
+    kept(1, "half well", found=Score(value=0.5, details={"fates": {"a": "found", "b": "candidates"}}), leaks=Score(value=0.0)),
+    kept(2, "not well", found=Score(value=0.0, details={"fates": {"c": "final", "d": "final"}}), leaks=Score(value=0.0)),
+    kept(3, "twice bad", found=Score(value=0.0, details={}), leaks=Score(value=2.0)),
+]
+
+
+@pytest.mark.parametrize(("language", "said", "stage"), [("en", "2 of 5 documents", "ranked too low"), ("ko", "5건 가운데 2건", "순위가 낮아")])
+async def test_the_page_says_where_documents_are_lost_and_shows_the_worst_first(language: Any, said: str, stage: str) -> None:
+    async def searched() -> AsyncIterator[Kept]:
+        for each in SEARCHED:
+            yield each
+
+    run = replace(RUN, metrics=(FOUND, LEAKS), cases=4, done=4)
+    report = await report_of(run, searched, ("language",))
+    assert report.lost is not None
+    assert (report.lost.relevant, report.lost.found, report.lost.stage) == (5, 2, "final")
+    text = await whole(html_page(report, searched, None, language))
+    assert said in text
+    assert text.index(stage) < text.index("twice bad")
+    assert [text.index(answer) for answer in ("twice bad", "not well", "all well")] == sorted(
+        text.index(a) for a in ("twice bad", "not well", "all well")
+    )
+    assert (await report_of(RUN, results)).lost is None
+
+
+async def test_no_hits_are_no_bar_and_few_slices_are_columns() -> None:
+    async def clean() -> AsyncIterator[Kept]:
+        for each in SEARCHED[:3]:
+            yield each
+
+    run = replace(RUN, metrics=(FOUND, LEAKS, FAST), cases=3, done=3)
+    text = await whole(html_page(await report_of(run, clean, ("language",)), clean))
+    assert text.count("<svg") == 1 + 2  # one metric with a value above nothing: its tile, and its cell for each language
+    assert re.search(r"<th>Metric</th>\s*<th>en</th>\s*<th>ko</th>", text)

@@ -98,18 +98,27 @@ def shown(value: float | None, unit: Unit) -> str:
 
 
 async def _examples(report: Report, results: Results) -> list[Kept]:
-    """Those that failed or missed, then others, as many as are shown; in the order of the suite within each."""
-    worse: list[Kept] = []
-    others: list[Kept] = []
+    """The worst, as many as are shown: those that failed or missed, then those with most against them; of equal ones in the order of the suite."""
+    worst: list[Kept] = []
     async for kept in results():
-        of = worse if is_broken(kept) or missed_by(report.run, kept) or _low(kept) else others
-        if len(of) < EXAMPLES_MAX:
-            of.append(kept)
-    return [*worse, *others][:EXAMPLES_MAX]
+        worst.append(kept)
+        if len(worst) >= 2 * EXAMPLES_MAX:
+            worst = _worst(report, worst)
+    return _worst(report, worst)
 
 
-def _low(kept: Kept) -> bool:
-    return any(score.value == 0 for score in kept.result.scores.values())
+def _worst(report: Report, found: list[Kept]) -> list[Kept]:
+    return sorted(found, key=lambda kept: (not (is_broken(kept) or missed_by(report.run, kept)), -_against(report, kept)))[:EXAMPLES_MAX]
+
+
+def _against(report: Report, kept: Kept) -> int:
+    """How many metrics speak wholly against a result: nothing where more is better, anything where there should be none."""
+    count = 0
+    for metric in report.run.metrics:
+        score = kept.result.scores.get(metric.name)
+        if score is not None and score.value is not None and metric.unit in ("share", "count"):
+            count += score.value == 0 if metric.better == "higher" else score.value > 0
+    return count
 
 
 def _tone(report: Report, kept: Kept) -> str:
@@ -120,8 +129,8 @@ def _tone(report: Report, kept: Kept) -> str:
 
 def _bar(figure: Figure, wanted: float | None) -> _Bar | None:
     interval = figure.interval
-    if interval is None:
-        return None
+    if interval is None or (figure.metric.unit not in BOUNDS and not interval.value):
+        return None  # nothing of what has no upper end is no bar
     least, most = BOUNDS.get(figure.metric.unit, (0.0, 0.0))
     if figure.metric.unit not in BOUNDS:
         ends = [interval.value, wanted or 0.0, interval.high if math.isfinite(interval.high) else 0.0]

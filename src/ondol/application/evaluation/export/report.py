@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ondol.application.evaluation.runs import Kept, Measuring, Metric, Run
 from ondol.application.evaluation.runs.outcome import misses
+from ondol.application.evaluation.scorers.bottleneck import Bottleneck, bottleneck_of
 from ondol.application.evaluation.statistics.intervals import BOUNDS, Interval, mean_interval
-from ondol.application.evaluation.types import Measured
+from ondol.application.evaluation.types import CaseResult, Measured
 
 Results = Callable[[], AsyncIterator[Kept]]
 """The results of a run in their order, anew for each call."""
@@ -33,6 +34,7 @@ class Report:
         statuses: results by what became of the answer.
         missed: results that miss a scorer's threshold; `broken` are those whose answer or score failed.
         slices: figures by slice and value.
+        lost: what became of the documents that a search should have found; None where no search was measured.
     """
 
     run: Run
@@ -45,6 +47,7 @@ class Report:
     latency_ms: float = 0.0
     cost_nano: int = 0
     currency: str = "USD"
+    lost: Bottleneck | None = None
 
 
 async def report_of(run: Run, results: Results, slices: Sequence[str] = ()) -> Report:
@@ -56,11 +59,13 @@ async def report_of(run: Run, results: Results, slices: Sequence[str] = ()) -> R
     measuring, statuses = Measuring(run.metrics, slices), Counter[str]()
     missed = broken = erased = count = cost_nano = 0
     latency_ms, currency = 0.0, "USD"
+    fates: Counter[str] = Counter()
     async for kept in results():
         count += 1
         result = kept.result
         measuring.add(result)
         statuses[result.answer.status] += 1
+        fates.update(_fates(result))
         missed += bool(missed_by(run, kept))
         broken += is_broken(kept)
         erased += kept.is_erased
@@ -82,7 +87,14 @@ async def report_of(run: Run, results: Results, slices: Sequence[str] = ()) -> R
         latency_ms=latency_ms,
         cost_nano=cost_nano,
         currency=currency,
+        lost=bottleneck_of(fates) if fates else None,
     )
+
+
+def _fates(result: CaseResult) -> list[str]:
+    """What became of the relevant documents of a case, as the first score that knows tells it."""
+    told = (score.details.get("fates") for score in result.scores.values())
+    return [str(fate) for fate in next((found for found in told if isinstance(found, Mapping)), {}).values()]
 
 
 def missed_by(run: Run, kept: Kept) -> list[str]:

@@ -36,6 +36,9 @@ class Words:
     values: str
     failed: str
     by: str
+    lost: str
+    lost_note: str
+    stages: Mapping[str, str]
     answers: str
     answers_note: str
     question: str
@@ -79,6 +82,12 @@ WORDS: Mapping[Literal["ko", "en"], Words] = {
         values="Cases with a value",
         failed="Without a value",
         by="By",
+        lost="Where documents are lost",
+        lost_note="{found} of {relevant} documents that answer the questions were handed over.",
+        stages={
+            "candidates": "found by neither words nor vectors", "fused": "lost when results were put together",
+            "reranked": "pushed back by the reranker", "diverse": "pushed back for diversity", "final": "ranked too low to be handed over",
+        },
         answers="Answers",
         answers_note="{shown} of {total}; those that failed or missed first.",
         question="Question",
@@ -120,6 +129,12 @@ WORDS: Mapping[Literal["ko", "en"], Words] = {
         values="값이 있는 문항",
         failed="값이 없는 문항",
         by="기준:",
+        lost="문서를 놓친 단계",
+        lost_note="질문에 답하는 문서 {relevant}건 가운데 {found}건을 모델에 건넸습니다.",
+        stages={
+            "candidates": "단어로도 벡터로도 찾지 못함", "fused": "결과를 합치면서 빠짐",
+            "reranked": "재순위에서 밀림", "diverse": "다양성 때문에 밀림", "final": "순위가 낮아 건네지 못함",
+        },
         answers="답변",
         answers_note="{total}개 중 {shown}개. 실패하거나 기준에 못 미친 것부터 보입니다.",
         question="질문",

@@ -67,6 +67,12 @@ def bottleneck(found: Iterable[Mapping[str, str]]) -> Bottleneck:
     counts: Counter[str] = Counter()
     for one in found:
         counts.update(one.values())
+    return bottleneck_of(counts)
+
+
+def bottleneck_of(fates: Mapping[str, int]) -> Bottleneck:
+    """Sum up how many documents had which fate."""
+    counts = Counter(fates)
     relevant, kept = counts.total(), counts.pop(FOUND, 0)
     return Bottleneck(relevant, kept, dict(sorted(counts.items(), key=lambda item: (-item[1], item[0]))))
 
