@@ -36,7 +36,11 @@ GROUPS: Sequence[Group] = (
     Group(None, (Section("/", "nav.ask", "chat", ANYBODY), Section("/home", "nav.home", "home", READERS))),
     Group(
         "nav.group.build",
-        (Section("/knowledge", "nav.knowledge", "book", EDITORS | READERS), Section("/assistants", "nav.assistants", "quote", READERS)),
+        (
+            Section("/knowledge", "nav.knowledge", "book", EDITORS | READERS),
+            Section("/assistants", "nav.assistants", "quote", READERS),
+            Section("/models", "nav.models", "plug", READERS),
+        ),
     ),
     Group("nav.group.answer", (Section("/guard", "nav.guard", "shield", READERS),)),
     Group(

@@ -1,6 +1,7 @@
 // What the sections need beside htmx: questions before what cannot be undone, copying, charts.
 
 import { drawCharts } from "./charts.js";
+import { followCompare } from "./compare.js";
 import { followDrops } from "./upload.js";
 
 const said = document.getElementById("said");
@@ -42,3 +43,4 @@ document.addEventListener("click", async (event) => {
 document.addEventListener("htmx:afterSettle", (event) => drawCharts(event.detail.elt));
 drawCharts(document);
 followDrops();
+followCompare();
