@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,10 @@ import pytest
 from click.testing import CliRunner
 
 from ondol.cli.main import cli
-from ondol.core.errors import UserError
+from ondol.core.errors import RequestError, UserError
 from ondol.infrastructure.serving.scripted import Reply, ScriptedModel
 from ondol.infrastructure.storage.postgres import DatabaseAddresses
-from tests.application.evaluation.judges.court import parts_of, system_of
+from tests.application.evaluation.judges.court import parts_of, rated, system_of
 
 PAIRS = [
     {"input": f"Question {number}?", "output_1": "good" + "!" * (number % 2 * 9), "output_2": "poor" + "." * 4, "label": 1} for number in range(24)
@@ -32,10 +32,28 @@ def first_place(body: Mapping[str, Any]) -> Reply:
     return Reply(json.dumps({"reason": "so", "better": own[0] if own else "1"}))
 
 
+def by_number(body: Mapping[str, Any]) -> Reply:
+    """A judge that gives the points that an answer ends with."""
+    return Reply(rated(int(parts_of(body)["ANSWER"][-1])))
+
+
+def declare(folder: Path, model: ScriptedModel) -> None:
+    """A tenant with two models, both of them the scripted one."""
+    declared = {
+        "slug": "acme",
+        "people": [{"login": "kim", "roles": ["owner"]}],
+        "providers": [{"name": "up", "base_url": model.base_url, "credential_env": "UP_KEY", "settings": {"private_network": True}}],
+        "models": [{"alias": alias, "targets": [{"provider": "up", "name": alias}]} for alias in ("small", "large")],
+    }
+    (folder / "tenant.yaml").write_text(json.dumps({"version": 1, "tenants": [declared]}), "utf-8")
+    applied = CliRunner().invoke(cli, ["apply", "tenant.yaml"])
+    assert applied.exit_code == 0, applied.output
+
+
 @contextmanager
-def serving() -> Iterator[ScriptedModel]:
+def serving(says: Callable[[Mapping[str, Any]], Reply]) -> Iterator[ScriptedModel]:
     """A scripted model in a thread of its own."""
-    loop, model = asyncio.new_event_loop(), ScriptedModel(first_place)
+    loop, model = asyncio.new_event_loop(), ScriptedModel(says)
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     asyncio.run_coroutine_threadsafe(model.start(), loop).result()
@@ -48,22 +66,52 @@ def serving() -> Iterator[ScriptedModel]:
         loop.close()
 
 
+SUITE = """
+card: {name: s, owner: o, purpose: p, risk: limited, users: u, success: {good: 3}}
+target: {python: "target.py:answer"}
+cases: [{question: "Why?"}]
+scorers: [{name: good, type: judge.rubric, model: small, calibration: people.json}]
+gate: {primary: [{metric: good, margin: 0.1}]}
+"""
+
+
+def test_a_judge_decides_only_after_it_was_compared_with_people(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, addresses: DatabaseAddresses
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ONDOL_DATABASE_URL", addresses.owner)
+    monkeypatch.setenv("UP_KEY", "sk-up")
+    rows = [{"question": "Why?", "answer": f"answer {1 + number % 5}", "human": 1 + number % 5, "id": str(number)} for number in range(40)]
+    (tmp_path / "labels.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    (tmp_path / "suite.yaml").write_text(SUITE, "utf-8")
+    (tmp_path / "target.py").write_text("def answer(messages, case):\n    return 'answer 4'\n", "utf-8")
+    with serving(by_number) as model:
+        declare(tmp_path, model)
+        run = ["eval", "run", "suite.yaml", "--tenant", "acme", "--as", "kim", "--json"]
+        refused = CliRunner().invoke(cli, run).exception
+        assert isinstance(refused, RequestError) and refused.code == "invalid_scorer"
+        calibrate = ["eval", "judge", "calibrate", "suite.yaml", "good", "--labels", "labels.jsonl", "--out", "people.json"]
+        told = CliRunner().invoke(cli, [*calibrate, "--tenant", "acme", "--as", "kim", "--json"])
+        found = json.loads(told.stdout)
+        assert (found["labelled"], found["failed"], found["kappa"], found["lean"]["value"]) == (40, 0, 1.0, 0.0)
+        passed = CliRunner().invoke(cli, run)
+        assert (passed.exit_code, json.loads(passed.stdout)["metrics"][0]["value"]) == (0, 4.0), passed.output
+        (tmp_path / "suite.yaml").write_text(SUITE.replace("model: small", "model: small, criterion: tone"), "utf-8")
+        changed = CliRunner().invoke(cli, run).exception
+        assert isinstance(changed, RequestError)
+        assert (changed.code, changed.param, "another version" in changed.message) == ("judge_not_calibrated", "gate.primary", True)
+    absent = CliRunner().invoke(cli, ["eval", "judge", "calibrate", "suite.yaml", "bad", "--labels", "labels.jsonl"]).exception
+    assert isinstance(absent, UserError)
+
+
 def test_the_bias_of_a_model_is_told_through_the_gateway(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, addresses: DatabaseAddresses) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ONDOL_DATABASE_URL", addresses.owner)
     monkeypatch.setenv("UP_KEY", "sk-up")
     (tmp_path / "pairs.json").write_text(json.dumps(PAIRS), "utf-8")
     arguments = ["eval", "judge", "bias", "small", "--pairs", "pairs.json", "--tenant", "acme", "--as", "kim"]
-    with serving() as model:
-        declared = {
-            "slug": "acme",
-            "people": [{"login": "kim", "roles": ["owner"]}],
-            "providers": [{"name": "up", "base_url": model.base_url, "credential_env": "UP_KEY", "settings": {"private_network": True}}],
-            "models": [{"alias": alias, "targets": [{"provider": "up", "name": alias}]} for alias in ("small", "large")],
-        }
-        (tmp_path / "tenant.yaml").write_text(json.dumps({"version": 1, "tenants": [declared]}), "utf-8")
-        applied = CliRunner().invoke(cli, ["apply", "tenant.yaml"])
-        assert applied.exit_code == 0, applied.output
+    with serving(first_place) as model:
+        declare(tmp_path, model)
         told = CliRunner().invoke(cli, [*arguments, "--other", "large", "--json"])
         found = json.loads(told.stdout)
         assert (found["position"]["value"], found["consistent"]["value"], found["length"]["value"]) == (0.5, 0.0, 0.0)

@@ -11,9 +11,11 @@ from ondol.cli.guard_policies import json_option, tenant_option
 from ondol.cli.main import settings_of
 from ondol.cli.output import Progress, print_json, print_table, say
 from ondol.cli.running import with_platform
+from ondol.core.errors import UserError
 
 if TYPE_CHECKING:
     from ondol.application.evaluation.judges.bias import BiasReport, Shift
+    from ondol.application.evaluation.judges.calibration import Calibration
     from ondol.application.evaluation.statistics.intervals import Interval
     from ondol.wiring.platform import Platform
 
@@ -74,6 +76,63 @@ def bias(context: click.Context, /, model: str, pairs: Path, limit: int, tenant:
     say(f"\n{found.pairs:,} pairs judged{f'; without a verdict: {failed}' if failed else ''}.")
     if itself is None:
         say("Of itself nothing can be told: give --other MODEL, or pairs that name their authors.")
+
+
+@judge.command("calibrate")
+@click.argument("suite", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("scorer")
+@click.option("--labels", required=True, type=click.Path(path_type=Path, dir_okay=False), help="JSONL with `question`, `answer` and `human`.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Keep the calibration here; the suite names it as `calibration`.")
+@click.option("--as", "login", default="website", show_default=True, help="In whose name it is asked.")
+@click.option("--concurrency", type=click.IntRange(1, 64), default=8, show_default=True, help="Answers at the same time.")
+@tenant_option
+@json_option
+@click.pass_context
+def calibrate(context: click.Context, /, suite: Path, scorer: str, labels: Path, tenant: str, as_json: bool, **chosen: Any) -> None:
+    """Compare the judge SCORER of SUITE with people on answers that they have rated: kappa, agreement, and how much higher it rates."""
+    from dataclasses import asdict
+
+    from ondol.application.evaluation.judges.calibration import calibrate as compare_with_people
+    from ondol.application.evaluation.judges.fitness import TYPES, write_calibration
+    from ondol.application.evaluation.judges.labels import rate_all, read_rated
+    from ondol.application.evaluation.loaders import LOADERS
+    from ondol.application.evaluation.suites import read_suite
+
+    specs = [spec for spec in read_suite(suite).scorers if spec.name == scorer and spec.type.startswith(TYPES) and spec.type in LOADERS]
+    if not specs:
+        raise UserError(f"{suite} has no judge called {scorer}.", "Judges are scorers whose type begins with `judge.`.")
+    rated = read_rated(labels)
+    progress = Progress("answers", quiet=as_json)
+
+    async def work(platform: Platform) -> Calibration:
+        from ondol.infrastructure.access.people import find_tenant
+        from ondol.wiring.evaluating import EvaluationRoom
+        from ondol.wiring.inside import open_inside
+
+        where = await find_tenant(platform.database, tenant)
+        async with open_inside(platform) as inside:
+            tools = EvaluationRoom(platform, inside, where, chosen["login"]).tools()
+            loaded = LOADERS[specs[0].type](specs[0].name, specs[0].settings, tools)
+            labelled, failed = await rate_all(loaded, rated, concurrency=chosen["concurrency"], progress=progress)
+        if not labelled:
+            raise UserError("The judge had no verdict on any of the answers.", "Look at the log of requests: ondol requests list")
+        return compare_with_people(labelled, loaded.version, failed=failed)
+
+    found = with_platform(settings_of(context), work)
+    progress.done()
+    if chosen["out"] is not None:
+        write_calibration(found, chosen["out"])
+    if as_json:
+        print_json(asdict(found))
+        return
+    agreement, lean = found.agreement, found.lean
+    rows = [
+        ("kappa", found.kappa, found.kappa_low, found.kappa_high),
+        ("agreement", agreement.value, agreement.low, agreement.high),
+        ("lean", lean.value, lean.low, lean.high),
+    ]
+    print_table([{"figure": name, "value": f"{value:.3f}", "95 % interval": f"{low:.3f} to {high:.3f}"} for name, value, low, high in rows], "")
+    say(f"\n{found.labelled:,} answers rated by both; on {found.failed:,} the judge had no verdict.")
 
 
 def _shift(name: str, told: Shift | None) -> dict[str, str]:

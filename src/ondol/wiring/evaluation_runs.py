@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ondol.application.evaluation.golden.store import cases_of as cases_of_golden
+from ondol.application.evaluation.judges import check_may_decide
 from ondol.application.evaluation.loaders import LOADERS
 from ondol.application.evaluation.runs import Metric, Progress, RunDigests, Running, Spend, add_run, end_run, get_run, metric_of
 from ondol.application.evaluation.runs.digests import run_digests
@@ -69,6 +70,10 @@ async def prepare(room: EvaluationRoom, suite: Suite, *, environment: Mapping[st
         if scorer.name in read.gate.hard_zero and scorer.better != "lower":
             hint = "A hard zero counts hits. Make it a primary metric, or score what must not be."
             raise SuiteError(f"gate.hard_zero names {scorer.name!r}, of which more is better.", hint, param="gate.hard_zero")
+    deciding = {primary.metric for primary in read.gate.primary}
+    for scorer, spec in zip(scorers, read.scorers, strict=True):
+        if scorer.name in deciding:
+            await asyncio.to_thread(check_may_decide, scorer, spec.type, spec.settings, folder)
     target = TARGETS[read.target.kind](read.target, room.reach(environment, folder))
     surveyed = await asyncio.to_thread(survey, read.cases, read.slices)
     metrics = tuple(metric_of(scorer, spec.type, spec.threshold) for scorer, spec in zip(scorers, read.scorers, strict=True))
