@@ -28,6 +28,7 @@ LEFT: Mapping[str, str] = MappingProxyType(
     {
         "answers": "who asked, and on which ids the answer rests: the account of an answer, without its content",
         "requests": "accounts of the tenant: ids and figures; the id of a person names nobody once the person is gone",
+        "request_hours": "sums of the same accounts by the hour: ids and figures",
         "ledger_events": "a ledger cannot forget: ids, counts and keyed addresses, never content",
         "ledger_batches": "digests of the ledger",
         "artefacts": "ids and keyed addresses, which nobody can turn back once the tenant's key or the content is gone",
