@@ -48,6 +48,8 @@ test-long: dev-set  ## Run the tests that take minutes as well
 test-upstreams: dev-set  ## Run the gateway before real model servers, from environments of their own (about 1 GB the first time)
 	@$(AT_HOME) $(PY) -m scripts.apart upstreams
 	@$(AT_HOME) $(PY) -m scripts.apart harness
+	@$(AT_HOME) $(PY) -m scripts.apart ragas
+	@$(AT_HOME) $(PY) -m scripts.apart deepeval
 	@$(AT_HOME) $(PY) -m scripts.apart llama_cpp || \
 	  printf 'ondol: %s\n' "llama.cpp's server could not be built, see above: it needs a C++ compiler. Its tests are skipped."
 	@exec $(PY) -m pytest -p tests.plugin.skips --timeout 600 -m upstreams $(ARGS) tests/upstreams
@@ -114,6 +116,8 @@ lock: dev-set  ## Choose versions anew and write requirements/*.lock (ARGS=--upg
 	@$(AT_HOME) $(LOCK) $(ARGS) --excludes requirements/upstreams.excludes requirements/upstreams.in -o requirements/upstreams.lock
 	@$(AT_HOME) $(LOCK) $(ARGS) --excludes requirements/redteam.excludes requirements/redteam.in -o requirements/redteam.lock
 	@$(AT_HOME) $(LOCK) $(ARGS) --excludes requirements/harness.excludes requirements/harness.in -o requirements/harness.lock
+	@$(AT_HOME) $(LOCK) $(ARGS) requirements/ragas.in -o requirements/ragas.lock
+	@$(AT_HOME) $(LOCK) $(ARGS) requirements/deepeval.in -o requirements/deepeval.lock
 	@$(AT_HOME) $(PY) scripts/locks.py
 	@$(AT_HOME) $(PY) scripts/assets.py --accept
 

@@ -1,5 +1,7 @@
 """Scorers, one file each. A new one is its file, its test, its line in `LOADERS`, and its paragraph in `docs/concepts/scorers.md`."""
 
+from ondol.application.evaluation.scorers.apart import METRICS as METRICS_APART
+from ondol.application.evaluation.scorers.apart import load as load_apart
 from ondol.application.evaluation.scorers.base import Loader, Rule, Scorer, Tools, skipped
 from ondol.application.evaluation.scorers.bertscore import load_bertscore
 from ondol.application.evaluation.scorers.bleu import corpus_bleu, load_bleu
@@ -85,6 +87,7 @@ LOADERS: dict[str, Loader] = {
     "tool_unauthorised": load_tool_unauthorised,
     "toxicity": load_toxicity,
     "under_refusal": load_refusal("under_refusal"),
+    **{metric: load_apart(metric) for metric in METRICS_APART},
 }
 """By the `type` that a suite names."""
 
