@@ -68,7 +68,9 @@ def assistants_router(services: ReleaseServices) -> APIRouter:
         async with room.database.tenant_tx(who.tenant_id) as connection:
             found = await list_assistants(connection)
             served = {item.release_id: (await get_release(connection, item.release_id)).number for item in found if item.release_id is not None}
-        return AssistantList(assistants=[AssistantShown(**_plain(item, served.get(item.release_id), who)) for item in found])
+        return AssistantList(
+            assistants=[AssistantShown(**_plain(item, served[item.release_id] if item.release_id is not None else None, who)) for item in found]
+        )
 
     @router.get("/{assistant}", openapi_extra=ASK)
     async def show_assistant(assistant: AssistantName, who: Principal = services.asks) -> AssistantShown:
