@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from ondol.application.assistant.api import access_router, answers_router
 from ondol.application.assistant.manage_api import assistants_router
@@ -12,6 +15,7 @@ from ondol.application.assistant.releases_api import ReleaseServices, releases_r
 from ondol.application.assistant.threads.api import thread_router
 from ondol.application.erasure.api import ErasureServices, erasure_router
 from ondol.application.evaluation.golden.api import GoldenServices, golden_router
+from ondol.application.evaluation.kept_answers_api import KeptAnswerServices, kept_answers_router
 from ondol.application.evaluation.nightly.api import NightlyServices, nightly_router
 from ondol.application.evaluation.nightly.types import Plan, Policy
 from ondol.application.evaluation.review.api import ReviewServices, review_router
@@ -86,6 +90,7 @@ def admin_application(platform: Platform, keys: KeyDirectory, policies: PolicyDi
         search_router(knowledge),
         prompts_router(gateway),
         answers_router(knowledge),
+        kept_answers_router(KeptAnswerServices(platform.knowledge, principal_of_request, look=partial(_look, policies))),
         access_router(knowledge),
         assistants_router(releases),
         releases_router(releases),
@@ -98,6 +103,23 @@ def admin_application(platform: Platform, keys: KeyDirectory, policies: PolicyDi
         erasure_router(ErasureServices(platform.knowledge, partial(verify_receipt, platform), principal_of_request)),
     ]
     return create_admin(authenticate, routers, streams=documents.streams)
+
+
+def _look(policies: PolicyDirectory, tenant_id: uuid.UUID) -> Callable[[str], Awaitable[list[Mapping[str, Any]]]]:
+    """What the tenant's guard finds in a text that goes out."""
+
+    async def look(text: str) -> list[Mapping[str, Any]]:
+        guard = policies.guards_for(tenant_id).stages.get("output")
+        if guard is None:
+            return []
+        found, _ = await asyncio.to_thread(guard.find, text)
+        return [
+            {"kind": f"{item.check}:{item.entity or item.rule}", "check": item.check, "rule": item.rule, "entity": item.entity}
+            | {"start": item.start, "end": item.end, "confidence": item.confidence}
+            for item in found
+        ]
+
+    return look
 
 
 async def _put_plan(platform: Platform, who: Principal, assistant: str, suite: str, login: str, at_minute: int, policy: Policy) -> Plan:
