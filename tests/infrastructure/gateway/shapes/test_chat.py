@@ -118,6 +118,50 @@ def test_log_probabilities_tell_no_token_that_did_not_go_out(text: str, lengths:
     d.clean(whole(answer, d.conversation())[1])
 
 
+def entry(token: str, *others: str) -> dict[str, Any]:
+    alternatives = [{"token": other, "logprob": -2.0, "bytes": list(other.encode())} for other in others]
+    return {"token": token, "logprob": -0.1, "bytes": list(token.encode()), "top_logprobs": alternatives}
+
+
+def spread(secret: str) -> list[dict[str, Any]]:
+    """A harmless text beside whose tokens the second alternatives spell a secret, a few characters each."""
+    pieces = [secret[place : place + 3] for place in range(0, len(secret), 3)]
+    return [entry("so ", "so ", piece) for piece in pieces]
+
+
+@pytest.mark.parametrize("secret", [d.CARD, d.RESIDENT, d.KEY])
+def test_what_might_have_been_said_is_read_too(secret: str) -> None:
+    entries = spread(secret)
+    answer = {"choices": [{"message": {"content": "so " * len(entries)}, "finish_reason": "stop", "logprobs": {"content": entries}}]}
+    _, out = whole(answer, d.conversation())
+    d.clean(out)
+    told = json.loads(out)["choices"][0]["logprobs"]["content"]
+    assert [(item["token"], item["top_logprobs"]) for item in told] == [("so ", [])] * len(entries)
+    frames = [chunk({"content": item["token"]}, logprobs={"content": [item]}) for item in entries]
+    _, streaming = streamed([*frames, chunk({}, reason="stop")], d.conversation())
+    events = [choice for event in d.events(streaming) for choice in event["choices"]]
+    spelled = "".join(
+        item["top_logprobs"][1]["token"] for choice in events for item in (choice.get("logprobs") or {}).get("content") or () if item["top_logprobs"]
+    )
+    assert secret not in spelled
+
+
+def test_harmless_alternatives_go_out_field_by_field() -> None:
+    odd = {**entry("Hi", "Hi", "Hello"), "said": d.CARD, "bytes": list(d.CARD.encode())}
+    answer = {"choices": [{"message": {"content": "Hi"}, "finish_reason": "stop", "logprobs": {"content": [odd], "refusal": None}}]}
+    _, out = whole(answer, d.conversation())
+    d.clean(out)
+    [told] = json.loads(out)["choices"][0]["logprobs"]["content"]
+    assert told == {**entry("Hi", "Hi", "Hello"), "bytes": None}
+
+
+def test_tokens_that_are_not_the_texts_are_read() -> None:
+    answer = {"choices": [{"message": {"content": "Hi"}, "finish_reason": "stop", "logprobs": {"content": [entry(d.CARD)]}}]}
+    _, out = whole(answer, d.conversation())
+    d.clean(out)
+    assert json.loads(out)["choices"][0]["logprobs"] is None
+
+
 @pytest.mark.parametrize(
     "frames",
     [

@@ -102,3 +102,15 @@ def test_all_that_is_written_is_counted_for() -> None:
     assert [spot.text for spot in asked.spots] == ["a", "b", "z"]
     asked.rewrite(["1", "2", "3"])
     assert (asked.body["prompt"], asked.body["suffix"]) == (["1", "2"], "3")
+
+
+@pytest.mark.parametrize("secret", [d.CARD, d.RESIDENT, d.KEY])
+def test_alternatives_that_spell_what_nobody_may_say_do_not_go_out(secret: str) -> None:
+    pieces = [secret[place : place + 3] for place in range(0, len(secret), 3)]
+    text = "so " * len(pieces)
+    told = {"tokens": ["so "] * len(pieces), "top_logprobs": [{"so ": -0.1, piece: -2.0} for piece in pieces]}
+    answer: dict[str, Any] = {"choices": [{"text": text, "finish_reason": "stop", "logprobs": told}]}
+    let_completions(answer, d.told(), d.letting())
+    d.clean(json.dumps(answer))
+    [choice] = answer["choices"]
+    assert (choice["text"], choice["logprobs"]["tokens"], choice["logprobs"]["top_logprobs"]) == (text, told["tokens"], [None] * len(pieces))

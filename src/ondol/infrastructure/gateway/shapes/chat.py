@@ -14,6 +14,7 @@ from ondol.infrastructure.gateway.shapes.body import check_model, explained, inv
 from ondol.infrastructure.gateway.shapes.extension import Extension, take_extension
 from ondol.infrastructure.gateway.shapes.fields import JsonSpot, add_fields, add_media_fields, add_name, add_rest
 from ondol.infrastructure.gateway.shapes.letting import Letting, TextOut
+from ondol.infrastructure.gateway.shapes.logprobs import Spelled
 from ondol.infrastructure.gateway.shapes.sse import DONE, event
 from ondol.infrastructure.gateway.shapes.words import FINISHED, dress_head, figures, mark, reason
 from ondol.infrastructure.serving.types import ChatRequest, Message, Usage
@@ -362,8 +363,8 @@ def _tidy(choice: Json, message: Json, place: int, texts: TextOut) -> None:
     choice["finish_reason"] = reason(choice.get("finish_reason"), FINISHED, "stop")
     if "stop_reason" in choice:
         choice["stop_reason"] = stopped_at(choice["stop_reason"], texts)
-    if not isinstance(choice.get("logprobs"), dict):
-        choice["logprobs"] = None
+    if choice.get("logprobs") is not None:
+        choice["logprobs"] = _let_logprobs(choice["logprobs"], texts)
     if "role" in message:
         message["role"] = "assistant"
     audio = message.get("audio")
@@ -372,6 +373,15 @@ def _tidy(choice: Json, message: Json, place: int, texts: TextOut) -> None:
         audio["id"] = mark(audio.get("id"), "audio_")
     elif audio is not None:
         message["audio"] = None
+
+
+def _let_logprobs(told: Any, texts: TextOut) -> Json | None:
+    """Log probabilities whose tokens the guard has read."""
+    entries = told.get("content") if isinstance(told, dict) else None
+    if not isinstance(entries, list) or not all(isinstance(item, dict) for item in entries):
+        return None
+    let = Spelled(texts.lets).entries(entries)
+    return {"content": let, "refusal": None} if let else None
 
 
 def stopped_at(told: Any, texts: TextOut) -> Any:

@@ -32,7 +32,7 @@ from ondol.infrastructure.gateway.shapes.chat import (
     usage_of_chat,
 )
 from ondol.infrastructure.gateway.shapes.letting import Letting, TextOut
-from ondol.infrastructure.gateway.shapes.logprobs import Faithful, Waiting
+from ondol.infrastructure.gateway.shapes.logprobs import Faithful, Spelled, Waiting
 from ondol.infrastructure.gateway.shapes.sse import DONE, event
 from ondol.infrastructure.gateway.shapes.words import FINISHED, dress_head, mark, word
 from ondol.infrastructure.serving.types import Frame, Usage
@@ -211,6 +211,7 @@ class _Choice:
         self._old: _Call | None = None
         self._faithful: Faithful | None = None
         self._logprobs: Waiting | None = None
+        self._spelled: Spelled | None = None
         self._has_text = False
         self._told_text = False
         self._annotations: list[Any] = []
@@ -222,6 +223,7 @@ class _Choice:
         if logprobs is not None and self._logprobs is None and not self._told_text:
             self._faithful = Faithful()
             self._logprobs = Waiting(self._faithful)
+            self._spelled = Spelled(self.texts.lets)
         content = delta.get("content")
         for name in TEXTS:
             text = delta.get(name)
@@ -378,7 +380,8 @@ class _Choice:
         going = waiting.going(is_whole=is_whole)
         if is_last:
             waiting.clear()
-        return {"content": going, "refusal": None} if going else None
+        let = self._spelled.entries(going) if going and self._spelled is not None else []
+        return {"content": let, "refusal": None} if let else None
 
 
 def _old_delta(call: _Call, name: str, arguments: str) -> Json:

@@ -16,7 +16,7 @@ from ondol.infrastructure.gateway.shapes.chat import TOP, chat_usage, put_chat_u
 from ondol.infrastructure.gateway.shapes.extension import Extension, take_extension
 from ondol.infrastructure.gateway.shapes.fields import add_fields
 from ondol.infrastructure.gateway.shapes.letting import CONTENT, Letting, TextOut
-from ondol.infrastructure.gateway.shapes.logprobs import Faithful, Waiting
+from ondol.infrastructure.gateway.shapes.logprobs import Faithful, Spelled, Waiting
 from ondol.infrastructure.gateway.shapes.sse import DONE, event
 from ondol.infrastructure.gateway.shapes.words import FINISHED, dress_head, reason, word
 from ondol.infrastructure.serving.types import ChatRequest, Frame, Message, Usage
@@ -184,6 +184,8 @@ def let_completions(answer: Json, told: Told, letting: Letting) -> None:
             let["finish_reason"] = "content_filter"
         if out.changed or out.withheld or not isinstance(let["logprobs"], dict):
             let["logprobs"] = None
+        else:
+            let["logprobs"] = _let_logprobs(_entries(let["logprobs"]), Spelled(texts.lets), texts)
         going.append(let)
     # Field by field: what else a choice may hold here, such as the prompt's tokens, is text that nobody looked at.
     keep_known(answer, TOP)
@@ -196,13 +198,14 @@ def let_completions(answer: Json, told: Told, letting: Letting) -> None:
 class _Choice:
     """One choice of a stream."""
 
-    __slots__ = ("done", "faithful", "logprobs", "texts")
+    __slots__ = ("done", "faithful", "logprobs", "spelled", "texts")
 
     def __init__(self, texts: TextOut) -> None:
         self.texts = texts
         self.done = False
         self.faithful = Faithful()
         self.logprobs = Waiting(self.faithful)
+        self.spelled = Spelled(texts.lets)
 
     def take(self, text: str, told: Any, *, is_last: bool) -> tuple[str, Json | None]:
         """What of a piece of text goes out now, and the log probabilities that may go with it."""
@@ -219,7 +222,7 @@ class _Choice:
         going = self.logprobs.going(is_whole=is_whole)
         if is_last:
             self.logprobs.clear()
-        return out, _logprobs(going)
+        return out, _let_logprobs([(str(entry["tokens"]), entry) for entry in going], self.spelled, self.texts)
 
 
 def _entries(told: Any) -> list[tuple[str, Any]]:
@@ -232,6 +235,15 @@ def _entries(told: Any) -> list[tuple[str, Any]]:
         (token, {name: values[place] if isinstance(values, list) and place < len(values) else None for name, values in lists.items()})
         for place, token in enumerate(tokens)
     ]
+
+
+def _let_logprobs(entries: Sequence[tuple[str, Any]], spelled: Spelled, texts: TextOut) -> Json | None:
+    """Log probabilities whose tokens the guard has read; without alternatives where it has something against them."""
+    if not entries or not texts.lets("".join(token for token, _ in entries)):
+        return None
+    ranks = [list(entry["top_logprobs"]) if isinstance(entry["top_logprobs"], dict) else [] for _, entry in entries]
+    told = [entry if each else {**entry, "top_logprobs": None} for (_, entry), each in zip(entries, ranks, strict=True)]
+    return _logprobs(told if spelled.passes(ranks) else [{**entry, "top_logprobs": None} for entry in told])
 
 
 def _logprobs(entries: Sequence[Any]) -> Json | None:

@@ -112,6 +112,10 @@ class TextOut:
             return []
         return [each for each in told if self._conversation.lets(json.dumps(each, ensure_ascii=False))]
 
+    def lets(self, text: str) -> bool:
+        """Whether a text beside the answer may go out as it is."""
+        return self._conversation.lets(text)
+
     def count(self, *texts: str) -> None:
         """Count what a model wrote that is let out elsewhere: the pieces of a call."""
         for text in texts:
