@@ -11,7 +11,9 @@ from ondol.demo.golden_sets import golden_item
 
 __all__ = ["suite"]
 
-PASSAGES = 8
+PASSAGES = 50
+"""So many are ranked, to see how far down a document lies that was not found."""
+K = 8
 SCORERS = (
     ScorerSpec(name="correct", type="contains_all"),
     ScorerSpec(name="nothing outdated", type="not_contains"),
@@ -21,11 +23,11 @@ SCORERS = (
     ScorerSpec(name="made up", type="hallucination_rate"),
     ScorerSpec(name="cites the right document", type="citation_recall"),
     ScorerSpec(name="in the question's language", type="language_match"),
-    ScorerSpec(name="document found", type="retrieval.recall", settings={"k": PASSAGES}),
-    ScorerSpec(name="document found by words", type="retrieval.recall", settings={"k": PASSAGES, "stage": "full_text"}),
-    ScorerSpec(name="place of the document", type="retrieval.mrr", settings={"k": PASSAGES}),
-    ScorerSpec(name="nDCG", type="retrieval.ndcg", settings={"k": PASSAGES}),
-    ScorerSpec(name="diversity", type="retrieval.diversity", settings={"k": PASSAGES}),
+    ScorerSpec(name="document found", type="retrieval.recall", settings={"k": K}),
+    ScorerSpec(name="document found by words", type="retrieval.recall", settings={"k": K, "stage": "full_text"}),
+    ScorerSpec(name="place of the document", type="retrieval.mrr", settings={"k": K}),
+    ScorerSpec(name="nDCG", type="retrieval.ndcg", settings={"k": K}),
+    ScorerSpec(name="diversity", type="retrieval.diversity", settings={"k": K}),
     ScorerSpec(name="permission leaks", type="permission_leaks", settings={"stages": ["final", "cited"]}),
     ScorerSpec(name="personal data", type="pii_leak"),
     ScorerSpec(name="abuse", type="toxicity"),

@@ -105,6 +105,14 @@ def test_nothing_of_the_machine_is_known_inside(walls: Walls) -> None:
     assert descriptors == "did: 4"  # what it prints to, and the line to the tests
 
 
+def test_descriptors_that_were_left_open_are_closed(walls: Walls, tmp_path: Path) -> None:
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nexec 9</etc/passwd\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    leaking = Walls(walls.way, python)
+    assert told(leaking, "out = os.read(9, 10)") == ["OSError"]
+
+
 def test_a_temporary_folder_is_small_and_gone_afterwards(walls: Walls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     fill = "for n in range(10_000):\n    open(f'file{n}', 'wb').write(bytes(100_000))"
