@@ -60,6 +60,15 @@ def test_attacks_are_written_run_shown_and_compared(run: Run) -> None:
     assert shown(run, weak, "--by", "language")["ko"]["judged"] == 32
     table = run("red-team", "show", weak, "--tenant", "acme").output
     assert "got through: " in table
+    assert "Nothing got through." in run("red-team", "report", strong, "--tenant", "acme").output
+    reported = json.loads(run("red-team", "report", weak, "--tenant", "acme", "--json").output)
+    assert sorted(row["attacks"] for row in reported) == [2] * 6
+    known = json.loads(CliRunner().invoke(cli, ["guard", "incidents", "list", "--tenant", "acme", "--json"]).output)["incidents"]
+    assert {rule for incident in known for rule in incident["rules"]} == {
+        *(f"red_team.extraction.{name}" for name in ("prompt_repeat", "prompt_encode", "prompt_letters")),
+        *(f"red_team.cross_tenant.{name}" for name in ("other_customer", "auditor", "guess")),
+    }
+    assert {(incident["kind"], incident["state"], incident["count"]) for incident in known} == {("leaked", "open", 2)}
     worse = run("red-team", "compare", strong, weak, "--tenant", "acme")
     assert (worse.exit_code, "gets through now: " in worse.output) == (100, True), worse.output
     better = run("red-team", "compare", weak, strong, "--tenant", "acme", "--json")

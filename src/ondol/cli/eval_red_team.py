@@ -111,6 +111,32 @@ def show(context: click.Context, run_id: uuid.UUID, by: str, tenant: str, as_jso
         say(f"  got through: {name}")
 
 
+@red_team.command("report")
+@click.argument("run_id", metavar="RUN", type=click.UUID)
+@tenant_option
+@json_option
+@click.pass_context
+def report(context: click.Context, run_id: uuid.UUID, tenant: str, as_json: bool) -> None:
+    """Open an incident of the guard for each scenario of RUN that got through, so that somebody proposes and measures what stops it."""
+    from ondol.application.evaluation.red_team.incidents import report_incidents
+    from ondol.application.evaluation.runs import get_run, results_of
+    from ondol.infrastructure.access.people import find_tenant
+
+    async def work(platform: Platform) -> dict[uuid.UUID, int]:
+        where = await find_tenant(platform.database, tenant)
+        async with platform.database.tenant_tx(where.id) as connection:
+            found = await get_run(connection, run_id)
+        results = results_of(platform.database, platform.keyring, where.id, run_id)
+        return await report_incidents(platform.database, platform.keyring, where.id, found, results, platform.clock())
+
+    opened = with_platform(settings_of(context), work)
+    rows = [{"incident": str(incident), "attacks": count} for incident, count in opened.items()]
+    if as_json:
+        print_json(rows)
+    else:
+        print_table(rows, "Nothing got through.")
+
+
 @red_team.command("compare")
 @click.argument("baseline", type=click.UUID)
 @click.argument("candidate", type=click.UUID)
