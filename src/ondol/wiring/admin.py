@@ -19,6 +19,7 @@ from ondol.application.evaluation.kept_answers_api import KeptAnswerServices, ke
 from ondol.application.evaluation.nightly.api import NightlyServices, nightly_router
 from ondol.application.evaluation.nightly.types import Plan, Policy
 from ondol.application.evaluation.review.api import ReviewServices, review_router
+from ondol.application.evaluation.runs.api import RunServices, runs_router
 from ondol.application.evaluation.verdicts.api import VerdictServices, requirement_router, verdicts_router
 from ondol.application.knowledge.api import KnowledgeServices, index_router
 from ondol.application.knowledge.documents.api import DocumentServices, documents_router
@@ -98,6 +99,7 @@ def admin_application(platform: Platform, keys: KeyDirectory, policies: PolicyDi
         nightly_router(NightlyServices(platform.knowledge, principal_of_request, put=partial(_put_plan, platform))),
         requirement_router(verdicts),
         thread_router(knowledge),
+        runs_router(RunServices(platform.database, platform.keyring, platform.clock, principal_of_request)),
         golden_router(GoldenServices(platform.knowledge, masker(policies), principal_of_request)),
         review_router(ReviewServices(platform.knowledge, masker(policies), principal_of_request)),
         erasure_router(ErasureServices(platform.knowledge, partial(verify_receipt, platform), principal_of_request)),

@@ -57,6 +57,14 @@ from evaluation_results
 where run_id = %(run_id)s::uuid and (place, repeat) > (%(place)s::int, %(repeat)s::int)
 order by place, repeat limit %(limit)s::int;
 
+-- name: results_of_cases
+-- All results of some cases of a run, behind a place.
+select place, repeat, status, scores, cost_nano, currency, latency_us, person_id, document_ids, digest, content_sealed
+from evaluation_results
+where run_id = %(run_id)s::uuid and place in (
+    select distinct place from evaluation_results where run_id = %(run_id)s::uuid and place > %(after)s::int order by place limit %(cases)s::int)
+order by place, repeat;
+
 -- name: results_done
 -- Which results of a run there are, and whether each is whole.
 select place, repeat, status = 'ok' and not exists (

@@ -163,6 +163,17 @@ async def results_of(database: Database, keyring: KeyRing, tenant_id: uuid.UUID,
         place, repeat = page[-1]["place"], page[-1]["repeat"]
 
 
+async def results_page(connection: Connection, keyring: KeyRing, tenant_id: uuid.UUID, run_id: uuid.UUID, *, after: int, cases: int) -> list[Kept]:
+    """The results of some cases of a run, all repeats of them.
+
+    Args:
+        after: the place of the case behind which it begins; -1 for the first.
+        cases: so many at most.
+    """
+    found = await rows(connection, QUERIES["results_of_cases"], {"run_id": run_id, "after": after, "cases": cases})
+    return [_kept(keyring, tenant_id, run_id, row) for row in found]
+
+
 async def cases_of_run(database: Database, keyring: KeyRing, tenant_id: uuid.UUID, run_id: uuid.UUID) -> AsyncIterator[CaseResult]:
     """The same as results alone, as statistics read them."""
     async for kept in results_of(database, keyring, tenant_id, run_id):

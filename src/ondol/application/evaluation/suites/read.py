@@ -90,12 +90,12 @@ def parse_yaml(text: str) -> object:
         raise _too_deep() from None
     except (yaml.YAMLError, ValueError) as error:
         raise SuiteError(f"The suite is no valid YAML: {error}", "Look at the line that is named.") from error
-    _measure(tree, 0, [NODES_MAX])
     return tree
 
 
 def suite_from(tree: object, *, name: str = "suite", folder: Path | None = None) -> Suite:
     """A suite of plain data; arguments and errors as of `parse_suite`."""
+    _measure(tree, 0, [NODES_MAX])
     fields = Fields(tree)
     slices = fields.texts("slices")
     if len(slices) > SLICES_MAX:
