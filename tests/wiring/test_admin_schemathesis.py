@@ -22,6 +22,7 @@ from schemathesis.specs.openapi.checks import content_type_conformance, response
 from ondol.application.assistant.release import create_release, let_live, wish_of
 from ondol.application.assistant.store import find_assistant
 from ondol.application.declaration import apply_declaration, parse_declaration
+from ondol.application.evaluation.runs import add_run
 from ondol.application.knowledge.documents import Told, put_file
 from ondol.application.knowledge.index_versions import ensure_version
 from ondol.application.knowledge.store import ensure_base
@@ -41,6 +42,7 @@ from ondol.wiring.platform import build_platform
 from tests.application.conftest import SteppedClock
 from tests.infrastructure.gateway.server.wire import running
 from tests.infrastructure.guard.words import word_checks
+from tests.wiring.test_admin_evaluation import DIGESTS, RIGHT
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 EXAMPLES = 6
@@ -97,6 +99,12 @@ async def served(addresses: DatabaseAddresses, folder: Path) -> Any:
     await policies.refresh()
     known = {"name": "local", "alias": "mini", "price_id": str(price.id), "limit_id": str(limit.id), "budget_id": str(budget.id)}
     known |= {"assistant": "help", "release": "live", "label": "good", "base": "handbook", "version": "1", "document": str(made.document_id)}
+    async with platform.database.tenant_tx(tenant.id) as connection:
+        run_id = await add_run(
+            connection, platform.keyring, tenant.id, suite_name="s", suite={}, state="running", cases=1, repeats=1, digests=DIGESTS, metrics=[RIGHT],
+            by=None, now=clock.now,
+        )  # fmt: skip
+    known |= {"run_id": str(run_id)}
     async with running(admin_application(platform, keys, policies)) as server:
         yield Api(f"http://127.0.0.1:{server.port}", minted.text, known)
     await platform.database.close()

@@ -9,6 +9,7 @@ import click
 from ondol.cli.eval_export import export
 from ondol.cli.eval_gate import compare, gate
 from ondol.cli.eval_golden_production import golden
+from ondol.cli.eval_import import import_group
 from ondol.cli.eval_judge import judge
 from ondol.cli.eval_nightly import nightly
 from ondol.cli.eval_red_team import red_team
@@ -71,6 +72,7 @@ _VERBS = (
     compare,
     gate,
     export,
+    import_group,
     golden,
     review,
     verify,
