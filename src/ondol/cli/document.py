@@ -18,21 +18,32 @@ from ondol.core.errors import NotFound, OndolError, UserError
 from ondol.infrastructure.access.types import SECURITY_CLASSES, SecurityClass
 
 if TYPE_CHECKING:
-    from ondol.application.knowledge.documents import Access, Changed, Document
+    from ondol.application.knowledge.documents import Access, Changed, Document, Told
     from ondol.infrastructure.access.types import Tenant
     from ondol.wiring.platform import Platform
 
 T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
 Work = Callable[["Platform", "Tenant", uuid.UUID], Awaitable[T]]
 DAY = click.DateTime(["%Y-%m-%d"])
 STATES = ("current", "scheduled", "expired", "removed")
 
 as_option = click.option("--as", "login", help="See only what this person may read. All, when absent.")
-class_option = click.option("--class", "security_class", type=click.Choice(SECURITY_CLASSES), help="Security class, where the file states none.")
-group_option = click.option("--group", "groups", multiple=True, help="Readers, where the file names none; may be given several times.")
 access_option = click.option("--access", metavar="RULE", help="Access rule: `department in (sales, support) and class <= internal`.")
-from_option = click.option("--valid-from", type=DAY, help="First day (UTC), where the file states none.")
-until_option = click.option("--valid-until", type=DAY, help="First day (UTC) on which it is no longer valid.")
+_SAID = (
+    click.option("--class", "security_class", type=click.Choice(SECURITY_CLASSES), help="Security class, where the file states none."),
+    click.option("--group", "groups", multiple=True, help="Readers, where the file names none; may be given several times."),
+    access_option,
+    click.option("--valid-from", type=DAY, help="First day (UTC), where the file states none."),
+    click.option("--valid-until", type=DAY, help="First day (UTC) on which it is no longer valid."),
+)
+
+
+def said_options(function: F) -> F:
+    """Give a command what may be said of a file where it does not say so itself. `_told` reads it."""
+    for option in reversed(_SAID):
+        function = option(function)
+    return function
 
 
 @click.group("document")
@@ -48,34 +59,27 @@ def command() -> None:
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("--key", help="What the document is called; as the file says, or the file's name without its ending, when absent.")
 @click.option("--replace", "replaces", is_flag=True, help="Make it a new version where there is a document of this key.")
-@class_option
-@group_option
-@access_option
-@from_option
-@until_option
+@said_options
 @tenant_option
 @json_option
 @click.pass_context
 def add(
     context: click.Context,
+    /,
     base: str,
     file: Path,
     key: str | None,
     replaces: bool,
-    security_class: SecurityClass | None,
-    groups: tuple[str, ...],
-    access: str | None,
-    valid_from: datetime | None,
-    valid_until: datetime | None,
     tenant: str,
     as_json: bool,
+    **said: Any,
 ) -> None:
     """Add FILE to BASE, which is made if absent."""
-    from ondol.application.knowledge.documents import Told, put_file
+    from ondol.application.knowledge.documents import put_file
     from ondol.application.knowledge.store import ensure_base
     from ondol.core.ids import new_id
 
-    told = Told(file.name, key, None, replaces, security_class, groups or None, access, _utc(valid_from), _utc(valid_until))
+    told = _told(file, key, None, replaces=replaces, **said)
     data = _read(file)
 
     async def make(platform: Platform, where: Tenant) -> uuid.UUID:
@@ -92,34 +96,18 @@ def add(
 @click.argument("base")
 @click.argument("document")
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@class_option
-@group_option
-@access_option
-@from_option
-@until_option
+@said_options
 @tenant_option
 @json_option
 @click.pass_context
-def replace(
-    context: click.Context,
-    base: str,
-    document: str,
-    file: Path,
-    security_class: SecurityClass | None,
-    groups: tuple[str, ...],
-    access: str | None,
-    valid_from: datetime | None,
-    valid_until: datetime | None,
-    tenant: str,
-    as_json: bool,
-) -> None:
+def replace(context: click.Context, /, base: str, document: str, file: Path, tenant: str, as_json: bool, **said: Any) -> None:
     """Make FILE the current version of DOCUMENT in BASE. Its readers stay, unless the file or an option says otherwise."""
-    from ondol.application.knowledge.documents import Told, put_file
+    from ondol.application.knowledge.documents import put_file
 
     data = _read(file)
 
     async def work(platform: Platform, where: Tenant, found: Document) -> Changed:
-        told = Told(file.name, None, found.id, True, security_class, groups or None, access, _utc(valid_from), _utc(valid_until))
+        told = _told(file, None, found.id, replaces=True, **said)
         return await put_file(platform.knowledge, where.id, found.base_id, told, data, person_id=None)
 
     _tell(_with_document(context, tenant, base, document, work), f"{document} is {file.name} now.", f"{document} is this file already.", as_json)
@@ -323,6 +311,23 @@ def _tell(changed: Changed, told: str, same: str, as_json: bool) -> None:
         print_json({"document": changed.document_id, "version": changed.version_id, "base": changed.base_id, "changed": changed.changed})
     else:
         say(told if changed.changed else same)
+
+
+def _told(
+    file: Path,
+    key: str | None,
+    document_id: uuid.UUID | None,
+    *,
+    replaces: bool,
+    security_class: SecurityClass | None,
+    groups: tuple[str, ...],
+    access: str | None,
+    valid_from: datetime | None,
+    valid_until: datetime | None,
+) -> Told:
+    from ondol.application.knowledge.documents import Told
+
+    return Told(file.name, key, document_id, replaces, security_class, groups or None, access, _utc(valid_from), _utc(valid_until))
 
 
 def _read(file: Path) -> bytes:
