@@ -11,11 +11,11 @@ from tests.application.console.sections.test_sections import act_token, visitor
 
 pytestmark = pytest.mark.anyio
 ID = "0190f0c0-0000-7000-8000-000000000003"
-PROVIDER = {
+PROVIDER: dict[str, Any] = {
     "id": ID, "name": "house", "kind": "openai", "base_url": "https://models.example/v1", "credential_hint": "sk-…1234", "settings": {},
     "disabled_at": None, "created_at": "2026-11-01T15:30:00Z",
 }  # fmt: skip
-OFFERED = {"models": [{"name": "gpt", "source": "own", "answerable": True, "created_at": "2026-11-01T15:30:00Z"}]}
+OFFERED: dict[str, Any] = {"models": [{"name": "gpt", "source": "own", "answerable": True, "created_at": "2026-11-01T15:30:00Z"}]}
 
 
 async def test_a_model_is_added_by_its_address_and_its_credential_is_not_shown_again(fakes: Any) -> None:

@@ -3,7 +3,6 @@
 (() => {
   "use strict";
   if (!window.trustedTypes) return;
-  trustedTypes.createPolicy("default", {
-    createHTML: (text, _type, sink) => (sink === "DOMParser parseFromString" ? text : null),
-  });
+  const PARSERS = new Set(["DOMParser parseFromString", "Document parseHTMLUnsafe"]); // both read into a document that runs nothing
+  trustedTypes.createPolicy("default", { createHTML: (text, _type, sink) => (PARSERS.has(sink) ? text : null) });
 })();

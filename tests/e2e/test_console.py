@@ -1,0 +1,124 @@
+"""Whoever runs the platform, in a real browser against the running demo: from files that are dropped to an assistant that answers from them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import httpx
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from tests.e2e.browsing import CHROMIUM, browser, page
+from tests.e2e.conftest import Up, run_json
+
+__all__ = ["browser", "page"]  # fixtures
+PASSWORD = "correct horse battery"
+ADMIN = "admin@durubitnaru.example"
+PAGES = (
+    "/home", "/knowledge", "/knowledge/help", "/knowledge/help/search?question=refund", "/knowledge/help/index", "/assistants", "/assistants/help",
+    "/assistants/new", "/models", "/models/new", "/models/prices", "/models/compare", "/guard", "/guard/approvals", "/guard/policies", "/guard/try",
+    "/usage", "/requests", "/keys", "/keys/new",
+)  # fmt: skip
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+
+
+def sign_in(up: Up, page: Page, login: str = ADMIN) -> None:
+    invitation = run_json(up.folder, "user", "invite", login)
+    assert isinstance(invitation, dict)
+    page.goto(f"{up.url}/welcome?{invitation['sign_in_once'].partition('?')[2]}")
+    for field in page.locator("input[type=password]").all():
+        field.fill(PASSWORD)
+    page.locator("form button[type=submit]").first.click()
+    page.wait_for_url(re.compile(re.escape(up.url) + r"/(\?.*)?$"))
+
+
+def test_from_dropped_files_to_an_assistant_that_answers_from_them(demo_up: Up, page: Page, tmp_path: Path) -> None:
+    sign_in(demo_up, page)
+    page.goto(demo_up.url + "/knowledge?lang=en")
+    page.get_by_label("Name").fill("harbour")
+    page.get_by_role("button", name="Make it").click()
+    file = tmp_path / "beacon.md"
+    file.write_text("# Beacon\n\nThe beacon of Kamtsa harbour blinks every eleven seconds.\n", "utf-8")
+    page.get_by_label("Security class").select_option("public")
+    page.locator("#files").set_input_files(file)
+    expect(page.locator("#uploads li")).to_contain_text("can be found now", timeout=20_000)
+    page.get_by_role("link", name="Search").click()
+    page.get_by_label("Question").fill("How often does the beacon blink?")
+    page.get_by_role("button", name="Search").click()
+    expect(page.locator(".hit")).to_contain_text("eleven seconds")
+    page.goto(demo_up.url + "/assistants/new?base=harbour")
+    page.locator("#name").fill("pilot")
+    page.get_by_label("Title in English").fill("Pilot")
+    page.get_by_role("button", name="Make it").click()
+    expect(page.get_by_text("Release 1 serves now")).to_be_visible()
+    page.goto(demo_up.url + "/")
+    page.locator("#assistant").select_option("assistant/pilot")
+    page.get_by_role("textbox").fill("How often does the beacon of Kamtsa harbour blink?")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("eleven seconds", exact=False).first).to_be_visible(timeout=15_000)
+
+
+def test_a_resident_number_is_stopped_and_stands_in_the_log_and_among_the_incidents(demo_up: Up, page: Page) -> None:
+    sign_in(demo_up, page)
+    page.goto(demo_up.url + "/?lang=en")
+    page.get_by_role("textbox").fill("My resident number is 900101-1234568. How do I transfer a domain?")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Not answered under the operator's policy").first).to_be_visible(timeout=15_000)
+    page.goto(demo_up.url + "/requests?outcome=refused")
+    expect(page.locator("#rows tr").first).to_be_visible(timeout=10_000)
+    page.locator("#rows a").first.click()
+    expect(page.get_by_text("kr_resident_number").first).to_be_visible()
+    assert "900101" not in page.content()
+    page.goto(demo_up.url + "/guard")
+    page.locator("tbody a").first.click()
+    expect(page.get_by_text("[KR_RESIDENT_NUMBER_1]", exact=False)).to_be_visible()
+    page.get_by_label("Note").fill("The caller was told.")
+    page.get_by_role("button", name="Close it").click()
+    expect(page.get_by_text("The incident was closed.")).to_be_visible()
+
+
+def test_a_key_is_made_shown_once_and_refused_once_it_is_revoked(demo_up: Up, page: Page) -> None:
+    sign_in(demo_up, page)
+    page.goto(demo_up.url + "/keys/new?lang=en")
+    page.get_by_label("Name").fill("throw-away")
+    page.get_by_role("button", name="Make the key").click()
+    key = page.locator("#key-text").inner_text()
+    asked = {"authorization": f"Bearer {key}"}
+    assert httpx.get(demo_up.url + "/v1/models", headers=asked).status_code in (200, 401), "a worker knows a new key within a second"
+    page.goto(demo_up.url + "/keys")
+    assert key not in page.content()
+    page.get_by_role("row", name=re.compile("throw-away")).get_by_role("button", name="Revoke").click()
+    expect(page.locator("#ask")).to_contain_text("cannot be brought back")
+    page.get_by_role("button", name="Keep it").click()
+    expect(page.get_by_role("row", name=re.compile("throw-away"))).to_contain_text("In use")
+    page.get_by_role("row", name=re.compile("throw-away")).get_by_role("button", name="Revoke").click()
+    page.get_by_role("button", name="Yes, go on").click()
+    expect(page.get_by_text("The key was revoked.")).to_be_visible()
+    expect(page.get_by_role("row", name=re.compile("throw-away"))).to_contain_text("Revoked")
+
+
+@pytest.mark.parametrize("language", ["ko", "en"])
+def test_every_page_is_there_without_complaint_or_barrier(demo_up: Up, page: Page, language: str) -> None:
+    sign_in(demo_up, page)
+    axe = Axe()
+    for path in PAGES:
+        answer = page.goto(f"{demo_up.url}{path}{'&' if '?' in path else '?'}lang={language}")
+        assert answer is not None and answer.status == 200, path
+        found = axe.run(page).response["violations"]
+        faults = [(fault["id"], [node["html"] for node in fault["nodes"]]) for fault in found if fault["impact"] in {"serious", "critical"}]
+        assert faults == [], path
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{path} is wider than the window"
+
+
+def test_nothing_is_wider_than_a_phone(demo_up: Up, page: Page) -> None:
+    sign_in(demo_up, page)
+    page.set_viewport_size({"width": 360, "height": 740})
+    for path in PAGES:
+        page.goto(demo_up.url + path)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+    page.get_by_role("button", name=re.compile("메뉴|Sections")).click()
+    page.locator("#side-small").get_by_role("link", name=re.compile("가드|Guard")).click()
+    page.wait_for_url(demo_up.url + "/guard")
