@@ -67,6 +67,12 @@ def admin_authentication(platform: Platform, keys: KeyDirectory) -> Authenticate
     return authenticate
 
 
+def _scorer_types() -> Collection[str]:
+    from ondol.application.evaluation.loaders import LOADERS
+
+    return LOADERS.keys()
+
+
 def admin_application(platform: Platform, keys: KeyDirectory, policies: PolicyDirectory) -> AdminApi:
     """Build it.
 
@@ -99,7 +105,7 @@ def admin_application(platform: Platform, keys: KeyDirectory, policies: PolicyDi
         nightly_router(NightlyServices(platform.knowledge, principal_of_request, put=partial(_put_plan, platform))),
         requirement_router(verdicts),
         thread_router(knowledge),
-        runs_router(RunServices(platform.database, platform.keyring, platform.clock, principal_of_request)),
+        runs_router(RunServices(platform.database, platform.keyring, platform.clock, principal_of_request, _scorer_types)),
         golden_router(GoldenServices(platform.knowledge, masker(policies), principal_of_request)),
         review_router(ReviewServices(platform.knowledge, masker(policies), principal_of_request)),
         erasure_router(ErasureServices(platform.knowledge, partial(verify_receipt, platform), principal_of_request)),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Annotated, Any
@@ -38,12 +38,17 @@ Place = Annotated[int, Query(ge=-1, le=2**31 - 2, description="Go on behind this
 
 @dataclass(frozen=True, slots=True)
 class RunServices(RoleGate):
-    """What the routes work with."""
+    """What the routes work with.
+
+    Attributes:
+        scorer_types: the types of scorers that a suite may name. Scorers and judges are many, so they are imported when somebody first asks.
+    """
 
     database: Database
     keyring: KeyRing
     clock: Clock
     principal: Callable[[Request], Principal]
+    scorer_types: Callable[[], Collection[str]]
 
 
 class SuiteBody(Body):
@@ -214,7 +219,7 @@ def _suite_routes(router: APIRouter, services: RunServices) -> None:
     async def check_suite(body: SuiteBody, who: Principal = services.reads) -> SuiteChecked:
         """Read a suite with all its cases, and say what it is, without asking anything. What is wrong is told by the name of its field."""
         del who
-        return await asyncio.to_thread(_checked, body.suite)
+        return await asyncio.to_thread(lambda: _checked(body.suite, services.scorer_types()))
 
 
 def _run_routes(router: APIRouter, services: RunServices) -> None:
@@ -264,15 +269,12 @@ def _run_routes(router: APIRouter, services: RunServices) -> None:
         return RunDeleted()
 
 
-def _checked(tree: dict[str, Any]) -> SuiteChecked:
-    # Scorers and judges are many: they are imported when somebody first asks, so that a worker stays small until then.
-    from ondol.application.evaluation.loaders import LOADERS
-
+def _checked(tree: dict[str, Any], types: Collection[str]) -> SuiteChecked:
     suite = suite_from(tree)
     for number, scorer in enumerate(suite.scorers):
-        if scorer.type not in LOADERS:
+        if scorer.type not in types:
             place = f"scorers[{number}].type"
-            raise SuiteError(f"{place} is {scorer.type[:60]!r}, which is no scorer.", did_you_mean(scorer.type, LOADERS), param=place)
+            raise SuiteError(f"{place} is {scorer.type[:60]!r}, which is no scorer.", did_you_mean(scorer.type, types), param=place)
     found = None if isinstance(suite.cases, GoldenCases) else survey(suite.cases, suite.slices)
     return SuiteChecked(
         name=suite.card.name,
