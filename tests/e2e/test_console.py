@@ -17,9 +17,10 @@ __all__ = ["browser", "page"]  # fixtures
 PASSWORD = "correct horse battery"
 ADMIN = "admin@durubitnaru.example"
 PAGES = (
-    "/home", "/knowledge", "/knowledge/help", "/knowledge/help/search?question=refund", "/knowledge/help/index", "/assistants", "/assistants/help",
-    "/assistants/new", "/models", "/models/new", "/models/prices", "/models/compare", "/guard", "/guard/approvals", "/guard/policies", "/guard/try",
-    "/usage", "/requests", "/keys", "/keys/new",
+    "/home", "/knowledge", "/knowledge/help", "/knowledge/help/search?question=refund", "/knowledge/help/index", "/assistants",
+    "/assistants/help", "/assistants/new", "/evaluation", "/evaluation/golden", "/evaluation/golden/help-ko", "/evaluation/nights",
+    "/people", "/people/new", "/models", "/models/new", "/models/prices", "/models/compare", "/guard", "/guard/approvals",
+    "/guard/policies", "/guard/try", "/usage", "/requests", "/keys", "/keys/new",
 )  # fmt: skip
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import csv
 import io
 import json
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -421,3 +424,25 @@ async def test_mistakes_have_the_shape_of_the_whole_api(api: Api) -> None:
 
 def read_csv(text: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text)))
+
+
+def calls_of_the_console() -> set[tuple[str, str]]:
+    """Methods and paths that the console's pages ask the API by; what stands in a path's place is `{}`."""
+    found: set[tuple[str, str]] = set()
+    for file in Path(str(files("ondol.application.console"))).rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and ast.unparse(node.func.value).endswith("api")):
+                continue
+            path = node.args[0]
+            parts = path.values if isinstance(path, ast.JoinedStr) else [path]
+            text = "".join(part.value if isinstance(part, ast.Constant) else "{}" for part in parts)
+            found.add(("get" if node.func.attr == "text" else node.func.attr, text))
+    return found
+
+
+async def test_every_call_of_the_console_is_a_route(api: Api) -> None:
+    described = (await api.client.get(OPENAPI_PATH)).json()["paths"]
+    routes = {(method, re.sub(r"\{[^}]*\}", "{}", path).removeprefix("/api/v1")) for path, methods in described.items() for method in methods}
+    calls = calls_of_the_console()
+    assert len(calls) > 40
+    assert sorted(calls - routes) == []

@@ -42,12 +42,13 @@ GROUPS: Sequence[Group] = (
             Section("/models", "nav.models", "plug", READERS),
         ),
     ),
-    Group("nav.group.answer", (Section("/guard", "nav.guard", "shield", READERS),)),
+    Group("nav.group.answer", (Section("/evaluation", "nav.evaluation", "scale", READERS), Section("/guard", "nav.guard", "shield", READERS))),
     Group(
         "nav.group.run",
         (
             Section("/usage", "nav.usage", "chart", ANYBODY),
             Section("/requests", "nav.requests", "list", READERS),
+            Section("/people", "nav.people", "people", READERS),
             Section("/keys", "nav.keys", "key", READERS),
         ),
     ),

@@ -16,6 +16,7 @@ from ondol.infrastructure.access.route_roles import WRITERS
 PATH = "/assistants"
 ONE = PATH + "/{name}"
 PAGE = 50
+LIVE = "live"
 STATES: Mapping[str, str] = {
     "draft": "assistants.state.draft",
     "candidate": "assistants.state.candidate",
@@ -90,7 +91,7 @@ async def one(visit: Visit, problem: Problem | None) -> Response:
     assistant = await visit.api.get(f"/assistants/{name}")
     releases = await visit.api.get(f"/assistants/{name}/releases", limit=PAGE)
     history = await visit.api.get(f"/assistants/{name}/releases/history", limit=PAGE)
-    live = await visit.api.get(f"/assistants/{name}/releases/live") if assistant["release"] is not None else None
+    live = await visit.api.get(f"/assistants/{name}/releases/{LIVE}") if assistant["release"] is not None else None
     values = {
         "assistant": assistant, "releases": releases["releases"], "moves": history["moves"], "live": live, "states": STATES, "tones": TONES,
         "kinds": KINDS, "reasons": REASONS, "reason_options": visit.options(REASONS), "writers": WRITERS, "done_texts": DONE,

@@ -1,0 +1,87 @@
+"""Take the pictures of the console that the guides show: `python scripts/pictures.py`.
+
+A platform with the demo tenant is started in a folder of its own, asked a few questions, and evaluated. Needs Chromium and the tools of development.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from playwright.sync_api import Page, sync_playwright
+
+PROJECT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(PROJECT))
+
+from tests.e2e.conftest import Up, free_port, open_temporary_folder  # noqa: E402
+
+IMAGES = PROJECT / "docs" / "images"
+PASSWORD = "correct horse battery"  # noqa: S105 - of a platform that is gone a minute later
+QUESTIONS = (
+    "환불은 며칠 안에 처리되나요?",
+    "How long until a DNS change takes effect?",
+    "제 주민번호는 900101-1234568 입니다. 도메인 이전은 어떻게 하나요?",
+)
+PICTURES = {
+    "console-home": "/home",
+    "console-search": "/knowledge/help/search?question=%ED%99%98%EB%B6%88%EC%9D%80+%EB%A9%B0%EC%B9%A0%3F",
+    "console-assistant": "/assistants/help",
+}
+
+
+def main() -> None:
+    """Take all of them."""
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if chromium is None:
+        sys.exit("Chromium is not installed.")
+    with open_temporary_folder() as folder:
+        up = Up(folder / "data", free_port())
+        up.start()
+        try:
+            with sync_playwright() as playwright:
+                browser = playwright.chromium.launch(
+                    executable_path=chromium, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+                )
+                page = browser.new_context(locale="ko-KR", viewport={"width": 1280, "height": 820}, reduced_motion="reduce").new_page()
+                _sign_in(up, page)
+                _ask(page)
+                subprocess.run(
+                    [sys.executable, "-m", "ondol.cli.main", "--data-dir", str(up.folder), "eval", "run", "demo"], check=False, capture_output=True
+                )
+                for name, path in PICTURES.items():
+                    _take(up, page, name, path)
+                page.goto(up.url + "/evaluation")
+                page.locator("tbody a").first.click()
+                page.wait_for_load_state()
+                page.screenshot(path=IMAGES / "console-evaluation.png")
+                browser.close()
+        finally:
+            up.stop()
+
+
+def _sign_in(up: Up, page: Page) -> None:
+    page.goto(f"{up.url}/welcome?code={up.code}")
+    for field in page.locator("input[type=password]").all():
+        field.fill(PASSWORD)
+    page.locator("form button[type=submit]").first.click()
+    page.wait_for_url(re.compile(r"/$"))
+
+
+def _ask(page: Page) -> None:
+    for question in QUESTIONS:
+        page.get_by_role("textbox").fill(question)
+        page.keyboard.press("Enter")
+        page.wait_for_timeout(3_000)
+
+
+def _take(up: Up, page: Page, name: str, path: str) -> None:
+    page.goto(up.url + path)
+    page.wait_for_timeout(500)
+    page.screenshot(path=IMAGES / f"{name}.png")
+
+
+if __name__ == "__main__":
+    main()

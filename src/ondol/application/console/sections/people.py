@@ -1,0 +1,105 @@
+"""People: who there is, what each may read and do, and switching somebody off at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from ondol.application.console.calling import part
+from ondol.application.console.pages import ROLE_LABELS, Site
+from ondol.application.console.visit import Problem, Visit, add_action, add_page, told
+from ondol.infrastructure.access.route_roles import WRITERS
+from ondol.infrastructure.access.types import ROLES
+
+PATH = "/people"
+PAGE = 100
+CLASSES: Mapping[str, str] = {
+    "public": "people.class.public",
+    "internal": "people.class.internal",
+    "confidential": "people.class.confidential",
+    "restricted": "people.class.restricted",
+}
+KINDS: Mapping[str, str] = {"person": "people.kind.person", "service": "people.kind.service"}
+DONE: Mapping[str, str] = {
+    "added": "people.done.added",
+    "changed": "people.done.changed",
+    "disabled": "people.done.disabled",
+    "enabled": "people.done.enabled",
+}
+
+
+def add_to(router: APIRouter, site: Site) -> None:
+    """The pages of this section."""
+    add_page(router, site, PATH, PATH, show)
+    add_page(router, site, PATH, PATH + "/new", form)
+    add_action(router, site, PATH, PATH + "/new", add, shows=form, roles=WRITERS)
+    add_page(router, site, PATH, PATH + "/{person}", one)
+    add_action(router, site, PATH, PATH + "/{person}", change, shows=one, roles=WRITERS)
+    add_action(router, site, PATH, PATH + "/{person}/disable", disable, shows=one, roles=WRITERS)
+    add_action(router, site, PATH, PATH + "/{person}/enable", enable, shows=one, roles=WRITERS)
+
+
+async def show(visit: Visit, problem: Problem | None) -> Response:
+    """Everybody."""
+    found = await visit.api.get("/people", after=visit.asked("after"), limit=PAGE)
+    return visit.page("people.html", {**_words(visit), "people": found["people"], "next": found["next"]}, problem=problem)
+
+
+async def form(visit: Visit, problem: Problem | None) -> Response:
+    """Where somebody is added."""
+    values = {**_words(visit), "typed": problem.fields if problem else {}, "person": None, "class_options": visit.options(CLASSES)}
+    return visit.page("person.html", {**values, "kind_options": visit.options(KINDS)}, problem=problem)
+
+
+async def add(visit: Visit, fields: Mapping[str, str]) -> Response:
+    """Add somebody. They sign in once they are invited from the command line."""
+    made = await visit.api.post("/people", {**told(fields, "login", "name", "kind"), **_rights(fields)})
+    return visit.see(f"{PATH}/{made['id']}", done="added")
+
+
+async def one(visit: Visit, problem: Problem | None) -> Response:
+    """One person with their rights."""
+    found = await visit.api.get(f"/people/{part(visit.place('person'))}")
+    values = {**_words(visit), "person": found, "typed": problem.fields if problem else {}, "class_options": visit.options(CLASSES)}
+    return visit.page("person.html", {**values, "kind_options": visit.options(KINDS)}, problem=problem)
+
+
+async def change(visit: Visit, fields: Mapping[str, str]) -> Response:
+    """Change somebody's rights; every worker knows within a second or two."""
+    identifier = part(visit.place("person"))
+    await visit.api.patch(f"/people/{identifier}", {**told(fields, "name"), **_rights(fields)})
+    return visit.see(f"{PATH}/{identifier}", done="changed")
+
+
+async def disable(visit: Visit, _fields: Mapping[str, str]) -> Response:
+    """Switch somebody off: their sessions and keys are refused."""
+    identifier = part(visit.place("person"))
+    await visit.api.post(f"/people/{identifier}/disable")
+    return visit.see(f"{PATH}/{identifier}", done="disabled")
+
+
+async def enable(visit: Visit, _fields: Mapping[str, str]) -> Response:
+    """Switch somebody on again."""
+    identifier = part(visit.place("person"))
+    await visit.api.post(f"/people/{identifier}/enable")
+    return visit.see(f"{PATH}/{identifier}", done="enabled")
+
+
+def _rights(fields: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "clearance": fields.get("clearance") or "public",
+        "roles": [role for role in ROLES if fields.get(f"role_{role}")],
+        "groups": _listed(fields.get("groups", "")),
+        "attributes": _listed(fields.get("attributes", "")),
+    }
+
+
+def _listed(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _words(visit: Visit) -> dict[str, object]:
+    return {"classes": CLASSES, "kinds": KINDS, "roles": ROLE_LABELS, "writers": WRITERS, "done_texts": DONE, "may_write": visit.has(WRITERS)}
