@@ -435,7 +435,7 @@ def calls_of_the_console() -> set[tuple[str, str]]:
                 continue
             path = node.args[0]
             parts = path.values if isinstance(path, ast.JoinedStr) else [path]
-            text = "".join(part.value if isinstance(part, ast.Constant) else "{}" for part in parts)
+            text = "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in parts)
             found.add(("get" if node.func.attr == "text" else node.func.attr, text))
     return found
 

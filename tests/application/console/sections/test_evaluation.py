@@ -22,7 +22,7 @@ METRIC: dict[str, Any] = {
 
 def result(place: int, value: float | None, **changes: Any) -> dict[str, Any]:
     score = {"value": value, "status": "ok" if value is not None else "timeout", "reason": None}
-    told = {
+    told: dict[str, Any] = {
         "case": f"case-{place}",
         "slices": {"language": "ko"},
         "question": f"question {place}",
