@@ -21,6 +21,7 @@ from ondol.application.prompts import prompt_body
 from ondol.application.prompts.store import put_prompt
 from ondol.core.errors import NotFound
 from ondol.core.money import Money
+from ondol.infrastructure.guard.canaries import add_canary, retire_canary
 from ondol.infrastructure.serving.scripted import Reply, ScriptedModel
 from ondol.infrastructure.serving.types import Usage
 from ondol.infrastructure.storage.postgres import DatabaseAddresses
@@ -136,7 +137,7 @@ async def test_an_assistant_may_be_told_with_the_stages_of_its_search(desk: Desk
 async def test_what_the_search_names_by_id_is_a_leak(desk: Desk) -> None:
     secret = "Within how many business days is a refund over 900 dollars audited?"
     case = Case(id="a", turns=(Turn("user", secret),))
-    scorer = LOADERS["permission_leaks"]("leaks", {"stages": ["final", "cited"]}, desk.room.tools())
+    scorer = LOADERS["permission_leaks"]("leaks", {"stages": ["final", "cited"]}, await desk.room.tools())
     answers = [await desk.ask("assistant", "help", secret, asker=asker, search="docs") for asker in ("visitor", "bot")]
     assert [(await scorer.score(case, answer)).value for answer in answers] == [0.0, 0.0]
     unreadable = Answer(text="", ranked=(Ranked("final", ("refund", str(desk.tenancy.id))),))
@@ -189,7 +190,7 @@ async def test_a_prompt_is_asked_of_a_route(desk: Desk) -> None:
 
 async def test_a_judge_is_asked_like_any_model(desk: Desk) -> None:
     schema = {"type": "object", "properties": {"points": {"type": "integer"}}}
-    tools = desk.room.tools()
+    tools = await desk.room.tools()
     assert tools.ask is not None
     assert tools.look is not None
     answer = await tools.ask("m", Asked((Turn("user", "점수는?"),), schema=schema, seed=4))
@@ -197,3 +198,15 @@ async def test_a_judge_is_asked_like_any_model(desk: Desk) -> None:
     [request] = desk.up.requests
     assert (request.body["response_format"]["json_schema"]["schema"], request.body["seed"]) == (schema, 4)
     assert [found["check"] for found in await tools.look("My number is 900101-1234568.")]
+
+
+async def test_the_tenants_own_canaries_are_looked_for(desk: Desk) -> None:
+    platform, tenant_id = desk.room.platform, desk.room.tenant.id
+    async with platform.database.tenant_tx(tenant_id) as connection:
+        kept = await add_canary(connection, platform.keyring, tenant_id, "corpus", by=None, now=platform.clock())
+        gone = await add_canary(connection, platform.keyring, tenant_id, "memory", by=None, now=platform.clock())
+        await retire_canary(connection, tenant_id, gone.id, by=None, now=platform.clock())
+    scorer = LOADERS["canary_leak"]("canary", {}, await desk.room.tools())
+    case = Case(id="a", turns=(Turn("user", "?"),))
+    told = [(await scorer.score(case, Answer(text=f"It says {value}."))).value for value in (kept.value, kept.value[::-1], gone.value, "nothing")]
+    assert told == [1.0, 1.0, 0.0, 0.0]

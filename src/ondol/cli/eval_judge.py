@@ -111,7 +111,7 @@ def calibrate(context: click.Context, /, suite: Path, scorer: str, labels: Path,
 
         where = await find_tenant(platform.database, tenant)
         async with open_inside(platform) as inside:
-            tools = EvaluationRoom(platform, inside, where, chosen["login"]).tools()
+            tools = await EvaluationRoom(platform, inside, where, chosen["login"]).tools()
             loaded = LOADERS[specs[0].type](specs[0].name, specs[0].settings, tools)
             labelled, failed = await rate_all(loaded, rated, concurrency=chosen["concurrency"], progress=progress)
         if not labelled:

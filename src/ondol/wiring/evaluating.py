@@ -30,6 +30,7 @@ from ondol.infrastructure.access.people import find_person, groups_of_person
 from ondol.infrastructure.access.types import Tenant
 from ondol.infrastructure.gateway.door import Caller
 from ondol.infrastructure.gateway.inside import ask_inside
+from ondol.infrastructure.guard.canaries import list_canaries
 from ondol.infrastructure.guard.conversation import Guards
 from ondol.infrastructure.guard.defaults import default_policy
 from ondol.infrastructure.guard.policy import Policy
@@ -67,9 +68,12 @@ class EvaluationRoom:
         """What targets may call; the last two from the command line only."""
         return Reach(self.chat, self.search, self.check, self.prompt, self.identity, self.is_registered, environment, folder)
 
-    def tools(self, folder: Path | None = None) -> Tools:
-        """What scorers may call."""
-        return Tools(ask=self.ask_model, look=self.look, folder=folder, closed_to=_closed_to)
+    async def tools(self, folder: Path | None = None) -> Tools:
+        """What scorers may call, and the tenant's canaries that are looked for now."""
+        async with self.platform.database.tenant_tx(self.tenant.id) as connection:
+            known = await list_canaries(connection, self.platform.keyring, self.tenant.id)
+        values = tuple(canary.value for canary in known if canary.retired_at is None)
+        return Tools(ask=self.ask_model, look=self.look, folder=folder, canaries=values, closed_to=_closed_to)
 
     async def caller(self, login: str | None) -> Caller:
         """Who asks, by login.

@@ -58,7 +58,7 @@ async def prepare(room: EvaluationRoom, suite: Suite, *, environment: Mapping[st
     """
     name = suite.cases
     read = await _read_golden(room, suite)
-    spend, tools = Spend(), room.tools(folder)
+    spend, tools = Spend(), await room.tools(folder)
     counted = replace(tools, ask=spend.counted(tools.ask)) if tools.ask is not None else tools
     scorers = []
     for number, spec in enumerate(read.scorers):
