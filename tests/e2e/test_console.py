@@ -19,7 +19,7 @@ ADMIN = "admin@durubitnaru.example"
 PAGES = (
     "/home", "/knowledge", "/knowledge/help", "/knowledge/help/search?question=refund", "/knowledge/help/index", "/assistants",
     "/assistants/help", "/assistants/new", "/evaluation", "/evaluation/golden", "/evaluation/golden/help-ko", "/evaluation/nights",
-    "/people", "/people/new", "/models", "/models/new", "/models/prices", "/models/compare", "/guard", "/guard/approvals",
+    "/people", "/people/new", "/access-requests", "/models", "/models/new", "/models/prices", "/models/compare", "/guard", "/guard/approvals",
     "/guard/policies", "/guard/try", "/usage", "/requests", "/keys", "/keys/new",
 )  # fmt: skip
 
@@ -123,3 +123,27 @@ def test_nothing_is_wider_than_a_phone(demo_up: Up, page: Page) -> None:
     page.get_by_role("button", name=re.compile("메뉴|Sections")).click()
     page.locator("#side-small").get_by_role("link", name=re.compile("가드|Guard")).click()
     page.wait_for_url(demo_up.url + "/guard")
+
+
+def test_an_answer_is_judged_and_access_asked_for_where_it_was_asked(demo_up: Up, page: Page) -> None:
+    sign_in(demo_up, page)
+    page.goto(demo_up.url + "/?lang=en")
+    page.get_by_role("textbox").fill("How long does a refund take?")
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Not helpful").click(timeout=15_000)
+    page.get_by_label("Something is missing").check()
+    page.get_by_label(re.compile("What would be right")).fill("Five business days, by card.")
+    page.get_by_role("button", name="Send", exact=True).last.click()
+    expect(page.get_by_text("Thank you.").first).to_be_visible()
+    page.get_by_role("textbox").fill("What is the chief accountant's favourite opera?")
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Ask for access").click(timeout=15_000)
+    expect(page.locator(".feedback").get_by_text("It was asked.", exact=False)).to_be_visible()
+    page.goto(demo_up.url + "/requests")
+    page.locator("#rows a").nth(1).click()
+    expect(page.get_by_text("Five business days, by card.")).to_be_visible()
+    page.goto(demo_up.url + "/access-requests")
+    row = page.locator(".passages li").first
+    expect(row).to_contain_text("favourite opera")
+    row.get_by_role("button", name="Refuse").click()
+    expect(page.get_by_text("It was refused.")).to_be_visible()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ondol.infrastructure.access.route_roles import ANYBODY, EDITORS, READERS
+from ondol.infrastructure.access.route_roles import ANYBODY, EDITORS, READERS, WRITERS
 from ondol.infrastructure.access.types import Role
 
 
@@ -42,7 +42,14 @@ GROUPS: Sequence[Group] = (
             Section("/models", "nav.models", "plug", READERS),
         ),
     ),
-    Group("nav.group.answer", (Section("/evaluation", "nav.evaluation", "scale", READERS), Section("/guard", "nav.guard", "shield", READERS))),
+    Group(
+        "nav.group.answer",
+        (
+            Section("/evaluation", "nav.evaluation", "scale", READERS),
+            Section("/guard", "nav.guard", "shield", READERS),
+            Section("/access-requests", "nav.access", "lock", WRITERS),
+        ),
+    ),
     Group(
         "nav.group.run",
         (

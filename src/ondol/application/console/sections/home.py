@@ -71,14 +71,12 @@ async def _budgets(visit: Visit) -> list[dict[str, Any]]:
 
 
 async def _attention(visit: Visit) -> Sequence[Attention]:
-    """What waits for a decision. A part of the platform that cannot be asked now is left out rather than the page."""
+    """What waits for a decision. Requests for access are not counted here: each reading of them is an event of the ledger."""
     incidents = await visit.api.get("/guard/incidents", state="open", limit=100)
     approvals = await visit.api.get("/guard/approvals", state="pending", limit=100)
-    wishes = await visit.api.get("/access-requests", state="open", limit=100)
     found = (
         Attention(len(incidents["incidents"]), "home.attention.incidents", "/guard/incidents"),
         Attention(len(approvals["approvals"]), "home.attention.approvals", "/guard/approvals"),
-        Attention(len(wishes["requests"]), "home.attention.access", "/access-requests"),
     )
     return [one for one in found if one.count]
 

@@ -2,6 +2,7 @@
 
 import { citation, pendingCitation } from "./citations.js";
 import { button, element, icon } from "./dom.js";
+import { accessRequest, feedback } from "./feedback.js";
 import { GrowingMarkdown } from "./markdown.js";
 import { t } from "./messages.js";
 
@@ -83,14 +84,14 @@ export class Turn {
     const mark = finishReason === "length" ? "pause" : checked ? "check" : "document";
     const first = facts?.sources?.[0]?.n;
     const opener = checked ? button(t("sources.count", { count: sources.size }), "document", (event) => open(first, event.currentTarget)) : null;
-    this.end("done", mark, words, opener, this.copyButton());
+    this.end("done", mark, words, opener, this.copyButton(), facts?.answer_id ? feedback(facts.answer_id) : null);
   }
 
   /** A refusal has no sources to show: not even a title may hint at what this person cannot read. */
   refuse() {
     this.growing.finish(() => null);
     this.text.append(element("p", { class: "refusal-hint" }, t("chat.refused_hint")));
-    this.end("refused", "unknown", t("chat.refused"));
+    this.end("refused", "unknown", t("chat.refused"), this.facts.answer_id ? accessRequest(this.facts.answer_id) : null);
   }
 
   /** The operator's policy answered instead, or cut the answer short; what it said stands there already. */
