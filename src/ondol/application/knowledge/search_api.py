@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, Field
 
 from ondol.application.knowledge import store
@@ -91,6 +91,15 @@ class PassagePage(BaseModel):
     next: int | None
 
 
+def _looks(services: KnowledgeServices) -> Any:
+    """Who may look at searches and passages; asked before anything else of the request is read."""
+
+    def caller(request: Request) -> Principal:
+        return services.caller(request, SEES_SEARCHES)
+
+    return Depends(caller)
+
+
 def search_router(services: KnowledgeServices) -> APIRouter:
     """The routes ``/bases/{base}/search`` and ``/bases/{base}/documents/{document}/passages``."""
     router = APIRouter(tags=["documents"])
@@ -100,7 +109,7 @@ def search_router(services: KnowledgeServices) -> APIRouter:
 
 
 def _search_route(router: APIRouter, services: KnowledgeServices) -> None:
-    room = services.knowledge
+    room, looks = services.knowledge, _looks(services)
     states = IndexStates()
 
     @router.get("/bases/{base}/search", openapi_extra=told_roles(SEES_SEARCHES))
@@ -109,13 +118,12 @@ def _search_route(router: APIRouter, services: KnowledgeServices) -> None:
         question: Annotated[str, Query(min_length=1, max_length=2_000)],
         asker: Annotated[str | None, Query(alias="as", max_length=LOGIN_CHARACTERS_MAX, description="A person's login; oneself if absent.")] = None,
         limit: Annotated[int, Query(ge=1, le=HITS_MAX)] = 10,
-        who: Principal = services.asks,
+        who: Principal = looks,
     ) -> SearchShown:
         """What somebody finds in a base, with the ranks of each stage.
 
         In another person's name it takes a role that reads what concerns the tenant. Of their hits those are told that the caller may read too.
         """
-        _check(who)
         person_id, login = await _as_whom(services, who, asker)
         base_id = await services.base_id(who, base)
         found = await search(room, states, who.tenant_id, person_id, base_id, question, limit=limit)
@@ -124,7 +132,7 @@ def _search_route(router: APIRouter, services: KnowledgeServices) -> None:
 
 
 def _passages_route(router: APIRouter, services: KnowledgeServices) -> None:
-    room = services.knowledge
+    room, looks = services.knowledge, _looks(services)
 
     @router.get("/bases/{base}/documents/{document}/passages", openapi_extra=told_roles(SEES_SEARCHES))
     async def list_passages(
@@ -132,10 +140,9 @@ def _passages_route(router: APIRouter, services: KnowledgeServices) -> None:
         document: uuid.UUID,
         after: Annotated[int, Query(ge=-1, le=1_000_000)] = -1,
         limit: Annotated[int, Query(ge=1, le=PASSAGES_PAGE)] = 50,
-        who: Principal = services.asks,
+        who: Principal = looks,
     ) -> PassagePage:
         """The passages of a document's current version, as the index that serves has them."""
-        _check(who)
         base_id = await services.base_id(who, base)
         async with room.database.tenant_tx(who.tenant_id) as connection:
             found = await get_document(room, connection, who.tenant_id, base_id, document, who.person_id)
@@ -144,11 +151,6 @@ def _passages_route(router: APIRouter, services: KnowledgeServices) -> None:
         shown = await asyncio.to_thread(_passages_of, services, who, found, cut)
         page = shown[after + 1 : after + 1 + limit]
         return PassagePage(document=document, passages=page, next=page[-1].ordinal if page and page[-1].ordinal + 1 < len(shown) else None)
-
-
-def _check(who: Principal) -> None:
-    if not who.roles & SEES_SEARCHES:
-        raise Forbidden("Your roles do not allow this.", f"It takes one of: {', '.join(sorted(SEES_SEARCHES))}.", code="role_required")
 
 
 async def _as_whom(services: KnowledgeServices, who: Principal, asker: str | None) -> tuple[uuid.UUID, str]:
