@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -156,3 +157,40 @@ async def test_the_lock_ends_with_the_process_that_holds_it(small: Database, mod
 async def _is_free(database: Database, what: Any) -> bool:
     async with database.writer_lock(what) as free:
         return free
+
+
+async def test_a_pool_whose_opening_is_cancelled_leaves_nothing_behind(anyio_backend: str) -> None:
+    came, over = asyncio.Event(), asyncio.Event()
+    writers: list[asyncio.StreamWriter] = []
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+        came.set()
+        with contextlib.suppress(ConnectionError):
+            while await reader.read(1000):
+                pass
+        over.set()
+
+    before = asyncio.all_tasks()
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    address = f"host=127.0.0.1 port={server.sockets[0].getsockname()[1]} dbname=nothing"
+    database = Database(DatabaseAddresses(owner=address, app=address, system=address))
+
+    async def use() -> None:
+        async with database.system_tx():
+            raise AssertionError("nobody answers")
+
+    using = asyncio.create_task(use())
+    await came.wait()
+    using.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await using
+    left = {task for task in asyncio.all_tasks() - before if task.get_name().startswith("pool-")}
+    for writer in writers:
+        writer.transport.abort()
+    await over.wait()
+    server.close()
+    await server.wait_closed()
+    await database.close()
+    pending = (await asyncio.wait(left, timeout=10))[1] if left else set()
+    assert {task.get_name() for task in pending} == set(), "whoever still connects ends with its connection, nobody waits for ever"

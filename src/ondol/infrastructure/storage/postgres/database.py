@@ -125,8 +125,9 @@ class Database:
                         await connection.execute("select pg_advisory_unlock(%s)", (_lock_number(what),))
 
     async def close(self) -> None:
-        """Close every connection."""
-        pools, self._pools = self._pools, {}
+        """Close every connection. A pool that somebody is opening is waited for, so that it is closed too."""
+        async with self._opening:
+            pools, self._pools = self._pools, {}
         for pool in pools.values():
             await pool.close()
 
@@ -167,6 +168,9 @@ class Database:
                 except PoolTimeout as error:
                     await pool.close()
                     raise _away() from error
+                except BaseException:
+                    await pool.close()  # whoever asked was cancelled meanwhile: nobody else would ever close it
+                    raise
                 self._pools[address] = pool
             return self._pools[address]
 
