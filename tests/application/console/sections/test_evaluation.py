@@ -11,7 +11,7 @@ from tests.application.console.sections.test_sections import visitor
 pytestmark = pytest.mark.anyio
 ID = "0190f0c0-0000-7000-8000-000000000003"
 RUN: dict[str, Any] = {
-    "id": ID, "suite": "demo", "suite_digest": "ab", "target": "assistant/help", "state": "finished", "outcome": "fail", "reasons": ["<i>low</i>"],
+    "id": ID, "suite": "demo", "suite_digest": "ab", "target": "assistant/help", "state": "finished", "outcome": "FAIL", "reasons": ["<i>low</i>"],
     "cases": 2, "repeats": 1, "done": 2, "total": 2, "created_by": None, "created_at": "2026-11-01T15:30:00Z", "ended_at": None,
 }  # fmt: skip
 METRIC: dict[str, Any] = {

@@ -16,11 +16,11 @@ PATH = "/evaluation"
 PAGE = 50
 SLICES = ("language",)
 OUTCOMES: Mapping[str, str] = {
-    "pass": "evaluation.outcome.passed",
-    "fail": "evaluation.outcome.failed",
-    "inconclusive": "evaluation.outcome.inconclusive",
+    "PASS": "evaluation.outcome.passed",
+    "FAIL": "evaluation.outcome.failed",
+    "INCONCLUSIVE": "evaluation.outcome.inconclusive",
 }
-TONES: Mapping[str, str] = {"pass": "good", "fail": "bad", "inconclusive": "wait"}
+TONES: Mapping[str, str] = {"PASS": "good", "FAIL": "bad", "INCONCLUSIVE": "wait"}
 STATES: Mapping[str, str] = {
     "running": "evaluation.state.running",
     "stopped": "evaluation.state.stopped",
