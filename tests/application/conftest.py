@@ -94,5 +94,4 @@ async def house(addresses: DatabaseAddresses, tmp_path: Path, anyio_backend: str
     folder = tmp_path / "files"
     folder.mkdir()
     yield House(platform, clock, tenant.id, people, folder)
-    await platform.database.close()
-    platform.lance.close()
+    await platform.close()

@@ -154,7 +154,7 @@ def opened(addresses: DatabaseAddresses, work: Callable[[Any], Any]) -> Any:
         try:
             return await work(platform)
         finally:
-            await platform.database.close()
+            await platform.close()
 
     return asyncio.run(go())
 

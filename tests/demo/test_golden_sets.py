@@ -43,8 +43,7 @@ async def test_the_demo_has_its_golden_sets(addresses: DatabaseAddresses, tmp_pa
         assert again == versions
         assert golden.split == "test"
     finally:
-        await platform.database.close()
-        platform.lance.close()
+        await platform.close()
 
 
 def test_every_golden_question_is_an_item_that_is_read_back() -> None:

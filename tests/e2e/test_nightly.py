@@ -125,9 +125,7 @@ async def demo(addresses: DatabaseAddresses, tmp_path: Path, anyio_backend: str)
         await made.release("active")
         await plan_nights(platform, tenant, "help", SUITE, "website", 180, "rollback")
         yield made
-        await platform.models.close()
-        await platform.database.close()
-        platform.lance.close()
+        await platform.close()
 
 
 async def _golden(demo: Demo) -> None:

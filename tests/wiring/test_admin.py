@@ -89,7 +89,7 @@ async def api(addresses: DatabaseAddresses, tmp_path: Path, anyio_backend: str) 
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}") as client,
     ):
         yield Api(client, platform, policies, keys, texts)
-    await platform.database.close()
+    await platform.close()
 
 
 async def incident(api: Api, slug: str = "acme") -> str:

@@ -117,7 +117,7 @@ async def api(addresses: DatabaseAddresses, tmp_path: Path, anyio_backend: str) 
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}") as client,
     ):
         yield Api(client, platform, keys, clock, texts, [])
-    await platform.database.close()
+    await platform.close()
 
 
 async def test_a_provider_lives_and_its_credential_is_never_seen(api: Api) -> None:

@@ -107,7 +107,7 @@ async def served(addresses: DatabaseAddresses, folder: Path) -> Any:
     known |= {"run_id": str(run_id)}
     async with running(admin_application(platform, keys, policies)) as server:
         yield Api(f"http://127.0.0.1:{server.port}", minted.text, known)
-    await platform.database.close()
+    await platform.close()
 
 
 @pytest.fixture

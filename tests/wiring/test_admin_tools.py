@@ -106,7 +106,7 @@ async def api(addresses: DatabaseAddresses, tmp_path: Path, anyio_backend: str) 
         assert (await made.ask("owner", "PUT", "/bindings", {"policy": "careful"}))[0] == 200
         await policies.refresh()
         yield made
-    await platform.database.close()
+    await platform.close()
 
 
 async def test_a_call_runs_with_what_was_judged_or_not_at_all(api: Api) -> None:

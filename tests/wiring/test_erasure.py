@@ -43,8 +43,7 @@ async def test_every_table_has_an_eraser_or_a_reason(addresses: DatabaseAddresse
     with psycopg.connect(addresses.owner) as owner:
         tables = {row[0] for row in owner.execute(PERSONAL).fetchall()}
         existing = {row[0] for row in owner.execute("select relname::text from pg_class where relnamespace = 'ondol'::regnamespace").fetchall()}
-    await platform.database.close()
-    platform.lance.close()
+    await platform.close()
     covered = set[str]().union(*(eraser.tables for eraser in erasers))
     assert tables - covered - set(LEFT) == set(), "give each an eraser in its room's erasure.py, or a reason in wiring/erasure.py"
     assert (covered | set(LEFT)) - existing == set(), "there is no such table any more"
@@ -63,5 +62,4 @@ async def test_a_worker_forgets_the_answers_that_it_keeps_for_others(addresses: 
     assert len(assistants.cache) == 1
     forget_gone(platform, Gone(KeyOwner(new_id(), "document", new_id())), assistants)
     assert len(assistants.cache) == 0
-    await platform.database.close()
-    platform.lance.close()
+    await platform.close()

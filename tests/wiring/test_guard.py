@@ -78,7 +78,7 @@ async def test_tokens_live_longer_than_a_request_and_the_built_in_policy_guards_
     assert len(found) == 2
     incident = next(incident for incident in found if "personal.kr_resident_number" in incident.rules)
     assert (incident.kind, incident.sample, incident.person_id) == ("blocked", "주민등록번호 [KR_RESIDENT_NUMBER_1]", asker.person_id)
-    await platform.database.close()
+    await platform.close()
 
 
 async def test_a_model_that_repeats_its_prompt_opens_a_canary_incident(addresses: DatabaseAddresses, tmp_path: Path) -> None:
@@ -108,4 +108,4 @@ async def test_a_model_that_repeats_its_prompt_opens_a_canary_incident(addresses
         [incident] = await list_incidents(connection, platform.keyring, tenant.id)
     assert (incident.kind, incident.stage, incident.rules) == ("canary", "output", ("canary.value",))
     assert "[CANARY_1]" in incident.sample
-    await platform.database.close()
+    await platform.close()

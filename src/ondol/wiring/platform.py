@@ -69,6 +69,12 @@ class Platform:
     clock: Clock
     models: ModelFinder
 
+    async def close(self) -> None:
+        """Close what was opened: first what still works by itself, whose use of the database would open it again."""
+        await self.models.close()
+        await self.database.close()
+        await asyncio.to_thread(self.lance.close)
+
     @property
     def settings(self) -> Settings:
         """The settings in force at this moment."""
@@ -104,9 +110,7 @@ async def open_platform(settings: Settings | LiveSettings, *, clock: Clock = utc
             try:
                 yield platform
             finally:
-                await platform.models.close()
-                await platform.database.close()
-                await asyncio.to_thread(platform.lance.close)
+                await platform.close()
         except BaseException:
             if owns:
                 await asyncio.to_thread(stores.stop)

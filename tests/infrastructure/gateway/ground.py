@@ -313,7 +313,7 @@ async def open_ground(
         finally:
             fresh.cancel()
             await asyncio.gather(fresh, return_exceptions=True)
-    await platform.database.close()
+    await platform.close()
 
 
 @contextlib.asynccontextmanager
