@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
-import httpx
 import pytest
 
 from ondol.application.evaluation.golden.change import Change, put_version
@@ -13,21 +12,15 @@ from ondol.application.evaluation.golden.plain import item_of
 from ondol.application.evaluation.golden.store import add_set
 from ondol.application.evaluation.suites import SuiteError
 from ondol.core.errors import RequestError
-from ondol.infrastructure.access.keys import KeyDirectory, create_key
-from ondol.infrastructure.access.people import NewPerson, add_person, create_tenant
-from ondol.infrastructure.guard.policies import PolicyDirectory
-from ondol.wiring.admin import admin_application
 from ondol.wiring.nightly import run_night, suite_of_plan
 from tests.application.assistant.conftest import Desk, desk
+from tests.application.callers import Callers, callers_of
 from tests.application.conftest import house
-from tests.infrastructure.gateway.server.wire import running
-from tests.infrastructure.guard.words import word_checks
 
 __all__ = ["desk", "house"]
 
 pytestmark = pytest.mark.anyio
 
-Ask = Callable[..., Awaitable[tuple[int, Any]]]
 SUITE = """
 card: {name: help-nightly, owner: care@example.com, purpose: Answers of the help desk., risk: limited, users: customers, success: {}}
 target: {assistant: desk}
@@ -58,28 +51,9 @@ def test_a_suite_names_no_file_of_this_machine() -> None:
 
 
 @pytest.fixture
-async def ask(desk: Desk) -> AsyncIterator[Ask]:
-    platform, clock, texts = desk.house.platform, desk.house.clock, {}
-    other = await create_tenant(platform.database, platform.keyring, slug="other-one", name="Other", now=clock())
-    for login, tenant_id in (("owner", desk.house.tenant_id), ("auditor", desk.house.tenant_id), ("foreigner", other.id)):
-        async with platform.database.tenant_tx(tenant_id) as connection:
-            role = "owner" if login == "foreigner" else login
-            new = NewPerson(login, login, roles=frozenset({role}))  # type: ignore[arg-type]
-            person = await add_person(connection, platform.keyring, tenant_id, new, clock())
-            texts[login] = (await create_key(connection, tenant_id, person.id, "key", clock()))[1].text
-    keys, policies = KeyDirectory(platform.database, clock), PolicyDirectory(platform.database, platform.keyring, checks=word_checks)
-    await keys.refresh()
-    async with (
-        running(admin_application(platform, keys, policies)) as server,
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}/api/v1") as client,
-    ):
-
-        async def call(who: str, method: str, path: str, body: object = None) -> tuple[int, Any]:
-            answer = await client.request(method, path, json=body, headers={"authorization": f"Bearer {texts[who]}"})
-            told = answer.json()
-            return answer.status_code, told["error"]["code"] if "error" in told else told
-
-        yield call
+async def ask(desk: Desk) -> AsyncIterator[Callers]:
+    async with callers_of(desk.house) as asked:
+        yield asked
 
 
 async def golden(desk: Desk) -> None:
@@ -91,7 +65,7 @@ async def golden(desk: Desk) -> None:
         await put_version(connection, house.platform.keyring, house.tenant_id, made, change, by=house.people["support"], now=house.clock())
 
 
-async def test_a_plan_is_set_shown_and_dropped_and_a_night_is_told(ask: Ask, desk: Desk) -> None:
+async def test_a_plan_is_set_shown_and_dropped_and_a_night_is_told(ask: Callers, desk: Desk) -> None:
     await golden(desk)
     body = {"suite": SUITE, "login": "visitor", "at": "18:01", "policy": "rollback"}
     plan = {"assistant": "desk", "suite": "help-nightly", "at": "18:01", "policy": "rollback", "next": "2026-11-21T09:01:00Z"}
@@ -108,7 +82,7 @@ async def test_a_plan_is_set_shown_and_dropped_and_a_night_is_told(ask: Ask, des
     assert await ask("owner", "DELETE", f"{PATH}/desk") == (404, "no_nightly_plan")
 
 
-async def test_who_may_not_and_mistakes_are_refused(ask: Ask, desk: Desk) -> None:
+async def test_who_may_not_and_mistakes_are_refused(ask: Callers, desk: Desk) -> None:
     await golden(desk)
     body = {"suite": SUITE, "login": "visitor"}
     assert await ask("auditor", "PUT", f"{PATH}/desk", body) == (403, "role_required")

@@ -2,64 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from collections.abc import AsyncIterator
 
-import httpx
 import pytest
 
 from ondol.application.assistant.store import put_assistant
 from ondol.application.knowledge.store import ensure_base
 from ondol.core.ids import new_id
-from ondol.infrastructure.access.keys import KeyDirectory, create_key
-from ondol.infrastructure.access.people import NewPerson, add_person, create_tenant
-from ondol.infrastructure.guard.policies import PolicyDirectory
-from ondol.wiring.admin import admin_application
 from tests.application.assistant.conftest import Desk
-from tests.infrastructure.gateway.server.wire import running
-from tests.infrastructure.guard.words import word_checks
+from tests.application.callers import Callers, callers_of
 
 pytestmark = pytest.mark.anyio
 
-Ask = Callable[..., Awaitable[tuple[int, Any]]]
 PATH = "/assistants/desk/releases"
 
 
 @pytest.fixture
-async def ask(desk: Desk) -> AsyncIterator[Ask]:
-    house, texts = desk.house, {}
-    platform = house.platform
-    other = await create_tenant(platform.database, platform.keyring, slug="other-one", name="Other", now=house.clock())
-    for login, tenant_id, role in (
-        ("owner", house.tenant_id, "owner"),
-        ("auditor", house.tenant_id, "auditor"),
-        ("member", house.tenant_id, "member"),
-        ("foreigner", other.id, "owner"),
-    ):
-        async with platform.database.tenant_tx(tenant_id) as connection:
-            new = NewPerson(login, login, roles=frozenset({role}))  # type: ignore[arg-type]
-            person = await add_person(connection, platform.keyring, tenant_id, new, house.clock())
-            texts[login] = (await create_key(connection, tenant_id, person.id, "key", house.clock()))[1].text
-    async with platform.database.tenant_tx(other.id) as connection:
-        base_id = new_id()
-        await ensure_base(connection, other.id, "base", base_id, house.clock())
-        await put_assistant(connection, other.id, new_id(), "desk", base_id, {}, house.clock())
-    keys, policies = KeyDirectory(platform.database, house.clock), PolicyDirectory(platform.database, platform.keyring, checks=word_checks)
-    await keys.refresh()
-    async with (
-        running(admin_application(platform, keys, policies)) as server,
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}/api/v1") as client,
-    ):
-
-        async def call(who: str, method: str, path: str, body: object = None) -> tuple[int, Any]:
-            answer = await client.request(method, path, json=body, headers={"authorization": f"Bearer {texts[who]}"})
-            told = answer.json()
-            return answer.status_code, told["error"]["code"] if "error" in told else told
-
-        yield call
+async def ask(desk: Desk) -> AsyncIterator[Callers]:
+    platform, clock = desk.house.platform, desk.house.clock
+    async with callers_of(desk.house) as asked:
+        async with platform.database.tenant_tx(asked.other_id) as connection:
+            base_id = new_id()
+            await ensure_base(connection, asked.other_id, "base", base_id, clock())
+            await put_assistant(connection, asked.other_id, new_id(), "desk", base_id, {}, clock())
+        yield asked
 
 
-async def test_a_release_is_made_let_live_compared_and_rolled_back(ask: Ask) -> None:
+async def test_a_release_is_made_let_live_compared_and_rolled_back(ask: Callers) -> None:
     status, first = await ask("owner", "POST", PATH, {"extractive": True})
     assert (status, first["number"], first["state"], first["manifest"]["route"]["kind"]) == (200, 1, "draft", "extractive")
     assert first["manifest"]["bases"][0]["index_version_id"] is not None
@@ -87,7 +56,7 @@ async def test_a_release_is_made_let_live_compared_and_rolled_back(ask: Ask) -> 
     assert [(move["from_number"], move["to_number"], move["by"] is not None) for move in last["moves"]] == [(None, 1, True)]
 
 
-async def test_who_may_not_and_mistakes_are_refused(ask: Ask) -> None:
+async def test_who_may_not_and_mistakes_are_refused(ask: Callers) -> None:
     await ask("owner", "POST", PATH, {"extractive": True})
     for path, body in (("", {}), ("/1/activate", {}), ("/1/propose", None), ("/rollback", {})):
         assert await ask("auditor", "POST", PATH + path, body) == (403, "role_required")
@@ -110,7 +79,7 @@ async def test_who_may_not_and_mistakes_are_refused(ask: Ask) -> None:
     assert (await ask("owner", "GET", "/assistants/absent/releases"))[0] == 404
 
 
-async def test_an_assistant_is_made_changed_and_listed(ask: Ask) -> None:
+async def test_an_assistant_is_made_changed_and_listed(ask: Callers) -> None:
     body = {"base": "base", "settings": {"title": {"ko": "도우미", "en": "Helper"}}}
     status, made = await ask("owner", "PUT", "/assistants/helper", body)
     assert (status, made["created"], made["title"], made["release"], made["waiting"]) == (200, True, {"ko": "도우미", "en": "Helper"}, 1, None)

@@ -2,58 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from collections.abc import AsyncIterator
 
-import httpx
 import pytest
 
 from ondol.application.evaluation.verdicts import check_file
 from ondol.core.ids import new_id
-from ondol.infrastructure.access.keys import KeyDirectory, create_key
-from ondol.infrastructure.access.people import NewPerson, add_person, create_tenant
-from ondol.infrastructure.guard.policies import PolicyDirectory
 from ondol.infrastructure.ledger import LedgerSigner, seal_once
-from ondol.wiring.admin import admin_application
 from ondol.wiring.verdicts import verdict_keys
+from tests.application.callers import Callers, callers_of
 from tests.application.evaluation.verdicts.conftest import SUITE, Gated
-from tests.infrastructure.gateway.server.wire import running
-from tests.infrastructure.guard.words import word_checks
 
 pytestmark = pytest.mark.anyio
 
-Ask = Callable[..., Awaitable[tuple[int, Any]]]
 REQUIRED = "/assistants/desk/required-verdict"
 VERDICTS = "/evaluation/verdicts"
 
 
 @pytest.fixture
-async def ask(gated: Gated) -> AsyncIterator[Ask]:
-    platform, clock, texts = gated.desk.house.platform, gated.desk.house.clock, {}
-    other = await create_tenant(platform.database, platform.keyring, slug="other-one", name="Other", now=clock())
-    callers = (("owner", gated.tenant_id), ("auditor", gated.tenant_id), ("member", gated.tenant_id), ("foreigner", other.id))
-    for login, tenant_id in callers:
-        async with platform.database.tenant_tx(tenant_id) as connection:
-            role = "owner" if login == "foreigner" else login
-            new = NewPerson(login, login, roles=frozenset({role}))  # type: ignore[arg-type]
-            person = await add_person(connection, platform.keyring, tenant_id, new, clock())
-            texts[login] = (await create_key(connection, tenant_id, person.id, "key", clock()))[1].text
-    keys, policies = KeyDirectory(platform.database, clock), PolicyDirectory(platform.database, platform.keyring, checks=word_checks)
-    await keys.refresh()
-    async with (
-        running(admin_application(platform, keys, policies)) as server,
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}/api/v1") as client,
-    ):
-
-        async def call(who: str, method: str, path: str, body: object = None) -> tuple[int, Any]:
-            answer = await client.request(method, path, json=body, headers={"authorization": f"Bearer {texts[who]}"})
-            told = answer.json()
-            return answer.status_code, told["error"]["code"] if "error" in told else told
-
-        yield call
+async def ask(gated: Gated) -> AsyncIterator[Callers]:
+    async with callers_of(gated.desk.house) as asked:
+        yield asked
 
 
-async def test_an_assistant_requires_and_a_release_waits_for_its_verdict(ask: Ask, gated: Gated) -> None:
+async def test_an_assistant_requires_and_a_release_waits_for_its_verdict(ask: Callers, gated: Gated) -> None:
     shown = {"suite": "support-ko", "digest": SUITE.hex(), "valid_for": "30d"}
     assert await ask("auditor", "GET", REQUIRED) == (200, shown)
     assert await ask("owner", "PUT", REQUIRED, {**shown, "valid_for": "12h"}) == (200, {"required": {**shown, "valid_for": "12h"}, "changed": True})
@@ -67,7 +39,7 @@ async def test_an_assistant_requires_and_a_release_waits_for_its_verdict(ask: As
     assert verdict.outcome == "PASS"
 
 
-async def test_verdicts_are_listed_shown_checked_and_taken_elsewhere(ask: Ask, gated: Gated) -> None:
+async def test_verdicts_are_listed_shown_checked_and_taken_elsewhere(ask: Callers, gated: Gated) -> None:
     platform = gated.desk.house.platform
     first, second = await gated.sign(gated.draft, outcome="FAIL"), await gated.sign(gated.draft)
     page = (await ask("auditor", "GET", f"{VERDICTS}?limit=1"))[1]
@@ -87,7 +59,7 @@ async def test_verdicts_are_listed_shown_checked_and_taken_elsewhere(ask: Ask, g
     assert (told["holds"], "revoked" in told["reason"]) == (False, True)
 
 
-async def test_who_may_not_and_mistakes_are_refused(ask: Ask, gated: Gated) -> None:
+async def test_who_may_not_and_mistakes_are_refused(ask: Callers, gated: Gated) -> None:
     verdict, body = await gated.sign(gated.draft), {"suite": "s", "digest": SUITE.hex()}
     assert await ask("auditor", "PUT", REQUIRED, body) == (403, "role_required")
     assert await ask("auditor", "DELETE", REQUIRED) == (403, "role_required")
