@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from ondol.wiring.platform import Platform
 
 GROUPS = ("day", "model", "person", "key", "group")
+RARE = ("images", "audio_ms", "characters")
+"""Columns that stand in the table only where something is in them."""
 
 
 @click.command("usage")
@@ -50,7 +52,8 @@ def command(context: click.Context, /, groups: Any, since: str, until: str | Non
         return
     shown = [_row(line, by, names) for line in lines]
     shown += [{**dict.fromkeys(by, ""), by[0]: "all", **_row(line, (), names)} for line in totals]
-    print_table(shown if lines else [], "Nothing was used in this time.")
+    unused = [name for name in RARE if not any(row[name] for row in shown)]
+    print_table([{name: value for name, value in row.items() if name not in unused} for row in shown], "Nothing was used in this time.")
 
 
 async def _chosen(platform: Platform, where: Tenant, connection: Connection, only: dict[str, Any]) -> dict[str, Any]:
@@ -96,6 +99,9 @@ def _row(line: UsageRow, by: tuple[str, ...], names: dict[str, str]) -> dict[str
         "cached_tokens": line.cached_tokens,
         "output_tokens": line.output_tokens,
         "reasoning_tokens": line.reasoning_tokens,
+        "images": line.images,
+        "audio_ms": line.audio_ms,
+        "characters": line.characters,
         "cost": None if line.currency is None else decimal_text(line.cost_nano),
         "currency": line.currency,
     }

@@ -172,7 +172,8 @@ async def test_pictures_are_paid_by_the_piece(ground: Ground) -> None:
         assert answer.json()["data"][0]["b64_json"] == "AAAA"
         assert "other" not in answer.json()["data"][0]
         assert MAIL not in up.seen[-1][2].decode()
-        assert (await tenancy.record()).cost_nano == 80_000_000
+        record = await tenancy.record()
+        assert (record.cost_nano, record.images, record.audio_ms, record.characters) == (80_000_000, 2, 0, 0)
 
 
 async def test_pictures_are_charged_to_budgets(ground: Ground) -> None:
@@ -206,8 +207,10 @@ async def test_speech_is_sound_as_it_came(ground: Ground) -> None:
         assert MAIL not in up.asked["input"]
         record = await tenancy.record()
         assert (record.route, record.cost_nano) == ("speech", 15_000 * len(up.asked["input"]))
+        assert record.characters == len(up.asked["input"])
         blocked = await tenancy.ask({"input": f"주민번호 {RESIDENT}", "voice": "alloy"}, "/v1/audio/speech")
         assert (blocked.status_code, blocked.json()["error"]["code"]) == (400, "content_filter")
+        assert (await tenancy.record(2)).characters == 0, "nobody spoke"
 
 
 async def test_speech_as_events(ground: Ground) -> None:
@@ -268,6 +271,7 @@ async def test_transcripts_are_guarded_in_every_form(ground: Ground, form: str) 
         record = await tenancy.record()
         assert record.route == "transcriptions"
         assert 190_000 <= (record.cost_nano or 0) <= 210_000
+        assert 1_900 <= record.audio_ms <= 2_100
 
 
 async def test_a_streamed_transcript(ground: Ground) -> None:

@@ -268,6 +268,7 @@ async def test_who_leaves_early_lets_the_upstream_go_within_100_ms_and_pays(grou
             took_s.append(asyncio.get_running_loop().time() - started)
             record = await tenancy.record()
             assert (record.status, record.outcome, record.cost_nano) == (499, "caller_left", COST_NANO)
+            assert record.characters == len(body["input"])
             assert record.settlement is not None
             assert [charge.amount for charge in record.settlement.charges] == [COST_NANO]
             speaker.go.set()

@@ -331,9 +331,12 @@ class Tally:
 
     def _guessed(self, outcome: str) -> Usage:
         """What a request that did not come to its end used: nothing that is known, unless somebody may have worked for it; then what came of it."""
-        worked = self.asked_upstream and (outcome in _MAY_HAVE_WORKED or self._first_ns > 0)
         made = self.counting.tokens() if self.counting is not None else 0
-        return self.untold(made) if worked else Usage(0, 0, estimated=True)
+        return self.untold(made) if self._worked(outcome) else Usage(0, 0, estimated=True)
+
+    def _worked(self, outcome: str) -> bool:
+        """Whether a provider may have worked for a request that did not come to its end."""
+        return self.asked_upstream and (outcome in _MAY_HAVE_WORKED or self._first_ns > 0)
 
     def untold(self, made: int) -> Usage:
         """The usage where nobody told it: what was seen, and with a model that reasons all that it was allowed."""
@@ -363,6 +366,9 @@ class Tally:
         exchange, caller, answer, target = self.exchange, self.caller, self._answer, self.target
         trace = self._guard_trace() if self.conversation is not None else None
         amount = self._cost
+        units = self.asked.quantities
+        if units is not NO_QUANTITIES and outcome != "answered" and not self._worked(outcome):
+            units = NO_QUANTITIES
         now = time.perf_counter_ns()
         return RequestRecord(
             tenant_id=caller.tenant_id,
@@ -399,6 +405,9 @@ class Tally:
             trace_id=self.context().trace_id,
             release_id=self.release_id,
             settlement=settlement,
+            images=units.images,
+            audio_ms=units.milliseconds,
+            characters=units.characters,
         )
 
 

@@ -24,7 +24,20 @@ from ondol.infrastructure.serving.settings import ModelSettings, ProviderSetting
 LINE: dict[str, Any] = {
     **dict.fromkeys(("day", "model", "person_id", "login", "key_id", "key", "group_id", "group", "currency", "cost")),
     **dict.fromkeys(
-        ("requests", "failed", "estimated", "input_tokens", "cached_tokens", "cache_write_tokens", "output_tokens", "reasoning_tokens"), 0
+        (
+            "requests",
+            "failed",
+            "estimated",
+            "input_tokens",
+            "cached_tokens",
+            "cache_write_tokens",
+            "output_tokens",
+            "reasoning_tokens",
+            "images",
+            "audio_ms",
+            "characters",
+        ),
+        0,
     ),
 }
 

@@ -93,6 +93,16 @@ async def test_records_are_written_without_being_asked(database: Database, tenan
     assert len(await kept(database, tenant.id)) == 2
 
 
+async def test_what_an_older_version_left_in_the_spool_is_kept(ground: Ground, database: Database, tenant: Tenant) -> None:
+    records = [make_record(tenant.id), make_record(tenant.id, images=3)]
+    ground.recorder.record(records[1])
+    await ground.recorder.rotate()
+    [(path, _)] = segment_files(ground.folder)
+    path.write_bytes(path.read_bytes() + frame(b"\t".join(line_of(records[0]).split(b"\t")[:-3])))
+    assert await ground.flush()
+    assert await kept(database, tenant.id) == records
+
+
 async def test_a_segment_that_is_drained_again_adds_nothing(ground: Ground, database: Database, tenant: Tenant) -> None:
     records = [make_record(tenant.id) for _ in range(5)]
     for record in records[:3]:

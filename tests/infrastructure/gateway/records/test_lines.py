@@ -19,7 +19,7 @@ from ondol.core.canonical import canonical_json, digest
 from ondol.core.ids import new_id
 from ondol.infrastructure.access.limits.types import Settlement
 from ondol.infrastructure.gateway.records import RequestRecord
-from ondol.infrastructure.gateway.records.lines import COLUMNS, LINE_BYTES_MAX, canonical_form, line_digest, line_of
+from ondol.infrastructure.gateway.records.lines import COLUMNS, FORM, LINE_BYTES_MAX, canonical_form, current_line, line_digest, line_in, line_of
 from tests.infrastructure.gateway.records.making import make_record
 
 FULL: dict[str, Any] = {
@@ -27,7 +27,7 @@ FULL: dict[str, Any] = {
     "stream": True, "release_id": new_id(), "cached_tokens": 1, "cache_write_tokens": 2, "reasoning_tokens": 3, "usage_estimated": True,
     "cost_nano": -7, "currency": "KRW", "price_id": new_id(), "queue_us": 4, "guard_us": 5, "upstream_us": 6, "first_token_us": 0, "attempts": 2,
     "guard_policy": bytes(range(32)), "guard_decision": "block", "guard_rules": ("secrets.key", "null", "with space"), "trace_id": "0af7" * 8,
-    "settlement": Settlement(new_id(), 3, ()),
+    "settlement": Settlement(new_id(), 3, ()), "images": 2, "audio_ms": 1_500, "characters": 40,
     "created_at": datetime(2026, 3, 4, 5, 6, 7, tzinfo=timezone(timedelta(hours=9))),
 }  # fmt: skip
 
@@ -39,6 +39,7 @@ changes = st.fixed_dictionaries(
     optional={
         **dict.fromkeys(("model", "route", "provider", "upstream_model", "outcome", "guard_decision", "trace_id"), words),
         **{name: numbers for name in RequestRecord.__struct_fields__ if name.endswith(("_tokens", "_us"))},
+        **dict.fromkeys(("images", "audio_ms", "characters"), numbers),
         "status": numbers, "attempts": numbers, "cost_nano": st.none() | numbers, "currency": st.none() | st.sampled_from(["USD", "KRW"]),
         "guard_rules": st.lists(words, max_size=60).map(tuple), "settlement": st.none() | settlements,
         "group_ids": st.lists(st.uuids(), max_size=3).map(tuple), "guard_policy": st.none() | st.binary(min_size=32, max_size=32),
@@ -86,6 +87,17 @@ def test_nothing_and_everything_have_a_line() -> None:
     ]  # fmt: skip
     assert all(full.values())
     assert full["created_at"] == "2026-03-03T20:06:07+00:00"
+
+
+def test_a_line_of_before_is_read_and_told_as_it_was() -> None:
+    line = line_of(make_record(new_id(), **{**FULL, "images": 0, "audio_ms": 0, "characters": 0}))
+    before = b"\t".join(line.split(b"\t")[:-3])
+    assert (current_line(before), current_line(line)) == (line, line)
+    assert (line_in(line, "requests-1"), line_in(line, FORM)) == (before, line)
+    with pytest.raises(ValueError, match="no column"):
+        line_in(line_of(make_record(new_id(), **FULL)), "requests-1")
+    with pytest.raises(KeyError):
+        line_in(line, "requests-0")
 
 
 def test_a_record_of_something_else_has_none() -> None:

@@ -18,6 +18,7 @@ from tests.infrastructure.gateway.records.making import make_record
 pytestmark = pytest.mark.anyio
 MIDNIGHT_IN_SEOUL = datetime(2026, 11, 20, 15, tzinfo=UTC)
 PEOPLE = [new_id(), new_id()]
+UNITS = ("images", "audio_ms", "characters")
 KEY = new_id()
 
 
@@ -36,7 +37,7 @@ async def fill(ground: Ground, tenant: Tenant) -> None:
 
 def row(**changes: object) -> UsageRow:
     values: dict[str, object] = {"requests": 1, "input_tokens": 12, "output_tokens": 5, "cost_nano": 0}
-    nothing: dict[str, object] = dict.fromkeys(("failed", "estimated", "cached_tokens", "cache_write_tokens", "reasoning_tokens"), 0)
+    nothing: dict[str, object] = dict.fromkeys(("failed", "estimated", "cached_tokens", "cache_write_tokens", "reasoning_tokens", *UNITS), 0)
     group: dict[str, object] = dict.fromkeys(("day", "person_id", "api_key_id", "model", "currency"))
     return UsageRow(**{**group, **nothing, **values, **changes})  # type: ignore[arg-type]
 
@@ -54,6 +55,19 @@ async def test_days_are_the_tenants_own(ground: Ground, database: Database, tena
         row(day=date(2026, 11, 21), failed=1),
     ]
     assert [(item.day, item.requests) for item in in_utc] == [(date(2026, 11, 20), 2), (date(2026, 11, 20), 1)]
+
+
+async def test_what_is_counted_beside_tokens_is_summed_from_hours_and_from_records(ground: Ground, database: Database, tenant: Tenant) -> None:
+    since = MIDNIGHT_IN_SEOUL - timedelta(minutes=10)
+    for minutes, units in ((0, {"images": 2}), (90, {"audio_ms": 1_500, "characters": 40})):
+        moment = MIDNIGHT_IN_SEOUL + timedelta(minutes=minutes)
+        ground.recorder.record(make_record(tenant.id, id=new_id(unix_ms=int(moment.timestamp() * 1000)), created_at=moment, **units))
+    assert await ground.flush()
+    async with database.tenant_tx(tenant.id) as connection:
+        [whole] = await usage_by(connection, (), since=since, until=since + timedelta(hours=3), time_zone="UTC")
+        [edge] = await usage_by(connection, (), since=since, until=since + timedelta(minutes=20), time_zone="UTC")
+    assert (whole.requests, whole.images, whole.audio_ms, whole.characters) == (2, 2, 1_500, 40)
+    assert (edge.requests, edge.images, edge.audio_ms, edge.characters) == (1, 2, 0, 0)
 
 
 async def test_groups_and_filters(ground: Ground, database: Database, tenant: Tenant) -> None:

@@ -13,6 +13,7 @@ from ondol.core.errors import Conflict, LedgerBroken, NotFound
 from ondol.core.ids import new_id
 from ondol.infrastructure.access.people import create_tenant
 from ondol.infrastructure.access.types import Tenant
+from ondol.infrastructure.gateway.records.lines import line_digest, line_in
 from ondol.infrastructure.gateway.records.verify import RecordsVerification, check_record_proof, prove_record, verify_records
 from ondol.infrastructure.ledger import LedgerSigner, public_keys_path, read_public_keys, seal_once, verify
 from ondol.infrastructure.storage.blobs import KeyRing
@@ -46,6 +47,7 @@ async def test_what_was_recorded_holds(kept_ground: Ground, database: Database, 
 CHANGES = [
     "update ondol.requests set output_tokens = output_tokens + 1 where id = %(id)s",
     "update ondol.requests set model = 'other' where id = %(id)s",
+    "update ondol.requests set audio_ms = audio_ms + 1 where id = %(id)s",
     "update ondol.requests set cost_nano = null, currency = null where id = %(id)s",
     "update ondol.requests set created_at = created_at + interval '1 microsecond' where id = %(id)s",
     "update ondol.requests set created_at = 'infinity' where id = %(id)s",
@@ -71,6 +73,21 @@ async def test_every_change_is_found(
     with psycopg.connect(addresses.owner) as owner:
         owner.execute(change.encode(), {"id": identifier, "stranger": new_id(), "tenant_id": tenant.id})
     with pytest.raises(LedgerBroken):
+        await verify_records(database)
+
+
+async def test_a_batch_of_an_older_form_holds_and_what_was_added_to_it_is_found(
+    ground: Ground, database: Database, addresses: DatabaseAddresses, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as older:
+        older.setattr("ondol.infrastructure.gateway.records.audit.FORM", "requests-1")
+        older.setattr("ondol.infrastructure.gateway.records.audit.line_digest", lambda line: line_digest(line_in(line, "requests-1")))
+        ground.recorder.record(make_record(tenant.id))
+        assert await ground.flush()
+    assert await verify_records(database) == RecordsVerification(batches=1, records=1, unbatched=0)
+    with psycopg.connect(addresses.owner) as owner:
+        owner.execute("update ondol.requests set images = 1")
+    with pytest.raises(LedgerBroken, match="altered"):
         await verify_records(database)
 
 

@@ -45,6 +45,9 @@ class RequestShown(BaseModel):
     cache_write_tokens: int
     output_tokens: int
     reasoning_tokens: int
+    images: int
+    audio_ms: int
+    characters: int
     usage_estimated: bool
     cost: str | None
     currency: Currency | None

@@ -30,7 +30,10 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 class UsageSums(BaseModel):
-    """Sums of requests; `failed` and `estimated` are among them. `cost` is in units of `currency`, exact; both are null without a known price."""
+    """Sums of requests; `failed` and `estimated` are among them. `cost` is in units of `currency`, exact; both are null without a known price.
+
+    `images` were made, `audio_ms` is how many milliseconds of sound were written down, `characters` were spoken.
+    """
 
     currency: Currency | None
     requests: int
@@ -41,6 +44,9 @@ class UsageSums(BaseModel):
     cache_write_tokens: int
     output_tokens: int
     reasoning_tokens: int
+    images: int
+    audio_ms: int
+    characters: int
     cost: str | None
 
 

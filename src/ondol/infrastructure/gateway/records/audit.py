@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ondol.core.ids import new_id
-from ondol.infrastructure.gateway.records.lines import FORM, line_digest
+from ondol.infrastructure.gateway.records.lines import FORM, current_line, line_digest
 from ondol.infrastructure.ledger import record
 from ondol.infrastructure.ledger.merkle import RootBuilder
 from ondol.infrastructure.storage.postgres import Connection
@@ -59,8 +59,9 @@ async def make_batches(lines: Sequence[bytes]) -> tuple[list[Batch], list[bytes]
                 end()
                 tenant, first, builder = line[:32], line[33:65], RootBuilder()
                 prefix = new_id().hex.encode() + b"\t"
-            piece.append(b"%b%d\t%b\n" % (prefix, builder.count, line))
-            builder.add(line_digest(line))
+            whole = current_line(line)
+            piece.append(b"%b%d\t%b\n" % (prefix, builder.count, whole))
+            builder.add(line_digest(whole))
             before = line[33:65]
         pieces.append(b"".join(piece))
         await asyncio.sleep(0)

@@ -22,12 +22,15 @@ COLUMNS = (
     "tenant_id", "id", "person_id", "api_key_id", "group_ids", "model", "route", "provider", "upstream_model", "outcome", "guard_decision",
     "currency", "trace_id", "stream", "release_id", "input_tokens", "cached_tokens", "cache_write_tokens", "output_tokens", "reasoning_tokens",
     "usage_estimated", "cost_nano", "price_id", "queue_us", "guard_us", "upstream_us", "first_token_us", "duration_us", "attempts", "status",
-    "guard_policy", "guard_rules", "replica_id", "replica_number", "pool_ids", "pool_amounts", "created_at",
+    "guard_policy", "guard_rules", "replica_id", "replica_number", "pool_ids", "pool_amounts", "created_at", "images", "audio_ms", "characters",
 )  # fmt: skip
 """The columns of `requests` in the order of a line. Another order, or another set of them, is another `FORM`."""
 
-FORM = "requests-1"
-"""Names the folder of the spool and stands in each batch's event: a line can be read for as long as its form is known."""
+FORM = "requests-2"
+"""Stands in each batch's event: a record can be checked for as long as its form is known."""
+
+FORMS: Mapping[str, int] = {"requests-1": len(COLUMNS) - 3, FORM: len(COLUMNS)}
+"""All forms there were, and how many of `COLUMNS` the lines of each have: columns came at the end."""
 
 WORD_CHARACTERS_MAX = 200
 RULES_MAX = 50
@@ -67,8 +70,8 @@ def line_of(record: RequestRecord) -> bytes:
         or len(r.trace_id) not in (0, 32)
     ):
         texts = _clean_texts(r)
-    if (r.input_tokens | r.output_tokens | r.cached_tokens | r.cache_write_tokens | r.reasoning_tokens) >> 31 or (
-        r.queue_us | r.guard_us | r.upstream_us | r.duration_us | (r.first_token_us or 0)
+    if (r.input_tokens | r.output_tokens | r.cached_tokens | r.cache_write_tokens | r.reasoning_tokens | r.images) >> 31 or (
+        r.queue_us | r.guard_us | r.upstream_us | r.duration_us | (r.first_token_us or 0) | r.audio_ms | r.characters
     ) >> 63 or (r.attempts | r.status) >> 15 or (r.cost_nano is None) != (r.currency is None) or not _fits(r.cost_nano):  # fmt: skip
         return line_of(_clamped(r))
     line = (
@@ -81,9 +84,28 @@ def line_of(record: RequestRecord) -> bytes:
         f"{'' if r.price_id is None else r.price_id.hex}\t{r.queue_us}\t{r.guard_us}\t{r.upstream_us}\t"
         f"{'' if r.first_token_us is None else r.first_token_us}\t{r.duration_us}\t{r.attempts}\t{r.status}\t"
         f"{'' if r.guard_policy is None else _bytes(r.guard_policy)}\t{_rules(r.guard_rules) if r.guard_rules else ''}\t"
-        f"{_settled(r.settlement) if r.settlement is not None else _NOTHING_SETTLED}\t{created_at.isoformat()}"
+        f"{_settled(r.settlement) if r.settlement is not None else _NOTHING_SETTLED}\t{created_at.isoformat()}\t"
+        f"{r.images}\t{r.audio_ms}\t{r.characters}"
     )  # fmt: skip
     return line.encode()
+
+
+def current_line(line: bytes) -> bytes:
+    """A line that an older version wrote, with what its records lack as nothing; one of this version as it is."""
+    return line + _LACKS_UNITS if line.count(b"\t") == FORMS["requests-1"] - 1 else line
+
+
+def line_in(line: bytes, form: str) -> bytes:
+    """A line as it was in a form, which its batch's digest covers.
+
+    Raises:
+        KeyError: for a form that this version does not know.
+        ValueError: when it holds what that form could not.
+    """
+    lacking = len(COLUMNS) - FORMS[form]
+    if lacking and not line.endswith(_LACKS_UNITS):
+        raise ValueError("the record holds what its form has no column for")
+    return line.rsplit(b"\t", lacking)[0] if lacking else line
 
 
 def canonical_form(line: bytes) -> bytes:
@@ -128,6 +150,7 @@ def settlement_of(row: Mapping[str, Any]) -> Settlement | None:
 
 
 _NOTHING_SETTLED = "\t\t\t"
+_LACKS_UNITS = b"\t0\t0\t0"
 
 
 def _array(items: list[str]) -> str:
@@ -169,8 +192,8 @@ def _clamped(r: RequestRecord) -> RequestRecord:
     """The record with every number cut to what its column holds."""
     changes: dict[str, Any] = {}
     for names, most in (
-        (("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens"), _INT32_MAX),
-        (("queue_us", "guard_us", "upstream_us", "duration_us"), _INT64_MAX),
+        (("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens", "images"), _INT32_MAX),
+        (("queue_us", "guard_us", "upstream_us", "duration_us", "audio_ms", "characters"), _INT64_MAX),
         (("attempts", "status"), _INT16_MAX),
     ):
         changes |= {name: max(0, min(getattr(r, name), most)) for name in names}

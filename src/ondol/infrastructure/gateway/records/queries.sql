@@ -26,7 +26,7 @@ order by id limit %(limit)s::int;
 select tenant_id, id, person_id, api_key_id, group_ids, model, route, provider, upstream_model, outcome, guard_decision, currency, trace_id,
     stream, release_id, input_tokens, cached_tokens, cache_write_tokens, output_tokens, reasoning_tokens, usage_estimated, cost_nano,
     price_id, queue_us, guard_us, upstream_us, first_token_us, duration_us, attempts, status, guard_policy, guard_rules, replica_id,
-    replica_number, pool_ids, pool_amounts, created_at, batch_id, batch_place
+    replica_number, pool_ids, pool_amounts, created_at, images, audio_ms, characters, batch_id, batch_place
 from requests
 where tenant_id = %(tenant_id)s::uuid and id > %(after)s::uuid and id <= %(last)s::uuid and batch_id = %(batch_id)s::uuid
 order by id limit %(limit)s::int;
@@ -48,7 +48,7 @@ select count(*) as counted from requests where tenant_id = %(tenant_id)s::uuid a
 select tenant_id, id, person_id, api_key_id, group_ids, model, route, provider, upstream_model, outcome, guard_decision, currency, trace_id,
     stream, release_id, input_tokens, cached_tokens, cache_write_tokens, output_tokens, reasoning_tokens, usage_estimated, cost_nano,
     price_id, queue_us, guard_us, upstream_us, first_token_us, duration_us, attempts, status, guard_policy, guard_rules, replica_id,
-    replica_number, pool_ids, pool_amounts, created_at, batch_id, batch_place
+    replica_number, pool_ids, pool_amounts, created_at, images, audio_ms, characters, batch_id, batch_place
 from requests where id = %(id)s::uuid;
 
 -- name: requests_page
@@ -56,7 +56,7 @@ from requests where id = %(id)s::uuid;
 select tenant_id, id, person_id, api_key_id, group_ids, model, route, provider, upstream_model, outcome, guard_decision, currency, trace_id,
     stream, release_id, input_tokens, cached_tokens, cache_write_tokens, output_tokens, reasoning_tokens, usage_estimated, cost_nano,
     price_id, queue_us, guard_us, upstream_us, first_token_us, duration_us, attempts, status, guard_policy, guard_rules, replica_id,
-    replica_number, pool_ids, pool_amounts, created_at
+    replica_number, pool_ids, pool_amounts, created_at, images, audio_ms, characters
 from requests
 where id < %(before)s::uuid and id >= %(since)s::uuid
     and (%(person_id)s::uuid is null or person_id = %(person_id)s::uuid) and (%(api_key_id)s::uuid is null or api_key_id = %(api_key_id)s::uuid)
@@ -65,65 +65,23 @@ order by id desc limit %(limit)s::int;
 
 -- name: usage
 -- What was used between two moments, in the groups that are asked for; days are the tenant's own. Whole hours are read from their sums, what
--- is left at both ends from the records.
+-- is left at both ends from the records. By the groups that the caller belonged to at the time, who was in several counts in each of them, and
+-- who was in none in none.
 with told as (
     select hour as at, person_id, nullif(api_key_id, '00000000-0000-0000-0000-000000000000') as api_key_id, group_ids, model,
         nullif(currency, '') as currency, requests, failed, estimated, input_tokens, cached_tokens, cache_write_tokens, output_tokens,
-        reasoning_tokens, cost_nano
+        reasoning_tokens, images, audio_ms, characters, cost_nano
     from request_hours
     where hour >= %(hours_since)s::timestamptz and hour < %(hours_until)s::timestamptz
     union all
     select created_at, person_id, api_key_id, coalesce(group_ids, '{}'), model, currency, 1, (outcome <> 'answered')::int, usage_estimated::int,
-        input_tokens, cached_tokens, cache_write_tokens, output_tokens, reasoning_tokens, coalesce(cost_nano, 0)
+        input_tokens, cached_tokens, cache_write_tokens, output_tokens, reasoning_tokens, images, audio_ms, characters, coalesce(cost_nano, 0)
     from requests
     where id >= %(first_id)s::uuid and id < %(first_end_id)s::uuid
         and created_at >= %(since)s::timestamptz and created_at < %(hours_since)s::timestamptz
     union all
     select created_at, person_id, api_key_id, coalesce(group_ids, '{}'), model, currency, 1, (outcome <> 'answered')::int, usage_estimated::int,
-        input_tokens, cached_tokens, cache_write_tokens, output_tokens, reasoning_tokens, coalesce(cost_nano, 0)
-    from requests
-    where id >= %(last_id)s::uuid and id < %(end_id)s::uuid
-        and created_at >= %(hours_until)s::timestamptz and created_at < %(until)s::timestamptz
-)
-select
-    case when %(by_day)s::boolean then (at at time zone %(time_zone)s::text)::date end as day,
-    case when %(by_person)s::boolean then person_id end as person_id,
-    case when %(by_key)s::boolean then api_key_id end as api_key_id,
-    case when %(by_model)s::boolean then model end as model,
-    currency,
-    sum(requests)::bigint as requests,
-    sum(failed)::bigint as failed,
-    sum(estimated)::bigint as estimated,
-    sum(input_tokens)::bigint as input_tokens,
-    sum(cached_tokens)::bigint as cached_tokens,
-    sum(cache_write_tokens)::bigint as cache_write_tokens,
-    sum(output_tokens)::bigint as output_tokens,
-    sum(reasoning_tokens)::bigint as reasoning_tokens,
-    least(sum(cost_nano), 9223372036854775807)::bigint as cost_nano
-from told
-where (%(person_id)s::uuid is null or person_id = %(person_id)s::uuid) and (%(api_key_id)s::uuid is null or api_key_id = %(api_key_id)s::uuid)
-    and (%(only_model)s::text is null or model = %(only_model)s::text)
-group by 1, 2, 3, 4, 5
-order by 1, 2, 3, 4, 5
-limit %(limit)s::int;
-
--- name: usage_by_group
--- The same by the groups that the caller belonged to at the time; who was in several counts in each of them, who was in none in none.
-with told as (
-    select hour as at, person_id, nullif(api_key_id, '00000000-0000-0000-0000-000000000000') as api_key_id, group_ids, model,
-        nullif(currency, '') as currency, requests, failed, estimated, input_tokens, cached_tokens, cache_write_tokens, output_tokens,
-        reasoning_tokens, cost_nano
-    from request_hours
-    where hour >= %(hours_since)s::timestamptz and hour < %(hours_until)s::timestamptz
-    union all
-    select created_at, person_id, api_key_id, coalesce(group_ids, '{}'), model, currency, 1, (outcome <> 'answered')::int, usage_estimated::int,
-        input_tokens, cached_tokens, cache_write_tokens, output_tokens, reasoning_tokens, coalesce(cost_nano, 0)
-    from requests
-    where id >= %(first_id)s::uuid and id < %(first_end_id)s::uuid
-        and created_at >= %(since)s::timestamptz and created_at < %(hours_since)s::timestamptz
-    union all
-    select created_at, person_id, api_key_id, coalesce(group_ids, '{}'), model, currency, 1, (outcome <> 'answered')::int, usage_estimated::int,
-        input_tokens, cached_tokens, cache_write_tokens, output_tokens, reasoning_tokens, coalesce(cost_nano, 0)
+        input_tokens, cached_tokens, cache_write_tokens, output_tokens, reasoning_tokens, images, audio_ms, characters, coalesce(cost_nano, 0)
     from requests
     where id >= %(last_id)s::uuid and id < %(end_id)s::uuid
         and created_at >= %(hours_until)s::timestamptz and created_at < %(until)s::timestamptz
@@ -143,8 +101,11 @@ select
     sum(cache_write_tokens)::bigint as cache_write_tokens,
     sum(output_tokens)::bigint as output_tokens,
     sum(reasoning_tokens)::bigint as reasoning_tokens,
+    sum(images)::bigint as images,
+    sum(audio_ms)::bigint as audio_ms,
+    sum(characters)::bigint as characters,
     least(sum(cost_nano), 9223372036854775807)::bigint as cost_nano
-from told cross join lateral unnest(group_ids) as member (group_id)
+from told cross join lateral unnest(case when %(by_group)s::boolean then group_ids else array[null::uuid] end) as member (group_id)
 where (%(person_id)s::uuid is null or person_id = %(person_id)s::uuid) and (%(api_key_id)s::uuid is null or api_key_id = %(api_key_id)s::uuid)
     and (%(only_model)s::text is null or model = %(only_model)s::text)
 group by 1, 2, 3, 4, 5, 6

@@ -10,7 +10,7 @@ create temporary table if not exists staged_requests (
     cached_tokens integer, cache_write_tokens integer, output_tokens integer, reasoning_tokens integer, usage_estimated boolean,
     cost_nano bigint, price_id uuid, queue_us bigint, guard_us bigint, upstream_us bigint, first_token_us bigint, duration_us bigint,
     attempts smallint, status smallint, guard_policy bytea, guard_rules text[], replica_id uuid, replica_number bigint, pool_ids uuid[],
-    pool_amounts bigint[], created_at timestamptz
+    pool_amounts bigint[], created_at timestamptz, images integer, audio_ms bigint, characters bigint
 ) on commit delete rows;
 
 -- name: fill_stage
@@ -23,7 +23,7 @@ insert into ondol.requests (
     tenant_id, id, person_id, api_key_id, group_ids, model, route, provider, upstream_model, outcome, guard_decision, currency, trace_id,
     stream, release_id, input_tokens, cached_tokens, cache_write_tokens, output_tokens, reasoning_tokens, usage_estimated, cost_nano,
     price_id, queue_us, guard_us, upstream_us, first_token_us, duration_us, attempts, status, guard_policy, guard_rules, replica_id,
-    replica_number, pool_ids, pool_amounts, created_at, batch_id, batch_place
+    replica_number, pool_ids, pool_amounts, created_at, images, audio_ms, characters, batch_id, batch_place
 )
 select
     staged.tenant_id, staged.id, staged.person_id, staged.api_key_id, staged.group_ids, staged.model, staged.route, staged.provider,
@@ -31,7 +31,8 @@ select
     staged.input_tokens, staged.cached_tokens, staged.cache_write_tokens, staged.output_tokens, staged.reasoning_tokens,
     staged.usage_estimated, staged.cost_nano, staged.price_id, staged.queue_us, staged.guard_us, staged.upstream_us, staged.first_token_us,
     staged.duration_us, staged.attempts, staged.status, staged.guard_policy, staged.guard_rules, staged.replica_id,
-    staged.replica_number, staged.pool_ids, staged.pool_amounts, staged.created_at, staged.batch_id, staged.batch_place
+    staged.replica_number, staged.pool_ids, staged.pool_amounts, staged.created_at, staged.images, staged.audio_ms, staged.characters,
+    staged.batch_id, staged.batch_place
 from pg_temp.staged_requests as staged
 join ondol.tenants as tenant on tenant.id = staged.tenant_id
 on conflict (tenant_id, id) do nothing;
@@ -43,7 +44,8 @@ select tenant_id, date_trunc('hour', created_at, 'UTC'), person_id, coalesce(api
     coalesce(group_ids, '{}'), model, coalesce(currency, ''), count(*), count(*) filter (where outcome <> 'answered'),
     count(*) filter (where status >= 500), count(*) filter (where attempts > 1), count(*) filter (where guard_decision <> 'allow'),
     count(*) filter (where guard_decision = 'block'), count(*) filter (where usage_estimated), sum(input_tokens), sum(cached_tokens),
-    sum(cache_write_tokens), sum(output_tokens), sum(reasoning_tokens), coalesce(sum(cost_nano), 0)
+    sum(cache_write_tokens), sum(output_tokens), sum(reasoning_tokens), coalesce(sum(cost_nano), 0),
+    sum(images), sum(audio_ms), sum(characters)
 from pg_temp.staged_requests
 group by 1, 2, 3, 4, 5, 6, 7
 order by 1, 2, 3, 4, 5, 6, 7
@@ -60,7 +62,10 @@ on conflict (tenant_id, hour, person_id, api_key_id, model, currency, group_ids)
     cache_write_tokens = kept.cache_write_tokens + excluded.cache_write_tokens,
     output_tokens = kept.output_tokens + excluded.output_tokens,
     reasoning_tokens = kept.reasoning_tokens + excluded.reasoning_tokens,
-    cost_nano = kept.cost_nano + excluded.cost_nano;
+    cost_nano = kept.cost_nano + excluded.cost_nano,
+    images = kept.images + excluded.images,
+    audio_ms = kept.audio_ms + excluded.audio_ms,
+    characters = kept.characters + excluded.characters;
 
 -- name: add_speeds
 -- How long the answered ones among the staged rows took, in the same order for all.

@@ -22,6 +22,9 @@ class RequestRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         input_tokens, output_tokens: told by the upstream, or estimated when `usage_estimated`.
         cached_tokens, cache_write_tokens: the part of the input that the upstream's cache held or took.
         reasoning_tokens: the part of the output that nobody reads.
+        images: pictures that were made.
+        audio_ms: milliseconds of sound that was written down, as far as the upstream told its length.
+        characters: characters that were spoken.
         cost_nano: nano-units of `currency`; both None while no price is known.
         price_id: by which the cost was reckoned.
         queue_us: microseconds from the first byte of the request until it was admitted.
@@ -73,3 +76,6 @@ class RequestRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     attempts: int = 0
     trace_id: str = ""
     settlement: Settlement | None = None
+    images: int = 0
+    audio_ms: int = 0
+    characters: int = 0

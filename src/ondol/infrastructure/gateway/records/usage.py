@@ -41,6 +41,9 @@ class UsageRow:
         day: in the time zone that was asked for.
         failed: requests whose outcome was another than ``answered``; they are among `requests`.
         estimated: requests whose upstream told no usage.
+        images: pictures that were made.
+        audio_ms: milliseconds of sound that was written down.
+        characters: characters that were spoken.
         cost_nano: nano-units of `currency`; 0 and None where no price was known.
     """
 
@@ -57,6 +60,9 @@ class UsageRow:
     cache_write_tokens: int
     output_tokens: int
     reasoning_tokens: int
+    images: int
+    audio_ms: int
+    characters: int
     cost_nano: int
     group_id: uuid.UUID | None = None
 
@@ -88,7 +94,7 @@ async def usage_by(
         raise RequestError("That is no group.", f"Groups are {', '.join(sorted(GROUPS))}.", code="bad_group", param="by")
     hours_since, hours_until = _whole_hours(since, until, time_zone)
     values: dict[str, object] = {
-        **{f"by_{group}": group in by for group in GROUPS if group != "group"},
+        **{f"by_{group}": group in by for group in GROUPS},
         "first_id": _id_at(since - LONGEST_REQUEST),
         "first_end_id": _id_at(hours_since + LONGEST_REQUEST),
         "last_id": _id_at(hours_until - LONGEST_REQUEST),
@@ -103,7 +109,7 @@ async def usage_by(
         "only_model": model,
         "limit": GROUPS_MAX + 1,
     }
-    found = [UsageRow(**row) for row in await rows(connection, _SQL["usage_by_group" if "group" in by else "usage"], values)]
+    found = [UsageRow(**row) for row in await rows(connection, _SQL["usage"], values)]
     if len(found) > GROUPS_MAX:
         raise RequestError(f"There are more than {GROUPS_MAX} groups.", "Ask for a shorter period or fewer groups.", code="too_many_groups")
     return found

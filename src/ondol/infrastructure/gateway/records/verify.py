@@ -13,7 +13,7 @@ import psycopg
 from ondol.core.errors import Conflict, LedgerBroken, NotFound
 from ondol.infrastructure.access.people import list_tenants
 from ondol.infrastructure.gateway.records.audit import KIND
-from ondol.infrastructure.gateway.records.lines import FORM, canonical_form, line_digest, line_of, record_of
+from ondol.infrastructure.gateway.records.lines import FORMS, canonical_form, line_digest, line_in, line_of, record_of
 from ondol.infrastructure.ledger import InclusionProof, PublicKeys, check_proof, prove
 from ondol.infrastructure.ledger.events import sound_event
 from ondol.infrastructure.ledger.merkle import RootBuilder, audit_path, root_of_path
@@ -99,9 +99,10 @@ async def prove_record(database: Database, tenant_id: uuid.UUID, request_id: uui
     if row["batch_id"] is None:
         raise Conflict("The request was recorded before there were batches.", code="not_sealed")
     proof = await prove(database, tenant_id, row["batch_id"])
-    digests = [digest async for _, digest in _digests(database, tenant_id, row["batch_id"], _bounds(proof.event))]
+    digests = [digest async for _, digest in _digests(database, proof.event)]
     try:
-        return RecordProof(canonical_form(line_of(record_of(row))), row["batch_place"], audit_path(digests, row["batch_place"]), proof)
+        line = line_in(line_of(record_of(row)), _form(proof.event))
+        return RecordProof(canonical_form(line), row["batch_place"], audit_path(digests, row["batch_place"]), proof)
     except (AttributeError, IndexError, TypeError, ValueError):
         raise _altered(row) from None
 
@@ -115,7 +116,7 @@ def check_record_proof(proof: RecordProof, public_keys: PublicKeys) -> None:
     check_proof(proof.batch, public_keys)
     event = proof.batch.event
     line = proof.canonical[2:-2].replace(b'","', b"\t")
-    if canonical_form(line) != proof.canonical or event.kind != KIND or event.body.get("form") != FORM:
+    if canonical_form(line) != proof.canonical or event.kind != KIND or event.body.get("form") not in FORMS:
         raise LedgerBroken("The proof is none of a request's record.")
     if root_of_path(line_digest(line), proof.place, int(event.body["count"]), proof.path) != bytes.fromhex(str(event.body["root"])):
         raise LedgerBroken(f"The record is not what stands at place {proof.place} of batch {event.id}.")
@@ -124,14 +125,12 @@ def check_record_proof(proof: RecordProof, public_keys: PublicKeys) -> None:
 async def _check_batch(database: Database, event: Event) -> int:
     """Check one batch, and how many records it has."""
     try:
-        first, last = _bounds(event)
-        count, root, form = int(event.body["count"]), bytes.fromhex(event.body["root"]), event.body["form"]
+        count, root = int(event.body["count"]), bytes.fromhex(event.body["root"])
+        _bounds(event)
     except (KeyError, TypeError, ValueError):
         raise LedgerBroken(f"Event {event.id} is none of a batch of records.") from None
-    if form != FORM:
-        raise LedgerBroken(f"Batch {event.id} has the form {form}, which this version does not know.", "Use a newer version.")
     builder = RootBuilder()
-    async for row, digest in _digests(database, event.tenant_id, event.id, (first, last)):
+    async for row, digest in _digests(database, event):
         if row["batch_place"] != builder.count:
             raise LedgerBroken(f"The record at place {builder.count} of batch {event.id} is missing or stands elsewhere.")
         builder.add(digest)
@@ -142,21 +141,20 @@ async def _check_batch(database: Database, event: Event) -> int:
     return count
 
 
-async def _digests(
-    database: Database, tenant_id: uuid.UUID, batch_id: uuid.UUID, bounds: tuple[uuid.UUID, uuid.UUID]
-) -> AsyncGenerator[tuple[Mapping[str, Any], bytes], None]:
+async def _digests(database: Database, batch: Event) -> AsyncGenerator[tuple[Mapping[str, Any], bytes], None]:
     """The rows of a batch with the digests of their lines, in order."""
-    after = uuid.UUID(int=max(0, bounds[0].int - 1))
+    form, (first, last) = _form(batch), _bounds(batch)
+    after = uuid.UUID(int=max(0, first.int - 1))
     for _ in range(BATCH_ROWS_MAX // ROWS_PAGE):
-        values: dict[str, object] = {"tenant_id": tenant_id, "batch_id": batch_id, "after": after, "last": bounds[1], "limit": ROWS_PAGE}
+        values: dict[str, object] = {"tenant_id": batch.tenant_id, "batch_id": batch.id, "after": after, "last": last, "limit": ROWS_PAGE}
         try:
-            async with database.tenant_tx(tenant_id) as connection:
+            async with database.tenant_tx(batch.tenant_id) as connection:
                 page = await rows(connection, _SQL["batch_rows"], values)
         except psycopg.DataError:
-            raise LedgerBroken(f"A record of batch {batch_id} holds what no record can hold: it was altered.") from None
+            raise LedgerBroken(f"A record of batch {batch.id} holds what no record can hold: it was altered.") from None
         for row in page:
             try:
-                digest = line_digest(line_of(record_of(row)))
+                digest = line_digest(line_in(line_of(record_of(row)), form))
             except (AttributeError, TypeError, ValueError, OverflowError):
                 raise _altered(row) from None
             yield row, digest
@@ -182,6 +180,13 @@ async def _events(database: Database, tenant_id: uuid.UUID) -> AsyncGenerator[Ev
 
 async def _page(connection: Connection, tenant_id: uuid.UUID, after: uuid.UUID) -> list[dict[str, Any]]:
     return await rows(connection, _SQL["recorded_batches"], {"tenant_id": tenant_id, "after": after, "limit": EVENTS_PAGE})
+
+
+def _form(batch: Event) -> str:
+    form = str(batch.body.get("form"))
+    if form not in FORMS:
+        raise LedgerBroken(f"Batch {batch.id} has the form {form}, which this version does not know.", "Use a newer version.")
+    return form
 
 
 def _bounds(event: Event) -> tuple[uuid.UUID, uuid.UUID]:
