@@ -6,6 +6,10 @@ from typing import Any
 
 import pytest
 
+from ondol.core.errors import Unauthenticated
+from ondol.infrastructure.access.people import find_tenant
+from ondol.infrastructure.access.sign_in import principal_of, redeem_one_time
+from ondol.infrastructure.storage.postgres import rows
 from tests.wiring.test_admin_gateway import Api, api
 
 __all__ = ["api"]
@@ -15,6 +19,14 @@ pytestmark = pytest.mark.anyio
 async def ids(api: Api) -> dict[str, str]:
     """The ids of the tenant's people by login."""
     return {person["login"]: person["id"] for person in (await api.did("owner", "GET", "/people"))["people"]}
+
+
+async def acts(api: Api, kind: str) -> list[tuple[str, str, dict[str, Any]]]:
+    """Kind, actor and body of the ledger's events of some kinds."""
+    tenant = await find_tenant(api.platform.database, "acme")
+    async with api.platform.database.tenant_tx(tenant.id) as connection:
+        found = await rows(connection, "select kind, actor_id, body from ledger_events where kind like %(kind)s::text order by id", {"kind": kind})
+    return [(row["kind"], str(row["actor_id"]), row["body"]) for row in found]
 
 
 async def test_a_person_is_added_changed_shut_out_let_in_and_listed(api: Api) -> None:
@@ -46,17 +58,38 @@ async def test_who_acts_stands_in_the_ledger(api: Api) -> None:
     people = await ids(api)
     await api.did("admin", "PATCH", f"/people/{people['member']}", {"roles": ["editor"]})
     await api.did("admin", "POST", f"/people/{people['member']}/disable")
-    from ondol.infrastructure.access.people import find_tenant
-    from ondol.infrastructure.storage.postgres import rows
-
-    tenant = await find_tenant(api.platform.database, "acme")
-    async with api.platform.database.tenant_tx(tenant.id) as connection:
-        found = await rows(connection, "select kind, actor_id from ledger_events where kind like 'person.%%' order by id", {})
-    assert [(row["kind"], str(row["actor_id"])) for row in found][-3:] == [
+    assert [(kind, actor) for kind, actor, _ in await acts(api, "person.%")][-3:] == [
         ("person.changed", people["admin"]),
         ("person.rights_changed", people["admin"]),
         ("person.disabled", people["admin"]),
     ]
+
+
+async def test_an_invitation_sets_a_password_once_and_says_who_made_it(api: Api) -> None:
+    people = await ids(api)
+    made = await api.did("admin", "POST", f"/people/{people['member']}/invite")
+    path, _, code = made["path"].partition("?code=")
+    assert (path, made["hours"]) == ("/welcome", api.platform.settings.sign_in.one_time_hours)
+    session = await redeem_one_time(api.platform.sign_in, code, "a long new password")
+    who = await principal_of(api.platform.sign_in, session)
+    assert who is not None
+    assert str(who.person_id) == people["member"]
+    with pytest.raises(Unauthenticated):
+        await redeem_one_time(api.platform.sign_in, code, "another new password")
+    assert ("one_time_code.issued", people["admin"], {"person": people["member"]}) in await acts(api, "one_time_code.%")
+    assert code not in str(await api.events())
+
+
+async def test_who_cannot_sign_in_is_not_invited(api: Api) -> None:
+    people = await ids(api)
+    await api.did("owner", "POST", f"/people/{people['member']}/disable")
+    for who, login, refused in (
+        ("owner", "robot", (409, "is_service")),
+        ("owner", "member", (409, "is_disabled")),
+        ("admin", "owner", (403, "role_required")),
+        ("auditor", "admin", (403, "role_required")),
+    ):
+        assert await api.ask(who, "POST", f"/people/{people[login]}/invite") == refused
 
 
 @pytest.mark.parametrize("who", ["member", "auditor", "nobody"])

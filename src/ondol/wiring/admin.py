@@ -82,7 +82,7 @@ def admin_application(platform: Platform, keys: KeyDirectory, policies: PolicyDi
     """
     authenticate = admin_authentication(platform, keys)
     services = GuardServices(platform.database, platform.keyring, platform.clock, policies, principal_of_request)
-    gateway = GatewayServices(platform.database, platform.keyring, platform.clock, principal_of_request)
+    gateway = GatewayServices(platform.database, platform.keyring, platform.clock, principal_of_request, lambda: platform.settings.sign_in)
     knowledge = KnowledgeServices(platform.knowledge, principal_of_request)
     reception = Reception(platform.knowledge, lambda: platform.settings.http.upload_bytes_max)
     documents = DocumentServices(platform.knowledge, principal_of_request, reception)

@@ -113,8 +113,20 @@ async def sign_out(room: SignIn, token: str) -> None:
         await connection.execute(_QUERIES["session_revoke"], {"id": principal.session_id, "now": room.clock()})
 
 
-async def issue_one_time(connection: Connection, settings: SignInSettings, tenant_id: uuid.UUID, person_id: uuid.UUID, now: datetime) -> str:
-    """A code with which a person sets a password, once."""
+async def issue_one_time(
+    connection: Connection,
+    settings: SignInSettings,
+    tenant_id: uuid.UUID,
+    person_id: uuid.UUID,
+    now: datetime,
+    *,
+    actor_id: uuid.UUID | None = None,
+) -> str:
+    """A code with which a person sets a password, once.
+
+    Args:
+        actor_id: who made it; None for the command line.
+    """
     code = secrets.new_token()
     await connection.execute(
         _QUERIES["one_time_add"],
@@ -127,7 +139,7 @@ async def issue_one_time(connection: Connection, settings: SignInSettings, tenan
             "expires_at": now + timedelta(hours=settings.one_time_hours),
         },
     )
-    await record(connection, tenant_id, kind="one_time_code.issued", actor_id=None, body={"person": person_id}, now=now)
+    await record(connection, tenant_id, kind="one_time_code.issued", actor_id=actor_id, body={"person": person_id}, now=now)
     return code
 
 

@@ -62,3 +62,15 @@ async def test_somebody_is_added_and_switched_off(fakes: Any) -> None:
     added = await browser.post("/people/new", data={"form_token": token, "login": "bada", "kind": "person", "role_member": "1"})
     assert added.headers["location"] == f"/people/{ID}?done=added"
     assert (await browser.post(f"/people/{ID}/disable", data={"form_token": token})).headers["location"] == f"/people/{ID}?done=disabled"
+
+
+async def test_somebody_is_invited_by_a_link_that_is_shown_once(fakes: Any) -> None:
+    fakes.replies["GET", f"/people/{ID}"] = (200, PERSON)
+    fakes.replies["POST", f"/people/{ID}/invite"] = (200, {"path": "/welcome?code=abc", "hours": 72})
+    browser = await visitor(fakes, "admin")
+    token = act_token((await browser.get(f"/people/{ID}")).text)
+    shown = await browser.post(f"/people/{ID}/invite", data={"form_token": token})
+    assert (shown.status_code, "/welcome?code=abc</code>" in shown.text, shown.headers["cache-control"]) == (200, True, "no-store")
+    assert "/invite" not in (await (await visitor(fakes, "auditor")).get(f"/people/{ID}")).text
+    fakes.replies["GET", f"/people/{ID}"] = (200, {**PERSON, "kind": "service"})
+    assert "/invite" not in (await browser.get(f"/people/{ID}")).text

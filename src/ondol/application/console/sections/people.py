@@ -38,6 +38,7 @@ def add_to(router: APIRouter, site: Site) -> None:
     add_action(router, site, PATH, PATH + "/new", add, shows=form, roles=WRITERS)
     add_page(router, site, PATH, PATH + "/{person}", one)
     add_action(router, site, PATH, PATH + "/{person}", change, shows=one, roles=WRITERS)
+    add_action(router, site, PATH, PATH + "/{person}/invite", invite, shows=one, roles=WRITERS)
     add_action(router, site, PATH, PATH + "/{person}/disable", disable, shows=one, roles=WRITERS)
     add_action(router, site, PATH, PATH + "/{person}/enable", enable, shows=one, roles=WRITERS)
 
@@ -55,7 +56,7 @@ async def form(visit: Visit, problem: Problem | None) -> Response:
 
 
 async def add(visit: Visit, fields: Mapping[str, str]) -> Response:
-    """Add somebody. They sign in once they are invited from the command line."""
+    """Add somebody. They sign in once they are invited."""
     made = await visit.api.post("/people", {**told(fields, "login", "name", "kind"), **_rights(fields)})
     return visit.see(f"{PATH}/{made['id']}", done="added")
 
@@ -72,6 +73,14 @@ async def change(visit: Visit, fields: Mapping[str, str]) -> Response:
     identifier = part(visit.place("person"))
     await visit.api.patch(f"/people/{identifier}", {**told(fields, "name"), **_rights(fields)})
     return visit.see(f"{PATH}/{identifier}", done="changed")
+
+
+async def invite(visit: Visit, _fields: Mapping[str, str]) -> Response:
+    """Make a one-time sign-in; its link is on the page that answers, and nowhere else."""
+    path = f"/people/{part(visit.place('person'))}"
+    made = await visit.api.post(f"{path}/invite")
+    link = str(visit.request.base_url).rstrip("/") + made["path"]
+    return visit.page("person_invited.html", {"person": await visit.api.get(path), "link": link, "hours": made["hours"]})
 
 
 async def disable(visit: Visit, _fields: Mapping[str, str]) -> Response:

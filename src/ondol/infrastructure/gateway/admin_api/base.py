@@ -13,6 +13,7 @@ from fastapi import Path, Request
 from pydantic import AfterValidator, AwareDatetime, BaseModel, StringConstraints
 
 from ondol.core.clock import Clock
+from ondol.core.config import SignInSettings
 from ondol.infrastructure.access.route_roles import RoleGate
 from ondol.infrastructure.access.types import Principal
 from ondol.infrastructure.storage.blobs import KeyRing
@@ -32,12 +33,14 @@ class GatewayServices(RoleGate):
 
     Attributes:
         principal: who sends a request, roles included; it was authenticated before.
+        sign_in: the settings of signing in, as they are now.
     """
 
     database: Database
     keyring: KeyRing
     clock: Clock
     principal: Callable[[Request], Principal]
+    sign_in: Callable[[], SignInSettings]
 
     def within(self, who: Principal) -> AbstractAsyncContextManager[Connection]:
         """A transaction of the caller's tenant."""

@@ -11,11 +11,13 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from ondol.core.canonical import Json
+from ondol.core.errors import Conflict
 from ondol.infrastructure.access import granting, people
 from ondol.infrastructure.access.attributes import ATTRIBUTES_OF_PERSON_MAX, Attribute
 from ondol.infrastructure.access.people import LOGIN_CHARACTERS_MAX, NAME_CHARACTERS_MAX, NewPerson
 from ondol.infrastructure.access.route_roles import READ, WRITE, Body
 from ondol.infrastructure.access.rules import check_name, check_value
+from ondol.infrastructure.access.sign_in import issue_one_time
 from ondol.infrastructure.access.types import Person, PersonKind, Principal, Role, SecurityClass
 from ondol.infrastructure.gateway.admin_api.base import PAGE, PAGE_MAX, PRINTED, GatewayServices
 from ondol.infrastructure.ledger import record
@@ -62,6 +64,13 @@ class PersonShown(BaseModel):
     groups: list[str]
     attributes: list[str]
     disabled_at: datetime | None
+
+
+class Invitation(BaseModel):
+    """A one-time sign-in, which is told this time only: whoever opens the path in the console sets the person's password and is signed in."""
+
+    path: str = Field(description="To be put behind the console's address.")
+    hours: int = Field(description="How long it is good for.")
 
 
 class PeoplePage(BaseModel):
@@ -127,6 +136,23 @@ def _changing(router: APIRouter, services: GatewayServices) -> None:
             if (known.roles, known.clearance, known.groups, known.attributes) != (person.roles, person.clearance, person.groups, person.attributes):
                 await _tell(connection, services, who, "person.rights_changed", person)
         return _shown(person)
+
+    @router.post("/{person_id}/invite", openapi_extra=WRITE)
+    async def invite_person(person_id: uuid.UUID, who: Principal = services.writes) -> Invitation:
+        """Make a one-time sign-in, for somebody new or who forgot the password. The ledger notes who made it.
+
+        Using it sets the password and ends the person's sessions. Only an owner invites an owner; services have keys, and sign in nowhere.
+        """
+        async with services.within(who) as connection:
+            known = await people.get_person(connection, services.keyring, who.tenant_id, person_id)
+            granting.check_may_manage(who, known)
+            if known.kind != "person":
+                raise Conflict("A service does not sign in.", "Make a key for it.", code="is_service")
+            if known.disabled_at is not None:
+                raise Conflict("This person is shut out.", "Let them in again first.", code="is_disabled")
+            settings = services.sign_in()
+            code = await issue_one_time(connection, settings, who.tenant_id, known.id, services.clock(), actor_id=who.person_id)
+        return Invitation(path=f"/welcome?code={code}", hours=settings.one_time_hours)
 
     @router.post("/{person_id}/disable", openapi_extra=WRITE)
     async def disable_person(person_id: uuid.UUID, who: Principal = services.writes) -> PersonShown:
