@@ -18,7 +18,7 @@ PASSWORD = "correct horse battery"
 ADMIN = "admin@durubitnaru.example"
 PAGES = (
     "/home", "/knowledge", "/knowledge/help", "/knowledge/help/search?question=refund", "/knowledge/help/index", "/assistants",
-    "/assistants/help", "/assistants/new", "/evaluation", "/evaluation/golden", "/evaluation/golden/help-ko", "/evaluation/nights",
+    "/assistants/help", "/assistants/new", "/evaluation", "/evaluation/golden", "/evaluation/golden/help-ko", "/evaluation/nights", "/evaluation/new",
     "/people", "/people/new", "/access-requests", "/models", "/models/new", "/models/prices", "/models/compare", "/guard", "/guard/approvals",
     "/guard/policies", "/guard/try", "/usage", "/requests", "/keys", "/keys/new",
 )  # fmt: skip

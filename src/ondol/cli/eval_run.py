@@ -330,7 +330,7 @@ async def _carried_out(
         prepared: Prepared = await prepare(room, suite, environment=os.environ, folder=path.parent)
         try:
             click.echo(estimate_text(await estimate_of(prepared)), err=True)
-            run_id = resume or await begin(prepared, {"path": str(path.absolute()), "chosen": told}, None)
+            run_id = resume or await begin(prepared, {"path": str(path.absolute()), "chosen": told, **_plain(path)}, None)
             click.echo(f"Run {run_id}", err=True)
             running = await running_of(prepared, run_id, lambda progress: line.show(progress_text(progress, began)))
             ended = await carry_out(running, retry_errors=chosen["retry_errors"])
@@ -338,6 +338,20 @@ async def _carried_out(
             line.done()
             await prepared.target.close()
     return run_id, ended
+
+
+def _plain(path: Path) -> dict[str, Any]:
+    """The suite of a file as text, so that the console can run it too; nothing where it names files, or is Python."""
+    from ondol.application.evaluation.suites import SuiteError, parse_suite
+
+    if path.suffix == ".py":
+        return {}
+    text = path.read_text("utf-8")
+    try:
+        parse_suite(text)
+    except SuiteError:
+        return {}
+    return {"text": text}
 
 
 def _chosen(suite: Suite, told: dict[str, Any]) -> Suite:

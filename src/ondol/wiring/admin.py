@@ -20,6 +20,7 @@ from ondol.application.evaluation.nightly.api import NightlyServices, nightly_ro
 from ondol.application.evaluation.nightly.types import Plan, Policy
 from ondol.application.evaluation.review.api import ReviewServices, review_router
 from ondol.application.evaluation.runs.api import RunServices, runs_router
+from ondol.application.evaluation.runs.starting_api import StartServices, starting_router
 from ondol.application.evaluation.verdicts.api import VerdictServices, requirement_router, verdicts_router
 from ondol.application.knowledge.api import KnowledgeServices, index_router
 from ondol.application.knowledge.documents.api import DocumentServices, documents_router
@@ -38,7 +39,9 @@ from ondol.infrastructure.guard.policies import PolicyDirectory
 from ondol.infrastructure.guard.texts_api import texts_router
 from ondol.infrastructure.guard.tools_api import tools_router
 from ondol.wiring.erasure import verify_receipt
+from ondol.wiring.evaluation_starting import OpenGateway, Starter
 from ondol.wiring.guard import masker
+from ondol.wiring.inside import open_inside
 from ondol.wiring.platform import Platform
 from ondol.wiring.verdicts import gate_of, verdict_keys
 
@@ -73,12 +76,13 @@ def _scorer_types() -> Collection[str]:
     return LOADERS.keys()
 
 
-def admin_application(platform: Platform, keys: KeyDirectory, policies: PolicyDirectory) -> AdminApi:
+def admin_application(platform: Platform, keys: KeyDirectory, policies: PolicyDirectory, open_gateway: OpenGateway | None = None) -> AdminApi:
     """Build it.
 
     Args:
         keys: the worker's API keys.
         policies: the worker's guard policies.
+        open_gateway: the worker's gateway; one of its own is opened for each evaluation that is begun where there is none.
     """
     authenticate = admin_authentication(platform, keys)
     services = GuardServices(platform.database, platform.keyring, platform.clock, policies, principal_of_request)
@@ -88,6 +92,7 @@ def admin_application(platform: Platform, keys: KeyDirectory, policies: PolicyDi
     documents = DocumentServices(platform.knowledge, principal_of_request, reception)
     verdicts = VerdictServices(platform.knowledge, principal_of_request, keys=partial(verdict_keys, platform.folder))
     releases = ReleaseServices(platform.knowledge, principal_of_request, partial(gate_of, platform.folder, platform.clock))
+    starter = Starter(platform, open_gateway or partial(open_inside, platform))
     guards = [guard_router(services), tools_router(services), texts_router(services)]
     routers = [
         *guards,
@@ -106,6 +111,7 @@ def admin_application(platform: Platform, keys: KeyDirectory, policies: PolicyDi
         requirement_router(verdicts),
         thread_router(knowledge),
         runs_router(RunServices(platform.database, platform.keyring, platform.clock, principal_of_request, _scorer_types)),
+        starting_router(StartServices(platform.database, platform.keyring, platform.clock, principal_of_request, starter.plan, starter.begin)),
         golden_router(GoldenServices(platform.knowledge, masker(policies), principal_of_request)),
         review_router(ReviewServices(platform.knowledge, masker(policies), principal_of_request)),
         erasure_router(ErasureServices(platform.knowledge, partial(verify_receipt, platform), principal_of_request)),

@@ -51,6 +51,7 @@ LEFT: Mapping[str, str] = MappingProxyType(
         "verdicts": "names, digests and figures of evaluations, and the id of whoever asked for one: the accountability of whoever works here",
         "verdict_requirements": "who set what an assistant requires: the accountability of whoever works here",
         "nightly_plans": "who set the nightly evaluation; its suite holds no cases and is sealed under the tenant's key",
+        "red_team_plans": "who set the nightly attacks, and in whose name they are asked: the accountability of whoever works here",
         "attribute_values": "the tenant's own words for its departments and such",
         "providers": "the tenant's secrets for its providers",
         "review_queues": "the id of whoever made a queue: the accountability of whoever works here",

@@ -90,12 +90,13 @@ async def prepare(room: EvaluationRoom, suite: Suite, *, environment: Mapping[st
     )
 
 
-async def begin(prepared: Prepared, source: Mapping[str, Any], by: uuid.UUID | None) -> uuid.UUID:
+async def begin(prepared: Prepared, source: Mapping[str, Any], by: uuid.UUID | None, *, is_queued: bool = False) -> uuid.UUID:
     """Begin a run; its id.
 
     Args:
-        source: from which it can go on: `{"path": ...}`, or `{"suite": ...}`.
+        source: from which it can go on: `path`, where it lies on this machine, or `text`, the suite as YAML.
         by: who runs it; None for the command line.
+        is_queued: a job worker shall carry it out.
     """
     platform, tenant, suite = prepared.room.platform, prepared.room.tenant, prepared.suite
     told = {**source, "card": asdict(suite.card), "slices": list(suite.slices)}
@@ -106,18 +107,24 @@ async def begin(prepared: Prepared, source: Mapping[str, Any], by: uuid.UUID | N
             tenant.id,
             suite_name=suite.card.name,
             suite=told,
-            state="running",
+            state="waiting" if is_queued else "running",
             cases=prepared.surveyed.count,
             repeats=prepared.suite.repeats,
             digests=prepared.digests,
             metrics=prepared.metrics,
             by=by,
             now=platform.clock(),
+            is_queued=is_queued,
         )
 
 
-async def running_of(prepared: Prepared, run_id: uuid.UUID, report: Callable[[Progress], None] = lambda _: None) -> Running:
+async def running_of(
+    prepared: Prepared, run_id: uuid.UUID, report: Callable[[Progress], None] = lambda _: None, stop: Callable[[], str] = lambda: ""
+) -> Running:
     """What carrying a run out, or on, works with.
+
+    Args:
+        report, stop: see `Running`.
 
     Raises:
         NotFound: when there is no such run.
@@ -157,6 +164,7 @@ async def running_of(prepared: Prepared, run_id: uuid.UUID, report: Callable[[Pr
         ask_user=ask_user,
         spend=prepared.spend,
         report=report,
+        stop=stop,
     )
 
 

@@ -8,7 +8,9 @@ import ctypes
 import gc
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Literal
 
 from ondol.application.assistant.answer import AssistantRoom
@@ -42,6 +44,7 @@ from ondol.wiring.admin import ADMIN_PATHS, admin_application, admin_authenticat
 from ondol.wiring.erasure import forget_gone, forgetting, hide_what_came_back
 from ondol.wiring.gateway import GatewayRoom, gateway_of, open_gateway_room
 from ondol.wiring.guard import GuardRoom, open_guard
+from ondol.wiring.inside import InsideGateway
 from ondol.wiring.platform import Platform, assistant_room, generator_of, release_assistants
 from ondol.wiring.stores import base_url
 
@@ -147,7 +150,7 @@ class WorkerHandler:
             ready=worker.failing,
         )
         self._authenticate = admin_authentication(worker.platform, worker.keys)
-        self._admin = admin_application(worker.platform, worker.keys, worker.guard.policies)
+        self._admin = admin_application(worker.platform, worker.keys, worker.guard.policies, partial(_inside, worker))
         self._metrics = self._metrics_page(worker, worker.platform.settings.metrics.open_to)
         self._console = AsgiBridge(create_console(_console_services(worker, self._admin.call)))
         self._follow(worker)
@@ -200,6 +203,12 @@ async def _told(exchange: Exchange, handler: Handler) -> None:
         return
     except Exception as error:
         exchange.fail(error)
+
+
+def _inside(worker: Worker) -> AbstractAsyncContextManager[InsideGateway]:
+    """The worker's own gateway, for what the worker itself reads of models and prices."""
+    parts = (worker.gateway, worker.guard, worker.recorder, worker.contents, worker.observer, worker.organisations)
+    return contextlib.nullcontext(InsideGateway(worker.platform, worker.keys, *parts))
 
 
 def _is_operator(worker: Worker, tenant_id: uuid.UUID) -> bool:

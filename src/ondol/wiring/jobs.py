@@ -16,6 +16,7 @@ from ondol.infrastructure.jobs import JobApp, create_job_app, run_jobs
 from ondol.infrastructure.ledger import LedgerSigner, run_sealer
 from ondol.infrastructure.storage.postgres.care import make_partitions_ahead
 from ondol.wiring.erasure import hide_what_came_back, run_erasures
+from ondol.wiring.evaluation_jobs import run_evaluations
 from ondol.wiring.platform import Platform
 from ondol.wiring.stores import base_url
 
@@ -160,7 +161,7 @@ def settings_used(settings: Settings) -> object:
 
 
 async def run_worker(platform: Platform, stop: asyncio.Event) -> None:
-    """Run jobs, take uploads in, seal the ledger and carry erasures out until `stop` is set."""
+    """Run jobs, take uploads in, carry evaluations and erasures out, and seal the ledger until `stop` is set."""
     app = create_job_app(platform.database.addresses)
     register_tasks(app, platform)
     signer = await asyncio.to_thread(LedgerSigner.open_or_create, platform.folder.ledger_key)
@@ -169,6 +170,7 @@ async def run_worker(platform: Platform, stop: asyncio.Event) -> None:
         asyncio.create_task(run_sealer(platform.database, signer, platform.clock, stop)),
         asyncio.create_task(run_erasures(platform, stop)),
         asyncio.create_task(_take_uploads_in(platform, stop)),
+        asyncio.create_task(run_evaluations(platform, stop)),
     ]
     try:
         await run_jobs(app, stop)

@@ -13,7 +13,6 @@ from ondol.application.evaluation.nightly import Look, Night, NightlyRoom, Plan,
 from ondol.application.evaluation.nightly.types import Policy
 from ondol.application.evaluation.runs import Ended, Run, carry_out, cases_of_run, get_run, measured
 from ondol.application.evaluation.suites import GoldenCases, Suite, SuiteError, TargetSpec, parse_suite
-from ondol.application.evaluation.suites.read import parse_yaml
 from ondol.application.evaluation.types import Measured
 from ondol.core.canonical import digest
 from ondol.core.errors import NotFound
@@ -132,7 +131,7 @@ class _Nights:
         asked = replace(suite, target=_pinned(suite, live))
         async with open_inside(platform) as inside:
             prepared = await prepare(EvaluationRoom(platform, inside, tenant, plan.runner), asked)
-            run_id = await begin(prepared, {"suite": parse_yaml(plan.text)}, None)
+            run_id = await begin(prepared, {"text": plan.text}, None)
             ended = await carry_out(await running_of(prepared, run_id))
         return _night(run_id, live, prepared, ended, stale)
 

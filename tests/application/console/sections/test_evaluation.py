@@ -13,6 +13,7 @@ ID = "0190f0c0-0000-7000-8000-000000000003"
 RUN: dict[str, Any] = {
     "id": ID, "suite": "demo", "suite_digest": "ab", "target": "assistant/help", "state": "finished", "outcome": "FAIL", "reasons": ["<i>low</i>"],
     "cases": 2, "repeats": 1, "done": 2, "total": 2, "created_by": None, "created_at": "2026-11-01T15:30:00Z", "ended_at": None,
+    "queued": False, "stopping": False,
 }  # fmt: skip
 METRIC: dict[str, Any] = {
     "metric": "correct", "type": "contains_all", "unit": "share", "better": "higher", "hard_zero": False, "value": 0.5, "low": 0.1, "high": 0.9,

@@ -115,6 +115,10 @@ TENANT_ROWS: dict[str, Callable[[World], Row]] = {
         "assistant_id": w.ids["assistants"], "suite": "suite", "suite_digest": os.urandom(32), "suite_sealed": b"x", "at_minute": 0,
         "policy": "alarm", "next_at": _now(), "changed_at": _now(),
     },
+    "red_team_plans": lambda w: {
+        "assistant_id": w.ids["assistants"], "person_id": w.ids["people"], "at_minute": 0, "categories": ["jailbreak"], "languages": ["ko"],
+        "mutators": ["plain"], "attacks_max": 1, "currency": "USD", "next_at": _now(), "changed_at": _now(),
+    },
     "nightly_looks": lambda w: {
         "id": w.new("nightly_looks"), "assistant_id": w.ids["assistants"], "release_id": w.ids["releases"], "series": "0" * 64,
         "outcome": "first", "figures": Jsonb({}), "reason": "", "created_at": _now(),

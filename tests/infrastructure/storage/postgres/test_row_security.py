@@ -47,6 +47,8 @@ SYSTEM_PRIVILEGES = {
     "guard_incidents": {"SELECT"},
     "nightly_plans": {"SELECT"},
     "nightly_looks": {"SELECT"},
+    "evaluation_runs": {"SELECT"},
+    "red_team_plans": {"SELECT"},
     "guard_tokens": {"SELECT (tenant_id)", "SELECT (id)", "SELECT (expires_at)", "DELETE"},
     "guard_traffic": {"SELECT (tenant_id)", "SELECT (id)", "SELECT (keep_until)", "DELETE"},
     "guard_approvals": {"SELECT (tenant_id)", "SELECT (id)", "SELECT (expires_at)", "DELETE"},

@@ -5,10 +5,23 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from ondol.application.console.pages import Site
-from ondol.application.console.sections import access, assistants, evaluation, guard, home, keys, knowledge, models, people, requests, usage
+from ondol.application.console.sections import (
+    access,
+    assistants,
+    evaluation,
+    evaluation_start,
+    guard,
+    home,
+    keys,
+    knowledge,
+    models,
+    people,
+    requests,
+    usage,
+)
 
 
 def add_sections(router: APIRouter, site: Site) -> None:
     """All pages of all sections."""
-    for section in (home, knowledge, assistants, models, evaluation, guard, access, usage, requests, people, keys):
+    for section in (home, knowledge, assistants, models, evaluation, evaluation_start, guard, access, usage, requests, people, keys):
         section.add_to(router, site)

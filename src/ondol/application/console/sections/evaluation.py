@@ -10,23 +10,12 @@ from starlette.responses import Response
 
 from ondol.application.console.calling import part
 from ondol.application.console.pages import Site
+from ondol.application.console.sections.evaluation_shared import PATH, tabs_of
 from ondol.application.console.visit import Problem, Visit, add_page
+from ondol.infrastructure.access.route_roles import WRITERS
 
-PATH = "/evaluation"
 PAGE = 50
 SLICES = ("language",)
-OUTCOMES: Mapping[str, str] = {
-    "PASS": "evaluation.outcome.passed",
-    "FAIL": "evaluation.outcome.failed",
-    "INCONCLUSIVE": "evaluation.outcome.inconclusive",
-}
-TONES: Mapping[str, str] = {"PASS": "good", "FAIL": "bad", "INCONCLUSIVE": "wait"}
-STATES: Mapping[str, str] = {
-    "running": "evaluation.state.running",
-    "stopped": "evaluation.state.stopped",
-    "finished": "evaluation.state.finished",
-}
-
 WHYS: Mapping[str, str] = {
     "changed": "evaluation.why.changed",
     "gone": "evaluation.why.gone",
@@ -47,7 +36,9 @@ async def show(visit: Visit, problem: Problem | None) -> Response:
     """The runs, the newest first."""
     suite = visit.asked("suite")
     found = await visit.api.get("/evaluation/runs", suite=suite, before=visit.asked("before"), limit=PAGE)
-    return visit.page("evaluation.html", {**_tabs("runs"), "runs": found["runs"], "next": found["next"], "suite": suite}, problem=problem)
+    return visit.page(
+        "evaluation.html", {**tabs_of("runs"), "runs": found["runs"], "next": found["next"], "suite": suite, "writers": WRITERS}, problem=problem
+    )
 
 
 async def run(visit: Visit, problem: Problem | None) -> Response:
@@ -57,8 +48,9 @@ async def run(visit: Visit, problem: Problem | None) -> Response:
     after = visit.asked("after")
     results = await visit.api.get(f"/evaluation/runs/{identifier}/results", after=after if after.isdigit() else -1, limit=PAGE)
     values = {
-        **_tabs("runs"), "run": found["run"], "metrics": found["metrics"], "slices": found["slices"], "digests": found["digests"],
-        "results": _worst_first(results["results"], found["metrics"]), "next": results["next"],
+        **tabs_of("runs"), "run": found["run"], "metrics": found["metrics"], "slices": found["slices"], "digests": found["digests"],
+        "has_failures": any(metric["failures"] for metric in found["metrics"]),
+        "results": _worst_first(results["results"], found["metrics"]), "next": results["next"], "writers": WRITERS,
     }  # fmt: skip
     return visit.page("evaluation_run.html", values, problem=problem)
 
@@ -66,7 +58,7 @@ async def run(visit: Visit, problem: Problem | None) -> Response:
 async def golden(visit: Visit, problem: Problem | None) -> Response:
     """The golden sets."""
     found = await visit.api.get("/evaluation/golden-sets")
-    return visit.page("evaluation_golden.html", {**_tabs("golden"), "sets": found["sets"]}, problem=problem)
+    return visit.page("evaluation_golden.html", {**tabs_of("golden"), "sets": found["sets"]}, problem=problem)
 
 
 async def golden_set(visit: Visit, problem: Problem | None) -> Response:
@@ -74,23 +66,14 @@ async def golden_set(visit: Visit, problem: Problem | None) -> Response:
     name = part(visit.place("name"))
     found = await visit.api.get(f"/evaluation/golden-sets/{name}")
     stale = await visit.api.get(f"/evaluation/golden-sets/{name}/stale") if found["golden"]["version"] is not None else {"stale": {}}
-    values = {**_tabs("golden"), "golden": found["golden"], "versions": found["versions"], "stale": stale["stale"], "whys": WHYS}
+    values = {**tabs_of("golden"), "golden": found["golden"], "versions": found["versions"], "stale": stale["stale"], "whys": WHYS}
     return visit.page("evaluation_golden_set.html", values, problem=problem)
 
 
 async def nights(visit: Visit, problem: Problem | None) -> Response:
     """The assistants that are evaluated each night."""
     found = await visit.api.get("/evaluation/nightly")
-    return visit.page("evaluation_nights.html", {**_tabs("nights"), "plans": found["plans"]}, problem=problem)
-
-
-def _tabs(tab: str) -> dict[str, object]:
-    tabs = [
-        ("runs", "evaluation.runs", "/evaluation"),
-        ("golden", "evaluation.golden", "/evaluation/golden"),
-        ("nights", "evaluation.nights", "/evaluation/nights"),
-    ]
-    return {"tab": tab, "tabs": tabs, "outcomes": OUTCOMES, "tones": TONES, "states": STATES}
+    return visit.page("evaluation_nights.html", {**tabs_of("nights"), "plans": found["plans"]}, problem=problem)
 
 
 def _worst_first(results: Sequence[Mapping[str, Any]], metrics: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

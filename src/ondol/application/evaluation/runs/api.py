@@ -23,6 +23,7 @@ from ondol.application.evaluation.suites import GoldenCases, SuiteError, suite_d
 from ondol.application.evaluation.suites.fields import did_you_mean
 from ondol.application.evaluation.types import Measured
 from ondol.core.clock import Clock
+from ondol.core.errors import Conflict
 from ondol.infrastructure.access.route_roles import READ, WRITE, Body, RoleGate
 from ondol.infrastructure.access.types import Principal
 from ondol.infrastructure.ledger import record
@@ -87,7 +88,11 @@ class SuiteList(BaseModel):
 
 
 class RunShown(BaseModel):
-    """A run. `done` of `total` results are there."""
+    """A run. `done` of `total` results are there.
+
+    One that is `queued` was begun over the API or by a schedule: a job worker carries it out, and it can be stopped, and go on. While it is
+    `stopping`, what was asked is still answered.
+    """
 
     id: uuid.UUID
     suite: str
@@ -103,6 +108,8 @@ class RunShown(BaseModel):
     created_by: uuid.UUID | None
     created_at: datetime
     ended_at: datetime | None
+    queued: bool
+    stopping: bool
 
 
 class RunPage(BaseModel):
@@ -233,7 +240,7 @@ def _run_routes(router: APIRouter, services: RunServices) -> None:
         """Runs, the newest first."""
         async with services.database.tenant_tx(who.tenant_id) as connection:
             found = await list_runs(connection, suite=suite, before=before, limit=limit + 1)
-        return RunPage(runs=[_run(each) for each in found[:limit]], next=found[limit - 1].id if len(found) > limit else None)
+        return RunPage(runs=[run_shown(each) for each in found[:limit]], next=found[limit - 1].id if len(found) > limit else None)
 
     @router.get("/runs/{run_id}", openapi_extra=READ)
     async def read_run(run_id: uuid.UUID, slices: SliceNames = [], who: Principal = services.reads) -> RunRead:  # noqa: B006 - it is never changed
@@ -263,6 +270,9 @@ def _run_routes(router: APIRouter, services: RunServices) -> None:
     async def remove_run(run_id: uuid.UUID, who: Principal = services.writes) -> RunDeleted:
         """Delete a run with its results."""
         async with services.database.tenant_tx(who.tenant_id) as connection:
+            found = await get_run(connection, run_id)
+            if found.is_queued and found.state in ("waiting", "running"):
+                raise Conflict("The run goes on.", "Stop it first.", code="run_open")
             await delete_run(connection, run_id)
             now = services.clock()
             await record(connection, who.tenant_id, kind="evaluation.run_deleted", actor_id=who.person_id, body={"run": run_id}, now=now)
@@ -286,7 +296,8 @@ def _checked(tree: dict[str, Any], types: Collection[str]) -> SuiteChecked:
     )
 
 
-def _run(found: Run) -> RunShown:
+def run_shown(found: Run) -> RunShown:
+    """A run as the API tells it."""
     return RunShown(
         id=found.id,
         suite=found.suite_name,
@@ -302,13 +313,15 @@ def _run(found: Run) -> RunShown:
         created_by=found.created_by,
         created_at=found.created_at,
         ended_at=found.ended_at,
+        queued=found.is_queued,
+        stopping=found.wants_stop and found.state == "running",
     )
 
 
 def _read(found: Run, measuring: Measuring, not_asked: int) -> RunRead:
     parts = [SliceShown(slice=name, value=value, metrics=_metrics(found, part)) for (name, value), part in measuring.by_slice().items()]
     metrics = _metrics(found, measuring.measured(-(-not_asked // found.repeats)))
-    return RunRead(run=_run(found), digests=asdict(found.digests), metrics=metrics, slices=parts)
+    return RunRead(run=run_shown(found), digests=asdict(found.digests), metrics=metrics, slices=parts)
 
 
 def _metrics(found: Run, measured: Sequence[Measured]) -> list[MetricShown]:

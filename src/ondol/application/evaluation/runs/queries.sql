@@ -3,9 +3,10 @@
 -- name: run_add
 -- A new run.
 insert into evaluation_runs (tenant_id, id, suite_name, suite_digest, state, cases, repeats, digests, scorers, owner_id, suite_sealed, created_by,
-    created_at)
+    created_at, is_queued)
 values (%(tenant_id)s::uuid, %(id)s::uuid, %(suite_name)s::text, %(suite_digest)s::bytea, %(state)s::text, %(cases)s::int, %(repeats)s::int,
-    %(digests)s::jsonb, %(scorers)s::jsonb, %(owner_id)s::uuid, %(suite_sealed)s::bytea, %(created_by)s::uuid, %(now)s::timestamptz);
+    %(digests)s::jsonb, %(scorers)s::jsonb, %(owner_id)s::uuid, %(suite_sealed)s::bytea, %(created_by)s::uuid, %(now)s::timestamptz,
+    %(is_queued)s::boolean);
 
 -- name: run_by_id
 -- A run, with how many results it has.

@@ -65,6 +65,7 @@ class Running:
         ask_user: asks the model that plays a user.
         spend: what the scorers' own questions cost.
         report: told after each result.
+        stop: why no more shall be asked; empty for as long as it shall go on.
     """
 
     database: Database
@@ -80,6 +81,7 @@ class Running:
     ask_user: AskUser | None = None
     spend: Spend = field(default_factory=Spend)
     report: Callable[[Progress], None] = lambda _: None
+    stop: Callable[[], str] = lambda: ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,6 +233,7 @@ class _Engine:
         cap = self._limits.cost_nano
         if not self.stopped and cap is not None and self._progress.spent_nano >= cap:
             self.stopped = "The cap of its cost was reached."
+        self.stopped = self.stopped or self._running.stop()
         return bool(self.stopped)
 
     async def _pace(self) -> None:

@@ -44,12 +44,14 @@ async def add_run(
     metrics: Sequence[Metric],
     by: uuid.UUID | None,
     now: datetime,
+    is_queued: bool = False,
 ) -> uuid.UUID:
     """Begin a run; its id.
 
     Args:
         suite: plain data from which it can go on: the suite itself, or where it lies.
         by: who runs it; None for the command line.
+        is_queued: a job worker carries it out.
     """
     run_id = new_id()
     sealed = seal_bytes(_key(keyring, tenant_id, by), canonical_json(exact(suite)), _suite_context(run_id))
@@ -67,6 +69,7 @@ async def add_run(
         "suite_sealed": sealed,
         "created_by": by,
         "now": now,
+        "is_queued": is_queued,
     }
     await connection.execute(QUERIES["run_add"], values)
     return run_id
@@ -304,6 +307,8 @@ def _run(row: Mapping[str, Any]) -> Run:
         created_by=row["created_by"],
         created_at=row["created_at"],
         ended_at=row["ended_at"],
+        is_queued=row["is_queued"],
+        wants_stop=row["wants_stop"],
     )
 
 

@@ -64,6 +64,8 @@ class Run:
         done: results that are stored.
         reasons: why the outcome is so, in sentences that quote nobody.
         results_digest: over the digests of all results in their order, 32 bytes; None until it ended.
+        is_queued: a job worker carries it out; it can be stopped and taken up again over the API.
+        wants_stop: somebody asked for its end.
     """
 
     id: uuid.UUID
@@ -82,6 +84,8 @@ class Run:
     created_by: uuid.UUID | None
     created_at: datetime
     ended_at: datetime | None
+    is_queued: bool = False
+    wants_stop: bool = False
 
     @property
     def total(self) -> int:

@@ -47,6 +47,8 @@ grant select on ondol.guard_revision to {system};
 grant select on ondol.guard_incidents to {system};
 -- Of nightly evaluations the system role sees which are due, and of which somebody has to be told.
 grant select on ondol.nightly_plans, ondol.nightly_looks to {system};
+-- Of runs it sees which wait for a worker, and of plans of attacks which are due.
+grant select on ondol.evaluation_runs, ondol.red_team_plans to {system};
 grant select (tenant_id, id, expires_at), delete on ondol.guard_tokens to {system};
 grant select (tenant_id, id, keep_until), delete on ondol.guard_traffic to {system};
 grant select (tenant_id, id, expires_at), delete on ondol.guard_approvals to {system};
@@ -103,7 +105,7 @@ grant select, insert, update, delete on ondol.evaluation_runs to {app};
 -- Of a result that was erased the content goes; one that failed may be asked again.
 grant select, insert, update, delete on ondol.evaluation_results to {app};
 grant select, insert on ondol.verdicts to {app};
-grant select, insert, update, delete on ondol.verdict_requirements, ondol.nightly_plans to {app};
+grant select, insert, update, delete on ondol.verdict_requirements, ondol.nightly_plans, ondol.red_team_plans to {app};
 grant select, insert, update on ondol.nightly_looks to {app};
 -- Of an answer that was erased the content goes; that it was given stays.
 grant select, insert, update (content_sealed) on ondol.answers to {app};
