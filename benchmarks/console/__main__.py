@@ -1,0 +1,3 @@
+from benchmarks.console.run import main
+
+main()
