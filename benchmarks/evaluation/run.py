@@ -7,6 +7,7 @@ import json
 import time
 
 from benchmarks.data import DataAbsent
+from benchmarks.evaluation.beside import beside
 from benchmarks.evaluation.equality import equality
 from benchmarks.evaluation.error_rates import quick as error_rates
 from benchmarks.evaluation.overhead import memory, overhead
@@ -20,7 +21,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object, last")
     options = parser.parse_args()
     began = time.perf_counter()
-    figures: dict[str, object] = {**overhead(rounds=2 if options.quick else 5), **error_rates()}
+    figures: dict[str, object] = {**(overhead(rounds=2) if options.quick else beside(rounds=5)), **error_rates()}
     try:
         figures |= equality()
     except DataAbsent as error:

@@ -7,8 +7,7 @@ import json
 import os
 import shutil
 import subprocess
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -16,8 +15,8 @@ from benchmarks.gateway.prompts import body_of
 from benchmarks.gateway.stand import NotStarted, Side, answers, free_ports, is_listening, running, wait_for
 from benchmarks.gateway.stub import ANSWERS, whole_answer
 from benchmarks.ground.processes import family_of
-from scripts.apart import INSTALL_SECONDS_MAX, PROJECT
-from scripts.assets import AssetError, install, node_programs
+from benchmarks.installed import NotInstalled, cache_folder, installed_npm, installed_python
+from scripts.assets import node_programs
 
 PEERS: Final = ("nginx", "portkey", "litellm")
 WORKERS: Final = 2
@@ -44,11 +43,6 @@ http {{
 {body}
 }}
 """
-
-
-def cache_folder() -> Path:
-    """Where peers are installed: the user's cache folder."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ondol" / "benchmarks"
 
 
 @contextlib.contextmanager
@@ -98,47 +92,11 @@ def _nginx(folder: Path, name: str, workers: int, body: str, port: int) -> Itera
         yield process
 
 
-def install_portkey() -> Path:
-    """The folder that Portkey is installed in, from its lock file; installs it when that has changed.
-
-    Raises:
-        NotStarted: when it cannot be installed, such as without a network.
-    """
-    folder = cache_folder() / "portkey"
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in ("package.json", "package-lock.json", ".npmrc"):
-        shutil.copyfile(_HERE / "portkey" / name, folder / name)
+def _installed(install: Callable[[], Path]) -> Path:
     try:
-        install(folder)
-    except (AssetError, ValueError) as error:
-        raise NotStarted(f"Portkey cannot be installed: {error}") from None
-    return folder
-
-
-def install_litellm() -> Path:
-    """The folder of the environment that LiteLLM is installed in, from its lock; installs it when that has changed.
-
-    Raises:
-        NotStarted: when it cannot be installed, such as without a network.
-    """
-    folder = cache_folder() / "litellm"
-    lock = PROJECT / "requirements" / "litellm.lock"
-    stamp, wanted = folder / "lock", lock.read_text("utf-8") + sys.version
-    if stamp.exists() and stamp.read_text("utf-8") == wanted:
-        return folder
-    uv = Path(sys.executable).with_name("uv").as_posix()
-    python = (folder / "bin" / "python").as_posix()
-    print("installing LiteLLM into the cache folder, once", file=sys.stderr)
-    try:
-        for command in (
-            [uv, "venv", "--quiet", "--clear", "--python", sys.executable, folder.as_posix()],
-            [uv, "pip", "sync", "--quiet", "--python", python, "--require-hashes", "--no-build", lock.as_posix()],
-        ):
-            subprocess.run(command, cwd=PROJECT, check=True, timeout=INSTALL_SECONDS_MAX)
-    except (OSError, subprocess.SubprocessError) as error:
-        raise NotStarted(f"LiteLLM cannot be installed: {error}") from None
-    stamp.write_text(wanted, "utf-8")
-    return folder
+        return install()
+    except NotInstalled as error:
+        raise NotStarted(str(error)) from None
 
 
 @contextlib.contextmanager
@@ -148,7 +106,7 @@ def portkey(folder: Path, upstreams: Mapping[str, int]) -> Iterator[Sides]:
     Raises:
         NotStarted: when it cannot be installed or does not answer.
     """
-    program = install_portkey() / "node_modules" / "@portkey-ai" / "gateway" / "build" / "start-server.js"
+    program = _installed(lambda: installed_npm(_HERE / "portkey")) / "node_modules" / "@portkey-ai" / "gateway" / "build" / "start-server.js"
     node, _ = node_programs()
     port = free_ports(1)[0]
     log = folder / "portkey.log"
@@ -168,7 +126,7 @@ def litellm(folder: Path, upstreams: Mapping[str, int]) -> Iterator[Sides]:
     Raises:
         NotStarted: when it cannot be installed or does not answer.
     """
-    program = install_litellm() / "bin" / "litellm"
+    program = _installed(lambda: installed_python("litellm")) / "bin" / "litellm"
     port = free_ports(1)[0]
     log, configuration = folder / "litellm.log", folder / "litellm.yaml"
     models = "".join(

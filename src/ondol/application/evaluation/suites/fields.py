@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import date
 from typing import Any, TypeVar
@@ -15,6 +16,7 @@ TEXT_CHARACTERS_MAX = 200_000
 NAME_CHARACTERS_MAX = 200
 _SHOWN_CHARACTERS = 60
 _ABSENT: Any = object()
+_NO_TEXT = re.compile("[\x00\ud800-\udfff]")
 
 
 class SuiteError(RequestError):
@@ -194,7 +196,7 @@ def plain_text(value: object, place: str, characters_max: int = TEXT_CHARACTERS_
         raise SuiteError(f"{place} has {len(value):,} characters; at most {characters_max:,} are read.", param=place)
     if lines == 1 and not value.isprintable():
         raise SuiteError(f"{place} must be one line without control characters.", param=place)
-    if "\x00" in value or any("\ud800" <= character <= "\udfff" for character in value):
+    if _NO_TEXT.search(value):
         raise SuiteError(f"{place} holds a null character or half of a surrogate pair, which is no text.", param=place)
     return value
 

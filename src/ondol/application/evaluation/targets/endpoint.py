@@ -6,21 +6,22 @@ tenant's own providers are asked, and no variable is read.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+import msgspec
+
 from ondol.application.evaluation.suites import Fields, SuiteError, TargetSpec
 from ondol.application.evaluation.targets.base import Asking, Reach, Replied, failed
 from ondol.application.evaluation.targets.chat import chat_settings, exchanged, messages_of
 from ondol.application.evaluation.types import Answer
-from ondol.core.errors import RequestError, UpstreamError
+from ondol.core.errors import RequestError, SettingsError, UpstreamError
 from ondol.infrastructure.serving.http import HttpClient
 from ondol.infrastructure.serving.http.egress import Egress, parse_base_url
-from ondol.infrastructure.serving.http.types import HttpRequest
+from ondol.infrastructure.serving.http.types import HttpRequest, Origin
 from ondol.infrastructure.serving.types import Headers, Timeouts
 
 REPLY_BYTES_MAX = 8 * 1024 * 1024
@@ -41,6 +42,9 @@ class EndpointTarget:
     client: HttpClient
     reach: Reach
     url: str
+    origin: Origin
+    path: bytes
+    egress: Egress
     headers: Headers
     model: str
     system: str
@@ -57,7 +61,7 @@ class EndpointTarget:
             return failed("The host of the endpoint is no provider of the tenant.")
         seed = {"seed": asking.seed} if self.seeded else {}
         body = {"model": self.model, "messages": messages_of(asking.turns, self.system), **self.settings, **seed}
-        content = json.dumps(body, ensure_ascii=False).encode()
+        content = msgspec.json.encode(body)
         try:
             return await exchanged(lambda: self._send(content))
         except (UpstreamError, RequestError) as error:
@@ -68,13 +72,11 @@ class EndpointTarget:
         await self.client.close()
 
     async def _send(self, content: bytes) -> Replied:
-        origin, path = parse_base_url(self.url)
-        request = HttpRequest(b"POST", origin, f"{path}/chat/completions".encode(), (*self.headers, (b"host", origin.authority.encode())), content)
-        answer = await self.client.send(request, _TIMEOUTS, Egress(frozenset({origin}), private_network=True))
+        answer = await self.client.send(HttpRequest(b"POST", self.origin, self.path, self.headers, content), _TIMEOUTS, self.egress)
         received = await answer.read(REPLY_BYTES_MAX)
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in answer.headers}
         try:
-            body = json.loads(received)
+            body = msgspec.json.decode(received)
         except (ValueError, RecursionError):
             body = None
         return Replied(answer.status, headers, body if isinstance(body, dict) else {})
@@ -95,8 +97,23 @@ def load_endpoint(spec: TargetSpec, reach: Reach) -> EndpointTarget:
     model, system, seeded = fields.text("model", characters_max=200), fields.text("system", ""), fields.flag("send_seed")
     settings = chat_settings(fields)
     fields.close(("endpoint",))
-    client = HttpClient(connections_per_origin_max=CONNECTIONS_MAX)
-    return EndpointTarget(client, reach, spec.name.rstrip("/"), headers, model, system, settings, seeded)
+    try:
+        origin, path = parse_base_url(spec.name)
+    except SettingsError as error:
+        raise SuiteError(f"target.endpoint: {error.message}", error.hint, param="target.endpoint") from None
+    return EndpointTarget(
+        client=HttpClient(connections_per_origin_max=CONNECTIONS_MAX),
+        reach=reach,
+        url=spec.name.rstrip("/"),
+        origin=origin,
+        path=f"{path}/chat/completions".encode(),
+        egress=Egress(frozenset({origin}), private_network=True),
+        headers=(*headers, (b"host", origin.authority.encode())),
+        model=model,
+        system=system,
+        settings=settings,
+        seeded=seeded,
+    )
 
 
 def _key(fields: Fields, reach: Reach) -> Headers:
