@@ -58,7 +58,7 @@ async def callers_of(house: House) -> AsyncIterator[Callers]:
     await policies.refresh()
     async with (
         running(admin_application(platform, directory, policies)) as server,
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}/api/v1") as client,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}/api/v1", timeout=60) as client,
     ):
         yield Callers(other.id, client, keys)
 

@@ -114,7 +114,7 @@ async def api(addresses: DatabaseAddresses, tmp_path: Path, anyio_backend: str) 
     await keys.refresh()
     async with (
         running(admin_application(platform, keys, policies)) as server,
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}") as client,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}", timeout=60) as client,
     ):
         yield Api(client, platform, keys, clock, texts, [])
     await platform.close()

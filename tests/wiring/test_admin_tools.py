@@ -99,7 +99,7 @@ async def api(addresses: DatabaseAddresses, tmp_path: Path, anyio_backend: str) 
     await policies.refresh()
     async with (
         running(admin_application(platform, keys, policies)) as server,
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}") as client,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}", timeout=60) as client,
     ):
         made = Api(client, platform, policies, clock, texts)
         assert (await made.ask("owner", "PUT", "/policies/careful", POLICY))[0] == 200

@@ -111,7 +111,7 @@ async def office(ground: Ground, tmp_path: Path) -> AsyncIterator[Office]:
     tenancy = await ground.tenancy()
     async with (
         running(admin_application(ground.platform, ground.keys, ground.guard.policies)) as server,
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}", trust_env=False) as client,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}", trust_env=False, timeout=60) as client,
     ):
         made = Office(tenancy, client, tmp_path / "files")
         made.folder.mkdir()

@@ -20,7 +20,8 @@ from ondol.core.config import Settings
 from ondol.core.errors import DataFolderError, UserError
 from ondol.infrastructure.storage.folder import open_folder
 
-READY_SECONDS_MAX = 30.0
+READY_SECONDS_MAX = 120.0
+"""A first start takes seconds; a small machine with other work is given its time, and a worker that ends is noticed at once."""
 CLEAN_UP_SECONDS = 10.0
 """What a worker needs beyond `http.drain_s` to stop."""
 

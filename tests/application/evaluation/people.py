@@ -73,7 +73,7 @@ async def asking(house: House) -> AsyncIterator[tuple[Ask, dict[str, uuid.UUID]]
         await guard.policies.refresh()
         async with (
             running(admin_application(platform, keys, guard.policies)) as server,
-            httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}/api/v1/evaluation") as client,
+            httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}/api/v1/evaluation", timeout=60) as client,
         ):
 
             async def call(who: str, method: str, path: str, body: object = None) -> tuple[int, Any]:

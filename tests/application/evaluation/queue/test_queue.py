@@ -99,7 +99,7 @@ async def office(inside: Inside) -> AsyncIterator[Office]:
     async with (
         ScriptedModel(Reply("42", usage=Usage(1000, 500))) as up,
         running(application) as server,
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}", trust_env=False) as client,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}", trust_env=False, timeout=60) as client,
     ):
         tenancy = await ground.tenancy()
         await tenancy.provider(up.base_url)
