@@ -57,6 +57,10 @@ def main() -> None:
                 page.locator("tbody a").first.click()
                 page.wait_for_load_state()
                 page.screenshot(path=IMAGES / "console-evaluation.png")
+                page.goto(up.url + "/audit?area=audit.area.models")
+                page.locator("tbody a").first.click()
+                page.wait_for_selector("#proof[data-state=good]")
+                page.screenshot(path=IMAGES / "console-audit.png")
                 browser.close()
         finally:
             up.stop()

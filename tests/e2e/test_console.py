@@ -21,6 +21,7 @@ PAGES = (
     "/assistants/help", "/assistants/new", "/evaluation", "/evaluation/golden", "/evaluation/golden/help-ko", "/evaluation/nights", "/evaluation/new",
     "/people", "/people/new", "/access-requests", "/models", "/models/new", "/models/prices", "/models/compare", "/guard", "/guard/approvals",
     "/guard/policies", "/guard/try", "/usage", "/requests", "/keys", "/keys/new",
+    "/audit",
 )  # fmt: skip
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")

@@ -34,6 +34,7 @@ from ondol.infrastructure.access.people import get_person, list_tenants
 from ondol.infrastructure.access.types import Principal
 from ondol.infrastructure.gateway.admin import AdminApi, Authenticate, create_admin, principal_of_request
 from ondol.infrastructure.gateway.admin_api import GatewayServices, gateway_routers
+from ondol.infrastructure.gateway.admin_api.ledger import LedgerServices, ledger_router
 from ondol.infrastructure.guard.api import GuardServices, guard_router
 from ondol.infrastructure.guard.policies import PolicyDirectory
 from ondol.infrastructure.guard.texts_api import texts_router
@@ -43,7 +44,7 @@ from ondol.wiring.evaluation_starting import OpenGateway, Starter
 from ondol.wiring.guard import masker
 from ondol.wiring.inside import open_inside
 from ondol.wiring.platform import Platform
-from ondol.wiring.verdicts import gate_of, verdict_keys
+from ondol.wiring.verdicts import gate_of, ledger_keys, verdict_keys
 
 ADMIN_PATHS = ("/api/",)
 
@@ -86,10 +87,12 @@ def admin_application(platform: Platform, keys: KeyDirectory, policies: PolicyDi
     """
     authenticate = admin_authentication(platform, keys)
     services = GuardServices(platform.database, platform.keyring, platform.clock, policies, principal_of_request)
-    gateway = GatewayServices(platform.database, platform.keyring, platform.clock, principal_of_request, lambda: platform.settings.sign_in)
+    shared = (platform.database, platform.keyring, platform.clock, principal_of_request, lambda: platform.settings.sign_in)
+    gateway = GatewayServices(*shared)
     knowledge = KnowledgeServices(platform.knowledge, principal_of_request)
     reception = Reception(platform.knowledge, lambda: platform.settings.http.upload_bytes_max)
     documents = DocumentServices(platform.knowledge, principal_of_request, reception)
+    ledger = LedgerServices(*shared, partial(ledger_keys, platform.folder))
     verdicts = VerdictServices(platform.knowledge, principal_of_request, keys=partial(verdict_keys, platform.folder))
     releases = ReleaseServices(platform.knowledge, principal_of_request, partial(gate_of, platform.folder, platform.clock))
     starter = Starter(platform, open_gateway or partial(open_inside, platform))
@@ -97,6 +100,7 @@ def admin_application(platform: Platform, keys: KeyDirectory, policies: PolicyDi
     routers = [
         *guards,
         *gateway_routers(gateway),
+        ledger_router(ledger),
         index_router(knowledge),
         documents_router(documents),
         search_router(knowledge),

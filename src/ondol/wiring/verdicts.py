@@ -6,16 +6,21 @@ import uuid
 
 from ondol.application.evaluation.verdicts import Keys, required_gate
 from ondol.core.clock import Clock
-from ondol.infrastructure.ledger import public_keys_path, read_public_keys, read_revoked_keys, revoked_keys_path
+from ondol.infrastructure.ledger import PublicKeys, public_keys_path, read_public_keys, read_revoked_keys, revoked_keys_path
 from ondol.infrastructure.releases import Gate
 from ondol.infrastructure.storage.folder import DataFolder
 
 
-def verdict_keys(folder: DataFolder) -> Keys:
-    """The keys of this installation that verdicts may be signed with; none before the ledger's first."""
+def ledger_keys(folder: DataFolder) -> tuple[PublicKeys, frozenset[str]]:
+    """The public keys of this installation's ledger and the ids of those that were revoked; none before the first."""
     listed = public_keys_path(folder.ledger_key)
     public = read_public_keys(listed) if listed.exists() else {}
-    return Keys(public, read_revoked_keys(revoked_keys_path(folder.ledger_key)))
+    return public, read_revoked_keys(revoked_keys_path(folder.ledger_key))
+
+
+def verdict_keys(folder: DataFolder) -> Keys:
+    """The keys of this installation that verdicts may be signed with."""
+    return Keys(*ledger_keys(folder))
 
 
 def gate_of(folder: DataFolder, clock: Clock, tenant_id: uuid.UUID) -> Gate:

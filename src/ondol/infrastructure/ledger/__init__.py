@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from ondol.infrastructure.ledger.events import EVENT_BODY_BYTES_MAX, event_digest, record
+from ondol.infrastructure.ledger.chain import batch_text
+from ondol.infrastructure.ledger.events import EVENT_BODY_BYTES_MAX, event_digest, event_text, record
 from ondol.infrastructure.ledger.lineage import ERASURE_STORES, add_artefact, add_artefacts, add_links, ancestors, descendants, link
 from ondol.infrastructure.ledger.proof import check_proof, prove
+from ondol.infrastructure.ledger.read import ListedEvent, get_event, head_batch, links_after, list_events
 from ondol.infrastructure.ledger.sealer import chain_head, run_sealer, seal_once, unsealed
 from ondol.infrastructure.ledger.signing import (
     LedgerSigner,
     envelope_signature_holds,
+    key_id_of,
     public_keys_path,
     read_public_keys,
     read_revoked_keys,
@@ -42,6 +45,7 @@ __all__ = [
     "InclusionProof",
     "LedgerSigner",
     "Link",
+    "ListedEvent",
     "NewArtefact",
     "PublicKeys",
     "Reached",
@@ -55,12 +59,19 @@ __all__ = [
     "add_artefacts",
     "add_links",
     "ancestors",
+    "batch_text",
     "chain_head",
     "check_proof",
     "descendants",
     "envelope_signature_holds",
     "event_digest",
+    "event_text",
+    "get_event",
+    "head_batch",
+    "key_id_of",
     "link",
+    "links_after",
+    "list_events",
     "prove",
     "public_keys_path",
     "read_public_keys",

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from psycopg.rows import DictRow
 
-from ondol.core.canonical import digest
+from ondol.core.canonical import Json, canonical_json, digest
 from ondol.core.errors import LedgerBroken
 from ondol.infrastructure.ledger.events import instant
 from ondol.infrastructure.ledger.signing import LedgerSigner, signature_holds
@@ -48,6 +48,12 @@ def batch_digest(*, number: int, event_count: int, root: bytes, previous_digest:
             "signer": signer,
         }
     )
+
+
+def batch_text(batch: SealedBatch) -> str:
+    """The text whose SHA-256, over UTF-8, is the digest of a batch: for whoever checks it elsewhere."""
+    told: dict[str, Json] = {"number": batch.number, "event_count": batch.event_count, "root": batch.root, "previous_digest": batch.previous_digest}
+    return canonical_json({**told, "sealed_at": batch.sealed_at, "signer": batch.signer}).decode()
 
 
 def check_batch(batch: SealedBatch, public_keys: PublicKeys) -> None:

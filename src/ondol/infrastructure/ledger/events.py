@@ -93,6 +93,16 @@ def event_digest(
     return digest({"tenant": tenant_id, "id": event_id, "kind": kind, "actor": actor_id, "body": body, "created_at": created_at})
 
 
+def event_text(event: Event) -> str:
+    """The text whose SHA-256, over UTF-8, is the digest of an event: for whoever checks it elsewhere.
+
+    Raises:
+        TypeError, ValueError, OverflowError, RecursionError: when the event holds what none can hold.
+    """
+    told: dict[str, Json] = {"tenant": event.tenant_id, "id": event.id, "kind": event.kind, "actor": event.actor_id, "body": event.body}
+    return canonical_json({**told, "created_at": event.created_at}).decode()
+
+
 def check_body(body: Mapping[str, Json]) -> None:
     """Refuse a body that would not come back from Postgres as it went in, or that could hold what people wrote.
 

@@ -13,6 +13,20 @@ select tenant_id, id, kind, actor_id, body::text as body, digest, batch, place,
 from ondol.ledger_events
 where tenant_id = %(tenant_id)s::uuid and id = %(id)s::uuid;
 
+-- name: events_page
+-- Events of the tenant, the newest first, within bounds of their ids. What an event is about stands somewhere in its body, so such a search
+-- reads every event within the bounds.
+select tenant_id, id, kind, actor_id, body::text as body, digest, batch, place,
+    trunc(extract(epoch from created_at) * 1000000)::text as created_us
+from ondol.ledger_events
+where tenant_id = %(tenant_id)s::uuid and id >= %(first_id)s::uuid and id < %(before)s::uuid
+    and (%(kinds)s::text[] is null or kind = any(%(kinds)s::text[]))
+    and (%(without)s::text[] is null or kind <> all(%(without)s::text[]))
+    and (%(actor_id)s::uuid is null or actor_id = %(actor_id)s::uuid)
+    and (%(subject)s::text is null or strpos(body::text, %(subject)s::text) > 0)
+order by id desc
+limit %(limit)s::integer;
+
 -- name: take_sealer_lock
 -- door: system
 -- Takes the lock of the one sealer until the transaction ends, or says at once that another holds it.

@@ -8,6 +8,7 @@ from ondol.application.console.pages import Site
 from ondol.application.console.sections import (
     access,
     assistants,
+    audit,
     evaluation,
     evaluation_start,
     guard,
@@ -23,5 +24,5 @@ from ondol.application.console.sections import (
 
 def add_sections(router: APIRouter, site: Site) -> None:
     """All pages of all sections."""
-    for section in (home, knowledge, assistants, models, evaluation, evaluation_start, guard, access, usage, requests, people, keys):
+    for section in (home, knowledge, assistants, models, evaluation, evaluation_start, guard, access, usage, requests, people, keys, audit):
         section.add_to(router, site)

@@ -2,6 +2,7 @@
 
 import { drawCharts } from "./charts.js";
 import { followCompare } from "./compare.js";
+import { followChain, followProof } from "./proof.js";
 import { followDrops } from "./upload.js";
 
 const said = document.getElementById("said");
@@ -44,3 +45,5 @@ document.addEventListener("htmx:afterSettle", (event) => drawCharts(event.detail
 drawCharts(document);
 followDrops();
 followCompare();
+followProof();
+followChain();
