@@ -81,6 +81,7 @@ def erasure_room(platform: Platform, forget: Callable[[Gone], None] | None = Non
     from ondol.infrastructure.gateway.records.erasure import record_erasers
     from ondol.infrastructure.gateway.records.lines import FORM
     from ondol.infrastructure.gateway.records.spooled import spool_eraser
+    from ondol.infrastructure.gateway.streams.journal import stream_erasers
     from ondol.infrastructure.guard.erasure import guard_erasers
 
     storage, folder, database = platform.settings.storage, platform.folder, platform.database
@@ -93,6 +94,7 @@ def erasure_room(platform: Platform, forget: Callable[[Gone], None] | None = Non
         *golden_erasers(database),
         *run_erasers(database),
         *review_erasers(database),
+        *stream_erasers(database),
         *record_erasers(database),
         spool_eraser(database, folder.spool / FORM, platform.clock),
         *guard_erasers(database),

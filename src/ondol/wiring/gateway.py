@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, cast
@@ -16,7 +16,8 @@ from ondol.application.assistant.by_route import by_route
 from ondol.application.assistant.giving import AnswerGiven
 from ondol.application.assistant.record import Keep
 from ondol.application.assistant.serving import OpenedReleases
-from ondol.application.assistant.store import find_assistant
+from ondol.application.assistant.store import answer_stands, find_assistant
+from ondol.application.assistant.threads.store import withdraw_turn
 from ondol.core.config import Settings
 from ondol.core.money import NANO_PER_UNIT
 from ondol.infrastructure.access.callers import caller_of
@@ -34,6 +35,7 @@ from ondol.infrastructure.gateway.purchases import Purchases
 from ondol.infrastructure.gateway.records import RequestRecord
 from ondol.infrastructure.gateway.records.content import ContentLog
 from ondol.infrastructure.gateway.records.feedback import give_feedback
+from ondol.infrastructure.gateway.streams import Streams, Times
 from ondol.infrastructure.guard.conversation import Conversation
 from ondol.infrastructure.guard.traffic import Asker
 from ondol.infrastructure.serving.directory import AssistantCard, ServingDirectory
@@ -186,6 +188,39 @@ def _answerer(platform: Platform, assistants: Callable[[], AssistantRoom]) -> An
     return answered
 
 
+def streams_of(platform: Platform, times: Times = Times()) -> Streams:  # noqa: B008 - a frozen record
+    """Answers that outlive their connection, at one worker."""
+    room = platform.knowledge
+
+    async def retake(tenant_id: uuid.UUID, person_id: uuid.UUID, answer_id: uuid.UUID) -> bool:
+        async with room.database.tenant_tx(tenant_id) as connection:
+            if await answer_stands(connection, answer_id):
+                return True
+            await withdraw_turn(connection, person_id, answer_id)
+        return False
+
+    return Streams(room.database, room.keyring, retake, times)
+
+
+def _feedback_keeper(platform: Platform) -> Callable[[Caller, FeedbackEntry], Awaitable[uuid.UUID]]:
+    """What keeps what callers think of answers."""
+
+    async def feedback(caller: Caller, entry: FeedbackEntry) -> uuid.UUID:
+        async with platform.database.tenant_tx(caller.tenant_id) as connection:
+            return await give_feedback(
+                connection,
+                platform.keyring,
+                caller.tenant_id,
+                entry.request_id,
+                entry.opinion,
+                person_id=caller.person_id,
+                api_key_id=caller.api_key_id,
+                now=platform.clock(),
+            )
+
+    return feedback
+
+
 def gateway_of(
     platform: Platform,
     keys: KeyDirectory,
@@ -198,9 +233,13 @@ def gateway_of(
     records_full: Callable[[], bool],
     contents: ContentLog,
     ready: Callable[[], Mapping[str, str]],
+    streams: Streams | None = None,
     inside: bool = False,
 ) -> Gateway:
-    """The data plane, joined with the stores. With `inside` it answers this process alone, which says in whose name it asks (`ask_inside`)."""
+    """The data plane, joined with the stores. Without `streams` no answer outlives its connection.
+
+    With `inside` it answers this process alone, which says in whose name it asks (`ask_inside`).
+    """
     callers: dict[uuid.UUID, tuple[Principal, Caller]] = {}
 
     def caller_for(principal: Principal) -> Caller:
@@ -245,19 +284,6 @@ def gateway_of(
         if settings.content != "off":
             contents.keep(caller.tenant_id, caller.person_id, request_id, prompt, said, mode=settings.content, days=settings.content_days)
 
-    async def feedback(caller: Caller, entry: FeedbackEntry) -> uuid.UUID:
-        async with platform.database.tenant_tx(caller.tenant_id) as connection:
-            return await give_feedback(
-                connection,
-                platform.keyring,
-                caller.tenant_id,
-                entry.request_id,
-                entry.opinion,
-                person_id=caller.person_id,
-                api_key_id=caller.api_key_id,
-                now=platform.clock(),
-            )
-
     async def failing() -> Mapping[str, str]:
         return ready()
 
@@ -274,9 +300,10 @@ def gateway_of(
             answer=_answerer(platform, assistants),
             record=record,
             observer=observer,
+            streams=streams,
             trace_ratio=sampling_ratio(platform.settings.telemetry),
             keep_content=keep_content,
-            feedback=feedback,
+            feedback=_feedback_keeper(platform),
             records_full=records_full,
             ready=failing,
             now=platform.clock,

@@ -34,6 +34,7 @@ from ondol.infrastructure.gateway.records.drain import RecordDrain
 from ondol.infrastructure.gateway.records.lines import FORM
 from ondol.infrastructure.gateway.records.recorder import RequestRecorder
 from ondol.infrastructure.gateway.server import AsgiBridge, Handler
+from ondol.infrastructure.gateway.streams import Streams
 from ondol.infrastructure.ledger.erasure import Gone
 from ondol.infrastructure.serving.routing.breaker import State
 from ondol.infrastructure.serving.settings import notice_for
@@ -42,7 +43,7 @@ from ondol.infrastructure.telemetry.observer import Observer
 from ondol.infrastructure.telemetry.room import open_telemetry
 from ondol.wiring.admin import ADMIN_PATHS, admin_application, admin_authentication
 from ondol.wiring.erasure import forget_gone, forgetting, hide_what_came_back
-from ondol.wiring.gateway import GatewayRoom, gateway_of, open_gateway_room
+from ondol.wiring.gateway import GatewayRoom, gateway_of, open_gateway_room, streams_of
 from ondol.wiring.guard import GuardRoom, open_guard
 from ondol.wiring.inside import InsideGateway
 from ondol.wiring.platform import Platform, assistant_room, generator_of, release_assistants
@@ -69,6 +70,7 @@ class Worker:
     gateway: GatewayRoom
     observer: Observer
     contents: ContentLog
+    streams: Streams
     organisations: dict[uuid.UUID, str] = field(default_factory=dict)
     warm: bool = False
 
@@ -108,12 +110,13 @@ async def open_worker(platform: Platform, on_warm: Callable[[], None] = lambda: 
         recorder = RequestRecorder(Spool(platform.folder.spool / FORM))
         drain = RecordDrain(platform.database, platform.folder.spool / FORM, platform.clock, held=recorder)
         contents = ContentLog(platform.database, platform.keyring, platform.clock, guard.masked)
-        worker = Worker(platform, keys, recorder, drain, guard, room, observer, contents, organisations)
+        streams = streams_of(platform)
+        worker = Worker(platform, keys, recorder, drain, guard, room, observer, contents, streams, organisations)
         _add_gauges(worker)
         fresh = asyncio.create_task(worker.keys.run())
         warming = asyncio.create_task(_warm_up(worker, on_warm))
         try:
-            async with worker.drain, worker.recorder, contents.writing:
+            async with worker.drain, worker.recorder, contents.writing, streams.kept():
                 # Known before the first record: a worker that dies without one leaves leases that somebody must close.
                 recorder.mark_replica(room.governor.replica_id)
                 handler = WorkerHandler(worker)
@@ -148,6 +151,7 @@ class WorkerHandler:
             records_full=lambda: worker.recorder.full,
             contents=worker.contents,
             ready=worker.failing,
+            streams=worker.streams,
         )
         self._authenticate = admin_authentication(worker.platform, worker.keys)
         self._admin = admin_application(worker.platform, worker.keys, worker.guard.policies, partial(_inside, worker))

@@ -31,6 +31,7 @@ GUARD_ALARMS = "* * * * * */10"
 GUARD_CARE = "37 * * * *"
 RECORD_CARE = "7 * * * *"
 UPLOAD_CARE = "27 * * * *"
+STREAM_CARE = "*/5 * * * *"
 REVIEW_CARE = "*/5 * * * *"
 
 NIGHTS = "* * * * *"
@@ -89,6 +90,14 @@ def register_tasks(app: JobApp, platform: Platform) -> None:
 
         del timestamp
         await expire_contents(platform.database, platform.clock())
+
+    @app.periodic(cron=STREAM_CARE)
+    @app.task(name="stream_care", queueing_lock="stream_care", pass_context=False)
+    async def stream_care(timestamp: int) -> None:
+        from ondol.infrastructure.gateway.streams.journal import expire_streams
+
+        del timestamp
+        await expire_streams(platform.database)
 
     @app.periodic(cron=REVIEW_CARE)
     @app.task(name="review_care", queueing_lock="review_care", lock="review_care", pass_context=False)

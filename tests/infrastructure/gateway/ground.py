@@ -33,6 +33,7 @@ from ondol.infrastructure.gateway.records.drain import RecordDrain
 from ondol.infrastructure.gateway.records.lines import FORM
 from ondol.infrastructure.gateway.records.recorder import RequestRecorder
 from ondol.infrastructure.gateway.server import Limits
+from ondol.infrastructure.gateway.streams import Times
 from ondol.infrastructure.guard.conversation import Conversation
 from ondol.infrastructure.serving.directory import AssistantCard
 from ondol.infrastructure.serving.operator import set_operator
@@ -45,7 +46,7 @@ from ondol.infrastructure.storage.folder import open_folder
 from ondol.infrastructure.storage.postgres import DatabaseAddresses
 from ondol.infrastructure.storage.spool import Spool
 from ondol.infrastructure.telemetry.room import open_telemetry
-from ondol.wiring.gateway import GatewayRoom, gateway_of, open_gateway_room
+from ondol.wiring.gateway import GatewayRoom, gateway_of, open_gateway_room, streams_of
 from ondol.wiring.guard import GuardRoom, open_guard
 from ondol.wiring.platform import Platform, assistant_room, build_platform
 from tests.infrastructure.gateway.server.wire import eventually, running
@@ -57,6 +58,7 @@ CREDENTIAL = "sk-upstream-0123456789abcdef"
 """What providers are sent; nobody else may ever see it."""
 ASK: list[Any] = [{"role": "user", "content": "How do I return an order?"}]
 MILLION = 1_000_000
+STREAM_TIMES = Times(write_every_s=0.02, renew_every_s=0.05)
 
 
 @dataclass
@@ -284,8 +286,9 @@ async def open_ground(
             return ground.failing | room.directory.failing
 
         assistants = assistant_room(platform, {})
+        streams = streams_of(platform, STREAM_TIMES)
         gateway = ground.gateway = gateway_of(
-            platform, keys, room, guard, lambda: assistants,
+            platform, keys, room, guard, lambda: assistants, streams=streams,
             record=record, observer=observer, records_full=lambda: ground.is_full or recorder.full, contents=contents, ready=ready,
         )  # fmt: skip
         door = gateway.pipeline._door
@@ -304,7 +307,7 @@ async def open_ground(
         try:
             async with asyncio.timeout(60):
                 await guard.policies.refresh()
-            async with drain, recorder, contents.writing, running(gateway, limits) as server:
+            async with drain, recorder, contents.writing, streams.kept(), running(gateway, limits) as server:
                 ground.url = f"http://127.0.0.1:{server.port}"
                 async with httpx.AsyncClient(base_url=ground.url, timeout=30, trust_env=False) as ground.http:
                     ground.operator = await ground.tenancy()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import re
+import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC
 
@@ -24,9 +26,11 @@ from ondol.infrastructure.gateway.shapes.embeddings import EMBEDDINGS
 from ondol.infrastructure.gateway.shapes.images import IMAGES
 from ondol.infrastructure.gateway.shapes.messages_stream import MESSAGES
 from ondol.infrastructure.gateway.shapes.responses_stream import RESPONSES
+from ondol.infrastructure.gateway.streams.journal import stream_not_found
 from ondol.infrastructure.serving.directory import AssistantCard, ModelCard
 
 MODELS = "/v1/models"
+_STREAM = re.compile(r"/v1/answers/[^/]+/stream(?P<stop>/stop)?")
 SHAPES: Mapping[str, Shape] = {
     "/v1/chat/completions": CHAT,
     "/v1/messages": MESSAGES,
@@ -82,11 +86,20 @@ class Gateway:
         route = self._routes.get(exchange.path)
         if route is None and exchange.path.startswith(MODELS + "/"):
             route = ("GET, HEAD", self._model)
+        if route is None and (found := _STREAM.fullmatch(exchange.path)) is not None:
+            route = ("POST", self._stop) if found["stop"] else ("GET", self._resume)
         if route is None:
             raise NotFound("There is nothing at this address.", "The API begins with /v1.")
         if exchange.method not in route[0].split(", "):
             raise MethodNotAllowed(exchange.method, route[0])
         await route[1](exchange)
+
+    async def _resume(self, exchange: Exchange) -> None:
+        await self.pipeline.resume(exchange, CHAT, _answer_id(exchange))
+
+    async def _stop(self, exchange: Exchange) -> None:
+        await self.pipeline.streams.stop(await self._caller(exchange), _answer_id(exchange))
+        exchange.answer(200, b'{"stopped":true}')
 
     async def _caller(self, exchange: Exchange) -> Caller:
         return self._door.known_caller(exchange) or await self._door.authenticate(exchange)
@@ -125,6 +138,14 @@ class Gateway:
             failing = {"readiness": "the check itself failed"}
         body = {"status": "not ready", "failing": failing} if failing else {"status": "ready"}
         exchange.answer(503 if failing else 200, msgspec.json.encode(body))
+
+
+def _answer_id(exchange: Exchange) -> uuid.UUID:
+    """The answer that a path names, one that is none being nobody's."""
+    try:
+        return uuid.UUID(exchange.path.split("/")[3])
+    except ValueError:
+        raise stream_not_found() from None
 
 
 def _shown(exchange: Exchange, name: str, card: ModelCard | AssistantCard) -> dict[str, str | int]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ondol.infrastructure.gateway.exchange import Exchange
     from ondol.infrastructure.gateway.records import RequestRecord
     from ondol.infrastructure.gateway.records.feedback import Opinion
+    from ondol.infrastructure.gateway.streams import Streams
     from ondol.infrastructure.serving.routing import Router
     from ondol.infrastructure.telemetry.observer import Observer
 
@@ -91,6 +92,7 @@ class Door:
         keep_content: keeps a request and its answer as the tenant's settings say; never blocks and never raises.
         feedback: keeps what a caller thinks of an answer that it got; raises `NotFound`. None where that is not kept.
         observer: counts what is finished, refused and asked.
+        streams: answers that go on when their caller is cut off; None where none do.
         trace_ratio: the share of traces that is exported.
         work: where long texts are looked at.
         reasoners: targets that told of reasoning.
@@ -114,6 +116,7 @@ class Door:
     records_full: Callable[[], bool] = lambda: False
     keep_content: Callable[[Caller, uuid.UUID, str, str], None] = lambda *_: None
     feedback: Callable[[Caller, FeedbackEntry], Awaitable[uuid.UUID]] | None = None
+    streams: Streams | None = None
     trace_ratio: float = 0.0
     work: Workroom = field(default_factory=Workroom)
     reasoners: Reasoners = field(default_factory=Reasoners)

@@ -83,13 +83,14 @@ class Exchange:
         started_ns: `time.perf_counter_ns` at the first byte of the request.
         error_shape: how errors are told.
         awaits_continue: the caller sends the body only after a 100, which goes out when somebody asks for the body.
+        superseded: another worker answers this request: of this answer nothing is kept but what it used, under an id of its own.
         task: what runs the handler; cancelled when the caller leaves, unless `stays_when_left`.
     """
 
     __slots__ = (
         "_body_error", "_callbacks", "_head", "_length", "_link", "_reader", "_received", "_status", "_wanted", "_whole",
         "awaits_continue", "begun", "client", "ended", "error_shape", "id", "id_text", "left", "method", "path", "query", "raw_headers", "scheme",
-        "started_ns", "stays_when_left", "streaming", "task",
+        "started_ns", "stays_when_left", "streaming", "superseded", "task",
     )  # fmt: skip
 
     def __init__(self, link: Link, head: RequestHead, client: str, scheme: str, started_ns: int) -> None:
@@ -102,7 +103,7 @@ class Exchange:
         self.scheme = scheme
         self.raw_headers = head.headers
         self.started_ns = started_ns
-        self.begun = self.streaming = self.ended = self.left = self.stays_when_left = self.awaits_continue = False
+        self.begun = self.streaming = self.ended = self.left = self.stays_when_left = self.awaits_continue = self.superseded = False
         self.error_shape: Callable[[Exception, uuid.UUID], ErrorAnswer] = answer_to
         self.task: asyncio.Task[None] | None = None
         self._link = link
@@ -346,6 +347,9 @@ class Exchange:
             self._link.send(b"0\r\n\r\n")
         self.ended = True
         self._link.finish(self._status)
+
+    async def closing(self, last: bytes) -> None:
+        """The stream will end with these bytes, once its record is kept. Nothing here: an exchange that outlives its caller keeps them first."""
 
     def fail(self, error: Exception) -> None:
         """Tell the caller what failed: an answer, or the last event of a stream that has begun, without ``[DONE]``. Nothing when it has ended."""

@@ -8,11 +8,12 @@ from __future__ import annotations
 from functools import partial
 
 from ondol.core.errors import RequestError, UpstreamError
+from ondol.infrastructure.gateway.beat import Beat
 from ondol.infrastructure.gateway.door import Caller, Door
 from ondol.infrastructure.gateway.errors import ContentRefused, answer_to
 from ondol.infrastructure.gateway.exchange import Exchange
 from ondol.infrastructure.gateway.multipart import read_multipart
-from ondol.infrastructure.gateway.pipeline import ANSWER_LONG_BYTES, Beat, Pipeline
+from ondol.infrastructure.gateway.pipeline import ANSWER_LONG_BYTES, Pipeline
 from ondol.infrastructure.gateway.request_head import TOKEN_BYTES
 from ondol.infrastructure.gateway.shapes.base import Asked, Told, no_assistant
 from ondol.infrastructure.gateway.shapes.body import answer_object, json_object

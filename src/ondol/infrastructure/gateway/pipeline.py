@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from ondol.core.errors import Forbidden, NotFound, RequestError, TooManyRequests, Unauthenticated, UpstreamError
 from ondol.infrastructure.access.limits.types import Need
 from ondol.infrastructure.gateway.assistants import assistant_frames, assistant_whole
+from ondol.infrastructure.gateway.beat import Beat
 from ondol.infrastructure.gateway.door import Caller, Door
 from ondol.infrastructure.gateway.errors import CallerLeft, ContentRefused, ErrorAnswer, RecordsUnavailable, verdict_of
 from ondol.infrastructure.gateway.exchange import Exchange
@@ -23,7 +24,10 @@ from ondol.infrastructure.gateway.routed import BESIDE_TOKENS, route_of, route_t
 from ondol.infrastructure.gateway.shapes.base import Asked, Json, Shape, StreamWriter, Told
 from ondol.infrastructure.gateway.shapes.body import extension_of, json_object
 from ondol.infrastructure.gateway.shapes.letting import Letting
-from ondol.infrastructure.gateway.shapes.sse import KEEP_ALIVE, json_bytes
+from ondol.infrastructure.gateway.shapes.sse import json_bytes
+from ondol.infrastructure.gateway.streams import Streams
+from ondol.infrastructure.gateway.streams.journal import stream_not_found
+from ondol.infrastructure.gateway.streams.place import restarted
 from ondol.infrastructure.gateway.tally import Tally
 from ondol.infrastructure.gateway.translate import FROM_CHAT, Translation, plan
 from ondol.infrastructure.guard.conversation import Conversation, ReadTurns, Turn
@@ -74,12 +78,16 @@ class Pipeline:
         door = self._door
         exchange.error_shape = error_shape
         caller = door.known_caller(exchange) or await door.authenticate(exchange)
+        await self.until_revoked(caller, work(caller))
+
+    async def until_revoked(self, caller: Caller, work: Awaitable[None]) -> None:
+        """Do something for a caller until it is done or the key is revoked. Raises `Unauthenticated`."""
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - the server runs each handler as a task
         running = self.running.setdefault(caller.api_key_id, set())
         running.add(task)
         try:
-            await work(caller)
+            await work
         except asyncio.CancelledError:
             if task not in self._revoked:
                 raise
@@ -102,7 +110,39 @@ class Pipeline:
     async def _serve(self, exchange: Exchange, shape: Shape, caller: Caller) -> None:
         body = await self.body(exchange, caller)
         asked = shape.read(json_object(body))
-        await self.govern(exchange, caller, asked, len(body), partial(self._answer, exchange, shape))
+        streams = self._door.streams
+        if not asked.resumes:
+            await self.govern(exchange, caller, asked, len(body), partial(self._answer, exchange, shape))
+            return
+        if streams is None or not asked.stream or asked.operation != "chat":
+            hint = "Ask for a stream of chat completions, or leave `ondol.resume` out."
+            raise RequestError("Only streams of chat completions can be read on.", hint, param="ondol.resume", code="unsupported_parameter")
+
+        def work(kept: Exchange) -> Awaitable[None]:
+            return self.until_revoked(caller, self.govern(kept, caller, asked, len(body), partial(self._answer, kept, shape)))
+
+        await streams.begin(exchange, caller, body, work)
+
+    async def resume(self, exchange: Exchange, shape: Shape, answer_id: uuid.UUID) -> None:
+        """Let whoever asked read an answer on. What fails is raised."""
+
+        async def read(caller: Caller) -> None:
+            async def again(kept: Exchange, body: bytes) -> None:
+                asked = shape.read(json_object(body))
+                kept.open_stream()
+                await kept.write(restarted(answer_id))
+                await self.until_revoked(caller, self.govern(kept, caller, asked, len(body), partial(self._answer, kept, shape)))
+
+            await self.streams.resume(exchange, caller, answer_id, again)
+
+        await self.attend(exchange, shape.error, read)
+
+    @property
+    def streams(self) -> Streams:
+        """Answers on their way. Raises `NotFound` where none are kept."""
+        if self._door.streams is None:
+            raise stream_not_found()
+        return self._door.streams
 
     async def body(self, exchange: Exchange, caller: Caller, bytes_max: int = 0) -> bytes:
         """The request's body, if what comes of it can be recorded.
@@ -153,6 +193,9 @@ class Pipeline:
         if caller.models is not None and model not in caller.models:
             raise Forbidden(f"This key may not call {model[:100]}.", "GET /v1/models lists what it may call.", code="model_not_allowed")
         card = self._door.directory.model(tenant, model)
+        if asked.resumes and isinstance(card, ModelCard):
+            hint = "Leave `ondol.resume` out."
+            raise RequestError("Only answers of assistants can be read on.", hint, param="ondol.resume", code="unsupported_parameter")
         if asked.thread is not None and isinstance(card, ModelCard):
             hint = "Leave `ondol.thread` out and send the whole conversation."
             raise RequestError("Only assistants keep threads.", hint, param="ondol.thread", code="unsupported_parameter")
@@ -342,6 +385,7 @@ class Pipeline:
         tally.usage = None if writer.stopped else writer.usage
         usage = tally.settled(letting.estimate)
         last = rest + writer.finish(usage, tally.extension(usage))
+        await exchange.closing(last)
         await tally.settle(letting.text)
         tally.close(200, "answered", usage)
         if tally.keeps:
@@ -365,33 +409,6 @@ class Pipeline:
             exchange.end()
         else:
             exchange.answer(200, json_bytes(shape.refusal(told, read.reply, usage, extension)), tally.headers(Usage(0, 0)))
-
-
-class Beat:
-    """Sends a comment into a stream that was silent for long."""
-
-    __slots__ = ("_every_s", "_exchange", "_handle", "written")
-
-    def __init__(self, exchange: Exchange, every_s: float) -> None:
-        self.written = False
-        self._exchange = exchange
-        self._every_s = every_s
-        self._handle = asyncio.get_running_loop().call_later(every_s, self._beat)
-
-    def stop(self) -> None:
-        """No more comments."""
-        self._handle.cancel()
-
-    def _beat(self) -> None:
-        exchange = self._exchange
-        if exchange.left or exchange.ended:
-            return
-        if not self.written:
-            if not exchange.streaming:
-                exchange.open_stream()
-            exchange.put(KEEP_ALIVE)
-        self.written = False
-        self._handle = asyncio.get_running_loop().call_later(self._every_s, self._beat)
 
 
 def _need(
@@ -456,7 +473,9 @@ def _characters(answer: Json) -> int:
 
 
 async def _settle_broken(tally: Tally, text: str) -> None:
-    """Keep what was shown of an answer that did not come to its end, also when whoever asked has left."""
+    """Keep what was shown of an answer that did not come to its end, also when whoever asked has left; not where another worker answers instead."""
+    if tally.exchange.superseded:
+        return
     settling = asyncio.ensure_future(tally.settle(text))
     try:
         await asyncio.shield(settling)

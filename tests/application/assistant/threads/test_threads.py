@@ -67,6 +67,24 @@ async def test_what_is_kept_is_sealed_and_without_a_thread_nothing_is(desk: Desk
     assert all(word not in row.lower() for row in kept for word in ("refund", "business", "b'how"))
 
 
+@pytest.mark.parametrize("turns", [1, 2])
+async def test_a_turn_that_nobody_saw_to_its_end_is_taken_back(desk: Desk, turns: int) -> None:
+    first = await desk.ask("How long does a refund take?", thread=NEW)
+    last = await desk.ask("And to what does it go back?", thread=place_behind(first)) if turns == 2 else first
+    platform, person_id = desk.house.platform, desk.house.people["visitor"]
+    async with platform.database.tenant_tx(desk.house.tenant_id) as connection:
+        assert not await store.withdraw_turn(connection, new_id(), last.request.id), "somebody else's"
+        if turns == 2:
+            assert not await store.withdraw_turn(connection, person_id, first.request.id), "something was said after it"
+        assert await store.withdraw_turn(connection, person_id, last.request.id)
+        assert not await store.withdraw_turn(connection, person_id, last.request.id)
+    if turns == 1:
+        assert await rows_of(desk) == []
+    else:
+        thread, left = await thread_of(desk, first)
+        assert (thread.turns, thread.head_id, [turn.id for turn in left]) == (1, first.request.id, [first.request.id])
+
+
 async def rows_of(desk: Desk) -> list[str]:
     async with desk.house.platform.database.tenant_tx(desk.house.tenant_id) as connection:
         statement = (

@@ -147,6 +147,11 @@ TENANT_ROWS: dict[str, Callable[[World], Row]] = {
         "id": w.new("memory_slots"), "assistant_id": w.ids["assistants"], "person_id": w.ids["people"], "name": "plan", "value_sealed": b"x",
         "changed_at": _now(),
     },
+    "answer_streams": lambda w: {
+        "id": w.new("answer_streams"), "person_id": w.ids["people"], "worker_id": REPLICA, "request_sealed": b"x", "lease_until": _now(),
+        "followed_at": _now(),
+    },
+    "answer_events": lambda w: {"stream_id": w.ids["answer_streams"], "run": 1, "first": 1, "events": 1, "events_sealed": b"x"},
     "request_hours": lambda w: {
         "hour": _now().replace(minute=0, second=0, microsecond=0), "person_id": w.ids["people"], "api_key_id": REPLICA, "group_ids": [], "model": "m",
         "currency": "", "requests": 1, "failed": 0, "server_errors": 0, "retried": 0, "guarded": 0, "blocked": 0, "estimated": 0,

@@ -40,6 +40,22 @@ insert into turns (tenant_id, id, thread_id, parent_id, person_id, refused, said
 values (%(tenant_id)s::uuid, %(id)s::uuid, %(thread_id)s::uuid, %(parent_id)s::uuid, %(person_id)s::uuid, %(refused)s::boolean,
     %(said_sealed)s::bytea, %(rests_on)s::uuid[], %(now)s::timestamptz);
 
+-- name: turn_withdraw
+-- A turn that nothing was said after goes.
+delete from turns t where t.id = %(id)s::uuid and t.person_id = %(person_id)s::uuid
+    and not exists (select from turns u where u.thread_id = t.thread_id and u.parent_id = t.id)
+returning t.thread_id, t.parent_id;
+
+-- name: thread_withdraw
+-- A thread whose only turn has gone goes.
+delete from threads where id = %(id)s::uuid and person_id = %(person_id)s::uuid and head_id = %(turn_id)s::uuid and turns = 1;
+
+-- name: thread_shrink
+-- A thread has a turn less; what was said last is what that followed, or the latest that is left.
+update threads t set turns = turns - 1, head_id = case when head_id <> %(turn_id)s::uuid then head_id else coalesce(%(parent_id)s::uuid,
+    (select u.id from turns u where u.thread_id = t.id order by u.id desc limit 1), head_id) end
+where t.id = %(id)s::uuid and t.person_id = %(person_id)s::uuid;
+
 -- name: turn_path
 -- A turn and those before it on its branch, the latest first.
 with recursive path as (

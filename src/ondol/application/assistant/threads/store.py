@@ -105,6 +105,21 @@ async def delete_thread(connection: Connection, person_id: uuid.UUID, thread_id:
     return int(found["turns"])
 
 
+async def withdraw_turn(connection: Connection, person_id: uuid.UUID, turn_id: uuid.UUID) -> bool:
+    """Take back a turn whose answer nobody has seen to its end, and a thread that was begun with it; whether there was one.
+
+    A turn that something was said after stays.
+    """
+    found = await one(connection, QUERIES["turn_withdraw"], {"id": turn_id, "person_id": person_id})
+    if found is None:
+        return False
+    values = {"id": found["thread_id"], "person_id": person_id, "turn_id": turn_id}
+    if found["parent_id"] is None:
+        await connection.execute(QUERIES["thread_withdraw"], values)
+    await connection.execute(QUERIES["thread_shrink"], {**values, "parent_id": found["parent_id"]})
+    return True
+
+
 async def path_to(
     connection: Connection,
     keyring: KeyRing,

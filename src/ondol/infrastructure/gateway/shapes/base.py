@@ -89,6 +89,7 @@ class Asked:
         schema: the JSON Schema that the answer must fit; empty for any JSON; None when it need not be JSON.
         progress: the caller wants to be told what an assistant is doing.
         thread: where the question stands in a thread that an assistant keeps; None where none is kept.
+        resumes: the stream can be read on after a cut.
         cached: an assistant may answer as it has answered the same before.
         conversation: what keeps a conversation on one target, such as the first message; empty when nothing does.
         media_tokens: what pictures, sounds and files count for, in tokens.
@@ -116,6 +117,7 @@ class Asked:
         "progress",
         "quantities",
         "referred_tokens",
+        "resumes",
         "schema",
         "service_tier",
         "spots",
@@ -138,6 +140,7 @@ class Asked:
         self.progress = False
         self.thread: ThreadPlace | None = None
         self.cached = True
+        self.resumes = False
         self.conversation = ""
         self.media_tokens = 0
         self.media_bytes = 0

@@ -22,12 +22,14 @@ class Extension(msgspec.Struct):
         thread: ``new``, or the id of a thread that goes on.
         parent: the turn of it that the question follows; ``start`` for none, the last one when absent.
         cache: false wants no answer that was given before.
+        resume: the answer goes on when the caller is cut off, who can read on.
     """
 
     progress: bool | None = None
     thread: str | None = None
     parent: str | None = None
     cache: bool | None = None
+    resume: bool | None = None
 
 
 def take_extension(asked: Asked, told: Extension | None) -> None:
@@ -40,6 +42,7 @@ def take_extension(asked: Asked, told: Extension | None) -> None:
         return
     asked.progress = bool(told.progress)
     asked.cached = told.cache is not False
+    asked.resumes = bool(told.resume)
     asked.thread = place_of(told)
 
 

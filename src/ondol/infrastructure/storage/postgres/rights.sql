@@ -56,6 +56,9 @@ grant select (tenant_id, id, expires_at), delete on ondol.guard_approvals to {sy
 grant select (tenant_id, id, state, ended_at), delete on ondol.uploads to {system};
 grant select (tenant_id, id, keep_until), delete on ondol.idempotency_keys to {system};
 
+-- Answers on their way are forgotten some minutes after their end.
+grant select (tenant_id, id, lease_until), delete on ondol.answer_streams to {system};
+
 -- What answers a tenant's models is kept in memory for all tenants.
 grant select on ondol.providers, ondol.models, ondol.model_targets, ondol.gateway_settings, ondol.serving_revision, ondol.assistants, ondol.bases
     to {system};
@@ -111,6 +114,8 @@ grant select, insert, update on ondol.nightly_looks to {app};
 grant select, insert, update (content_sealed) on ondol.answers to {app};
 grant select, insert, update on ondol.access_requests to {app};
 grant select, insert, update, delete on ondol.threads, ondol.turns, ondol.memory_slots to {app};
+grant select, insert, update, delete on ondol.answer_streams to {app};
+grant select, insert, delete on ondol.answer_events to {app};
 grant select, insert, update on ondol.golden_sets to {app};
 grant select, insert on ondol.golden_versions, ondol.golden_entries, ondol.golden_grounds to {app};
 -- Of an item that was erased the content goes.
