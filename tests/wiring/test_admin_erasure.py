@@ -48,12 +48,35 @@ async def test_a_document_is_erased_shown_and_verified(filled: Api) -> None:
     assert await filled.ask("owner", "POST", "/erasures/documents", {**wish, "document": "light"}) == (404, "document_not_found")
 
 
+async def test_what_would_go_is_counted_and_nothing_goes_by_it(filled: Api) -> None:
+    wish = {"base": "base", "document": "light"}
+    status, outlook = await filled.ask("owner", "POST", "/erasures/documents/preview", wish)
+    assert (status, outlook["kind"], outlook["documents"]) == (200, "document", 0)
+    counted = {store["name"]: store["found"] for store in outlook["stores"]}
+    assert {name for name, found in counted.items() if found} == {"index", "blobs", "documents", "key"}
+    _, person = await filled.ask("owner", "POST", "/erasures/subjects/preview", {"login": "member"})
+    assert {store["name"]: store["found"] for store in person["stores"]}["person"] > 0
+    assert (await filled.ask("owner", "GET", "/erasures"))[1] == {"erasures": []}
+    assert (await filled.ask("member", "GET", "/assistants"))[0] == 200, "the person was shut out by a look"
+    tenant = await find_tenant(filled.platform.database, "acme")
+    _, hidden = await filled.ask("owner", "POST", "/erasures/documents", wish)
+    assert hidden["target"] == outlook["target"]
+    await carry_out(erasure_room(filled.platform), tenant.id, UUID(hidden["id"]))
+    _, proved = await filled.ask("owner", "GET", f"/erasures/{hidden['id']}")
+    assert {step["name"]: step["found"] for step in proved["receipt"]["stores"]} == counted, "the look and the erasure found another count"
+
+
 @pytest.mark.parametrize(
     ("who", "method", "path", "body", "expected"),
     [
         ("member", "POST", "/erasures/documents", {"base": "base", "document": "light"}, (403, "role_required")),
         ("auditor", "POST", "/erasures/documents", {"base": "base", "document": "light"}, (403, "role_required")),
         ("auditor", "POST", "/erasures/subjects", {"login": "member"}, (403, "role_required")),
+        ("auditor", "POST", "/erasures/documents/preview", {"base": "base", "document": "light"}, (403, "role_required")),
+        ("member", "POST", "/erasures/subjects/preview", {"login": "member"}, (403, "role_required")),
+        ("other owner", "POST", "/erasures/documents/preview", {"base": "base", "document": "light"}, (404, "base_not_found")),
+        ("other owner", "POST", "/erasures/subjects/preview", {"login": "member"}, (404, "person_not_found")),
+        ("owner", "POST", "/erasures/subjects/preview", {"login": "member", "identifiers": ["x"]}, (400, "bad_identifier")),
         ("member", "GET", "/erasures", None, (403, "role_required")),
         ("nobody", "GET", "/erasures", None, (401, "invalid_api_key")),
         ("other owner", "POST", "/erasures/documents", {"base": "base", "document": "light"}, (404, "base_not_found")),

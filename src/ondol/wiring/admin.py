@@ -18,6 +18,8 @@ from ondol.application.evaluation.golden.api import GoldenServices, golden_route
 from ondol.application.evaluation.kept_answers_api import KeptAnswerServices, kept_answers_router
 from ondol.application.evaluation.nightly.api import NightlyServices, nightly_router
 from ondol.application.evaluation.nightly.types import Plan, Policy
+from ondol.application.evaluation.prompt_preview import AskDraft
+from ondol.application.evaluation.prompt_preview_api import PreviewServices, prompt_preview_router
 from ondol.application.evaluation.review.api import ReviewServices, review_router
 from ondol.application.evaluation.runs.api import RunServices, runs_router
 from ondol.application.evaluation.runs.starting_api import StartServices, starting_router
@@ -39,7 +41,7 @@ from ondol.infrastructure.guard.api import GuardServices, guard_router
 from ondol.infrastructure.guard.policies import PolicyDirectory
 from ondol.infrastructure.guard.texts_api import texts_router
 from ondol.infrastructure.guard.tools_api import tools_router
-from ondol.wiring.erasure import verify_receipt
+from ondol.wiring.erasure import erasure_room, verify_receipt
 from ondol.wiring.evaluation_starting import OpenGateway, Starter
 from ondol.wiring.guard import masker
 from ondol.wiring.inside import open_inside
@@ -77,13 +79,21 @@ def _scorer_types() -> Collection[str]:
     return LOADERS.keys()
 
 
-def admin_application(platform: Platform, keys: KeyDirectory, policies: PolicyDirectory, open_gateway: OpenGateway | None = None) -> AdminApi:
+def admin_application(
+    platform: Platform,
+    keys: KeyDirectory,
+    policies: PolicyDirectory,
+    open_gateway: OpenGateway | None = None,
+    *,
+    ask_draft: AskDraft | None = None,
+) -> AdminApi:
     """Build it.
 
     Args:
         keys: the worker's API keys.
         policies: the worker's guard policies.
         open_gateway: the worker's gateway; one of its own is opened for each evaluation that is begun where there is none.
+        ask_draft: asks assistants by prompts that are not kept yet; None in a process that answers no questions.
     """
     authenticate = admin_authentication(platform, keys)
     services = GuardServices(platform.database, platform.keyring, platform.clock, policies, principal_of_request)
@@ -105,6 +115,7 @@ def admin_application(platform: Platform, keys: KeyDirectory, policies: PolicyDi
         documents_router(documents),
         search_router(knowledge),
         prompts_router(gateway),
+        prompt_preview_router(_previews(platform, ask_draft)),
         answers_router(knowledge),
         kept_answers_router(KeptAnswerServices(platform.knowledge, principal_of_request, look=partial(_look, policies))),
         access_router(knowledge),
@@ -118,9 +129,22 @@ def admin_application(platform: Platform, keys: KeyDirectory, policies: PolicyDi
         starting_router(StartServices(platform.database, platform.keyring, platform.clock, principal_of_request, starter.plan, starter.begin)),
         golden_router(GoldenServices(platform.knowledge, masker(policies), principal_of_request)),
         review_router(ReviewServices(platform.knowledge, masker(policies), principal_of_request)),
-        erasure_router(ErasureServices(platform.knowledge, partial(verify_receipt, platform), principal_of_request)),
+        erasure_router(
+            ErasureServices(platform.knowledge, partial(verify_receipt, platform), lambda: erasure_room(platform).erasers, principal_of_request)
+        ),
     ]
     return create_admin(authenticate, routers, streams=documents.streams)
+
+
+def _previews(platform: Platform, ask: AskDraft | None) -> PreviewServices:
+    async def organisation(who: Principal) -> str:
+        return next(tenant.name for tenant in await list_tenants(platform.database) if tenant.id == who.tenant_id)
+
+    def installation_model() -> str:
+        model = platform.settings.model
+        return model.name if model.base_url or model.api_key else ""
+
+    return PreviewServices(platform.knowledge, principal_of_request, organisation=organisation, installation_model=installation_model, ask=ask)
 
 
 def _look(policies: PolicyDirectory, tenant_id: uuid.UUID) -> Callable[[str], Awaitable[list[Mapping[str, Any]]]]:

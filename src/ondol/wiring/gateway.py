@@ -13,6 +13,7 @@ from typing import Any, cast
 
 from ondol.application.assistant.answer import AssistantRoom, answer
 from ondol.application.assistant.by_route import by_route
+from ondol.application.assistant.drafts import Trial, keep_nothing
 from ondol.application.assistant.giving import AnswerGiven
 from ondol.application.assistant.record import Keep
 from ondol.application.assistant.serving import OpenedReleases
@@ -164,8 +165,8 @@ def _budget_alarms(platform: Platform) -> GiveAlarm:
     return give
 
 
-def _answerer(platform: Platform, assistants: Callable[[], AssistantRoom]) -> Answerer:
-    """What answers as an assistant: by the release of its card, with the model of that release."""
+def _answerer(platform: Platform, assistants: Callable[[], AssistantRoom], trial: Trial | None) -> Answerer:
+    """What answers as an assistant: by the release of its card, with the model of that release; or as a trial says."""
     opened = OpenedReleases()
 
     def answered(caller: Caller, card: AssistantCard, request: ChatRequest, conversation: Conversation, route: Route | None) -> AnswerGiven:
@@ -176,7 +177,10 @@ def _answerer(platform: Platform, assistants: Callable[[], AssistantRoom]) -> An
                 # The release is the card's, by which the request was reserved: who moves the pointer meanwhile changes nothing of this answer.
                 found = replace(await find_assistant(connection, card.name), release_id=card.release_id)
                 assistant, serving = await opened.open(connection, platform.keyring, caller.tenant_id, found)
-            room, who, looks = by_route(assistants(), serving, route), (caller.tenant_id, caller.person_id), (conversation.documents, keep)
+            asked = assistants()
+            if trial is not None:
+                asked, serving, keep = trial.room(asked), trial.serving(serving), keep_nothing
+            room, who, looks = by_route(asked, serving, route), (caller.tenant_id, caller.person_id), (conversation.documents, keep)
             guard: Any = {"screen": conversation.recalled, "shown_of": conversation.as_shown, "policies": conversation.guards.digests}
             told = answer(room, *who, assistant, request, *looks, **guard, serving=serving)
             async with contextlib.aclosing(cast(Any, told)) as closing:
@@ -221,6 +225,13 @@ def _feedback_keeper(platform: Platform) -> Callable[[Caller, FeedbackEntry], Aw
     return feedback
 
 
+def _answering(ready: Callable[[], Mapping[str, str]]) -> Callable[[], Awaitable[Mapping[str, str]]]:
+    async def failing() -> Mapping[str, str]:
+        return ready()
+
+    return failing
+
+
 def gateway_of(
     platform: Platform,
     keys: KeyDirectory,
@@ -235,10 +246,11 @@ def gateway_of(
     ready: Callable[[], Mapping[str, str]],
     streams: Streams | None = None,
     inside: bool = False,
+    trial: Trial | None = None,
 ) -> Gateway:
     """The data plane, joined with the stores. Without `streams` no answer outlives its connection.
 
-    With `inside` it answers this process alone, which says in whose name it asks (`ask_inside`).
+    With `inside` it answers this process alone, which says in whose name it asks (`ask_inside`); with a `trial` its assistants answer as that says.
     """
     callers: dict[uuid.UUID, tuple[Principal, Caller]] = {}
 
@@ -284,9 +296,6 @@ def gateway_of(
         if settings.content != "off":
             contents.keep(caller.tenant_id, caller.person_id, request_id, prompt, said, mode=settings.content, days=settings.content_days)
 
-    async def failing() -> Mapping[str, str]:
-        return ready()
-
     platform.models.lend(Way(room.directory, room.router, Purchases(room.governor, room.prices, record, platform.clock)))
     gateway = Gateway(
         Door(
@@ -297,7 +306,7 @@ def gateway_of(
             router=room.router,
             prices=room.prices,
             guard=guarded,
-            answer=_answerer(platform, assistants),
+            answer=_answerer(platform, assistants, trial),
             record=record,
             observer=observer,
             streams=streams,
@@ -305,10 +314,11 @@ def gateway_of(
             keep_content=keep_content,
             feedback=_feedback_keeper(platform),
             records_full=records_full,
-            ready=failing,
+            ready=_answering(ready),
             now=platform.clock,
             body_bytes_max=lambda: platform.settings.http.body_bytes_max,
         )
     )
-    keys.on_gone = gateway.pipeline.end_key
+    if not inside:
+        keys.on_gone = gateway.pipeline.end_key
     return gateway

@@ -14,6 +14,7 @@ from functools import partial
 from typing import Literal
 
 from ondol.application.assistant.answer import AssistantRoom
+from ondol.application.assistant.drafts import Trial
 from ondol.application.assistant.store import list_assistants
 from ondol.application.console import create_console
 from ondol.application.console.services import AssistantCard, ConsoleServices, OriginalFile, Profile
@@ -24,6 +25,7 @@ from ondol.infrastructure.access.keys import KeyDirectory
 from ondol.infrastructure.access.people import get_person, list_tenants, own_time_zone
 from ondol.infrastructure.access.secrets import PASSWORD_CHARACTERS_MIN
 from ondol.infrastructure.access.types import Principal
+from ondol.infrastructure.gateway.application import Gateway
 from ondol.infrastructure.gateway.errors import CallerLeft
 from ondol.infrastructure.gateway.exchange import Exchange
 from ondol.infrastructure.gateway.gauges import records_gauges, store_gauges
@@ -42,6 +44,7 @@ from ondol.infrastructure.storage.spool import Spool
 from ondol.infrastructure.telemetry.observer import Observer
 from ondol.infrastructure.telemetry.room import open_telemetry
 from ondol.wiring.admin import ADMIN_PATHS, admin_application, admin_authentication
+from ondol.wiring.drafts import draft_asker
 from ondol.wiring.erasure import forget_gone, forgetting, hide_what_came_back
 from ondol.wiring.gateway import GatewayRoom, gateway_of, open_gateway_room, streams_of
 from ondol.wiring.guard import GuardRoom, open_guard
@@ -140,7 +143,18 @@ class WorkerHandler:
         self.observer = worker.observer
         self._worker = worker
         self._assistants = worker.assistants()
-        self._gateway = gateway_of(
+        self._gateway = self._gateway_for(None)
+        self._authenticate = admin_authentication(worker.platform, worker.keys)
+        ask_draft = draft_asker(worker.platform, self._gateway_for)
+        self._admin = admin_application(worker.platform, worker.keys, worker.guard.policies, partial(_inside, worker), ask_draft=ask_draft)
+        self._metrics = self._metrics_page(worker, worker.platform.settings.metrics.open_to)
+        self._console = AsgiBridge(create_console(_console_services(worker, self._admin.call)))
+        self._follow(worker)
+
+    def _gateway_for(self, trial: Trial | None) -> Gateway:
+        """The data plane; for a trial one of this process alone, whose assistants answer as it says."""
+        worker = self._worker
+        return gateway_of(
             worker.platform,
             worker.keys,
             worker.gateway,
@@ -151,13 +165,10 @@ class WorkerHandler:
             records_full=lambda: worker.recorder.full,
             contents=worker.contents,
             ready=worker.failing,
-            streams=worker.streams,
+            streams=worker.streams if trial is None else None,
+            inside=trial is not None,
+            trial=trial,
         )
-        self._authenticate = admin_authentication(worker.platform, worker.keys)
-        self._admin = admin_application(worker.platform, worker.keys, worker.guard.policies, partial(_inside, worker))
-        self._metrics = self._metrics_page(worker, worker.platform.settings.metrics.open_to)
-        self._console = AsgiBridge(create_console(_console_services(worker, self._admin.call)))
-        self._follow(worker)
 
     def _follow(self, worker: Worker) -> None:
         """Take changed settings up. What is being answered goes on with what it began with."""

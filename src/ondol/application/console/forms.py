@@ -21,7 +21,7 @@ from ondol.core.errors import Forbidden, RequestError
 from .services import ConsoleServices
 
 FORM_BYTES_MAX = 256 * 1024
-FORM_FIELDS_MAX = 64
+FORM_FIELDS_MAX = 512
 FORM_TOKEN_FIELD = "form_token"  # noqa: S105 - the name of a field
 
 Purpose = Literal["enter", "leave", "act"]

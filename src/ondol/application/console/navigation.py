@@ -39,6 +39,7 @@ GROUPS: Sequence[Group] = (
         (
             Section("/knowledge", "nav.knowledge", "book", EDITORS | READERS),
             Section("/assistants", "nav.assistants", "quote", READERS),
+            Section("/prompts", "nav.prompts", "document", READERS),
             Section("/models", "nav.models", "plug", READERS),
         ),
     ),
@@ -47,6 +48,7 @@ GROUPS: Sequence[Group] = (
         (
             Section("/evaluation", "nav.evaluation", "scale", READERS),
             Section("/guard", "nav.guard", "shield", READERS),
+            Section("/erasures", "nav.erasures", "erase", READERS),
             Section("/access-requests", "nav.access", "lock", WRITERS),
         ),
     ),

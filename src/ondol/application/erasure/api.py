@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
@@ -11,13 +11,24 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel, Field
 
-from ondol.application.erasure.ask import IDENTIFIERS_MAX, REASON_DEFAULT, erase_document, erase_subject
+from ondol.application.erasure.ask import IDENTIFIERS_MAX, REASON_DEFAULT, Outlook, count_document, count_subject, erase_document, erase_subject
 from ondol.application.knowledge.identifiers import VALUE_CHARACTERS_MAX
 from ondol.application.knowledge.rooms import Knowledge
 from ondol.infrastructure.access.people import LOGIN_CHARACTERS_MAX
 from ondol.infrastructure.access.route_roles import READ, WRITE, Body, RoleGate
 from ondol.infrastructure.access.types import Principal
-from ondol.infrastructure.ledger.erasure import Erasure, ErasureKind, ErasureState, ReceiptCheck, Step, get_erasure, list_erasures, steps_of
+from ondol.infrastructure.ledger.erasure import (
+    Eraser,
+    Erasure,
+    ErasureKind,
+    ErasureState,
+    ErasureStore,
+    ReceiptCheck,
+    Step,
+    get_erasure,
+    list_erasures,
+    steps_of,
+)
 from ondol.infrastructure.ledger.erasure.store import PAGE_MAX
 
 ErasureId = Annotated[uuid.UUID, Path()]
@@ -30,28 +41,58 @@ class ErasureServices(RoleGate):
     Attributes:
         principal: who sends a request, roles included; it was authenticated before.
         verify: checks a receipt and probes every store again.
+        erasers: what erases, in its order.
     """
 
     knowledge: Knowledge
     verify: Callable[[Erasure], Awaitable[ReceiptCheck]]
+    erasers: Callable[[], Sequence[Eraser]]
     principal: Callable[[Request], Principal]
 
 
-class DocumentBody(Body):
+class DocumentNamed(Body):
     """A document of a base: by its id, its key or the path of its file."""
 
     base: str = Field(min_length=1, max_length=63, pattern=r"^[a-z0-9](-?[a-z0-9]){0,62}$")
     document: str = Field(min_length=1, max_length=1000)
-    reason: str = Field(default=REASON_DEFAULT, max_length=63, description="A fixed word; it stays in the ledger.")
 
 
-class SubjectBody(Body):
-    """A person by login. `identifiers` are more by which documents speak of them; `with_documents` erases those documents too."""
+class SubjectNamed(Body):
+    """A person by login; `identifiers` are more by which documents speak of them."""
 
     login: str = Field(min_length=1, max_length=LOGIN_CHARACTERS_MAX)
     identifiers: list[Annotated[str, Field(max_length=VALUE_CHARACTERS_MAX)]] = Field(default=[], max_length=IDENTIFIERS_MAX)
+
+
+class DocumentBody(DocumentNamed):
+    """A document of a base, and why."""
+
+    reason: str = Field(default=REASON_DEFAULT, max_length=63, description="A fixed word; it stays in the ledger.")
+
+
+class SubjectBody(SubjectNamed):
+    """A person, and why; `with_documents` erases the documents too that speak of them."""
+
     with_documents: bool = False
     reason: str = Field(default=REASON_DEFAULT, max_length=63, description="A fixed word; it stays in the ledger.")
+
+
+class ReachShown(BaseModel):
+    """How many things one eraser would remove from its store."""
+
+    name: str
+    store: ErasureStore
+    method: str
+    found: int
+
+
+class OutlookShown(BaseModel):
+    """What an erasure would reach, without anything being erased. `documents` speak of the person."""
+
+    kind: ErasureKind
+    target: uuid.UUID
+    stores: list[ReachShown]
+    documents: int
 
 
 class StepShown(BaseModel):
@@ -123,6 +164,18 @@ def erasure_router(services: ErasureServices) -> APIRouter:
         )
         return _shown(made, ())
 
+    @router.post("/documents/preview", openapi_extra=WRITE)
+    async def preview_document_erasure(body: DocumentNamed, who: Principal = services.writes) -> OutlookShown:
+        """What erasing a document would remove. Nothing is erased or hidden by this."""
+        erasers = services.erasers()
+        return _outlook(await count_document(room, erasers, who.tenant_id, body.base, body.document), erasers)
+
+    @router.post("/subjects/preview", openapi_extra=WRITE)
+    async def preview_person_erasure(body: SubjectNamed, who: Principal = services.writes) -> OutlookShown:
+        """What erasing a person would remove, and how many documents speak of them. Nothing is erased or shut by this."""
+        erasers = services.erasers()
+        return _outlook(await count_subject(room, erasers, who.tenant_id, body.login, identifiers=body.identifiers), erasers)
+
     @router.get("", openapi_extra=READ)
     async def list_all_erasures(
         before: Annotated[uuid.UUID | None, Query()] = None,
@@ -150,6 +203,15 @@ def erasure_router(services: ErasureServices) -> APIRouter:
         return ReceiptShown(holds=check.holds, signature=check.signature, event=check.event, found_again=dict(check.found_again))
 
     return router
+
+
+def _outlook(found: Outlook, erasers: Sequence[Eraser]) -> OutlookShown:
+    stores = [
+        ReachShown(name=eraser.name, store=eraser.store, method=eraser.method, found=found.found[eraser.name])
+        for eraser in erasers
+        if eraser.name in found.found
+    ]
+    return OutlookShown(kind=found.kind, target=found.target_id, stores=stores, documents=found.documents)
 
 
 def _shown(erasure: Erasure, steps: list[Step] | tuple[()], *, with_receipt: bool = True) -> ErasureShown:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from ondol.application.knowledge.erasure import find_document, hide_document
@@ -15,7 +16,7 @@ from ondol.core.errors import KeyDestroyed, NotFound, RequestError
 from ondol.infrastructure.access.erasure import hide_person
 from ondol.infrastructure.access.people import find_person, get_person
 from ondol.infrastructure.access.types import Person
-from ondol.infrastructure.ledger.erasure import Erasure, note_items, open_erasure
+from ondol.infrastructure.ledger.erasure import Eraser, Erasure, ErasureKind, note_items, open_erasure
 from ondol.infrastructure.storage.postgres import Connection, load_queries, one
 
 REASON_DEFAULT = "request"
@@ -23,6 +24,21 @@ IDENTIFIERS_MAX = 100
 
 QUERIES = load_queries("ondol.application.erasure")
 _REASON = re.compile(r"[a-z][a-z0-9_.-]{0,62}")
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What an erasure would reach.
+
+    Attributes:
+        found: how many things each eraser would remove, by its name.
+        documents: how many documents speak of a person; they stay unless they are asked for too.
+    """
+
+    kind: ErasureKind
+    target_id: uuid.UUID
+    found: Mapping[str, int]
+    documents: int
 
 
 def check_reason(reason: str) -> str:
@@ -78,16 +94,12 @@ async def erase_subject(
         RequestError: when the reason is no word, or an identifier is none.
     """
     check_reason(reason)
-    if len(identifiers) > IDENTIFIERS_MAX:
-        raise RequestError(
-            f"More than {IDENTIFIERS_MAX} identifiers are given.", "Give those that matter.", code="bad_identifier", param="identifiers"
-        )
+    _check_identifiers(identifiers)
     now = room.clock()
     key = room.tenant_key(tenant_id, "identifiers")
     async with room.database.tenant_tx(tenant_id) as connection:
         person = await find_person(connection, room.keyring, tenant_id, login)
-        values = [*identifiers, *([person.login] if "@" in person.login else [])]
-        documents = await documents_that_name(connection, key, values) if values else []
+        documents = await _documents_naming(connection, key, person, identifiers)
         await hide_person(connection, person, now)
         options = {"base_id": None, "with_documents": with_documents, "asked_by": asked_by, "reason": reason, "now": now}
         erasure = await open_erasure(connection, tenant_id, "subject", person.id, **options)  # type: ignore[arg-type]
@@ -95,6 +107,37 @@ async def erase_subject(
         for document_id, base_id in documents if with_documents else ():
             await _hide_document(connection, tenant_id, base_id, document_id, asked_by=asked_by, reason=reason, now=now)
         return erasure
+
+
+async def count_document(room: Knowledge, erasers: Sequence[Eraser], tenant_id: uuid.UUID, base: str, name: str) -> Outlook:
+    """What the erasure of a document would reach. It is begun in a transaction that is taken back, so the counts are those of the real one.
+
+    Raises:
+        NotFound: when there is no such base or document.
+    """
+    now = room.clock()
+    async with room.database.tenant_tx(tenant_id) as connection, connection.transaction(force_rollback=True):
+        base_id = (await find_base(connection, base)).id
+        document_id = await find_document(room, connection, tenant_id, base_id, name)
+        erasure = await _hide_document(connection, tenant_id, base_id, document_id, asked_by=None, reason=REASON_DEFAULT, now=now)
+        return Outlook("document", document_id, await _found(connection, erasers, erasure), 0)
+
+
+async def count_subject(room: Knowledge, erasers: Sequence[Eraser], tenant_id: uuid.UUID, login: str, *, identifiers: Sequence[str] = ()) -> Outlook:
+    """What the erasure of a person would reach, and how many documents speak of them; counted as `count_document` does.
+
+    Raises:
+        NotFound: when nobody has this login.
+        RequestError: when an identifier is none.
+    """
+    _check_identifiers(identifiers)
+    key = room.tenant_key(tenant_id, "identifiers")
+    async with room.database.tenant_tx(tenant_id) as connection, connection.transaction(force_rollback=True):
+        person = await find_person(connection, room.keyring, tenant_id, login)
+        documents = await _documents_naming(connection, key, person, identifiers)
+        options = {"base_id": None, "with_documents": False, "asked_by": None, "reason": REASON_DEFAULT, "now": room.clock()}
+        erasure = await open_erasure(connection, tenant_id, "subject", person.id, **options)  # type: ignore[arg-type]
+        return Outlook("subject", person.id, await _found(connection, erasers, erasure), len(documents))
 
 
 async def hide_again(room: Knowledge, tenant_id: uuid.UUID, kind: str, target_id: uuid.UUID, erased_at: datetime) -> Erasure | None:
@@ -121,6 +164,23 @@ async def hide_again(room: Knowledge, tenant_id: uuid.UUID, kind: str, target_id
             connection, tenant_id, "subject", target_id, base_id=None, with_documents=False, asked_by=None, reason=REASON_DEFAULT, now=now,
             replayed=True,
         )  # fmt: skip
+
+
+def _check_identifiers(identifiers: Sequence[str]) -> None:
+    if len(identifiers) > IDENTIFIERS_MAX:
+        raise RequestError(
+            f"More than {IDENTIFIERS_MAX} identifiers are given.", "Give those that matter.", code="bad_identifier", param="identifiers"
+        )
+
+
+async def _documents_naming(connection: Connection, key: bytes, person: Person, identifiers: Sequence[str]) -> list[tuple[uuid.UUID, uuid.UUID]]:
+    """The documents that hold a person's login or one of the identifiers, each with its base."""
+    values = [*identifiers, *([person.login] if "@" in person.login else [])]
+    return await documents_that_name(connection, key, values) if values else []
+
+
+async def _found(connection: Connection, erasers: Sequence[Eraser], erasure: Erasure) -> dict[str, int]:
+    return {eraser.name: await eraser.find(connection, erasure) for eraser in erasers if erasure.kind in eraser.kinds}
 
 
 async def _hide_document(

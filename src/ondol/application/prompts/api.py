@@ -11,30 +11,31 @@ from pydantic import BaseModel, Field
 
 from ondol.application.prompts.store import find_prompt, list_prompts, put_label, put_prompt
 from ondol.application.prompts.templates_store import built_in_names
-from ondol.application.prompts.types import Language, Prompt, VariableType, plain_prompt, prompt_body, prompt_diff
+from ondol.application.prompts.types import FIELD_CHARACTERS_MAX, Language, Prompt, VariableType, plain_prompt, prompt_body, prompt_diff
 from ondol.infrastructure.access.route_roles import READ, WRITE, Body
 from ondol.infrastructure.access.types import Principal
 from ondol.infrastructure.gateway.admin_api.base import GatewayServices
 
 PromptName = Annotated[str, Path(pattern=r"^[a-z0-9](-?[a-z0-9]){0,62}$", max_length=63)]
 Label = Annotated[str, Path(pattern=r"^[a-z](-?[a-z0-9]){0,62}$", max_length=63)]
+Text = Annotated[str, Field(max_length=FIELD_CHARACTERS_MAX)]
 Which = Annotated[str, Query(pattern=r"^[a-z0-9](-?[a-z0-9]){0,62}$", max_length=63, description="A version, a label, `latest` or `builtin`.")]
 
 
 class ExampleBody(Body):
     """A question and the answer that is wanted."""
 
-    question: str
-    answer: str
+    question: Text
+    answer: Text
 
 
 class TextBody(Body):
     """A prompt in one language; `$name` stands for a variable, `$$` for a dollar sign."""
 
-    role: str
-    goal: str = ""
-    constraints: list[str] = Field(default=[], max_length=50)
-    output_format: str = ""
+    role: Text
+    goal: Text = ""
+    constraints: list[Text] = Field(default=[], max_length=50)
+    output_format: Text = ""
     examples: list[ExampleBody] = Field(default=[], max_length=20)
 
 

@@ -104,8 +104,8 @@ def prompt_body(tree: object) -> PromptBody:
     for name in body.variables:
         if not VARIABLE.fullmatch(name):
             raise PromptError(f"{name[:50]!r} is no name of a variable.", "a-z, 0-9 and _, at most 40.", param="variables")
-    for field in _fields(body):
-        _check_field(field, body)
+    for place, field in _fields(body):
+        _check_field(place, field, body)
     return body
 
 
@@ -149,18 +149,22 @@ def _named(prompt: Prompt) -> str:
     return f"{prompt.name}@{'builtin' if prompt.version is None else prompt.version}"
 
 
-def _fields(body: PromptBody) -> Iterator[str]:
-    for text in body.texts.values():
-        yield from (text.role, text.goal, text.output_format, *text.constraints)
-        for example in text.examples:
-            yield from (example.question, example.answer)
+def _fields(body: PromptBody) -> Iterator[tuple[str, str]]:
+    """Every text of a prompt in which variables may stand, with its place, such as ``texts.en.constraints.0``."""
+    for language, text in body.texts.items():
+        place = f"texts.{language}"
+        yield from ((f"{place}.{name}", getattr(text, name)) for name in ("role", "goal", "output_format"))
+        yield from ((f"{place}.constraints.{number}", rule) for number, rule in enumerate(text.constraints))
+        for number, example in enumerate(text.examples):
+            yield f"{place}.examples.{number}.question", example.question
+            yield f"{place}.examples.{number}.answer", example.answer
 
 
-def _check_field(field: str, body: PromptBody) -> None:
+def _check_field(place: str, field: str, body: PromptBody) -> None:
     template = string.Template(field)
     if not template.is_valid():
-        raise PromptError("A `$` in the prompt stands before no variable.", "Write `$$` for a dollar sign.", param="texts")
+        raise PromptError("A `$` in the prompt stands before no variable.", "Write `$$` for a dollar sign.", param=place)
     for name in template.get_identifiers():
         if name not in body.variables:
             hint = "Name it below `variables`: text, line, number or language."
-            raise PromptError(f"The variable ${name[:50]} has no type.", hint, param="variables")
+            raise PromptError(f"The variable ${name[:50]} has no type.", hint, param=place)

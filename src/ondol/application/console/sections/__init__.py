@@ -9,6 +9,7 @@ from ondol.application.console.sections import (
     access,
     assistants,
     audit,
+    erasures,
     evaluation,
     evaluation_start,
     guard,
@@ -17,6 +18,7 @@ from ondol.application.console.sections import (
     knowledge,
     models,
     people,
+    prompts,
     requests,
     usage,
 )
@@ -24,5 +26,7 @@ from ondol.application.console.sections import (
 
 def add_sections(router: APIRouter, site: Site) -> None:
     """All pages of all sections."""
-    for section in (home, knowledge, assistants, models, evaluation, evaluation_start, guard, access, usage, requests, people, keys, audit):
+    for section in (
+        home, knowledge, assistants, prompts, models, evaluation, evaluation_start, guard, erasures, access, usage, requests, people, keys, audit,
+    ):  # fmt: skip
         section.add_to(router, site)

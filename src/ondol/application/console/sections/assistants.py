@@ -42,6 +42,7 @@ DONE: Mapping[str, str] = {
     "made": "assistants.done.made",
     "waiting": "assistants.done.waiting",
     "drafted": "assistants.done.drafted",
+    "proposed": "assistants.done.proposed",
     "activated": "assistants.done.activated",
     "rolled_back": "assistants.done.rolled_back",
 }

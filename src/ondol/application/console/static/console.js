@@ -41,6 +41,16 @@ document.addEventListener("click", async (event) => {
   button.dataset.state = "copied";
 });
 
+/** Printing needs a script; without one the browser's own menu does it. */
+function followPrints(within) {
+  for (const button of within.querySelectorAll("[data-print][hidden]")) {
+    button.hidden = false;
+    button.addEventListener("click", () => window.print());
+  }
+}
+
+document.addEventListener("htmx:afterSettle", () => followPrints(document));
+followPrints(document);
 document.addEventListener("htmx:afterSettle", (event) => drawCharts(event.detail.elt));
 drawCharts(document);
 followDrops();

@@ -23,7 +23,6 @@ from ondol.application.evaluation.golden.production import SAMPLE_MAX, Mask
 from ondol.application.evaluation.golden.types import GoldenSet, GoldenVersion, KeptItem
 from ondol.application.knowledge.rooms import Knowledge
 from ondol.application.knowledge.store import find_base
-from ondol.core.errors import Forbidden
 from ondol.infrastructure.access.people import get_person
 from ondol.infrastructure.access.route_roles import READ, WRITE, Body, RoleGate
 from ondol.infrastructure.access.types import Principal
@@ -268,7 +267,7 @@ def _set_routes(router: APIRouter, services: GoldenServices) -> None:
         async with room.database.tenant_tx(who.tenant_id) as connection:
             golden = await store.find_set(connection, name)
             if body.owner is not None:
-                _refuse_hidden(golden, who)
+                store.refuse_hidden(golden, who.person_id)
                 await get_person(connection, room.keyring, who.tenant_id, body.owner)
             changed = await store.change_set(
                 connection, who.tenant_id, golden, floors=body.floors, owner_id=body.owner, expires_at=body.expires_at, by=who.person_id,
@@ -300,7 +299,7 @@ def _item_routes(router: APIRouter, services: GoldenServices) -> None:
         """The items of a version. Those of a hidden set are for its owner."""
         async with room.database.tenant_tx(who.tenant_id) as connection:
             golden, found = await store.find_version(connection, name, version)
-            _refuse_hidden(golden, who)
+            store.refuse_hidden(golden, who.person_id)
             kept: list[KeptItem] = []
             async for item in store.items_of(connection, room.keyring, found, after=after):
                 kept.append(item)
@@ -404,11 +403,6 @@ def _proposal_routes(router: APIRouter, services: GoldenServices) -> None:
 async def _items(connection: Connection, room: Knowledge, name: str, number: int | None) -> list[KeptItem]:
     _, found = await store.find_version(connection, name, number)
     return [item async for item in store.items_of(connection, room.keyring, found)]
-
-
-def _refuse_hidden(golden: GoldenSet, who: Principal) -> None:
-    if golden.split == "hidden" and golden.owner_id != who.person_id:
-        raise Forbidden("What a hidden set asks is shown to its owner only.", "Ask its owner, or use a set of another split.", code="golden_hidden")
 
 
 def _set(golden: GoldenSet, number: int | None, items: int | None) -> SetShown:

@@ -17,7 +17,7 @@ from ondol.application.evaluation.golden.plain import item_of
 from ondol.application.evaluation.golden.types import SPLITS, GoldenSet, GoldenVersion, KeptItem, Split, case_of
 from ondol.application.evaluation.types import Case
 from ondol.core.canonical import Json
-from ondol.core.errors import Conflict, KeyDestroyed, NotFound, RequestError
+from ondol.core.errors import Conflict, Forbidden, KeyDestroyed, NotFound, RequestError
 from ondol.core.ids import new_id
 from ondol.infrastructure.ledger import record
 from ondol.infrastructure.storage.blobs import KeyOwner, KeyRing, open_bytes
@@ -191,6 +191,16 @@ async def stale_items(connection: Connection, version: GoldenVersion, *, limit: 
     values: dict[str, object] = {"version_id": version.id, "limit": limit}
     found = {row["name"]: "gone" if row["is_gone"] else "changed" for row in await rows(connection, QUERIES["stale_items"], values)}
     return found | {row["name"]: "erased" for row in await rows(connection, QUERIES["erased_items"], values)}
+
+
+def refuse_hidden(golden: GoldenSet, person_id: uuid.UUID) -> None:
+    """What a hidden set asks is shown to its owner alone.
+
+    Raises:
+        Forbidden: to anybody else.
+    """
+    if golden.split == "hidden" and golden.owner_id != person_id:
+        raise Forbidden("What a hidden set asks is shown to its owner only.", "Ask its owner, or use a set of another split.", code="golden_hidden")
 
 
 def refuse_expired(golden: GoldenSet, now: datetime) -> None:

@@ -6,7 +6,7 @@ from ondol.infrastructure.ledger.erasure.follow import ErasureFollower
 from ondol.infrastructure.ledger.erasure.receipt import ReceiptCheck
 from ondol.infrastructure.ledger.erasure.rows import row_eraser
 from ondol.infrastructure.ledger.erasure.store import find_erasure, get_erasure, items_of, list_erasures, note_items, open_erasure, reopen, steps_of
-from ondol.infrastructure.ledger.erasure.types import EVERY_KIND, Eraser, Erasure, ErasureKind, ErasureRoom, ErasureState, Gone, Step
+from ondol.infrastructure.ledger.erasure.types import EVERY_KIND, Eraser, Erasure, ErasureKind, ErasureRoom, ErasureState, ErasureStore, Gone, Step
 from ondol.infrastructure.ledger.erasure.work import carry_out, carry_out_open, check_receipt
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "ErasureKind",
     "ErasureRoom",
     "ErasureState",
+    "ErasureStore",
     "Gone",
     "ReceiptCheck",
     "Step",
