@@ -50,6 +50,85 @@ async def thread(api: Api, login: str, *questions: str, slug: str = "acme", rest
     return str(thread_id)
 
 
+async def more(api: Api, login: str, thread_id: str, parent: str | None, question: str, rests_on: frozenset[uuid.UUID] = frozenset()) -> str:
+    """One more turn of a thread, after the one that is named."""
+    platform, now = api.platform, api.platform.clock()
+    tenant = await find_tenant(platform.database, "acme")
+    follows = uuid.UUID(parent) if parent else None
+    turn = Turn(new_id(), follows, question, question, question.upper(), refused=False, rests_on=rests_on, created_at=now)
+    async with platform.database.tenant_tx(tenant.id) as connection:
+        person = await find_person(connection, platform.keyring, tenant.id, login)
+        assert await store.grow_thread(connection, platform.keyring, tenant.id, person.id, uuid.UUID(thread_id), turn, now)
+    return str(turn.id)
+
+
+async def branch(api: Api, thread_id: str, query: str = "") -> tuple[list[tuple[str, int, int]], str | None]:
+    """The questions of a branch, each with its place among its siblings and how many there are."""
+    _, read = await api.ask("member", "GET", f"/threads/{thread_id}/branch{query}")
+    return [(turn["question"], turn["siblings"].index(turn["id"]) + 1, len(turn["siblings"])) for turn in read["turns"]], read["earlier"]
+
+
+async def test_a_branch_is_read_to_its_end_with_what_stands_beside_each_turn(api: Api) -> None:
+    first = await thread(api, "member", "one", "two", "three")
+    _, read = await api.ask("member", "GET", f"/threads/{first}")
+    one, two, three = [turn["id"] for turn in read["turns"]]
+    assert await branch(api, first) == ([("one", 1, 1), ("two", 1, 1), ("three", 1, 1)], None)
+    again = await more(api, "member", first, one, "two, otherwise")
+    await more(api, "member", first, again, "and then")
+    start = await more(api, "member", first, None, "another beginning")
+    assert await branch(api, first) == ([("another beginning", 2, 2)], None), "the branch of what was said last"
+    assert await branch(api, first, f"?turn={one}") == ([("one", 1, 2), ("two, otherwise", 2, 2), ("and then", 1, 1)], None)
+    assert await branch(api, first, f"?turn={two}") == ([("one", 1, 2), ("two", 1, 2), ("three", 1, 1)], None)
+    assert await branch(api, first, f"?turn={two}&limit=2") == ([("two", 1, 2), ("three", 1, 1)], two)
+    assert await branch(api, first, f"?before={two}&limit=2") == ([("one", 1, 2)], None)
+    assert await api.ask("member", "GET", f"/threads/{first}/branch?turn={new_id()}") == (404, "turn_not_found")
+    other = await thread(api, "member", "elsewhere")
+    assert await api.ask("member", "GET", f"/threads/{other}/branch?turn={start}") == (404, "turn_not_found")
+    tenant = await find_tenant(api.platform.database, "acme")
+    async with api.platform.database.tenant_tx(tenant.id) as connection:
+        await connection.execute("delete from turns where id = %(id)s", {"id": one})
+    assert await branch(api, first, f"?turn={three}") == ([("two", 1, 3), ("three", 1, 1)], None), "what follows an erased turn begins a branch"
+
+
+async def test_words_are_found_in_titles_questions_and_answers_of_ones_own(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    refunds = await thread(api, "member", "How long does a Refund take?", "By card?")
+    korean = await thread(api, "member", "환불은 며칠 걸리나요?")
+    await thread(api, "owner", "a refund of somebody else")
+
+    async def found(words: str, query: str = "") -> list[tuple[str, str | None]]:
+        _, page = await api.ask("member", "GET", f"/threads?search={words}{query}")
+        return [(item["id"], item["found"]["excerpt"]) for item in page["threads"]]
+
+    assert await found("refund") == [(refunds, "")], "in its title"
+    assert await found("CARD%20by") == [(refunds, "By card?")], "every word, in any order"
+    assert await found("환불은") == [(korean, "")]
+    assert await found("card%20환불") == []
+    assert await found("%00") == await found("%25") == []
+    await api.ask("member", "PATCH", f"/threads/{refunds}", {"title": "Money"})
+    assert await found("LONG") == [(refunds, "How long does a Refund take?")]
+    assert (await api.ask("member", "GET", "/threads?search=" + "x" * 201))[0] == 400
+    monkeypatch.setattr("ondol.application.assistant.threads.search.TURNS_READ_MAX", 1)
+    _, page = await api.ask("member", "GET", "/threads?search=long")
+    assert (page["threads"], page["next"]) == ([], korean), "a look reads so many turns, and says where the next one goes on"
+    assert await found("long", f"&before={korean}") == [(refunds, "How long does a Refund take?")]
+
+
+async def test_what_may_no_longer_be_read_is_not_found_either(api: Api) -> None:
+    gone = frozenset({new_id()})
+    first = await thread(api, "member", "What opens the vault?")
+    parent = (await api.ask("member", "GET", f"/threads/{first}"))[1]["thread"]["head"]
+    await more(api, "member", first, parent, "sesame", rests_on=gone)
+    await api.ask("member", "PATCH", f"/threads/{first}", {"title": "x"})
+    _, page = await api.ask("member", "GET", "/threads?search=sesame")
+    assert [item["found"]["excerpt"] for item in page["threads"]] == ["sesame"], "the question is one's own"
+    tenant = await find_tenant(api.platform.database, "acme")
+    async with api.platform.database.tenant_tx(tenant.id) as connection:
+        person = await find_person(connection, api.platform.keyring, tenant.id, "member")
+        turn = Turn(new_id(), uuid.UUID(parent), "and?", "and?", "open barley", refused=False, rests_on=gone, created_at=api.platform.clock())
+        assert await store.grow_thread(connection, api.platform.keyring, tenant.id, person.id, uuid.UUID(first), turn, turn.created_at)
+    assert (await api.ask("member", "GET", "/threads?search=barley"))[1] == {"threads": [], "next": None}
+
+
 async def test_everybody_lists_reads_renames_and_deletes_their_own(api: Api) -> None:
     first, second = await thread(api, "member", "one", "two", "three"), await thread(api, "member", "other")
     _, page = await api.ask("member", "GET", "/threads?limit=1")
@@ -77,7 +156,8 @@ async def test_everybody_lists_reads_renames_and_deletes_their_own(api: Api) -> 
 
 @pytest.mark.parametrize("who", ["owner", "auditor", "other owner"])
 @pytest.mark.parametrize(
-    ("method", "path", "body"), [("GET", "", None), ("GET", "/export", None), ("PATCH", "", {"title": "x"}), ("DELETE", "", None)]
+    ("method", "path", "body"),
+    [("GET", "", None), ("GET", "/branch", None), ("GET", "/export", None), ("PATCH", "", {"title": "x"}), ("DELETE", "", None)],
 )
 async def test_nobody_has_another_persons_thread(api: Api, who: str, method: str, path: str, body: Mapping[str, Any] | None) -> None:
     first = await thread(api, "member", "one")

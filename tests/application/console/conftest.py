@@ -38,7 +38,7 @@ class FakeServices:
     tokens: set[str] = field(default_factory=set)
     codes: set[str] = field(default_factory=lambda: {CODE})
     broken: bool = False
-    replies: dict[tuple[str, str], tuple[int, Any]] = field(default_factory=dict)
+    replies: dict[tuple[str, str], tuple[int, Any]] = field(default_factory=lambda: {("GET", "/threads"): (200, {"threads": [], "next": None})})
     asked: list[ApiRequest] = field(default_factory=list)
     roles: frozenset[Role] = frozenset({"editor"})
 

@@ -84,6 +84,10 @@ select count(*) as counted from answers where tenant_id = %(tenant_id)s::uuid an
 -- The record of an answer.
 select id, assistant_id, person_id, outcome, content_sealed, provenance, created_at from answers where id = %(id)s::uuid;
 
+-- name: answer_records
+-- The records of some answers.
+select id, provenance from answers where id = any(%(ids)s::uuid[]);
+
 -- name: answer_links
 -- What the lineage says that an answer cites.
 select parent_id from artefact_links where child_id = %(id)s::uuid and relation = 'cites' order by parent_id limit 1000;

@@ -9,6 +9,7 @@ from typing import Any
 
 from ondol.application.assistant.types import Assistant, Cited, Source
 from ondol.application.knowledge.search import Evidence, Found
+from ondol.application.knowledge.store import ReadableVersion
 
 _MARK = re.compile(r"\[(\d{1,3})\]")
 
@@ -58,12 +59,13 @@ def extension_of(
         "model": model,
         "release": str(assistant.release_id) if assistant.release_id else None,
         "sources": [_source(source) for source in sources],
-        "searched": {
-            "base": assistant.base,
-            "index_version": str(found.index_version_id) if found.index_version_id else None,
-            "passages_considered": len(found.evidence),
-        },
+        "searched": searched_extension(assistant.base, found.index_version_id, found.index_number, len(found.evidence)),
     }
+
+
+def searched_extension(base: str, version_id: uuid.UUID | None, number: int | None, passages: int) -> dict[str, Any]:
+    """What was searched: the base, the version of its index by id and by number, and how many passages were looked at."""
+    return {"base": base, "index_version": str(version_id) if version_id else None, "index_number": number, "passages_considered": passages}
 
 
 def original_url(version_id: uuid.UUID) -> str:
@@ -72,24 +74,46 @@ def original_url(version_id: uuid.UUID) -> str:
 
 
 def _source(source: Source) -> dict[str, Any]:
-    found, version = source.evidence, source.evidence.version
+    found, hit = source.evidence, source.evidence.hit
+    return source_extension(
+        source.number, found.version, hit.passage_ordinal, found.headings, found.page, hit.score, text=found.text, quotes=source.quotes
+    )
+
+
+def source_extension(
+    number: int,
+    version: ReadableVersion,
+    passage: int,
+    headings: Sequence[str],
+    page: int | None,
+    score: float,
+    *,
+    text: str,
+    quotes: Sequence[tuple[int, int]],
+) -> dict[str, Any]:
+    """A source as the `ondol` field tells it.
+
+    Args:
+        passage: its place in the document, and `text` what it says.
+        quotes: the spans of it that the answer rests on, half-open, in characters.
+    """
     return {
-        "n": source.number,
+        "n": number,
         "document_id": str(version.document_id),
         "document_version_id": str(version.id),
         "title": version.details.title,
         "path": version.details.path,
-        "headings": list(found.headings),
-        "page": found.page,
+        "headings": list(headings),
+        "page": page,
         "version": version.declared_version,
         "language": version.language,
         "media_type": version.media_type,
         "security_class": version.security_class,
         "valid_from": version.valid_from.isoformat() if version.valid_from else None,
         "valid_until": version.valid_until.isoformat() if version.valid_until else None,
-        "passage": found.hit.passage_ordinal,
-        "score": round(found.hit.score, 4),
-        "text": found.text,
-        "quotes": [{"start": start, "end": end} for start, end in source.quotes],
+        "passage": passage,
+        "score": round(score, 4),
+        "text": text,
+        "quotes": [{"start": start, "end": end} for start, end in quotes],
         "original_url": original_url(version.id),
     }

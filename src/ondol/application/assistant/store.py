@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -91,6 +91,11 @@ async def answer_row(connection: Connection, answer_id: uuid.UUID) -> dict[str, 
     if found is None:
         raise NotFound("There is no such answer.", code="answer_not_found")
     return found
+
+
+async def answer_records(connection: Connection, answer_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, Mapping[str, Any]]:
+    """The records of some answers as they are stored; of those that have none, nothing."""
+    return {row["id"]: row["provenance"] for row in await rows(connection, QUERIES["answer_records"], {"ids": list(answer_ids)})}
 
 
 async def answer_links(connection: Connection, answer_id: uuid.UUID) -> list[uuid.UUID]:

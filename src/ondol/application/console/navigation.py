@@ -16,12 +16,18 @@ class Section:
     Attributes:
         label: the key of its name.
         roles: of which a visitor needs one; for everybody else there is no such page.
+        is_everybodys: it opens for whoever is signed in, also without a role.
     """
 
     path: str
     label: str
     icon: str
     roles: frozenset[Role]
+    is_everybodys: bool = False
+
+    def opens_to(self, roles: frozenset[Role]) -> bool:
+        """Whether somebody with these roles may see it."""
+        return self.is_everybodys or bool(self.roles & roles)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +39,7 @@ class Group:
 
 
 GROUPS: Sequence[Group] = (
-    Group(None, (Section("/", "nav.ask", "chat", ANYBODY), Section("/home", "nav.home", "home", READERS))),
+    Group(None, (Section("/", "nav.ask", "chat", ANYBODY, is_everybodys=True), Section("/home", "nav.home", "home", READERS))),
     Group(
         "nav.group.build",
         (
@@ -67,7 +73,7 @@ GROUPS: Sequence[Group] = (
 
 def shown_to(roles: frozenset[Role]) -> list[Group]:
     """What somebody with these roles sees; a group without a section is left out."""
-    groups = [Group(group.label, [section for section in group.sections if section.roles & roles]) for group in GROUPS]
+    groups = [Group(group.label, [section for section in group.sections if section.opens_to(roles)]) for group in GROUPS]
     return [group for group in groups if group.sections]
 
 

@@ -17,9 +17,8 @@ from ondol.core.errors import NotFound, RequestError, TooManyRequests, Unauthent
 from ondol.infrastructure.access.types import Principal
 
 from .assets import asset_response
-from .forms import check_form, check_origin, delete_cookie, form_token, read_form, session_cookie, set_cookie, visitor_cookie
+from .forms import check_form, check_origin, delete_cookie, read_form, session_cookie, set_cookie, visitor_cookie
 from .language import choose_language, other_language
-from .navigation import shown_to
 from .pages import Site, entry_page, page
 from .sections import add_sections
 
@@ -27,29 +26,11 @@ from .sections import add_sections
 def make_routes(site: Site) -> APIRouter:
     """All routes of the console."""
     router = APIRouter(default_response_class=HTMLResponse)
-    _add_chat(router, site)
     _add_sign_in(router, site)
     _add_welcome(router, site)
     _add_files(router, site)
     add_sections(router, site)
     return router
-
-
-def _add_chat(router: APIRouter, site: Site) -> None:
-    @router.get("/")
-    async def chat(request: Request) -> Response:
-        principal = await _principal(site, request)
-        if principal is None:
-            return _to_sign_in(site, request)
-        token = request.cookies[session_cookie(site.services)]
-        values = {
-            "profile": await site.services.profile(principal),
-            "assistants": await site.services.assistants(principal),
-            "leave_token": form_token("leave", token),
-            "manage": next((section.path for group in shown_to(principal.roles) for section in group.sections if section.path != "/"), ""),
-            "notice": site.services.notice(principal, choose_language(request)),
-        }
-        return page(site, request, "chat.html", values)
 
 
 def _add_sign_in(router: APIRouter, site: Site) -> None:

@@ -162,7 +162,7 @@ async def _visit(site: Site, request: Request, section: Section) -> Visit | Resp
         if token:
             delete_cookie(response, site.services, name)
         return response
-    if not who.roles & section.roles:
+    if not section.opens_to(who.roles):
         raise Forbidden("Your roles do not open this page.", code="role_required")
     profile = await site.services.profile(who)
     return Visit(site, request, section, who, profile, choose_language(request), Api(site.services.call, who))

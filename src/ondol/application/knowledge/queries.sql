@@ -8,13 +8,13 @@ on conflict (tenant_id, name) do nothing;
 
 -- name: base_by_name
 -- A base by name with its active index.
-select b.id, b.name, b.revision, b.active_index_id, i.analyser_id, i.settings, b.retrieval
+select b.id, b.name, b.revision, b.active_index_id, i.number as index_number, i.analyser_id, i.settings, b.retrieval
 from bases b left join index_versions i on i.id = b.active_index_id
 where b.name = %(name)s::text;
 
 -- name: base_by_id
 -- A base by id with its active index.
-select b.id, b.name, b.revision, b.active_index_id, i.analyser_id, i.settings, b.retrieval
+select b.id, b.name, b.revision, b.active_index_id, i.number as index_number, i.analyser_id, i.settings, b.retrieval
 from bases b left join index_versions i on i.id = b.active_index_id
 where b.id = %(id)s::uuid;
 
@@ -251,6 +251,19 @@ select v.id from document_versions v
 where v.id = any(%(ids)s::uuid[]) and v.state <> 'erased' and v.audience_id = any(%(audience_ids)s::uuid[])
     and exists (select from document_versions c
         where c.document_id = v.document_id and c.state = 'current' and c.audience_id = any(%(audience_ids)s::uuid[]));
+
+-- name: seen_versions
+-- What an answer showed of these versions, for a caller who may be reminded of them.
+select v.id, v.document_id, v.declared_version, v.language, v.media_type, v.valid_from, v.valid_until, v.details_sealed, v.content_address,
+    a.rule ->> 'class' as security_class
+from document_versions v join audiences a on a.id = v.audience_id
+where v.id = any(%(ids)s::uuid[]) and v.state <> 'erased' and v.audience_id = any(%(audience_ids)s::uuid[])
+    and exists (select from document_versions c
+        where c.document_id = v.document_id and c.state = 'current' and c.audience_id = any(%(audience_ids)s::uuid[]));
+
+-- name: index_names
+-- Of which bases some index versions are, and their numbers there.
+select v.id, b.name, v.number from index_versions v join bases b on b.id = v.base_id where v.id = any(%(ids)s::uuid[]);
 
 -- name: identifiers_add
 -- The identifiers that a version of a document holds.

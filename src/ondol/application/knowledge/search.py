@@ -45,6 +45,7 @@ class IndexState:
         embedder: whose vectors the segments have; None for none.
         vectors: segments that have vectors, and the ids of these.
         retrieval: how the base is searched.
+        number: of the index version.
     """
 
     revision: int
@@ -56,6 +57,7 @@ class IndexState:
     embedder: EmbedderRef | None
     vectors: Mapping[uuid.UUID, uuid.UUID]
     retrieval: Retrieval
+    number: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,7 @@ class Found:
         term_weights: each term of the question and its weight among what the caller may read.
         stages: what each stage of the search ranked; not confirmed, for evaluation.
         queries: so many questions were searched for.
+        index_number: of the index version, among those of its base.
     """
 
     evidence: tuple[Evidence, ...]
@@ -95,6 +98,7 @@ class Found:
     epoch: int
     stages: tuple[Stage, ...] = ()
     queries: int = 1
+    index_number: int | None = None
 
 
 class IndexStates:
@@ -162,7 +166,7 @@ async def search(
         now = room.clock()
         visible, base, state = await _state_of(room, states, tenant_id, person_id, base_id, index_id, now)
         if state is None:
-            return Found((), {}, base.id, base.active_index_id, base.revision, visible.epoch)
+            return Found((), {}, base.id, base.active_index_id, base.revision, visible.epoch, index_number=base.index_number)
         if retrieval is not None:
             state = replace(state, retrieval=retrieval)
         # An embedder is asked for an empty base too: else the time of it would tell that there are documents, closed as they may be.
@@ -171,7 +175,7 @@ async def search(
             most = max(limit, state.retrieval.rerank_depth) if state.retrieval.reranker else limit
             asked = await _asked(room, tenant_id, state.embedder, question, words, most, beginnings)
         if not state.segment_ids:
-            return Found((), {}, base.id, base.active_index_id, base.revision, visible.epoch)
+            return Found((), {}, base.id, base.active_index_id, base.revision, visible.epoch, index_number=base.index_number)
         try:
             masked = _masked(state, refused)
             ranking = await asyncio.to_thread(_rank, room, tenant_id, state, masked, visible, asked)
@@ -186,7 +190,7 @@ async def search(
         if len(evidence) == len(hits):
             best, stages = await _reranked(room, tenant_id, state.retrieval, question, evidence[: len(ranking.hits)], limit)
             told = (base.id, state.place.index_version_id, base.revision, visible.epoch, (*ranking.stages, *stages))
-            return Found((*best, *evidence[len(ranking.hits) :]), ranking.term_weights, *told)
+            return Found((*best, *evidence[len(ranking.hits) :]), ranking.term_weights, *told, index_number=state.number)
         refused |= {hit.document_version_id for hit in hits} - {item.version.id for item in evidence}
         states.forget(state.place.index_version_id)
     raise Conflict("The documents changed again and again while they were searched.", "Try again shortly.", code="index_busy")
@@ -361,10 +365,10 @@ async def _state_of(
     async with room.database.tenant_tx(tenant_id) as connection:
         visible = await room.visible.of(connection, tenant_id, person_id)
         base = await store.get_base(connection, base_id)
-        asked, analyser_id, settings = base.active_index_id, base.analyser_id, base.settings
+        asked, analyser_id, settings, number = base.active_index_id, base.analyser_id, base.settings, base.index_number
         if index_id is not None and index_id != asked:
             version = await get_version(connection, index_id)
-            asked, analyser_id, settings = version.id, version.analyser_id, version.settings
+            asked, analyser_id, settings, number = version.id, version.analyser_id, version.settings, version.number
         if asked is None:
             return visible, base, None
         if analyser_id != ANALYSER_ID:
@@ -386,6 +390,7 @@ async def _state_of(
                 embedder=settings.embedder,
                 vectors=await store.segment_vectors(connection, asked) if settings.embedder is not None else {},
                 retrieval=base.retrieval,
+                number=number,
             )
             states.put(asked, state)
         return visible, base, state

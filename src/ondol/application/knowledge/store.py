@@ -30,6 +30,7 @@ class Base:
         revision: moves with every change that search must see.
         analyser_id, settings: what the index version that serves was built with.
         retrieval: how it is searched.
+        index_number: of the index version that serves.
     """
 
     id: uuid.UUID
@@ -39,6 +40,7 @@ class Base:
     analyser_id: str | None
     settings: IndexSettings = IndexSettings()  # noqa: RUF009 - it is frozen
     retrieval: Retrieval = Retrieval()  # noqa: RUF009 - it is frozen
+    index_number: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -358,15 +360,21 @@ async def readable_versions(
 ) -> dict[uuid.UUID, ReadableVersion]:
     """Of these versions those that somebody with these audiences may read now. A document whose key is destroyed is not readable."""
     values = {"ids": list(version_ids), "audience_ids": list(audience_ids), "now": now}
-    readable: dict[uuid.UUID, ReadableVersion] = {}
-    for row in await rows(connection, QUERIES["confirm"], values):
-        try:
-            details = open_details(keyring, tenant_id, row["document_id"], row["id"], row["details_sealed"])
-        except KeyDestroyed:
-            continue
-        kept = {name: value for name, value in row.items() if name != "details_sealed"}
-        readable[row["id"]] = ReadableVersion(**kept, details=details)
-    return readable
+    return _readable(keyring, tenant_id, await rows(connection, QUERIES["confirm"], values))
+
+
+async def seen_versions(
+    connection: Connection, keyring: KeyRing, tenant_id: uuid.UUID, version_ids: Iterable[uuid.UUID], audience_ids: Iterable[uuid.UUID]
+) -> dict[uuid.UUID, ReadableVersion]:
+    """Of these versions, seen before, those of which somebody with these audiences may be reminded, as `seen_ids` has it."""
+    return _readable(
+        keyring, tenant_id, await rows(connection, QUERIES["seen_versions"], {"ids": list(version_ids), "audience_ids": list(audience_ids)})
+    )
+
+
+async def index_names(connection: Connection, index_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, tuple[str, int]]:
+    """Of some index versions, the base and the number there."""
+    return {row["id"]: (row["name"], row["number"]) for row in await rows(connection, QUERIES["index_names"], {"ids": list(index_ids)})}
 
 
 async def readable_ids(
@@ -433,10 +441,22 @@ def _erased_meanwhile() -> Conflict:
     return Conflict("A document was erased while it was being taken in.", "Run it again.", code="document_erased")
 
 
+def _readable(keyring: KeyRing, tenant_id: uuid.UUID, found: Iterable[Mapping[str, Any]]) -> dict[uuid.UUID, ReadableVersion]:
+    readable: dict[uuid.UUID, ReadableVersion] = {}
+    for row in found:
+        try:
+            details = open_details(keyring, tenant_id, row["document_id"], row["id"], row["details_sealed"])
+        except KeyDestroyed:
+            continue
+        kept = {name: value for name, value in row.items() if name != "details_sealed"}
+        readable[row["id"]] = ReadableVersion(**kept, details=details)
+    return readable
+
+
 def _base(row: Mapping[str, Any]) -> Base:
     settings = msgspec.convert(row["settings"] or {}, IndexSettings)
     retrieval = msgspec.convert(row["retrieval"], Retrieval)
-    return Base(row["id"], row["name"], row["revision"], row["active_index_id"], row["analyser_id"], settings, retrieval)
+    return Base(row["id"], row["name"], row["revision"], row["active_index_id"], row["analyser_id"], settings, retrieval, row["index_number"])
 
 
 def _by_segment(found: Iterable[Mapping[str, Any]]) -> dict[uuid.UUID, frozenset[uuid.UUID]]:

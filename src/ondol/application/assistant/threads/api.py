@@ -12,9 +12,12 @@ from fastapi import APIRouter, Path, Query
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
+from ondol.application.assistant.again import facts_of
 from ondol.application.assistant.store import find_assistant
 from ondol.application.assistant.threads import store
+from ondol.application.assistant.threads.branch import read_branch
 from ondol.application.assistant.threads.reading import PAGE_MAX, ReadTurn, delete_thread, export_threads, read_turns
+from ondol.application.assistant.threads.search import SEARCH_CHARACTERS_MAX, Match, search_threads
 from ondol.application.assistant.threads.types import Thread
 from ondol.application.knowledge.api import KnowledgeServices
 from ondol.infrastructure.access.route_roles import ASK, Body
@@ -22,12 +25,20 @@ from ondol.infrastructure.access.types import Principal
 
 PAGE = 50
 Limit = Annotated[int, Query(ge=1, le=PAGE_MAX)]
+Search = Annotated[str | None, Query(max_length=SEARCH_CHARACTERS_MAX)]
 AssistantName = Annotated[str, Path(pattern=r"^[a-z0-9](-?[a-z0-9]){0,62}$", max_length=63)]
 SlotName = Annotated[str, Path(pattern=r"^[a-z][a-z0-9_]{0,31}$", max_length=32)]
 
 
+class FoundShown(BaseModel):
+    """Where a thread says what was searched for. `turn` is null where its title does."""
+
+    turn: uuid.UUID | None
+    excerpt: str
+
+
 class ThreadShown(BaseModel):
-    """A thread. `turns` counts those of all branches; `head` is the one that was said last."""
+    """A thread. `turns` counts those of all branches; `head` is the one that was said last; `found` is told where words were searched for."""
 
     id: uuid.UUID
     assistant: str
@@ -36,6 +47,7 @@ class ThreadShown(BaseModel):
     turns: int
     created_at: datetime
     changed_at: datetime
+    found: FoundShown | None = None
 
 
 class ThreadPage(BaseModel):
@@ -64,6 +76,24 @@ class ThreadRead(BaseModel):
     thread: ThreadShown
     turns: list[TurnShown]
     next: uuid.UUID | None
+
+
+class BranchTurn(TurnShown):
+    """A turn of a branch. `siblings` are itself and what else follows the same turn, the oldest first.
+
+    `facts` has `language`, `sources`, `verification` and `searched` as the answer's `ondol` field told them; null where they are not known any more.
+    """
+
+    siblings: list[uuid.UUID]
+    facts: dict[str, Any] | None
+
+
+class BranchRead(BaseModel):
+    """A branch of a thread. `earlier` is what to give as `before` for what stands before it."""
+
+    thread: ThreadShown
+    turns: list[BranchTurn]
+    earlier: uuid.UUID | None
 
 
 class TitleBody(Body):
@@ -111,8 +141,14 @@ def _thread_routes(router: APIRouter, services: KnowledgeServices) -> None:
     room = services.knowledge
 
     @router.get("/threads", openapi_extra=ASK)
-    async def list_threads(before: uuid.UUID | None = None, limit: Limit = PAGE, who: Principal = services.asks) -> ThreadPage:
-        """Your threads."""
+    async def list_threads(search: Search = None, before: uuid.UUID | None = None, limit: Limit = PAGE, who: Principal = services.asks) -> ThreadPage:
+        """Your threads; with `search`, those in whose title or in one of whose turns every word of it stands.
+
+        Threads are sealed, so a search opens and reads them, the latest first, 2,000 turns at a time: `next` is told as long as there are others.
+        """
+        if search is not None and search.strip():
+            looked = await search_threads(room, who.tenant_id, who.person_id, search, before=before, limit=limit)
+            return ThreadPage(threads=[_matched(match) for match in looked.found], next=looked.next)
         async with room.database.tenant_tx(who.tenant_id) as connection:
             found = await store.list_threads(connection, room.keyring, who.tenant_id, who.person_id, before=before, limit=limit + 1)
         return ThreadPage(threads=[_shown(thread) for thread in found[:limit]], next=found[limit - 1].id if len(found) > limit else None)
@@ -125,6 +161,25 @@ def _thread_routes(router: APIRouter, services: KnowledgeServices) -> None:
             turns = await read_turns(room, connection, who.tenant_id, who.person_id, thread, after=after, limit=limit + 1)
         following = turns[limit - 1].turn.id if len(turns) > limit else None
         return ThreadRead(thread=_shown(found), turns=[_turn(one) for one in turns[:limit]], next=following)
+
+    @router.get("/threads/{thread}/branch", openapi_extra=ASK)
+    async def read_thread_branch(
+        thread: uuid.UUID,
+        turn: uuid.UUID | None = None,
+        before: uuid.UUID | None = None,
+        limit: Limit = PAGE,
+        who: Principal = services.asks,
+    ) -> BranchRead:
+        """The branch of a thread on which a turn lies, to its latest; without one, that of what was said last."""
+        async with room.database.tenant_tx(who.tenant_id) as connection:
+            found = await store.find_thread(connection, room.keyring, who.tenant_id, who.person_id, thread)
+            branch = await read_branch(room, connection, who.person_id, found, who.tenant_id, through=turn, before=before, limit=limit)
+            texts = {one.turn.id: one.answer for one in branch.turns if one.answer is not None and not one.turn.refused}
+            facts = await facts_of(room, connection, who.tenant_id, who.person_id, texts)
+        turns = [
+            BranchTurn(**_turn(one).model_dump(), siblings=list(branch.siblings[one.turn.id]), facts=facts.get(one.turn.id)) for one in branch.turns
+        ]
+        return BranchRead(thread=_shown(found), turns=turns, earlier=branch.earlier)
 
     @router.patch("/threads/{thread}", openapi_extra=ASK)
     async def rename_thread(thread: uuid.UUID, body: TitleBody, who: Principal = services.asks) -> Changed:
@@ -207,6 +262,10 @@ def _shown(thread: Thread) -> ThreadShown:
         created_at=thread.created_at,
         changed_at=thread.changed_at,
     )
+
+
+def _matched(match: Match) -> ThreadShown:
+    return _shown(match.thread).model_copy(update={"found": FoundShown(turn=match.turn_id, excerpt=match.excerpt)})
 
 
 def _turn(one: ReadTurn) -> TurnShown:

@@ -13,13 +13,13 @@ where id = %(id)s::uuid and person_id = %(person_id)s::uuid and turns < %(turns_
 
 -- name: thread_by_id
 -- A thread of a person.
-select t.id, t.assistant_id, a.name as assistant, t.title_sealed, t.head_id, t.turns, t.created_at, t.changed_at
+select t.id, t.person_id, t.assistant_id, a.name as assistant, t.title_sealed, t.head_id, t.turns, t.created_at, t.changed_at
 from threads t join assistants a on a.tenant_id = t.tenant_id and a.id = t.assistant_id
 where t.id = %(id)s::uuid and t.person_id = %(person_id)s::uuid;
 
 -- name: threads_of_person
 -- A person's threads, those that were spoken in last first, behind the one that is named.
-select t.id, t.assistant_id, a.name as assistant, t.title_sealed, t.head_id, t.turns, t.created_at, t.changed_at
+select t.id, t.person_id, t.assistant_id, a.name as assistant, t.title_sealed, t.head_id, t.turns, t.created_at, t.changed_at
 from threads t join assistants a on a.tenant_id = t.tenant_id and a.id = t.assistant_id
 where t.person_id = %(person_id)s::uuid
     and (%(before)s::uuid is null
@@ -72,6 +72,20 @@ select id, parent_id, refused, said_sealed, rests_on, summary_sealed, summary_re
 select id, parent_id, refused, said_sealed, rests_on, summary_sealed, summary_rests_on, created_at from turns
 where thread_id = %(thread_id)s::uuid and person_id = %(person_id)s::uuid and (%(after)s::uuid is null or id > %(after)s::uuid)
 order by id limit %(limit)s::integer;
+
+-- name: turns_of_threads
+-- The turns of some threads, those of each in the order in which they were said.
+select id, thread_id, parent_id, refused, said_sealed, rests_on, summary_sealed, summary_rests_on, created_at from turns
+where thread_id = any(%(thread_ids)s::uuid[]) and person_id = %(person_id)s::uuid order by thread_id, id limit %(limit)s::integer;
+
+-- name: turn_tree
+-- Which turn of a thread follows which, in the order in which they were said.
+select id, parent_id from turns where thread_id = %(thread_id)s::uuid and person_id = %(person_id)s::uuid order by id limit %(limit)s::integer;
+
+-- name: turns_by_id
+-- Some turns of a thread.
+select id, parent_id, refused, said_sealed, rests_on, summary_sealed, summary_rests_on, created_at from turns
+where id = any(%(ids)s::uuid[]) and thread_id = %(thread_id)s::uuid and person_id = %(person_id)s::uuid order by id;
 
 -- name: turn_summary_put
 -- What was said up to a turn, in short.

@@ -51,7 +51,12 @@ async def read_turns(
         after: go on behind this one.
     """
     turns = await store.turns_of(connection, room.keyring, tenant_id, person_id, thread_id, after=after, limit=limit)
-    visible = await room.visible.of(connection, tenant_id, person_id)
+    return await as_read(room, connection, tenant_id, person_id, turns)
+
+
+async def as_read(room: Knowledge, connection: Connection, tenant_id: uuid.UUID, reader_id: uuid.UUID, turns: Sequence[Turn]) -> list[ReadTurn]:
+    """Turns as somebody may read them at this moment."""
+    visible = await room.visible.of(connection, tenant_id, reader_id)
     seen = await seen_ids(connection, {version for turn in turns for version in turn.rests_on}, visible.audience_ids)
     return [ReadTurn(turn, not turn.rests_on <= seen) for turn in turns]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import uuid
 from collections.abc import Iterable, Mapping
@@ -61,7 +62,7 @@ async def find_thread(connection: Connection, keyring: KeyRing, tenant_id: uuid.
     found = await one(connection, QUERIES["thread_by_id"], {"id": thread_id, "person_id": person_id})
     if found is None:
         raise thread_not_found()
-    return _thread(keyring, tenant_id, person_id, found)
+    return _thread(keyring, tenant_id, found)
 
 
 async def list_threads(
@@ -73,7 +74,7 @@ async def list_threads(
         before: go on behind this one.
     """
     found = await rows(connection, QUERIES["threads_of_person"], {"person_id": person_id, "before": before, "limit": limit})
-    return [_thread(keyring, tenant_id, person_id, row) for row in found]
+    return [_thread(keyring, tenant_id, row) for row in found]
 
 
 async def rename_thread(
@@ -151,6 +152,36 @@ async def turns_of(
     """
     values: dict[str, object] = {"thread_id": thread_id, "person_id": person_id, "after": after, "limit": limit}
     return [_turn(keyring, tenant_id, person_id, row) for row in await rows(connection, QUERIES["turns_of_thread"], values)]
+
+
+async def turns_of_threads(
+    connection: Connection, keyring: KeyRing, tenant_id: uuid.UUID, person_id: uuid.UUID, thread_ids: Iterable[uuid.UUID], limit: int
+) -> dict[uuid.UUID, list[Turn]]:
+    """The turns of some threads, by thread, each in the order in which they were said."""
+    values = {"thread_ids": list(thread_ids), "person_id": person_id, "limit": limit}
+    read = await rows(connection, QUERIES["turns_of_threads"], values)
+
+    def opened() -> dict[uuid.UUID, list[Turn]]:
+        found: dict[uuid.UUID, list[Turn]] = {}
+        for row in read:
+            found.setdefault(row["thread_id"], []).append(_turn(keyring, tenant_id, person_id, row))
+        return found
+
+    return await asyncio.to_thread(opened)
+
+
+async def turn_tree(connection: Connection, person_id: uuid.UUID, thread_id: uuid.UUID) -> dict[uuid.UUID, uuid.UUID | None]:
+    """The turns of a thread in the order in which they were said, each with the one that it follows."""
+    values = {"thread_id": thread_id, "person_id": person_id, "limit": TURNS_MAX}
+    return {row["id"]: row["parent_id"] for row in await rows(connection, QUERIES["turn_tree"], values)}
+
+
+async def turns_by_id(
+    connection: Connection, keyring: KeyRing, tenant_id: uuid.UUID, person_id: uuid.UUID, thread_id: uuid.UUID, ids: Iterable[uuid.UUID]
+) -> list[Turn]:
+    """Some turns of a thread, in the order in which they were said."""
+    values = {"ids": list(ids), "thread_id": thread_id, "person_id": person_id}
+    return [_turn(keyring, tenant_id, person_id, row) for row in await rows(connection, QUERIES["turns_by_id"], values)]
 
 
 async def put_summary(
@@ -249,8 +280,8 @@ async def _add_turn(connection: Connection, keyring: KeyRing, tenant_id: uuid.UU
     await connection.execute(QUERIES["turn_add"], values)
 
 
-def _thread(keyring: KeyRing, tenant_id: uuid.UUID, person_id: uuid.UUID, row: Mapping[str, Any]) -> Thread:
-    title = open_bytes(_known_key(keyring, tenant_id, person_id), bytes(row["title_sealed"]), b"thread" + row["id"].bytes).decode()
+def _thread(keyring: KeyRing, tenant_id: uuid.UUID, row: Mapping[str, Any]) -> Thread:
+    title = open_bytes(_known_key(keyring, tenant_id, row["person_id"]), bytes(row["title_sealed"]), b"thread" + row["id"].bytes).decode()
     return Thread(**{name: value for name, value in row.items() if name != "title_sealed"}, title=title)
 
 

@@ -12,12 +12,14 @@ class Thread:
     """A thread of one person with one assistant.
 
     Attributes:
+        person_id: whose it is; what was said in it is sealed under their key.
         assistant: its name.
         head_id: the turn that was said last; a question that names no other one follows it.
         turns: how many there are, those of all branches.
     """
 
     id: uuid.UUID
+    person_id: uuid.UUID
     assistant_id: uuid.UUID
     assistant: str
     title: str

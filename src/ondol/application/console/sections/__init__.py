@@ -1,4 +1,4 @@
-"""The sections for people who run the platform, one file each. A page asks the admin API and shows what it tells; it decides nothing."""
+"""The sections, one file each. A page asks the admin API and shows what it tells; it decides nothing."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from ondol.application.console.sections import (
     access,
     assistants,
     audit,
+    chat,
     erasures,
     evaluation,
     evaluation_start,
@@ -27,6 +28,6 @@ from ondol.application.console.sections import (
 def add_sections(router: APIRouter, site: Site) -> None:
     """All pages of all sections."""
     for section in (
-        home, knowledge, assistants, prompts, models, evaluation, evaluation_start, guard, erasures, access, usage, requests, people, keys, audit,
+        chat, home, knowledge, assistants, prompts, models, evaluation, evaluation_start, guard, erasures, access, usage, requests, people, keys, audit,
     ):  # fmt: skip
         section.add_to(router, site)

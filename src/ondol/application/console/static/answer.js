@@ -14,29 +14,52 @@ const STAGES = [
 ];
 const COPIED_FOR_MS = 2000;
 
+let turnsMade = 0;
+
 /**
- * `state` is "streaming", then one of "done", "refused", "guarded", "stopped" or "failed".
- * `actions` has openSources(answer, number, opener), retry(turn), copied() and grew().
+ * `state` is "streaming", then one of "done", "refused", "guarded", "withheld", "stopped" or "failed".
+ * `place` is where it stands in its thread: `id` (null until it is kept), `parent`, and `siblings`, the ids of all that follow the same parent.
+ * `actions` has openSources(answer, number, opener), retry(turn), edit(turn, question), address(id), copied() and grew().
  */
 export class Turn {
-  constructor(number, question, preview, actions) {
+  constructor(question, place, preview, actions) {
+    const heading = `asked-${++turnsMade}`;
     this.question = question;
+    this.place = place;
     this.preview = preview;
     this.actions = actions;
     this.state = "streaming";
     this.facts = null;
-    this.heading = element("h2", { class: "question", id: `question-${number}` }, question);
+    this.heading = element("h2", { class: "question", id: heading }, question);
+    this.tools = element("div", { class: "question-tools" });
     this.text = element("div", { class: "answer-text" });
     this.foot = element("div", { class: "answer-foot" });
-    this.article = element("article", { class: "answer", tabindex: "-1", "aria-labelledby": `question-${number}` }, this.text, this.foot);
-    this.node = element("li", { class: "turn" }, this.heading, this.article);
+    this.article = element("article", { class: "answer", tabindex: "-1", "aria-labelledby": heading }, this.text, this.foot);
+    this.node = element("li", { class: "turn" }, this.heading, this.tools, this.article);
     this.growing = new GrowingMarkdown(this.text, pendingCitation, () => actions.grew());
     this.begin();
+  }
+
+  /** A turn of a thread as the API tells it. */
+  static kept(told, preview, actions) {
+    const turn = new Turn(told.question, { id: told.id, parent: told.parent, siblings: told.siblings }, preview, actions);
+    turn.growing.text = told.answer ?? "";
+    if (told.withheld) turn.withhold();
+    else turn.finish({ ...told.facts, answer_id: told.id, refused: told.refused }, "stop");
+    turn.node.id = `turn-${told.id}`;
+    return turn;
   }
 
   /** What was answered, as Markdown. */
   get answer() {
     return this.growing.text;
+  }
+
+  /** It was kept as a turn of its thread. */
+  keep(id) {
+    this.place.id = id;
+    this.place.siblings.push(id);
+    this.showTools();
   }
 
   begin() {
@@ -84,7 +107,7 @@ export class Turn {
     const mark = finishReason === "length" ? "pause" : checked ? "check" : "document";
     const first = facts?.sources?.[0]?.n;
     const opener = checked ? button(t("sources.count", { count: sources.size }), "document", (event) => open(first, event.currentTarget)) : null;
-    this.end("done", mark, words, opener, this.copyButton(), facts?.answer_id ? feedback(facts.answer_id) : null);
+    this.end("done", mark, words, opener, this.copyButton(), this.againButton(), facts?.answer_id ? feedback(facts.answer_id) : null);
   }
 
   /** A refusal has no sources to show: not even a title may hint at what this person cannot read. */
@@ -99,6 +122,12 @@ export class Turn {
     this.growing.finish(() => null);
     const helped = facts?.guard?.decisions?.input === "answer";
     this.end("guarded", helped ? "document" : "alert", t(helped ? "chat.helped" : "chat.guarded"));
+  }
+
+  /** It rests on what the reader may no longer read. */
+  withhold() {
+    this.text.replaceChildren(element("p", {}, t("chat.withheld")));
+    this.end("withheld", "lock", t("chat.withheld_short"), this.againButton());
   }
 
   stop() {
@@ -127,8 +156,63 @@ export class Turn {
 
   settle(state) {
     this.state = state;
+    this.showTools();
     this.article.dataset.state = state;
     this.article.setAttribute("aria-busy", String(state === "streaming"));
+  }
+
+  /** Below the question: which of several ways this one is, and editing it. */
+  showTools() {
+    const settled = this.state !== "streaming";
+    const edit = settled ? button(t("chat.edit"), "new", () => this.edit()) : null;
+    this.tools.replaceChildren(...[this.siblingLinks(), edit].filter(Boolean));
+  }
+
+  siblingLinks() {
+    const { id, siblings } = this.place;
+    const at = id ? siblings.indexOf(id) : siblings.length; // one that was not kept stands behind those that were
+    if (siblings.length < (id ? 2 : 1)) return null;
+    const link = (place, label, mark) =>
+      place in siblings ? element("a", { class: "button quiet small square", href: this.actions.address(siblings[place]), "aria-label": label }, icon(mark)) : null;
+    const words = id ? element("span", {}, t("chat.sibling", { number: at + 1, count: siblings.length })) : null;
+    return element("nav", { class: "siblings", "aria-label": t("chat.siblings") }, link(at - 1, t("chat.sibling_before"), "back"), words, link(at + 1, t("chat.sibling_after"), "on"));
+  }
+
+  /** The question becomes a field; asked anew it begins a branch, and what was said before stays. */
+  edit() {
+    const field = element("textarea", { class: "question-field", rows: "2", maxlength: "4000", "aria-label": t("chat.question") });
+    field.value = this.question;
+    const close = () => {
+      form.replaceWith(this.heading);
+      this.showTools();
+      this.tools.querySelector("button")?.focus();
+    };
+    const form = element(
+      "form",
+      { class: "question-edit" },
+      field,
+      element("p", { class: "faint" }, t("chat.edit.lead")),
+      element("div", { class: "dialog-buttons" }, button(t("chat.edit.cancel"), null, close, "button small"), element("button", { class: "button small primary", type: "submit" }, t("chat.edit.ask"))),
+    );
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      if (field.value.trim()) this.actions.edit(this, field.value.trim());
+    });
+    form.addEventListener("keydown", (event) => {
+      if (event.isComposing || event.keyCode === 229) return;
+      if (event.key === "Escape") close();
+      else if (event.key === "Enter" && !event.shiftKey && event.target === field) form.requestSubmit();
+      else return;
+      event.preventDefault();
+      event.stopPropagation();
+    });
+    this.heading.replaceWith(form);
+    this.tools.replaceChildren();
+    field.focus();
+  }
+
+  againButton() {
+    return this.place.id ? button(t("chat.again"), "retry", () => this.actions.retry(this)) : null;
   }
 
   retryButton() {

@@ -14,9 +14,10 @@ export class AnswerFailed extends Error {
 
 /**
  * Ask an assistant. Yields the gateway's chunks, already parsed, until the stream says it is done.
+ * `place` is where in a thread the question stands: `thread` ("new" or an id) and `parent`, the turn that it follows.
  * Throws AnswerFailed, or an AbortError when `signal` was used.
  */
-export async function* ask(model, messages, signal) {
+export async function* ask(model, messages, signal, place = {}) {
   let response;
   try {
     response = await fetch(COMPLETIONS, {
@@ -25,7 +26,7 @@ export async function* ask(model, messages, signal) {
       cache: "no-store",
       redirect: "error",
       headers: { "content-type": "application/json", accept: "text/event-stream", "x-ondol-request": "console" },
-      body: JSON.stringify({ model, stream: true, messages, ondol: { progress: true } }),
+      body: JSON.stringify({ model, stream: true, messages, ondol: { progress: true, ...place } }),
       signal,
     });
   } catch (error) {

@@ -1,24 +1,25 @@
-/* The conversation: asking, stopping, asking again, and the keyboard. Turns live in this page's memory only. */
+/* The conversation: asking, stopping, asking again and otherwise, and the keyboard. What was answered to its end is kept as turns of a thread. */
 
 import { Turn } from "./answer.js";
 import { ask, AnswerFailed } from "./api.js";
 import { Preview, stepCitation } from "./citations.js";
 import { announce } from "./dom.js";
-import { t } from "./messages.js";
+import { branch, t } from "./messages.js";
 import { SourcesPanel } from "./sources.js";
+import { addressOf, showThread } from "./threads.js";
 
-const HISTORY_TURNS_MAX = 12;
 const NEAR_END_PX = 80;
 const SHORTCUTS_KEY = "ondol-shortcuts";
 const SAID = { done: "chat.said.done", refused: "chat.said.refused", guarded: "chat.said.guarded", stopped: "chat.said.stopped", failed: "chat.said.failed" };
 
 const byId = (id) => document.getElementById(id);
-const [scroller, empty, list, latest, newButton] = ["scroller", "empty", "turns", "latest", "new-conversation"].map(byId);
+const [scroller, empty, list, latest] = ["scroller", "empty", "turns", "latest"].map(byId);
 const [composer, question, assistant, send, stop, shortcuts] = ["composer", "question", "assistant", "send", "stop", "shortcuts"].map(byId);
 
 const preview = new Preview();
 const panel = new SourcesPanel((opener) => (opener ?? question)?.focus({ preventScroll: true }));
 let turns = [];
+let thread = branch?.thread.id ?? null;
 let running = null;
 let visited = null;
 let following = true;
@@ -28,37 +29,38 @@ const actions = {
     visited = opener;
     panel.open(answer, number, opener);
   },
-  retry,
+  retry: (turn) => askInstead(turn, turn.question),
+  edit: askInstead,
+  address: (id) => addressOf(thread, id),
   copied: () => announce(t("chat.said.copied")),
   grew: followEnd,
 };
 
-/** What the assistant is told of the conversation so far: turns that ended without a failure, the latest only. */
-function history(until) {
-  const told = turns.slice(0, turns.indexOf(until)).filter((turn) => turn.state !== "failed" && turn.answer);
-  return told.slice(-HISTORY_TURNS_MAX).flatMap((turn) => [
-    { role: "user", content: turn.question },
-    { role: "assistant", content: turn.answer },
-  ]);
+/** Ask a question at the end of the conversation: after the last turn that was kept. */
+function start(text) {
+  if (!text.trim()) return;
+  const parent = turns.findLast((turn) => turn.place.id)?.place.id ?? null;
+  add(text.trim(), { id: null, parent, siblings: [] });
 }
 
-function start(text) {
-  if (running || !text.trim()) return;
-  const turn = new Turn(turns.length + 1, text.trim(), preview, actions);
+/** Ask in the place of a turn: what follows it stays in the thread, on a branch of its own. */
+function askInstead(turn, text) {
+  if (running) return;
+  for (const gone of turns.splice(turns.indexOf(turn))) gone.node.remove();
+  panel.clear();
+  add(text, { id: null, parent: turn.place.parent, siblings: turn.place.siblings });
+  readyForMore();
+}
+
+function add(text, place) {
+  if (running) return;
+  const turn = new Turn(text, place, preview, actions);
   turns.push(turn);
   list.append(turn.node);
-  showConversation(true);
+  showConversation();
   following = true;
   followEnd();
   run(turn);
-}
-
-/** Ask the same question again. The latest turn makes room for the new one; an earlier one stays where it is. */
-function retry(turn) {
-  if (running) return;
-  if (turn === turns.at(-1)) turns.pop().node.remove();
-  start(turn.question);
-  readyForMore();
 }
 
 /** Back to the question, but not where that would push a keyboard over the answer. */
@@ -74,7 +76,7 @@ async function run(turn) {
   let facts = null;
   let reason = null;
   try {
-    for await (const chunk of ask(assistant.value, [...history(turn), { role: "user", content: turn.question }], controller.signal)) {
+    for await (const chunk of ask(assistant.value, [{ role: "user", content: turn.question }], controller.signal, placeOf(turn))) {
       if (chunk.ondol?.stage) turn.stage(chunk.ondol.stage);
       const choice = chunk.choices?.[0];
       if (choice?.delta?.content) turn.append(choice.delta.content);
@@ -83,6 +85,7 @@ async function run(turn) {
       facts = chunk.ondol ?? null;
     }
     if (reason === null) throw new AnswerFailed(0);
+    keep(turn, facts?.thread);
     turn.finish(facts, reason);
   } catch (error) {
     if (controller.signal.aborted) turn.stop();
@@ -101,6 +104,20 @@ async function run(turn) {
   }
 }
 
+/** Where a question stands in the thread; the first one begins it. */
+function placeOf(turn) {
+  return thread ? { thread, parent: turn.place.parent ?? "start" } : { thread: "new" };
+}
+
+/** The answer came to its end: it is a turn from now on, and the address is that of its thread. */
+function keep(turn, told) {
+  if (!told) return;
+  const isNew = thread !== told.id;
+  thread = told.id;
+  turn.keep(told.turn);
+  showThread(thread, isNew);
+}
+
 function showRunning(on) {
   const hadFocus = document.activeElement === (on ? send : stop);
   send.hidden = on;
@@ -108,26 +125,20 @@ function showRunning(on) {
   if (hadFocus) (on ? stop : question).focus({ preventScroll: true });
 }
 
-function showConversation(on) {
-  empty.hidden = on;
-  list.hidden = !on;
-  newButton.hidden = !on;
+function showConversation() {
+  empty.hidden = true;
+  list.hidden = false;
 }
 
-function newConversation() {
-  const controller = running;
-  running = null; // what is under way ends unannounced
-  controller?.abort();
-  showRunning(false);
-  turns = [];
-  visited = null;
-  preview.hide();
-  panel.clear();
-  list.replaceChildren();
-  showConversation(false);
-  followed();
-  announce(t("chat.said.new"));
-  readyForMore();
+/** The turns that the server wrote become ones that can be asked again; a link may lead to one of them. */
+function takeUp() {
+  if (!branch) return;
+  turns = branch.turns.map((told) => Turn.kept(told, preview, actions));
+  list.replaceChildren(...turns.map((turn) => turn.node));
+  const led = new URLSearchParams(location.search).get("turn");
+  const target = turns.find((turn) => turn.place.id === led);
+  if (target) target.node.scrollIntoView({ block: "start" });
+  else followEnd();
 }
 
 const nearEnd = () => scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < NEAR_END_PX;
@@ -218,7 +229,7 @@ function prepareShortcuts() {
 
 function prepareLanguageSwitch() {
   byId("switch-language").addEventListener("click", (event) => {
-    if (turns.length === 0) return;
+    if (turns.every((turn) => turn.place.id)) return;
     event.preventDefault();
     byId("language-dialog").showModal();
   });
@@ -237,7 +248,6 @@ function prepare() {
     submit();
   });
   stop.addEventListener("click", () => running?.abort());
-  newButton.addEventListener("click", newConversation);
   latest.addEventListener("click", () => {
     following = true;
     followEnd();
@@ -253,6 +263,7 @@ function prepare() {
   document.addEventListener("keydown", handleKey);
   prepareShortcuts();
   prepareLanguageSwitch();
+  takeUp();
   send.disabled = false;
 }
 

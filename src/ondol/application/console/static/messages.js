@@ -4,6 +4,9 @@ const data = JSON.parse(document.getElementById("page-data").textContent);
 
 export const language = data.language;
 
+/** The branch of a thread that the page shows; null where a conversation begins. */
+export const branch = data.branch;
+
 /** The text of a key with its {places} filled. */
 export function t(key, places = {}) {
   const text = data.messages[key];
