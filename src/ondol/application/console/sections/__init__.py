@@ -28,6 +28,7 @@ from ondol.application.console.sections import (
 def add_sections(router: APIRouter, site: Site) -> None:
     """All pages of all sections."""
     for section in (
-        chat, home, knowledge, assistants, prompts, models, evaluation, evaluation_start, guard, erasures, access, usage, requests, people, keys, audit,
+        chat, home, knowledge,
+        assistants, prompts, models, evaluation, evaluation_start, guard, erasures, access, usage, requests, people, keys, audit,
     ):  # fmt: skip
         section.add_to(router, site)
