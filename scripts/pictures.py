@@ -30,6 +30,7 @@ PICTURES = {
     "console-search": "/knowledge/help/search?question=%ED%99%98%EB%B6%88%EC%9D%80+%EB%A9%B0%EC%B9%A0%3F",
     "console-assistant": "/assistants/help",
     "console-prompt": "/prompts/assistant",
+    "console-jobs": "/jobs",
 }
 
 

@@ -6,6 +6,7 @@ import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -36,11 +37,13 @@ from ondol.infrastructure.access.people import get_person, list_tenants
 from ondol.infrastructure.access.types import Principal
 from ondol.infrastructure.gateway.admin import AdminApi, Authenticate, create_admin, principal_of_request
 from ondol.infrastructure.gateway.admin_api import GatewayServices, gateway_routers
+from ondol.infrastructure.gateway.admin_api.jobs import JobServices, jobs_router
 from ondol.infrastructure.gateway.admin_api.ledger import LedgerServices, ledger_router
 from ondol.infrastructure.guard.api import GuardServices, guard_router
 from ondol.infrastructure.guard.policies import PolicyDirectory
 from ondol.infrastructure.guard.texts_api import texts_router
 from ondol.infrastructure.guard.tools_api import tools_router
+from ondol.infrastructure.jobs.read import Schedule
 from ondol.wiring.erasure import erasure_room, verify_receipt
 from ondol.wiring.evaluation_starting import OpenGateway, Starter
 from ondol.wiring.guard import masker
@@ -103,6 +106,7 @@ def admin_application(
     reception = Reception(platform.knowledge, lambda: platform.settings.http.upload_bytes_max)
     documents = DocumentServices(platform.knowledge, principal_of_request, reception)
     ledger = LedgerServices(*shared, partial(ledger_keys, platform.folder))
+    jobs = JobServices(*shared, partial(_schedules, platform))
     verdicts = VerdictServices(platform.knowledge, principal_of_request, keys=partial(verdict_keys, platform.folder))
     releases = ReleaseServices(platform.knowledge, principal_of_request, partial(gate_of, platform.folder, platform.clock))
     starter = Starter(platform, open_gateway or partial(open_inside, platform))
@@ -111,6 +115,7 @@ def admin_application(
         *guards,
         *gateway_routers(gateway),
         ledger_router(ledger),
+        jobs_router(jobs),
         index_router(knowledge),
         documents_router(documents),
         search_router(knowledge),
@@ -145,6 +150,13 @@ def _previews(platform: Platform, ask: AskDraft | None) -> PreviewServices:
         return model.name if model.base_url or model.api_key else ""
 
     return PreviewServices(platform.knowledge, principal_of_request, organisation=organisation, installation_model=installation_model, ask=ask)
+
+
+def _schedules(platform: Platform, after: datetime) -> list[Schedule]:
+    """The job worker's tasks are made when somebody asks for them: an HTTP worker stays small until then."""
+    from ondol.wiring.jobs import schedules_of
+
+    return schedules_of(platform, after)
 
 
 def _look(policies: PolicyDirectory, tenant_id: uuid.UUID) -> Callable[[str], Awaitable[list[Mapping[str, Any]]]]:

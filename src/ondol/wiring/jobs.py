@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from ondol.application.evaluation.nightly.store import any_night_due
 from ondol.application.knowledge.segments import drop_replaced
@@ -13,6 +13,7 @@ from ondol.core.config import Settings
 from ondol.infrastructure.access.people import list_tenants
 from ondol.infrastructure.access.sign_in import forget_old_sessions
 from ondol.infrastructure.jobs import JobApp, create_job_app, run_jobs
+from ondol.infrastructure.jobs.read import Schedule
 from ondol.infrastructure.ledger import LedgerSigner, run_sealer
 from ondol.infrastructure.storage.postgres.care import make_partitions_ahead
 from ondol.wiring.erasure import hide_what_came_back, run_erasures
@@ -162,6 +163,14 @@ def _register_nightly_tasks(app: JobApp, platform: Platform) -> None:
     if alarms.webhook_url or alarms.email_to:
         task = app.task(name="nightly_alarms", queueing_lock="nightly_alarms", pass_context=False)(nightly_alarms)
         app.periodic(cron=NIGHTS)(task)
+
+
+def schedules_of(platform: Platform, after: datetime) -> list[Schedule]:
+    """The periodic tasks of this installation, and when each comes next after a moment."""
+    app = create_job_app(platform.database.addresses)
+    register_tasks(app, platform)
+    periodic = app.periodic_registry.periodic_tasks.values()
+    return [Schedule(each.task.name, each.cron, each.croniter.get_next(ret_type=datetime, start_time=after)) for each in periodic]
 
 
 def settings_used(settings: Settings) -> object:

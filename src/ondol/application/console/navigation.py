@@ -65,6 +65,7 @@ GROUPS: Sequence[Group] = (
             Section("/requests", "nav.requests", "list", READERS),
             Section("/people", "nav.people", "people", READERS),
             Section("/keys", "nav.keys", "key", READERS),
+            Section("/jobs", "nav.jobs", "clock", READERS),
             Section("/audit", "nav.audit", "ledger", READERS),
         ),
     ),

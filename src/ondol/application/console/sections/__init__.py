@@ -15,6 +15,7 @@ from ondol.application.console.sections import (
     evaluation_start,
     guard,
     home,
+    jobs,
     keys,
     knowledge,
     models,
@@ -29,6 +30,6 @@ def add_sections(router: APIRouter, site: Site) -> None:
     """All pages of all sections."""
     for section in (
         chat, home, knowledge,
-        assistants, prompts, models, evaluation, evaluation_start, guard, erasures, access, usage, requests, people, keys, audit,
+        assistants, prompts, models, evaluation, evaluation_start, guard, erasures, access, usage, requests, people, keys, jobs, audit,
     ):  # fmt: skip
         section.add_to(router, site)

@@ -69,6 +69,8 @@ AREAS: Mapping[str, Sequence[str]] = {
         "audit.kind.price.removed",
         "audit.kind.gateway.settings",
         "audit.kind.tenant.operator",
+        "audit.kind.job.retried",
+        "audit.kind.job.cancelled",
         "audit.kind.declaration.applied",
     ),
     "audit.area.limits": (
