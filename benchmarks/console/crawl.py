@@ -128,13 +128,21 @@ class Patterns:
         return next((name for name, known in self._known.items() if known.fullmatch(path)), path)
 
 
-def crawl(client: httpx.Client, patterns: Patterns, starts: Sequence[str], skip: Callable[[str], bool] = lambda pattern: False) -> Iterator[Visited]:
+def crawl(
+    client: httpx.Client,
+    patterns: Patterns,
+    starts: Sequence[str],
+    skip: Callable[[str], bool] = lambda pattern: False,
+    *,
+    queries_max: int = QUERIES_MAX,
+) -> Iterator[Visited]:
     """Every page that links lead to, few addresses of each.
 
     Args:
         client: with the visitor's cookies; it follows no redirects.
         starts: addresses to begin with.
         skip: of which route nothing is asked.
+        queries_max: how many forms of one path are looked at.
     """
     waiting = deque(starts)
     seen: set[str] = set()
@@ -145,7 +153,7 @@ def crawl(client: httpx.Client, patterns: Patterns, starts: Sequence[str], skip:
         path, _, query = address.partition("?")
         pattern = patterns.at(path)
         of_pattern, of_path = paths.setdefault(pattern, set()), queries.setdefault(path, set())
-        if address in seen or skip(pattern) or len(of_pattern | {path}) > ADDRESSES_MAX or len(of_path | {query}) > QUERIES_MAX:
+        if address in seen or skip(pattern) or len(of_pattern | {path}) > ADDRESSES_MAX or len(of_path | {query}) > queries_max:
             continue
         seen.add(address)
         of_pattern.add(path)
