@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -10,12 +11,16 @@ from typing import Any
 
 import httpx
 import pytest
+from playwright.sync_api import Browser, Page, expect
 
 from ondol.infrastructure.serving.scripted import Reply
+from tests.e2e.browsing import CHROMIUM, browser
 from tests.e2e.conftest import Up, free_port, open_temporary_folder, run, run_json
 from tests.e2e.scripted_upstream import Upstream, upstream_thread
 from tests.e2e.test_kills import _kill, _wait, _workers
 
+__all__ = ["browser"]  # a fixture
+PASSWORD = "correct horse battery"
 TENANT = ("--tenant", "acme")
 PLANS = 12
 FACTS = [f"Plan {number} costs {number + 10} dollars a month." for number in range(1, PLANS + 1)]
@@ -34,7 +39,7 @@ def served() -> Iterator[tuple[Up, str, Upstream]]:
         documents.mkdir()
         (documents / "plans.md").write_text("# Plans\n\n" + " ".join(FACTS) + "\n", "utf-8")
         declared = folder / "tenant.yaml"
-        tenant = {"slug": "acme", "people": [{"login": "app", "kind": "service"}], "bases": ["plans"]}
+        tenant = {"slug": "acme", "people": [{"login": "app", "kind": "service"}, {"login": "kim"}], "bases": ["plans"]}
         tenant |= {"assistants": [{"name": "help", "base": "plans", "settings": {"snippet": False}}]}
         declared.write_text(json.dumps({"version": 1, "tenants": [tenant]}), "utf-8")
         run(up.folder, "apply", str(declared))
@@ -135,5 +140,71 @@ def test_an_answer_survives_the_death_of_both_workers(served: tuple[Up, str, Ups
 
 
 def _records(up: Up, request_id: str) -> list[dict[str, Any]]:
+    return [record for record in _all_records(up) if record["id"] == request_id]
+
+
+def _all_records(up: Up) -> list[dict[str, Any]]:
     told: Any = run_json(up.folder, "requests", *TENANT, "--limit", "99")
-    return [record for record in told["requests"] if record["id"] == request_id]
+    records: list[dict[str, Any]] = told["requests"]
+    return records
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+def test_the_page_reads_on_after_a_reload_and_the_death_of_both_workers(served: tuple[Up, str, Upstream], browser: Browser) -> None:
+    up, _, upstream = served
+    upstream.model.say(lambda _: LONG)
+    context = browser.new_context(locale="en-US")
+    page = context.new_page()
+    _sign_in(up, page)
+    page.get_by_role("textbox", name="Question").fill("What does plan 3 cost a month?")
+    page.keyboard.press("Enter")
+    answer = page.locator(".turn .answer-text")
+    expect(answer).to_contain_text("Plan 2 costs", timeout=30_000)
+    page.reload()
+    expect(answer).to_contain_text("Plan 2 costs", timeout=15_000)
+    expect(page.locator(".turn .question")).to_have_text("What does plan 3 cost a month?")
+    assert len(upstream.model.requests) == 1, "the page asked again instead of reading on"
+    for place, worker in enumerate(_workers(up)):
+        asked = len(upstream.model.requests)
+        if place == 1:
+            upstream.model.say(lambda _: SHORT)
+        _kill([worker])
+        _wait(lambda: len(_workers(up)) == 2, "the worker was not started again")
+        if place == 0 and page.locator(".lost").count():
+            expect(page.locator(".lost")).to_have_count(0, timeout=30_000)
+            expect(answer).to_contain_text("Plan 1 costs", timeout=30_000)
+            assert len(upstream.model.requests) > asked
+    expect(page.locator(".turn .answer")).to_have_attribute("data-state", "done", timeout=60_000)
+    expect(page.locator(".turn")).to_have_count(1)
+    assert answer.inner_text().count("Plan 12 costs 22 dollars") == 1, "what was said before the restart is gone"
+    page.reload()
+    assert "/sign-in" not in page.url
+    expect(page.locator(".turn")).to_have_count(1)
+    context.close()
+
+
+@pytest.mark.timeout(200)
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+def test_stop_in_the_page_ends_the_work_at_once(served: tuple[Up, str, Upstream], browser: Browser) -> None:
+    up, _, upstream = served
+    upstream.model.say(lambda _: LONG)
+    context = browser.new_context(locale="en-US")
+    page = context.new_page()
+    _sign_in(up, page)
+    page.get_by_role("textbox", name="Question").fill("What does plan 3 cost a month?")
+    page.keyboard.press("Enter")
+    expect(page.locator(".turn .answer-text")).to_contain_text("Plan 1 costs", timeout=30_000)
+    page.get_by_role("button", name="Stop answering").click()
+    expect(page.locator(".turn .answer")).to_have_attribute("data-state", "stopped")
+    _wait(lambda: [record["outcome"] for record in _all_records(up)] == ["caller_left"], "the work was not ended")
+    context.close()
+
+
+def _sign_in(up: Up, page: Page) -> None:
+    invitation: Any = run_json(up.folder, "user", "invite", "kim", *TENANT)
+    page.goto(f"{up.url}/welcome?{invitation['sign_in_once'].partition('?')[2]}")
+    for place in page.locator("input[type=password]").all():
+        place.fill(PASSWORD)
+    page.locator("form button[type=submit]").first.click()
+    page.wait_for_url(re.compile(re.escape(up.url) + r"/(\?.*)?$"))

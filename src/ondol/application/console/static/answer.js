@@ -82,6 +82,22 @@ export class Turn {
     });
   }
 
+  /** The text begins again: another worker answers for one that is gone. */
+  restart() {
+    this.growing.finish(pendingCitation);
+    this.text.replaceChildren();
+    this.growing = new GrowingMarkdown(this.text, pendingCitation, () => this.actions.grew());
+    this.reached = 0;
+    this.begin();
+  }
+
+  /** The connection is cut, and is being made again. */
+  showLost(isLost) {
+    this.lost?.remove();
+    this.lost = isLost ? element("p", { class: "lost faint" }, t("chat.lost")) : null;
+    if (this.lost) this.foot.append(this.lost);
+  }
+
   append(text) {
     this.stage("writing");
     this.growing.append(text);

@@ -1,10 +1,11 @@
 /* The conversation: asking, stopping, asking again and otherwise, and the keyboard. What was answered to its end is kept as turns of a thread. */
 
 import { Turn } from "./answer.js";
-import { ask, AnswerFailed } from "./api.js";
+import { ask, AnswerFailed, readOn } from "./api.js";
 import { Preview, stepCitation } from "./citations.js";
 import { announce } from "./dom.js";
 import { branch, t } from "./messages.js";
+import { forget, remember, remembered } from "./pending.js";
 import { SourcesPanel } from "./sources.js";
 import { addressOf, showThread } from "./threads.js";
 
@@ -52,7 +53,7 @@ function askInstead(turn, text) {
   readyForMore();
 }
 
-function add(text, place) {
+function add(text, place, answerId = null) {
   if (running) return;
   const turn = new Turn(text, place, preview, actions);
   turns.push(turn);
@@ -60,7 +61,7 @@ function add(text, place) {
   showConversation();
   following = true;
   followEnd();
-  run(turn);
+  run(turn, answerId);
 }
 
 /** Back to the question, but not where that would push a keyboard over the answer. */
@@ -69,14 +70,30 @@ function readyForMore() {
   else question.blur();
 }
 
-async function run(turn) {
+/** What is told of the connection: its answer has an id, it is cut, it is there again. */
+function lineOf(turn) {
+  return {
+    begun: (id) => remember({ id, question: turn.question, thread, parent: turn.place.parent, siblings: turn.place.siblings }),
+    lost() {
+      turn.showLost(true);
+      announce(t("chat.said.lost"));
+    },
+    found: () => turn.showLost(false),
+  };
+}
+
+async function run(turn, answerId) {
   const controller = new AbortController();
   running = controller;
   showRunning(true);
   let facts = null;
   let reason = null;
+  const line = lineOf(turn);
+  const asked = () => ask(assistant.value, [{ role: "user", content: turn.question }], controller.signal, placeOf(turn), line);
   try {
-    for await (const chunk of ask(assistant.value, [{ role: "user", content: turn.question }], controller.signal, placeOf(turn))) {
+    for await (const chunk of answerId ? readOn(answerId, controller.signal, line) : asked()) {
+      if (chunk.ondol?.restarted) turn.restart();
+      if (chunk.ondol?.stopped) controller.abort(); // by its asker elsewhere, or because nobody read it
       if (chunk.ondol?.stage) turn.stage(chunk.ondol.stage);
       const choice = chunk.choices?.[0];
       if (choice?.delta?.content) turn.append(choice.delta.content);
@@ -95,6 +112,7 @@ async function run(turn) {
       throw error;
     }
   } finally {
+    forget();
     if (running === controller) {
       running = null;
       showRunning(false);
@@ -128,6 +146,16 @@ function showRunning(on) {
 function showConversation() {
   empty.hidden = true;
   list.hidden = false;
+}
+
+/** The answer that was on its way when the page was loaded anew goes on where it stands by now. */
+function pickUp() {
+  const waiting = remembered(thread);
+  forget();
+  if (!waiting || turns.some((turn) => turn.place.id === waiting.id)) return;
+  const at = turns.findIndex((turn) => turn.place.parent === waiting.parent);
+  for (const gone of at < 0 ? [] : turns.splice(at)) gone.node.remove(); // it was asked in their place
+  add(waiting.question, { id: null, parent: waiting.parent ?? null, siblings: waiting.siblings ?? [] }, waiting.id);
 }
 
 /** The turns that the server wrote become ones that can be asked again; a link may lead to one of them. */
@@ -264,6 +292,7 @@ function prepare() {
   prepareShortcuts();
   prepareLanguageSwitch();
   takeUp();
+  pickUp();
   send.disabled = false;
 }
 
