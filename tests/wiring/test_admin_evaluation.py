@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Collection
 from typing import Any
 
 import pytest
@@ -30,19 +31,19 @@ SUITE: dict[str, Any] = {
 }
 
 
-async def run(api: Api, *askers: str | None, slug: str = "acme") -> str:
-    """A run with a result for each asker, asked in that name."""
+async def run(api: Api, *askers: str | None, slug: str = "acme", suite: str = "s", right: Collection[int] = (0,)) -> str:
+    """A run with a result for each asker, asked in that name; those at the places `right` are right."""
     platform, now = api.platform, api.platform.clock()
     tenant = await find_tenant(platform.database, slug)
     kept = []
     async with platform.database.tenant_tx(tenant.id) as connection:
         run_id = await add_run(
-            connection, platform.keyring, tenant.id, suite_name="s", suite={}, state="running", cases=len(askers), repeats=1, digests=DIGESTS,
+            connection, platform.keyring, tenant.id, suite_name=suite, suite={}, state="running", cases=len(askers), repeats=1, digests=DIGESTS,
             metrics=[RIGHT], by=None, now=now,
         )  # fmt: skip
         for place, login in enumerate(askers):
             person = await find_person(connection, platform.keyring, tenant.id, login) if login else None
-            scores = {"right": Score(value=float(place == 0), reason="a secret reason")}
+            scores = {"right": Score(value=float(place in right), reason="a secret reason")}
             answer = Answer(text="a secret answer", latency_ms=2.0)
             result = CaseResult(case_id=f"c{place}", repeat=0, cluster=f"c{place}", slices={"kind": "k"}, answer=answer, scores=scores)
             kept.append(Kept(place=place, result=result, turns=(Turn("user", "q"),), person_id=person.id if person else None))

@@ -15,6 +15,7 @@ from ondol.application.assistant.manage_api import assistants_router
 from ondol.application.assistant.releases_api import ReleaseServices, releases_router
 from ondol.application.assistant.threads.api import thread_router
 from ondol.application.erasure.api import ErasureServices, erasure_router
+from ondol.application.evaluation.gate.api import CompareServices, compare_router
 from ondol.application.evaluation.golden.api import GoldenServices, golden_router
 from ondol.application.evaluation.kept_answers_api import KeptAnswerServices, kept_answers_router
 from ondol.application.evaluation.nightly.api import NightlyServices, nightly_router
@@ -132,6 +133,7 @@ def admin_application(
         thread_router(knowledge),
         runs_router(RunServices(platform.database, platform.keyring, platform.clock, principal_of_request, _scorer_types)),
         starting_router(StartServices(platform.database, platform.keyring, platform.clock, principal_of_request, starter.plan, starter.begin)),
+        compare_router(CompareServices(platform.database, platform.keyring, principal_of_request)),
         golden_router(GoldenServices(platform.knowledge, masker(policies), principal_of_request)),
         review_router(ReviewServices(platform.knowledge, masker(policies), principal_of_request)),
         erasure_router(

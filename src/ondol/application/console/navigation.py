@@ -53,6 +53,7 @@ GROUPS: Sequence[Group] = (
         "nav.group.answer",
         (
             Section("/evaluation", "nav.evaluation", "scale", READERS),
+            Section("/reviews", "nav.reviews", "check", ANYBODY),
             Section("/guard", "nav.guard", "shield", READERS),
             Section("/erasures", "nav.erasures", "erase", READERS),
             Section("/access-requests", "nav.access", "lock", WRITERS),

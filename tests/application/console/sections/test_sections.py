@@ -68,7 +68,7 @@ async def test_a_stranger_is_sent_to_sign_in(fakes: Any, path: str) -> None:
 
 def test_nobody_sees_a_link_to_what_is_closed_to_them() -> None:
     member = [section.path for group in shown_to(frozenset({"member"})) for section in group.sections]
-    assert member == ["/", "/usage"]
+    assert member == ["/", "/reviews", "/usage"]
     assert [section.path for group in shown_to(frozenset({"owner"})) for section in group.sections] == ["/", *PATHS]
 
 

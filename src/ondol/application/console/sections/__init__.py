@@ -7,11 +7,13 @@ from fastapi import APIRouter
 from ondol.application.console.pages import Site
 from ondol.application.console.sections import (
     access,
+    answers,
     assistants,
     audit,
     chat,
     erasures,
     evaluation,
+    evaluation_compare,
     evaluation_start,
     guard,
     home,
@@ -22,6 +24,8 @@ from ondol.application.console.sections import (
     people,
     prompts,
     requests,
+    review_queues,
+    reviews,
     usage,
 )
 
@@ -29,7 +33,8 @@ from ondol.application.console.sections import (
 def add_sections(router: APIRouter, site: Site) -> None:
     """All pages of all sections."""
     for section in (
-        chat, home, knowledge,
-        assistants, prompts, models, evaluation, evaluation_start, guard, erasures, access, usage, requests, people, keys, jobs, audit,
+        answers, chat, home, knowledge,
+        assistants, prompts, models, evaluation, evaluation_start, evaluation_compare, review_queues, reviews, guard, erasures, access,
+        usage, requests, people, keys, jobs, audit,
     ):  # fmt: skip
         section.add_to(router, site)

@@ -104,8 +104,8 @@ async def delete(visit: Visit, _fields: Mapping[str, str]) -> Response:
 
 def _draft(visit: Visit, assistant: str, golden: str) -> str:
     """A suite to begin with: the assistant asked what a golden set has, or one question where there is none."""
-    question = {name: visit.text(f"evaluation.draft.{name}") for name in ("question", "expected")}
-    cases = f"{{golden: {golden}}}" if golden else CASES.format(**question, language=visit.language)
+    question, expected = visit.text("evaluation.draft.question"), visit.text("evaluation.draft.expected")
+    cases = f"{{golden: {golden}}}" if golden else CASES.format(question=question, expected=expected, language=visit.language)
     scorers = "\n".join(f"  - {{name: {name}, type: {kind}}}" for name, kind in SCORERS)
-    words = {name: visit.text(f"evaluation.draft.{name}") for name in ("purpose", "users")}
-    return SUITE.format(assistant=assistant or "help", owner=visit.profile.login, cases=cases, scorers=scorers, **words)
+    purpose, users = visit.text("evaluation.draft.purpose"), visit.text("evaluation.draft.users")
+    return SUITE.format(assistant=assistant or "help", owner=visit.profile.login, cases=cases, scorers=scorers, purpose=purpose, users=users)

@@ -77,10 +77,10 @@ async def change(visit: Visit, fields: Mapping[str, str]) -> Response:
 
 async def invite(visit: Visit, _fields: Mapping[str, str]) -> Response:
     """Make a one-time sign-in; its link is on the page that answers, and nowhere else."""
-    path = f"/people/{part(visit.place('person'))}"
-    made = await visit.api.post(f"{path}/invite")
+    identifier = part(visit.place("person"))
+    made = await visit.api.post(f"/people/{identifier}/invite")
     link = str(visit.request.base_url).rstrip("/") + made["path"]
-    return visit.page("person_invited.html", {"person": await visit.api.get(path), "link": link, "hours": made["hours"]})
+    return visit.page("person_invited.html", {"person": await visit.api.get(f"/people/{identifier}"), "link": link, "hours": made["hours"]})
 
 
 async def disable(visit: Visit, _fields: Mapping[str, str]) -> Response:

@@ -3,6 +3,7 @@
 import { drawCharts } from "./charts.js";
 import { followCompare } from "./compare.js";
 import { followChain, followProof } from "./proof.js";
+import { followReview } from "./review.js";
 import { followDrops } from "./upload.js";
 
 const said = document.getElementById("said");
@@ -57,3 +58,4 @@ followDrops();
 followCompare();
 followProof();
 followChain();
+followReview();

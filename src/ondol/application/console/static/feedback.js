@@ -21,7 +21,7 @@ export function feedback(id) {
   const node = element("div", { class: "feedback" });
   const up = button(t("chat.helpful"), "up", () => give({ thumb: "up" }));
   const down = button(t("chat.unhelpful"), "down-thumb", () => open());
-  node.append(up, down);
+  node.append(up, down, element("a", { class: "button quiet small", href: `/answers/${encodeURIComponent(id)}/evaluation` }, icon("scale"), t("chat.evaluate")));
 
   async function give(opinion) {
     try {

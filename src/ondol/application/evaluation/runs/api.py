@@ -263,7 +263,7 @@ def _run_routes(router: APIRouter, services: RunServices) -> None:
             kept = await results_page(connection, services.keyring, who.tenant_id, run_id, after=after, cases=limit + 1)
         places = sorted({each.place for each in kept})
         shown = set(places[:limit])
-        results = [_result(each, who) for each in kept if each.place in shown]
+        results = [result_shown(each, who) for each in kept if each.place in shown]
         return ResultPage(results=results, next=places[limit - 1] if len(places) > limit else None)
 
     @router.delete("/runs/{run_id}", openapi_extra=WRITE)
@@ -349,7 +349,8 @@ def _metrics(found: Run, measured: Sequence[Measured]) -> list[MetricShown]:
     return shown
 
 
-def _result(kept: Kept, who: Principal) -> ResultShown:
+def result_shown(kept: Kept, who: Principal) -> ResultShown:
+    """A result as somebody may see it."""
     result, answer = kept.result, kept.result.answer
     is_withheld = kept.person_id is not None and kept.person_id != who.person_id
     is_told = not (is_withheld or kept.is_erased)

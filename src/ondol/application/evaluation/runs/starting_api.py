@@ -108,7 +108,7 @@ def starting_router(services: StartServices) -> APIRouter:
     @router.post("/estimate", openapi_extra=WRITE)
     async def estimate_run(body: StartBody, who: Principal = services.writes) -> EstimateShown:
         """Say what a run of a suite will cost, without asking anything."""
-        return _estimate(await services.plan(who, await _tree(services, who, body)))
+        return estimate_shown(await services.plan(who, await _tree(services, who, body)))
 
     @router.post("", openapi_extra=WRITE)
     async def start_run(body: StartBody, who: Principal = services.writes) -> RunShown:
@@ -185,7 +185,8 @@ async def _told(services: StartServices, who: Principal, run_id: uuid.UUID, kind
         return run_shown(await get_run(connection, run_id))
 
 
-def _estimate(planned: Planned) -> EstimateShown:
+def estimate_shown(planned: Planned) -> EstimateShown:
+    """An estimate as the API tells it."""
     found, suite = planned.estimate, planned.suite
     cap = suite.limits.cost_nano
     return EstimateShown(
