@@ -15,7 +15,7 @@ from ondol.cli.running import with_platform
 from ondol.core.config import load_settings
 from ondol.core.errors import DataFolderError, NotFound, UserError
 from ondol.infrastructure.access.people import find_tenant
-from ondol.infrastructure.ledger import LedgerSigner, public_keys_path, revoke_key, revoked_keys_path, seal_once
+from ondol.infrastructure.ledger import LedgerSigner, public_keys_path, revoked_keys_path, seal_once
 from ondol.infrastructure.storage.postgres import DatabaseAddresses
 from ondol.wiring.platform import Platform
 from tests.application.evaluation.verdicts.conftest import NOW, finding
@@ -52,7 +52,7 @@ def test_a_verdict_is_checked_listed_and_taken_elsewhere(run: Run, tmp_path: Pat
     told = run("verify", str(verdict.id), "--tenant", "acme")
     assert told.exit_code == 0
     assert told.output.splitlines()[0] == "The verdict holds: assistant/desk (747474747474) PASSED support-ko (737373737373)."
-    assert told.output.splitlines()[-1] == "The ledger's chain holds it."
+    assert told.output.splitlines()[-2:] == ["Its run was deleted: results can be looked at no more.", "The ledger's chain holds it."]
     [listed] = json.loads(run("verdicts", "--tenant", "acme", "--json").output)
     assert (listed["id"], listed["outcome"]) == (str(verdict.id), "PASS")
     assert "support-ko" in run("verdicts", "--tenant", "acme").output
@@ -67,7 +67,12 @@ def test_a_verdict_is_checked_listed_and_taken_elsewhere(run: Run, tmp_path: Pat
     assert (broken.exit_code, broken.output.startswith("The verdict does not hold.")) == (1, True)
     assert json.loads(run("verify", str(file), "--json").output)["holds"] is False
 
-    revoke_key(key_file, verdict.signer)
+    ended = CliRunner().invoke(cli, ["ledger", "revoke-key", verdict.signer])
+    assert (ended.exit_code, ended.output) == (0, f"Key {verdict.signer} is revoked: verdicts by it are refused.\n")
+    assert "was revoked before" in CliRunner().invoke(cli, ["ledger", "revoke-key", verdict.signer]).output
+    listed_keys = {row["key"]: row["revoked"] for row in json.loads(CliRunner().invoke(cli, ["ledger", "keys", "--json"]).output)}
+    assert (len(listed_keys), listed_keys[verdict.signer]) == (2, True)
+    assert CliRunner().invoke(cli, ["ledger", "revoke-key", "0" * 16]).exception.__class__ is NotFound
     assert "which was revoked" in run("verify", str(verdict.id), "--tenant", "acme").output
     assert run("export-verdict", str(verdict.id), "--out", str(file), "--tenant", "acme").exit_code == 0
     revoked = run("verify", str(file), "--keys", str(elsewhere), "--revoked", str(revoked_keys_path(key_file)))

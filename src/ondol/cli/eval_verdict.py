@@ -15,7 +15,7 @@ from ondol.cli.running import with_platform
 from ondol.core.errors import LedgerBroken, UserError
 
 if TYPE_CHECKING:
-    from ondol.application.evaluation.verdicts import Checked, Verdict
+    from ondol.application.evaluation.verdicts import Checked, ResultsChecked, Verdict
     from ondol.wiring.platform import Platform
 
 _BROKEN_STATUS = 1
@@ -29,20 +29,23 @@ _BROKEN_STATUS = 1
 @json_option
 @click.pass_context
 def verify(context: click.Context, verdict: str, keys_file: Path | None, revoked_file: Path | None, tenant: str, as_json: bool) -> None:
-    """Check a verdict: its signature, everything that it names, and its event in the ledger's chain.
+    """Check a verdict: its signature, everything that it names, the results as they are stored, and its event in the ledger's chain.
 
     A FILE is checked without a database, with the keys of this installation or with --keys. Exit status: 0 when it holds, 1 when it does not.
     """
-    verdict_id = _id_of(verdict)
+    verdict_id, results = _id_of(verdict), None
     try:
-        checked = _of_store(context, tenant, verdict_id) if verdict_id else _of_file(context, Path(verdict), keys_file, revoked_file)
+        if verdict_id:
+            checked, results = _of_store(context, tenant, verdict_id)
+        else:
+            checked = _of_file(context, Path(verdict), keys_file, revoked_file)
     except LedgerBroken as error:
         if as_json:
             print_json({"holds": False, "reason": error.message})
         else:
             say(f"The verdict does not hold. {error.message}")
         raise SystemExit(_BROKEN_STATUS) from None
-    _print(checked, as_json)
+    _print(checked, results, as_json)
 
 
 @click.command("verdicts")
@@ -139,25 +142,27 @@ def _of_file(context: click.Context, path: Path, keys_file: Path | None, revoked
     return check_file(content, keys)
 
 
-def _of_store(context: click.Context, tenant: str, verdict_id: uuid.UUID) -> Checked:
-    from ondol.application.evaluation.verdicts import check_stored
+def _of_store(context: click.Context, tenant: str, verdict_id: uuid.UUID) -> tuple[Checked, ResultsChecked]:
+    from ondol.application.evaluation.verdicts import check_results, check_stored
     from ondol.infrastructure.access.people import find_tenant
     from ondol.wiring.verdicts import verdict_keys
 
-    async def work(platform: Platform) -> Checked:
+    async def work(platform: Platform) -> tuple[Checked, ResultsChecked]:
         where = await find_tenant(platform.database, tenant)
-        return await check_stored(platform.database, verdict_keys(platform.folder), where.id, verdict_id)
+        checked = await check_stored(platform.database, verdict_keys(platform.folder), where.id, verdict_id)
+        return checked, await check_results(platform.database, platform.keyring, where.id, checked.statement)
 
     return with_platform(settings_of(context), work)
 
 
-def _print(checked: Checked, as_json: bool) -> None:
+def _print(checked: Checked, results: ResultsChecked | None, as_json: bool) -> None:
     import msgspec
 
     told = checked.statement.predicate
     [subject] = checked.statement.subject
     if as_json:
-        print_json({"holds": True, "sealed": checked.sealed, "statement": msgspec.to_builtins(checked.statement)})
+        looked = {"results": results.count, "results_erased": results.erased} if results is not None else {}
+        print_json({"holds": True, "sealed": checked.sealed, **looked, "statement": msgspec.to_builtins(checked.statement)})
         return
     say(f"The verdict holds: {subject.name} ({subject.digest.sha256[:12]}) {told.result} {told.suite.name} ({told.suite.digest.sha256[:12]}).")
     rows = [
@@ -174,4 +179,13 @@ def _print(checked: Checked, as_json: bool) -> None:
         for claim in told.claims
     ]
     print_table(rows, "It makes no claims.")
+    if results is not None:
+        say(_told_results(results))
     say("The ledger's chain holds it." if checked.sealed else "Its event waits for the sealer: ask again in a second.")
+
+
+def _told_results(results: ResultsChecked) -> str:
+    if results.count is None:
+        return "Its run was deleted: results can be looked at no more."
+    erased = f" Of {results.erased:,} the content was erased, and their figures cannot be held against it." if results.erased else ""
+    return f"{results.count:,} results are stored as they were signed.{erased}"

@@ -75,6 +75,43 @@ def walk(context: click.Context, artefact: uuid.UUID, tenant: str, forward: bool
     with_platform(settings_of(context), work)
 
 
+@command.command("keys")
+@_json
+@click.pass_context
+def keys(context: click.Context, as_json: bool) -> None:
+    """List the keys that the ledger and verdicts were ever signed with."""
+    from ondol.infrastructure.storage.folder import DataFolder
+    from ondol.wiring.verdicts import verdict_keys
+
+    found = verdict_keys(DataFolder(settings_of(context).data_dir))
+    rows = [{"key": key_id, "revoked": key_id in found.revoked, "public": public.hex()} for key_id, public in found.public.items()]
+    if as_json:
+        print_json(rows)
+    else:
+        print_table(rows, "Nothing was signed yet.")
+
+
+@command.command("revoke-key")
+@click.argument("key_id", metavar="KEY")
+@_json
+@click.pass_context
+def revoke_key(context: click.Context, key_id: str, as_json: bool) -> None:
+    """Trust the signing key KEY no more: no verdict by it holds from now on, whoever signed it and when.
+
+    A key that is in use is replaced by a fresh one first. The chain of the ledger stays what it is: its batches are held by one another.
+    """
+    from ondol.wiring.verdicts import revoke_signing_key
+
+    async def work(platform: Platform) -> bool:
+        return await revoke_signing_key(platform.database, platform.folder, platform.clock, key_id)
+
+    changed = with_platform(settings_of(context), work)
+    if as_json:
+        print_json({"key": key_id, "changed": changed})
+    else:
+        say(f"Key {key_id} is revoked: verdicts by it are refused." if changed else f"Key {key_id} was revoked before.")
+
+
 def _head(text: str | None) -> tuple[int, bytes] | None:
     if text is None:
         return None

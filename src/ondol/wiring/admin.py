@@ -25,7 +25,7 @@ from ondol.application.evaluation.prompt_preview_api import PreviewServices, pro
 from ondol.application.evaluation.review.api import ReviewServices, review_router
 from ondol.application.evaluation.runs.api import RunServices, runs_router
 from ondol.application.evaluation.runs.starting_api import StartServices, starting_router
-from ondol.application.evaluation.verdicts.api import VerdictServices, requirement_router, verdicts_router
+from ondol.application.evaluation.verdicts.api import VerdictServices, requirement_router, signing_keys_router, verdicts_router
 from ondol.application.knowledge.api import KnowledgeServices, index_router
 from ondol.application.knowledge.documents.api import DocumentServices, documents_router
 from ondol.application.knowledge.documents.uploads import Reception
@@ -50,7 +50,7 @@ from ondol.wiring.evaluation_starting import OpenGateway, Starter
 from ondol.wiring.guard import masker
 from ondol.wiring.inside import open_inside
 from ondol.wiring.platform import Platform
-from ondol.wiring.verdicts import gate_of, ledger_keys, verdict_keys
+from ondol.wiring.verdicts import gate_of, ledger_keys, revoke_signing_key, verdict_keys
 
 ADMIN_PATHS = ("/api/",)
 
@@ -106,7 +106,8 @@ def admin_application(
     knowledge = KnowledgeServices(platform.knowledge, principal_of_request)
     reception = Reception(platform.knowledge, lambda: platform.settings.http.upload_bytes_max)
     documents = DocumentServices(platform.knowledge, principal_of_request, reception)
-    ledger = LedgerServices(*shared, partial(ledger_keys, platform.folder))
+    revoke = partial(revoke_signing_key, platform.database, platform.folder, platform.clock)
+    ledger = LedgerServices(*shared, partial(ledger_keys, platform.folder), revoke)
     jobs = JobServices(*shared, partial(_schedules, platform))
     verdicts = VerdictServices(platform.knowledge, principal_of_request, keys=partial(verdict_keys, platform.folder))
     releases = ReleaseServices(platform.knowledge, principal_of_request, partial(gate_of, platform.folder, platform.clock))
@@ -128,6 +129,7 @@ def admin_application(
         assistants_router(releases),
         releases_router(releases),
         verdicts_router(verdicts),
+        signing_keys_router(verdicts),
         nightly_router(NightlyServices(platform.knowledge, principal_of_request, put=partial(_put_plan, platform))),
         requirement_router(verdicts),
         thread_router(knowledge),

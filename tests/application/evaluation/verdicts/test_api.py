@@ -8,7 +8,10 @@ import pytest
 
 from ondol.application.evaluation.verdicts import check_file
 from ondol.core.ids import new_id
+from ondol.infrastructure.access.people import list_tenants
 from ondol.infrastructure.ledger import LedgerSigner, seal_once
+from ondol.infrastructure.serving.operator import set_operator
+from ondol.infrastructure.storage.postgres import rows
 from ondol.wiring.verdicts import verdict_keys
 from tests.application.callers import Callers, callers_of
 from tests.application.evaluation.verdicts.conftest import SUITE, Gated
@@ -17,6 +20,8 @@ pytestmark = pytest.mark.anyio
 
 REQUIRED = "/assistants/desk/required-verdict"
 VERDICTS = "/evaluation/verdicts"
+KEYS = "/evaluation/signing-keys"
+HOLDS = {"holds": True, "sealed": True, "reason": None, "results": None, "results_erased": 0}
 
 
 @pytest.fixture
@@ -49,7 +54,7 @@ async def test_verdicts_are_listed_shown_checked_and_taken_elsewhere(ask: Caller
     assert (await ask("auditor", "GET", f"{VERDICTS}?suite=other"))[1]["verdicts"] == []
     shown = (await ask("auditor", "GET", f"{VERDICTS}/{second.id}"))[1]
     assert (shown["suite_digest"], shown["envelope"]["payloadType"]) == (SUITE.hex(), "application/vnd.in-toto+json")
-    assert await ask("auditor", "POST", f"{VERDICTS}/{second.id}/verify") == (200, {"holds": True, "sealed": False, "reason": None})
+    assert await ask("auditor", "POST", f"{VERDICTS}/{second.id}/verify") == (200, {**HOLDS, "sealed": False})
     assert await ask("auditor", "GET", f"{VERDICTS}/{second.id}/file") == (409, "not_sealed")
     await seal_once(platform.database, LedgerSigner.open_or_create(platform.folder.ledger_key), platform.clock())
     content = (await ask("auditor", "GET", f"{VERDICTS}/{second.id}/file"))[1]["content"]
@@ -74,3 +79,27 @@ async def test_who_may_not_and_mistakes_are_refused(ask: Callers, gated: Gated) 
     for wrong in ({"suite": ""}, {"digest": "zz"}, {"valid_for": "3w"}, {"valid_for": "0d"}, {"more": 1}):
         assert (await ask("owner", "PUT", REQUIRED, {**body, **wrong}))[0] == 400, wrong
     assert (await ask("owner", "PUT", REQUIRED, {**body, "valid_for": "99999d"}))[0] == 400
+
+
+async def test_only_who_runs_the_installation_revokes_a_key_and_its_verdicts_are_refused(ask: Callers, gated: Gated) -> None:
+    platform, verdict = gated.desk.house.platform, await gated.sign(gated.draft)
+    path = f"{KEYS}/{verdict.signer}/revoke"
+    assert [(key["key"], key["revoked"]) for key in (await ask("auditor", "GET", KEYS))[1]["keys"]] == [(verdict.signer, False)]
+    assert await ask("auditor", "POST", path) == (403, "role_required")
+    assert await ask("owner", "POST", path) == (403, "not_operator")
+    tenants = {tenant.id: tenant for tenant in await list_tenants(platform.database)}
+    await set_operator(platform.database, tenants[gated.tenant_id], gated.desk.house.clock())
+    assert await ask("owner", "POST", f"{KEYS}/{'0' * 16}/revoke") == (404, "signing_key_not_found")
+    assert (await ask("owner", "POST", f"{KEYS}/zz/revoke"))[0] == 400
+    assert await ask("owner", "POST", path) == (200, {"changed": True})
+    assert await ask("owner", "POST", path) == (200, {"changed": False})
+    checked = (await ask("auditor", "POST", f"{VERDICTS}/{verdict.id}/verify"))[1]
+    assert (checked["holds"], "which was revoked" in checked["reason"]) == (False, True)
+    assert await ask("owner", "POST", "/assistants/desk/releases/2/activate", {}) == (409, "release_refused")
+    again = await gated.sign(gated.draft)
+    assert {key["key"]: key["revoked"] for key in (await ask("auditor", "GET", KEYS))[1]["keys"]} == {verdict.signer: True, again.signer: False}
+    assert (await ask("owner", "POST", "/assistants/desk/releases/2/activate", {}))[1]["state"] == "live"
+    for tenant_id in tenants:
+        async with platform.database.tenant_tx(tenant_id) as connection:
+            told = await rows(connection, "select actor_id, body from ledger_events where kind = 'ledger.key_revoked'", {})
+        assert [(row["body"], row["actor_id"] is not None) for row in told] == [({"key": verdict.signer}, tenant_id == gated.tenant_id)]

@@ -126,7 +126,7 @@ async def conclude(running: Running, stopped: str = "") -> Ended:
     kept_count, results = 0, digest([])
     async for kept in results_of(running.database, running.keyring, running.tenant_id, run.id):
         kept_count += 1
-        results = folded_digest(results, kept)
+        results = folded_digest(results, kept.place, kept.result.repeat, kept.digest)
         measuring.add(kept.result)
         for metric in run.metrics:
             if misses(metric, kept.result):

@@ -16,7 +16,7 @@ from ondol.application.evaluation.runs.types import Kept, Metric, Outcome, Run, 
 from ondol.application.evaluation.suites.cases import exact
 from ondol.application.evaluation.types import Answer, CaseResult, CitedSource, Ranked, Score, Turn
 from ondol.core.canonical import canonical_json, digest
-from ondol.core.errors import KeyDestroyed, NotFound
+from ondol.core.errors import KeyDestroyed, NotFound, SealBroken
 from ondol.core.ids import new_id
 from ondol.infrastructure.storage.blobs import DataKey, KeyOwner, KeyRing, open_bytes, seal_bytes
 from ondol.infrastructure.storage.postgres import Connection, Database, load_queries, one, rows
@@ -155,15 +155,19 @@ async def put_results(
 
 async def results_of(database: Database, keyring: KeyRing, tenant_id: uuid.UUID, run_id: uuid.UUID) -> AsyncIterator[Kept]:
     """The results of a run in their order, some at a time; each page is a transaction of its own."""
-    place, repeat = -1, 0
-    while True:
-        async with database.tenant_tx(tenant_id) as connection:
-            page = await rows(connection, QUERIES["results_page"], {"run_id": run_id, "place": place, "repeat": repeat, "limit": PAGE_RESULTS})
-        for row in page:
-            yield _kept(keyring, tenant_id, run_id, row)
-        if len(page) < PAGE_RESULTS:
-            return
-        place, repeat = page[-1]["place"], page[-1]["repeat"]
+    async for row in _stored(database, tenant_id, run_id):
+        yield _kept(keyring, tenant_id, run_id, row)
+
+
+async def digests_of(
+    database: Database, keyring: KeyRing, tenant_id: uuid.UUID, run_id: uuid.UUID
+) -> AsyncIterator[tuple[int, int, bytes, bool | None]]:
+    """Place, repeat and kept digest of each result in their order, and whether its content and figures still have that digest.
+
+    None says that it cannot be told: the content was erased.
+    """
+    async for row in _stored(database, tenant_id, run_id):
+        yield row["place"], row["repeat"], bytes(row["digest"]), _is_whole(keyring, tenant_id, run_id, row)
 
 
 async def results_page(connection: Connection, keyring: KeyRing, tenant_id: uuid.UUID, run_id: uuid.UUID, *, after: int, cases: int) -> list[Kept]:
@@ -196,12 +200,49 @@ async def done_of(database: Database, tenant_id: uuid.UUID, run_id: uuid.UUID) -
         place, repeat = page[-1]["place"], page[-1]["repeat"]
 
 
-def folded_digest(before: bytes, kept: Kept) -> bytes:
+def folded_digest(before: bytes, place: int, repeat: int, own: bytes) -> bytes:
     """The digest of a run's results with one more, 32 bytes: SHA-256 over canonical JSON of [digest so far, place, repeat, the result's own digest].
 
     A result's own digest is SHA-256 over the JSON of its content, then of its figures, keys sorted, numbers in the shortest form that reads back.
     """
-    return digest([before, kept.place, kept.result.repeat, kept.digest])
+    return digest([before, place, repeat, own])
+
+
+async def _stored(database: Database, tenant_id: uuid.UUID, run_id: uuid.UUID) -> AsyncIterator[Mapping[str, Any]]:
+    place, repeat = -1, 0
+    while True:
+        async with database.tenant_tx(tenant_id) as connection:
+            page = await rows(connection, QUERIES["results_page"], {"run_id": run_id, "place": place, "repeat": repeat, "limit": PAGE_RESULTS})
+        for row in page:
+            yield row
+        if len(page) < PAGE_RESULTS:
+            return
+        place, repeat = page[-1]["place"], page[-1]["repeat"]
+
+
+def _is_whole(keyring: KeyRing, tenant_id: uuid.UUID, run_id: uuid.UUID, row: Mapping[str, Any]) -> bool | None:
+    try:
+        plain = _plain(keyring, tenant_id, run_id, row)
+    except SealBroken:
+        return False
+    if plain is None:
+        return None
+    answer = msgspec.json.decode(plain)["answer"]
+    told = (answer["status"], answer["cost_nano"], answer["currency"], round(answer["latency_ms"] * 1_000))
+    if told != (row["status"], row["cost_nano"], row["currency"], row["latency_us"]):
+        return False
+    # Postgres gives a number of 17 digits and more back without its exponent, and so as a whole one.
+    large = {
+        name: {**figure, "value": float(figure["value"])} if isinstance(figure["value"], int) and abs(figure["value"]) >= 10**16 else figure
+        for name, figure in row["scores"].items()
+    }
+    return bytes(row["digest"]) in (_content_digest(plain, row["scores"]), _content_digest(plain, large))
+
+
+def _content_digest(plain: bytes, figures: Mapping[str, Any]) -> bytes:
+    hashed = hashlib.sha256(plain)
+    hashed.update(msgspec.json.encode(figures, order="deterministic"))
+    return hashed.digest()
 
 
 def _values(keyring: KeyRing, tenant_id: uuid.UUID, run_id: uuid.UUID, kept: Kept, now: datetime) -> dict[str, object]:
@@ -217,8 +258,6 @@ def _values(keyring: KeyRing, tenant_id: uuid.UUID, run_id: uuid.UUID, kept: Kep
     }
     figures = {name: {"value": score.value, "status": score.status} for name, score in result.scores.items()}
     plain = msgspec.json.encode(content, order="deterministic")
-    hashed = hashlib.sha256(plain)
-    hashed.update(msgspec.json.encode(figures, order="deterministic"))
     return {
         "tenant_id": tenant_id,
         "run_id": run_id,
@@ -231,7 +270,7 @@ def _values(keyring: KeyRing, tenant_id: uuid.UUID, run_id: uuid.UUID, kept: Kep
         "latency_us": round(result.answer.latency_ms * 1_000),
         "person_id": kept.person_id,
         "document_ids": sorted(kept.document_ids)[:DOCUMENTS_MAX],
-        "digest": hashed.digest(),
+        "digest": _content_digest(plain, figures),
         "content_sealed": seal_bytes(_key(keyring, tenant_id, kept.person_id), plain, _context(run_id, kept.place, result.repeat)),
         "now": now,
     }
@@ -267,6 +306,16 @@ def _kept(keyring: KeyRing, tenant_id: uuid.UUID, run_id: uuid.UUID, row: Mappin
 
 
 def _opened(keyring: KeyRing, tenant_id: uuid.UUID, run_id: uuid.UUID, row: Mapping[str, Any]) -> Any:
+    plain = _plain(keyring, tenant_id, run_id, row)
+    return None if plain is None else msgspec.json.decode(plain)
+
+
+def _plain(keyring: KeyRing, tenant_id: uuid.UUID, run_id: uuid.UUID, row: Mapping[str, Any]) -> bytes | None:
+    """The content as it was stored; None where it was erased.
+
+    Raises:
+        SealBroken: when it was altered.
+    """
     sealed = bytes(row["content_sealed"])
     if not sealed:
         return None
@@ -274,7 +323,7 @@ def _opened(keyring: KeyRing, tenant_id: uuid.UUID, run_id: uuid.UUID, row: Mapp
         key = keyring.get(_owner(tenant_id, row["person_id"]))
     except KeyDestroyed:
         return None
-    return msgspec.json.decode(open_bytes(key, sealed, _context(run_id, row["place"], row["repeat"])))
+    return open_bytes(key, sealed, _context(run_id, row["place"], row["repeat"]))
 
 
 def _answer(told: dict[str, Any]) -> Answer:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ondol.application.evaluation.verdicts.parts import served_parts
 from ondol.application.evaluation.verdicts.required import missing_of, required_gate
 from ondol.application.evaluation.verdicts.requirements import Requirement, get_requirement, list_requirements, put_requirement
+from ondol.application.evaluation.verdicts.results import ResultsChecked, check_results
 from ondol.application.evaluation.verdicts.sign import sign_finding
 from ondol.application.evaluation.verdicts.store import get_verdict, list_verdicts
 from ondol.application.evaluation.verdicts.types import Figure, Finding, Inputs, Outcome, Verdict
@@ -18,8 +19,10 @@ __all__ = [
     "Keys",
     "Outcome",
     "Requirement",
+    "ResultsChecked",
     "Verdict",
     "check_file",
+    "check_results",
     "check_stored",
     "file_of",
     "get_requirement",
