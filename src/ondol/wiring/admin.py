@@ -25,7 +25,7 @@ from ondol.application.evaluation.prompt_preview_api import PreviewServices, pro
 from ondol.application.evaluation.review.api import ReviewServices, review_router
 from ondol.application.evaluation.runs.api import RunServices, runs_router
 from ondol.application.evaluation.runs.starting_api import StartServices, starting_router
-from ondol.application.evaluation.verdicts.api import VerdictServices, requirement_router, signing_keys_router, verdicts_router
+from ondol.application.evaluation.verdicts.api import VerdictServices, requirement_router, verdicts_router
 from ondol.application.knowledge.api import KnowledgeServices, index_router
 from ondol.application.knowledge.documents.api import DocumentServices, documents_router
 from ondol.application.knowledge.documents.uploads import Reception
@@ -129,7 +129,6 @@ def admin_application(
         assistants_router(releases),
         releases_router(releases),
         verdicts_router(verdicts),
-        signing_keys_router(verdicts),
         nightly_router(NightlyServices(platform.knowledge, principal_of_request, put=partial(_put_plan, platform))),
         requirement_router(verdicts),
         thread_router(knowledge),

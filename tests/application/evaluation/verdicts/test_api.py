@@ -20,7 +20,7 @@ pytestmark = pytest.mark.anyio
 
 REQUIRED = "/assistants/desk/required-verdict"
 VERDICTS = "/evaluation/verdicts"
-KEYS = "/evaluation/signing-keys"
+KEYS = "/ledger/keys"
 HOLDS = {"holds": True, "sealed": True, "reason": None, "results": None, "results_erased": 0}
 
 
@@ -84,7 +84,7 @@ async def test_who_may_not_and_mistakes_are_refused(ask: Callers, gated: Gated) 
 async def test_only_who_runs_the_installation_revokes_a_key_and_its_verdicts_are_refused(ask: Callers, gated: Gated) -> None:
     platform, verdict = gated.desk.house.platform, await gated.sign(gated.draft)
     path = f"{KEYS}/{verdict.signer}/revoke"
-    assert [(key["key"], key["revoked"]) for key in (await ask("auditor", "GET", KEYS))[1]["keys"]] == [(verdict.signer, False)]
+    assert [(key["id"], key["revoked"]) for key in (await ask("auditor", "GET", KEYS))[1]["keys"]] == [(verdict.signer, False)]
     assert await ask("auditor", "POST", path) == (403, "role_required")
     assert await ask("owner", "POST", path) == (403, "not_operator")
     tenants = {tenant.id: tenant for tenant in await list_tenants(platform.database)}
@@ -97,7 +97,7 @@ async def test_only_who_runs_the_installation_revokes_a_key_and_its_verdicts_are
     assert (checked["holds"], "which was revoked" in checked["reason"]) == (False, True)
     assert await ask("owner", "POST", "/assistants/desk/releases/2/activate", {}) == (409, "release_refused")
     again = await gated.sign(gated.draft)
-    assert {key["key"]: key["revoked"] for key in (await ask("auditor", "GET", KEYS))[1]["keys"]} == {verdict.signer: True, again.signer: False}
+    assert {key["id"]: key["revoked"] for key in (await ask("auditor", "GET", KEYS))[1]["keys"]} == {verdict.signer: True, again.signer: False}
     assert (await ask("owner", "POST", "/assistants/desk/releases/2/activate", {}))[1]["state"] == "live"
     for tenant_id in tenants:
         async with platform.database.tenant_tx(tenant_id) as connection:

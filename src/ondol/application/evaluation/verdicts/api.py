@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
@@ -19,14 +19,12 @@ from ondol.application.evaluation.verdicts.store import LAST_ID, PAGE_MAX, get_v
 from ondol.application.evaluation.verdicts.types import Outcome, Verdict
 from ondol.application.evaluation.verdicts.verify import Keys, check_stored, file_of
 from ondol.application.knowledge.api import KnowledgeServices
-from ondol.core.errors import Forbidden, LedgerBroken, NotFound
+from ondol.core.errors import LedgerBroken, NotFound
 from ondol.infrastructure.access.route_roles import READ, WRITE, Body
 from ondol.infrastructure.access.types import Principal
 from ondol.infrastructure.ledger import prove
-from ondol.infrastructure.serving.store import operates
 
 AssistantName = Annotated[str, Path(pattern=r"^[a-z0-9](-?[a-z0-9]){0,62}$", max_length=63)]
-KeyId = Annotated[str, Path(pattern=r"^[0-9a-f]{16}$", max_length=16)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,11 +33,9 @@ class VerdictServices(KnowledgeServices):
 
     Attributes:
         keys: reads the keys that a verdict may be signed with.
-        revoke: trusts a key no more, by its id and who asked; whether that is a change.
     """
 
     keys: Callable[[], Keys]
-    revoke: Callable[[str, Principal], Awaitable[bool]]
 
 
 class VerdictRow(BaseModel):
@@ -88,26 +84,6 @@ class VerdictFile(BaseModel):
     """A verdict as `ondol eval verify FILE` takes it: the text of the file."""
 
     content: str
-
-
-class SigningKey(BaseModel):
-    """A key that verdicts were signed with: the first 16 hexadecimal digits of SHA-256 of the public key, and that key."""
-
-    key: str
-    public: str
-    revoked: bool
-
-
-class SigningKeys(BaseModel):
-    """All keys that verdicts were ever signed with."""
-
-    keys: list[SigningKey]
-
-
-class KeyRevoked(BaseModel):
-    """The key is trusted no more."""
-
-    changed: bool
 
 
 class RequirementBody(Body):
@@ -175,29 +151,6 @@ def verdicts_router(services: VerdictServices) -> APIRouter:
         except LedgerBroken as error:
             return VerdictChecked(holds=False, sealed=False, reason=error.message)
         return VerdictChecked(holds=True, sealed=checked.sealed, reason=None, results=results.count, results_erased=results.erased)
-
-    return router
-
-
-def signing_keys_router(services: VerdictServices) -> APIRouter:
-    """The routes below ``/evaluation/signing-keys``."""
-    router = APIRouter(prefix="/evaluation/signing-keys", tags=["evaluation"])
-
-    @router.get("", openapi_extra=READ)
-    async def list_signing_keys(who: Principal = services.reads) -> SigningKeys:
-        """The public keys that check verdicts elsewhere, and which of them are trusted no more."""
-        del who
-        found = services.keys()
-        return SigningKeys(keys=[SigningKey(key=each, public=public.hex(), revoked=each in found.revoked) for each, public in found.public.items()])
-
-    @router.post("/{key}/revoke", openapi_extra=WRITE)
-    async def revoke_signing_key(key: KeyId, who: Principal = services.writes) -> KeyRevoked:
-        """Trust a key no more: no verdict of any tenant that is signed by it holds from now on. Only the tenant that runs this installation may."""
-        async with services.knowledge.database.tenant_tx(who.tenant_id) as connection:
-            if not await operates(connection, who.tenant_id):
-                hint = "On the machine: ondol ledger revoke-key, or ondol tenant operator."
-                raise Forbidden("Only the tenant that runs this installation revokes its signing keys.", hint, code="not_operator")
-        return KeyRevoked(changed=await services.revoke(key, who))
 
     return router
 

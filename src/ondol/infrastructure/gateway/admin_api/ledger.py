@@ -9,18 +9,18 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, Field, StringConstraints
 
-from ondol.core.errors import Conflict, LedgerBroken, NotFound
+from ondol.core.errors import Conflict, Forbidden, LedgerBroken, NotFound
 from ondol.core.ids import first_id_at
 from ondol.infrastructure.access.people import find_person, logins_of
-from ondol.infrastructure.access.route_roles import READ
+from ondol.infrastructure.access.route_roles import READ, WRITE
 from ondol.infrastructure.access.types import Principal
 from ondol.infrastructure.gateway.admin_api.base import PAGE, PAGE_MAX, GatewayServices, Moment
 from ondol.infrastructure.gateway.admin_api.requests import page_end
@@ -39,6 +39,7 @@ from ondol.infrastructure.ledger import (
     unsealed,
 )
 from ondol.infrastructure.ledger.read import EVENTS_PAGE_MAX, LINKS_PAGE_MAX
+from ondol.infrastructure.serving.store import operates
 from ondol.infrastructure.storage.postgres import Connection
 
 SUBJECT_DAYS = 90
@@ -50,6 +51,7 @@ NEXT_HEADER = "x-ondol-next"
 Kind = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_.]{0,99}$")]
 Limit = Annotated[int, Query(ge=1, le=LINKS_PAGE_MAX)]
 Number = Annotated[int, Query(ge=0, le=2**63 - 1)]
+KeyId = Annotated[str, Path(pattern=r"^[0-9a-f]{16}$", max_length=16)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +60,11 @@ class LedgerServices(GatewayServices):
 
     Attributes:
         keys: the public keys that ever signed, and the ids of those that are revoked.
+        revoke: trusts a key no more, by its id and who asked; whether that is a change.
     """
 
     keys: Callable[[], tuple[PublicKeys, frozenset[str]]]
+    revoke: Callable[[str, Principal], Awaitable[bool]]
 
 
 class EventShown(BaseModel):
@@ -145,6 +149,12 @@ class LedgerKeys(BaseModel):
     """All keys, in the order in which they were first used."""
 
     keys: list[LedgerKey]
+
+
+class KeyRevoked(BaseModel):
+    """The key is trusted no more."""
+
+    changed: bool
 
 
 class Filters(BaseModel):
@@ -235,6 +245,15 @@ def _chain_routes(router: APIRouter, services: LedgerServices) -> None:
         """The public keys of this installation's ledger. Compare their fingerprints with those that you got another way."""
         public, revoked = await asyncio.to_thread(services.keys)
         return LedgerKeys(keys=[LedgerKey(id=key_id, public_key=key.hex(), revoked=key_id in revoked) for key_id, key in public.items()])
+
+    @router.post("/keys/{key}/revoke", openapi_extra=WRITE)
+    async def revoke_key_of_ledger(key: KeyId, who: Principal = services.writes) -> KeyRevoked:
+        """Trust a signing key no more: no verdict of any tenant that it signed holds from now on. For the tenant that runs this installation."""
+        async with services.within(who) as connection:
+            if not await operates(connection, who.tenant_id):
+                hint = "On the machine: ondol ledger revoke-key, or ondol tenant operator."
+                raise Forbidden("Only the tenant that runs this installation revokes its signing keys.", hint, code="not_operator")
+        return KeyRevoked(changed=await services.revoke(key, who))
 
 
 def _since(services: LedgerServices, filters: Filters) -> datetime | None:
