@@ -94,7 +94,7 @@ def browser_figures(stand: Stand, addresses: Sequence[str], until: float) -> dic
         "first_paint_p95_ms": percentile(list(paints.values()), 0.95),
         "first_paint_max_ms": percentile(list(paints.values()), 1.0),
         "first_paint_slowest_ms": {name: round(ms, 1) for name, ms in slowest},
-        "axe_serious_violations": sum(len(seen.faults) for seen in both),
+        "axe_serious_violations": sum(len(seen.faults) for seen in both) if paints else None,
         "axe_faults": [fault for seen in both for fault in seen.faults],
         "axe_pages": len(paints),
         "requests_to_other_hosts": sum(len(seen.foreign) for seen in both),

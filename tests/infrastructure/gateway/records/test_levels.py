@@ -96,10 +96,15 @@ async def test_sums_of_hours_tell_the_same_as_the_records(ground: Ground, databa
         chosen = [changes for after, changes in made if since <= after < until]
         async with database.tenant_tx(tenant.id) as connection:
             told = await usage_by(connection, {"day", "model"}, since=BEGIN + since, until=BEGIN + until, time_zone=zone)
+            by_person = await usage_by(connection, {"day", "person"}, since=BEGIN + since, until=BEGIN + until, time_zone=zone)
+            of_one = await usage_by(connection, {"model"}, since=BEGIN + since, until=BEGIN + until, time_zone=zone, person_id=people[0])
             by_group = await usage_by(connection, {"group"}, since=BEGIN + since, until=BEGIN + until, time_zone=zone)
         assert sum(row.requests for row in told) == len(chosen)
         assert sum(row.cost_nano for row in told) == sum(changes.get("cost_nano", 0) for changes in chosen)
         assert sum(row.input_tokens for row in told) == sum(changes["input_tokens"] for changes in chosen)
+        assert sum(row.requests for row in by_person) == len(chosen)
+        assert sum(row.cost_nano for row in by_person) == sum(row.cost_nano for row in told)
+        assert sum(row.requests for row in of_one) == sum(changes["person_id"] == people[0] for changes in chosen)
         assert sum(row.requests for row in by_group) == sum(len(changes["group_ids"]) for changes in chosen)
         days = {(BEGIN + after).astimezone(ZoneInfo(zone)).date() for after, _ in made if since <= after < until}
         assert {row.day for row in told} == days

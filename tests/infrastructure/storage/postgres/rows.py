@@ -157,6 +157,11 @@ TENANT_ROWS: dict[str, Callable[[World], Row]] = {
         "currency": "", "requests": 1, "failed": 0, "server_errors": 0, "retried": 0, "guarded": 0, "blocked": 0, "estimated": 0,
         "input_tokens": 1, "cached_tokens": 0, "cache_write_tokens": 0, "output_tokens": 1, "reasoning_tokens": 0, "cost_nano": 0,
     },
+    "request_model_hours": lambda w: {
+        "hour": _now().replace(minute=0, second=0, microsecond=0), "model": "m", "currency": "", "requests": 1, "failed": 0, "server_errors": 0,
+        "retried": 0, "guarded": 0, "blocked": 0, "estimated": 0, "input_tokens": 1, "cached_tokens": 0, "cache_write_tokens": 0,
+        "output_tokens": 1, "reasoning_tokens": 0, "cost_nano": 0,
+    },
     "request_speeds": lambda w: {"hour": _now(), "model": "m", "measure": "whole", "class": 3, "requests": 1},
     "golden_sets": lambda w: {
         "id": w.new("golden_sets"), "name": "golden", "split": "test", "base_id": w.ids["bases"], "floors": Jsonb({}),

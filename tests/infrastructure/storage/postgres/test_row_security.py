@@ -32,6 +32,7 @@ SYSTEM_PRIVILEGES = {
     },
     "requests": {"SELECT (tenant_id)", "SELECT (id)", "INSERT"},
     "request_hours": {"SELECT", "INSERT", "UPDATE"},
+    "request_model_hours": {"SELECT", "INSERT", "UPDATE"},
     "request_speeds": {"SELECT", "INSERT", "UPDATE"},
     "request_contents": {"SELECT (tenant_id)", "SELECT (id)", "SELECT (keep_until)", "DELETE"},
     "ledger_batches": {"SELECT", "INSERT"},

@@ -237,6 +237,7 @@ class RecordDrain:
             if kept.rowcount != len(lines):
                 raise _NotAllNew
             await connection.execute(_STAGING["add_hours"])
+            await connection.execute(_STAGING["add_model_hours"])
             await connection.execute(_STAGING["add_speeds"])
             await record_batches(connection, batches, self._clock())
             await self._settle(connection)

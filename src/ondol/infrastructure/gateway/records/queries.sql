@@ -64,15 +64,20 @@ where id < %(before)s::uuid and id >= %(since)s::uuid
 order by id desc limit %(limit)s::int;
 
 -- name: usage
--- What was used between two moments, in the groups that are asked for; days are the tenant's own. Whole hours are read from their sums, what
--- is left at both ends from the records. By the groups that the caller belonged to at the time, who was in several counts in each of them, and
+-- What was used between two moments, in the groups that are asked for; days are the tenant's own. Whole hours are read from their sums, of each
+-- model alone where callers are not asked for; what is left at both ends is read from the records. By the groups that the caller belonged to at the time, who was in several counts in each of them, and
 -- who was in none in none.
 with told as (
     select hour as at, person_id, nullif(api_key_id, '00000000-0000-0000-0000-000000000000') as api_key_id, group_ids, model,
         nullif(currency, '') as currency, requests, failed, estimated, input_tokens, cached_tokens, cache_write_tokens, output_tokens,
         reasoning_tokens, images, audio_ms, characters, cost_nano
     from request_hours
-    where hour >= %(hours_since)s::timestamptz and hour < %(hours_until)s::timestamptz
+    where %(with_callers)s::boolean and hour >= %(hours_since)s::timestamptz and hour < %(hours_until)s::timestamptz
+    union all
+    select hour, null, null, '{}', model, nullif(currency, ''), requests, failed, estimated, input_tokens, cached_tokens, cache_write_tokens,
+        output_tokens, reasoning_tokens, images, audio_ms, characters, cost_nano
+    from request_model_hours
+    where not %(with_callers)s::boolean and hour >= %(hours_since)s::timestamptz and hour < %(hours_until)s::timestamptz
     union all
     select created_at, person_id, api_key_id, coalesce(group_ids, '{}'), model, currency, 1, (outcome <> 'answered')::int, usage_estimated::int,
         input_tokens, cached_tokens, cache_write_tokens, output_tokens, reasoning_tokens, images, audio_ms, characters, coalesce(cost_nano, 0)
@@ -125,7 +130,7 @@ select
     sum(input_tokens)::bigint as input_tokens,
     sum(cached_tokens)::bigint as cached_tokens,
     sum(output_tokens)::bigint as output_tokens
-from request_hours
+from request_model_hours
 where hour >= %(since)s::timestamptz and hour < %(until)s::timestamptz and (%(model)s::text is null or model = %(model)s::text)
 group by 1 order by 1;
 

@@ -67,6 +67,38 @@ on conflict (tenant_id, hour, person_id, api_key_id, model, currency, group_ids)
     audio_ms = kept.audio_ms + excluded.audio_ms,
     characters = kept.characters + excluded.characters;
 
+-- name: add_model_hours
+-- The same by the hour and the model alone.
+insert into ondol.request_model_hours as kept (
+    tenant_id, hour, model, currency, requests, failed, server_errors, retried, guarded, blocked, estimated, input_tokens, cached_tokens,
+    cache_write_tokens, output_tokens, reasoning_tokens, cost_nano, images, audio_ms, characters
+)
+select tenant_id, date_trunc('hour', created_at, 'UTC'), model, coalesce(currency, ''), count(*), count(*) filter (where outcome <> 'answered'),
+    count(*) filter (where status >= 500), count(*) filter (where attempts > 1), count(*) filter (where guard_decision <> 'allow'),
+    count(*) filter (where guard_decision = 'block'), count(*) filter (where usage_estimated), sum(input_tokens), sum(cached_tokens),
+    sum(cache_write_tokens), sum(output_tokens), sum(reasoning_tokens), coalesce(sum(cost_nano), 0),
+    sum(images), sum(audio_ms), sum(characters)
+from pg_temp.staged_requests
+group by 1, 2, 3, 4
+order by 1, 2, 3, 4
+on conflict (tenant_id, hour, model, currency) do update set
+    requests = kept.requests + excluded.requests,
+    failed = kept.failed + excluded.failed,
+    server_errors = kept.server_errors + excluded.server_errors,
+    retried = kept.retried + excluded.retried,
+    guarded = kept.guarded + excluded.guarded,
+    blocked = kept.blocked + excluded.blocked,
+    estimated = kept.estimated + excluded.estimated,
+    input_tokens = kept.input_tokens + excluded.input_tokens,
+    cached_tokens = kept.cached_tokens + excluded.cached_tokens,
+    cache_write_tokens = kept.cache_write_tokens + excluded.cache_write_tokens,
+    output_tokens = kept.output_tokens + excluded.output_tokens,
+    reasoning_tokens = kept.reasoning_tokens + excluded.reasoning_tokens,
+    cost_nano = kept.cost_nano + excluded.cost_nano,
+    images = kept.images + excluded.images,
+    audio_ms = kept.audio_ms + excluded.audio_ms,
+    characters = kept.characters + excluded.characters;
+
 -- name: add_speeds
 -- How long the answered ones among the staged rows took, in the same order for all.
 insert into ondol.request_speeds as kept

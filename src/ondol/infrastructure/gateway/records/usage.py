@@ -27,6 +27,8 @@ OFFSETS_LOOKED_AT = 24
 
 Group = Literal["day", "person", "key", "model", "group"]
 GROUPS: frozenset[Group] = frozenset({"day", "person", "key", "model", "group"})
+CALLERS: frozenset[Group] = frozenset({"person", "key", "group"})
+"""Groups that tell who asked; without them the sums of each model's hours are read, which are few."""
 
 _SQL = load_queries("ondol.infrastructure.gateway.records")
 _LAST = uuid.UUID(int=2**128 - 1)
@@ -95,6 +97,7 @@ async def usage_by(
     hours_since, hours_until = _whole_hours(since, until, time_zone)
     values: dict[str, object] = {
         **{f"by_{group}": group in by for group in GROUPS},
+        "with_callers": not CALLERS.isdisjoint(by) or person_id is not None or api_key_id is not None,
         "first_id": _id_at(since - LONGEST_REQUEST),
         "first_end_id": _id_at(hours_since + LONGEST_REQUEST),
         "last_id": _id_at(hours_until - LONGEST_REQUEST),

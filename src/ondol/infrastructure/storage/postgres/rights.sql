@@ -35,7 +35,7 @@ grant select on ondol.tombstones to {system};
 grant select on ondol.erasures, ondol.erasure_items, ondol.erasure_revision to {system};
 -- Records come from the spool in batches over all tenants, each batch with its event; that is all that the system role does with them.
 grant select (tenant_id, id), insert on ondol.requests to {system};
-grant select, insert, update on ondol.request_hours, ondol.request_speeds to {system};
+grant select, insert, update on ondol.request_hours, ondol.request_model_hours, ondol.request_speeds to {system};
 grant insert (tenant_id, id, kind, actor_id, body, digest, created_at) on ondol.ledger_events to {system};
 grant select (tenant_id, id, keep_until), delete on ondol.request_contents to {system};
 -- Which policy holds where is kept in memory for all tenants; of alarms the system role sees which are due.
@@ -121,7 +121,7 @@ grant select, insert on ondol.golden_versions, ondol.golden_entries, ondol.golde
 -- Of an item that was erased the content goes.
 grant select, insert, update (content_sealed) on ondol.golden_items to {app};
 grant select, insert, update, delete on ondol.golden_proposals to {app};
-grant select on ondol.requests, ondol.request_hours, ondol.request_speeds to {app};
+grant select on ondol.requests, ondol.request_hours, ondol.request_model_hours, ondol.request_speeds to {app};
 grant select, insert, update on ondol.review_queues to {app};
 grant select, insert on ondol.review_guidelines, ondol.review_decisions to {app};
 grant select, insert, update, delete on ondol.review_items, ondol.review_leases to {app};
