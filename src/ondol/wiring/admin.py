@@ -17,6 +17,7 @@ from ondol.application.assistant.threads.api import thread_router
 from ondol.application.erasure.api import ErasureServices, erasure_router
 from ondol.application.evaluation.gate.api import CompareServices, compare_router
 from ondol.application.evaluation.golden.api import GoldenServices, golden_router
+from ondol.application.evaluation.index_compare_api import index_compare_router
 from ondol.application.evaluation.kept_answers_api import KeptAnswerServices, kept_answers_router
 from ondol.application.evaluation.nightly.api import NightlyServices, nightly_router
 from ondol.application.evaluation.nightly.types import Plan, Policy
@@ -119,6 +120,7 @@ def admin_application(
         ledger_router(ledger),
         jobs_router(jobs),
         index_router(knowledge),
+        index_compare_router(knowledge),
         documents_router(documents),
         search_router(knowledge),
         prompts_router(gateway),

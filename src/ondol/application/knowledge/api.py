@@ -21,6 +21,7 @@ from ondol.application.knowledge.index_versions import (
     drop_version,
     find_version,
     keep_versions,
+    kept_versions,
     list_versions,
     put_tag,
     remove_tag,
@@ -29,7 +30,7 @@ from ondol.application.knowledge.index_versions import (
     with_embedder,
 )
 from ondol.application.knowledge.index_versions.keep import DAYS_KEPT_MAX, VERSIONS_KEPT_MAX
-from ondol.application.knowledge.index_versions.store import State
+from ondol.application.knowledge.index_versions.store import State, count_missing, previous_version
 from ondol.application.knowledge.rooms import Knowledge
 from ondol.application.knowledge.tuning import tune
 from ondol.application.knowledge.types import PASSAGE_CHARS_MAX, PASSAGE_CHARS_MIN, Retrieval
@@ -111,7 +112,9 @@ class Changed(BaseModel):
 
 
 class VersionShown(BaseModel):
-    """An index version. Only one of a base is active."""
+    """An index version. Only one of a base is active. `previous` is the one that a roll-back lets serve; `missing` counts the documents that a
+    version which is being built does not hold yet.
+    """
 
     number: int
     id: uuid.UUID
@@ -130,6 +133,8 @@ class VersionShown(BaseModel):
     activated_at: datetime | None
     keep_until: datetime | None
     failure: str
+    previous: bool = False
+    missing: int | None = None
 
 
 class VersionList(BaseModel):
@@ -155,8 +160,10 @@ def _version_routes(router: APIRouter, services: KnowledgeServices) -> None:
         """The index versions of a base."""
         base_id = await services.base_id(who, base)
         async with room.database.tenant_tx(who.tenant_id) as connection:
-            found = await list_versions(connection, base_id)
-        return VersionList(versions=[_shown(version) for version in found])
+            found, before = await list_versions(connection, base_id), await previous_version(connection, base_id)
+            missing = {version.id: await count_missing(connection, version) for version in found if version.state == "building"}
+        shown = [_shown(version).model_copy(update={"previous": version.id == before, "missing": missing.get(version.id)}) for version in found]
+        return VersionList(versions=shown)
 
     @router.post("/versions", openapi_extra=WRITE)
     async def build_index_version(base: BaseName, body: BuildBody, who: Principal = services.writes) -> VersionShown:
@@ -216,6 +223,14 @@ def _retrieval_routes(router: APIRouter, services: KnowledgeServices) -> None:
 
 def _keeping_routes(router: APIRouter, services: KnowledgeServices) -> None:
     room = services.knowledge
+
+    @router.get("/keep", openapi_extra=READ)
+    async def show_kept_versions(base: BaseName, who: Principal = services.reads) -> KeepBody:
+        """How many versions are kept, and for how long."""
+        base_id = await services.base_id(who, base)
+        async with room.database.tenant_tx(who.tenant_id) as connection:
+            versions, days = await kept_versions(connection, base_id)
+        return KeepBody(versions=versions, days=days)
 
     @router.put("/keep", openapi_extra=WRITE)
     async def keep_index_versions(base: BaseName, body: KeepBody, who: Principal = services.writes) -> Changed:

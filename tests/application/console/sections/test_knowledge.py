@@ -29,6 +29,7 @@ HIT = {
 
 
 def tell(fakes: Any) -> None:
+    fakes.replies["GET", "/bases"] = (200, {"bases": [{"name": "base"}, {"name": "other"}]})
     fakes.replies["GET", "/bases/base/documents"] = (200, {"documents": [DOCUMENT], "next": ID})
     fakes.replies["GET", f"/bases/base/documents/{ID}"] = (200, DOCUMENT)
     fakes.replies["GET", f"/bases/base/documents/{ID}/passages"] = (200, PASSAGES)
@@ -84,3 +85,78 @@ async def test_a_path_in_a_name_stays_a_name(fakes: Any) -> None:
     browser = await visitor(fakes, "owner")
     await browser.get("/knowledge/%2e%2e%2fkeys")
     assert all("/keys" not in asked.path.replace("%2Fkeys", "") for asked in fakes.asked)
+
+
+VERSION: dict[str, Any] = {
+    "number": 2, "id": ID, "state": "ready", "tags": [], "passage_chars": 300, "passage_chars_max": 600, "analyser": "a1", "embedder": None,
+    "dimensions": None, "passages": 7, "vectors": 0, "segments": 1, "created_at": "2026-11-01T15:30:00Z", "built_at": "2026-11-01T15:31:00Z",
+    "activated_at": None, "keep_until": "2026-11-08T15:31:00Z", "failure": "", "previous": False, "missing": None,
+}  # fmt: skip
+SERVES = {**VERSION, "number": 1, "state": "active", "passage_chars": 600, "passage_chars_max": 1200, "keep_until": None}
+COMPARED: dict[str, Any] = {
+    "first": 1, "second": 2, "asked": 40, "left_out": 3, "next": 43,
+    "metrics": [{"metric": "retrieval.recall", "first": 0.9, "second": 0.95, "difference": 0.05, "low": -0.01, "high": 0.11}],
+    "changed": [{"id": "q1", "question": "<b>Where?</b>", "first": None, "second": 2}],
+}  # fmt: skip
+
+
+def tell_versions(fakes: Any, *versions: dict[str, Any]) -> None:
+    fakes.replies["GET", "/bases/base/index/versions"] = (200, {"versions": list(versions)})
+    fakes.replies["GET", "/bases/base/index/keep"] = (200, {"versions": 3, "days": None})
+    fakes.replies["GET", "/evaluation/golden-sets"] = (200, {"sets": [{"name": "refunds", "version": 1}, {"name": "empty", "version": None}]})
+
+
+async def test_letting_a_version_serve_names_what_changes(fakes: Any) -> None:
+    retired = {**VERSION, "number": 3, "state": "retired", "previous": True, "passage_chars": 600, "passage_chars_max": 1200}
+    tell_versions(fakes, {**VERSION, "number": 4, "state": "building", "missing": 12}, retired, VERSION, SERVES)
+    browser = await visitor(fakes, "owner")
+    page = (await browser.get("/knowledge/base/index?lang=en")).text
+    assert "Characters wanted 600 → 300; At most 1200 → 600" in page
+    assert "Version 3 serves again." in page and "Its settings are the same" in page
+    assert "12 documents to go" in page and "Retired" in page and "9 Nov 2026" in page
+    assert 'value="empty"' not in page, "a set without a version cannot be asked"
+    auditor = await visitor(fakes, "auditor")
+    seen = (await auditor.get("/knowledge/base/index?lang=en")).text
+    assert "/activate" not in seen and "/drop" not in seen and "Compare two versions" in seen
+
+
+async def test_two_versions_are_compared_on_a_golden_set(fakes: Any) -> None:
+    tell_versions(fakes, VERSION, SERVES)
+    fakes.replies["POST", "/bases/base/index/compare"] = (200, COMPARED)
+    browser = await visitor(fakes, "owner")
+    page = (await browser.get("/knowledge/base/index/compare?first=1&second=2&golden=refunds&start=0&lang=en")).text
+    assert json.loads(fakes.asked[-1].body) == {"first": "1", "second": "2", "golden": "refunds", "start": 0}
+    assert "90.0%" in page and "-1.0% – 11.0%" in page and "&lt;b&gt;Where?&lt;/b&gt;" in page and "absent" in page
+    assert "<del>600</del>" in page and "<ins>300</ins>" in page and "start=43" in page
+    assert "/knowledge/base/index/2/activate" in page
+    fakes.replies["POST", "/bases/base/index/compare"] = (403, {"error": {"code": "golden_hidden", "message": "It is hidden.", "param": None}})
+    refused = await browser.get("/knowledge/base/index/compare?first=1&second=2&golden=secret")
+    assert refused.status_code == 403 and "It is hidden." in refused.text
+
+
+async def test_what_is_kept_tagged_and_given_up_goes_to_the_api(fakes: Any) -> None:
+    tell_versions(fakes, VERSION, SERVES)
+    fakes.replies["PUT", "/bases/base/index/keep"] = (200, {"changed": True})
+    fakes.replies["PUT", "/bases/base/index/tags/good"] = (200, {"changed": True})
+    fakes.replies["DELETE", "/bases/base/index/versions/2"] = (200, {"changed": True})
+    browser = await visitor(fakes, "owner")
+    token = act_token((await browser.get("/knowledge/base/index")).text)
+    for path, fields, done, sent in (
+        ("keep", {"versions": "5", "days": ""}, "kept", {"versions": 5, "days": None}),
+        ("tag", {"version": "2", "name": " good "}, "tagged", {"version": "2"}),
+        ("2/drop", {}, "dropped", None),
+    ):
+        answer = await browser.post(f"/knowledge/base/index/{path}", data={"form_token": token, **fields})
+        assert answer.headers["location"] == f"/knowledge/base/index?done={done}"
+        assert (json.loads(fakes.asked[-1].body) if sent else None) == sent
+
+
+async def test_a_document_is_moved_to_where_it_then_stands(fakes: Any) -> None:
+    tell(fakes)
+    moved = "0190f0c0-0000-7000-8000-000000000009"
+    fakes.replies["POST", f"/bases/base/documents/{ID}/move"] = (200, {"document": moved, "version": ID, "changed": True})
+    browser = await visitor(fakes, "editor")
+    token = act_token((await browser.get(f"/knowledge/base/documents/{ID}")).text)
+    answer = await browser.post(f"/knowledge/base/documents/{ID}/move", data={"form_token": token, "base": "other", "key": ""})
+    assert answer.headers["location"] == f"/knowledge/other/documents/{moved}?done=moved"
+    assert json.loads(fakes.asked[-1].body) == {"base": "other"}

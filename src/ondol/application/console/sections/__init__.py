@@ -20,6 +20,7 @@ from ondol.application.console.sections import (
     jobs,
     keys,
     knowledge,
+    knowledge_index,
     models,
     people,
     prompts,
@@ -33,7 +34,7 @@ from ondol.application.console.sections import (
 def add_sections(router: APIRouter, site: Site) -> None:
     """All pages of all sections."""
     for section in (
-        answers, chat, home, knowledge,
+        answers, chat, home, knowledge, knowledge_index,
         assistants, prompts, models, evaluation, evaluation_start, evaluation_compare, review_queues, reviews, guard, erasures, access,
         usage, requests, people, keys, jobs, audit,
     ):  # fmt: skip

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from ondol.application.console.calling import Refused, part
 from ondol.application.console.pages import Site
-from ondol.application.console.visit import Problem, Visit, add_action, add_page
+from ondol.application.console.visit import Problem, Visit, add_action, add_page, told
 from ondol.infrastructure.access.route_roles import EDITORS, READERS, WRITERS
 
 PATH = "/knowledge"
@@ -37,19 +37,11 @@ STAGES: Mapping[str, str] = {
     "diversity": "knowledge.stage.diversity",
     "rerank": "knowledge.stage.rerank",
 }
-VERSIONS: Mapping[str, str] = {
-    "building": "knowledge.version.building",
-    "ready": "knowledge.version.ready",
-    "active": "knowledge.version.active",
-    "failed": "knowledge.version.failed",
-}
 DONE: Mapping[str, str] = {
     "made": "knowledge.done.made",
     "deleted": "knowledge.done.deleted",
     "restricted": "knowledge.done.restricted",
-    "activated": "knowledge.done.activated",
-    "rolled_back": "knowledge.done.rolled_back",
-    "building": "knowledge.done.building",
+    "moved": "knowledge.done.moved",
 }
 
 
@@ -59,12 +51,9 @@ def add_to(router: APIRouter, site: Site) -> None:
     add_action(router, site, PATH, PATH, make_base, shows=bases, roles=WRITERS)
     add_page(router, site, PATH, BASE, documents)
     add_page(router, site, PATH, BASE + "/search", search)
-    add_page(router, site, PATH, BASE + "/index", index)
-    add_action(router, site, PATH, BASE + "/index/build", build, shows=index, roles=WRITERS)
-    add_action(router, site, PATH, BASE + "/index/rollback", roll_back, shows=index, roles=WRITERS)
-    add_action(router, site, PATH, BASE + "/index/{version}/activate", activate, shows=index, roles=WRITERS)
     add_page(router, site, PATH, DOCUMENT, document)
     add_action(router, site, PATH, DOCUMENT + "/access", restrict, shows=document, roles=EDITORS)
+    add_action(router, site, PATH, DOCUMENT + "/move", move, shows=document, roles=EDITORS)
     add_action(router, site, PATH, DOCUMENT + "/delete", delete, shows=document, roles=EDITORS)
 
 
@@ -89,7 +78,7 @@ async def documents(visit: Visit, problem: Problem | None) -> Response:
     state = state if state in STATES else "current"
     found = await visit.api.get(f"/bases/{part(base)}/documents", state=state, after=visit.asked("after"), limit=PAGE)
     values = {
-        **_base(visit, "documents"), "documents": found["documents"], "next": found["next"], "state": state, "states": STATES, "classes": CLASSES,
+        **of_base(visit, "documents"), "documents": found["documents"], "next": found["next"], "state": state, "states": STATES, "classes": CLASSES,
         "class_options": visit.options(CLASSES),
     }  # fmt: skip
     return visit.page("knowledge_documents.html", values, problem=problem)
@@ -102,8 +91,9 @@ async def document(visit: Visit, problem: Problem | None) -> Response:
     after = visit.asked("after")
     cut = await visit.api.get(f"/bases/{base}/documents/{identifier}/passages", after=after if after.isdigit() else -1, limit=PASSAGES)
     values = {
-        **_base(visit, "documents"), "document": found, "passages": cut["passages"], "next": cut["next"], "classes": CLASSES, "states": STATES,
+        **of_base(visit, "documents"), "document": found, "passages": cut["passages"], "next": cut["next"], "classes": CLASSES, "states": STATES,
         "class_options": visit.options(CLASSES), "typed": problem.fields if problem else {},
+        "bases": [(one["name"], one["name"]) for one in (await visit.api.get("/bases"))["bases"]],
     }  # fmt: skip
     return visit.page("knowledge_document.html", values, problem=problem)
 
@@ -124,6 +114,14 @@ async def restrict(visit: Visit, fields: Mapping[str, str]) -> Response:
     return visit.see(f"{PATH}/{base}/documents/{identifier}", done="restricted")
 
 
+async def move(visit: Visit, fields: Mapping[str, str]) -> Response:
+    """Call a document otherwise, or move it to another base, where it has another address."""
+    base, identifier = part(visit.place("base")), part(visit.place("document"))
+    moved = await visit.api.post(f"/bases/{base}/documents/{identifier}/move", told(fields, "key", "base"))
+    there = part(fields.get("base", "").strip() or visit.place("base"))
+    return visit.see(f"{PATH}/{there}/documents/{part(moved['document'])}", done="moved")
+
+
 async def delete(visit: Visit, _fields: Mapping[str, str]) -> Response:
     """Take a document out."""
     base = part(visit.place("base"))
@@ -141,42 +139,14 @@ async def search(visit: Visit, problem: Problem | None) -> Response:
         except Refused as refused:
             problem = Problem(refused)
     values = {
-        **_base(visit, "search"), "question": question, "asker": asker, "found": found, "stages": STAGES, "classes": CLASSES, "readers": READERS,
+        **of_base(visit, "search"), "question": question, "asker": asker, "found": found, "stages": STAGES, "classes": CLASSES, "readers": READERS,
         "ranks": _ranks(found) if found else {},
     }  # fmt: skip
     return visit.page("knowledge_search.html", values, problem=problem)
 
 
-async def index(visit: Visit, problem: Problem | None) -> Response:
-    """The versions of the index."""
-    found = await visit.api.get(f"/bases/{part(visit.place('base'))}/index/versions")
-    values = {**_base(visit, "index"), "index_versions": found["versions"], "states": VERSIONS, "typed": problem.fields if problem else {}}
-    return visit.page("knowledge_index.html", values, problem=problem)
-
-
-async def build(visit: Visit, fields: Mapping[str, str]) -> Response:
-    """Have a version built beside the one that serves."""
-    body: dict[str, Any] = {name: int(fields[name]) for name in ("passage_chars", "passage_chars_max") if fields.get(name, "").strip().isdigit()}
-    base = part(visit.place("base"))
-    await visit.api.post(f"/bases/{base}/index/versions", body)
-    return visit.see(f"{PATH}/{base}/index", done="building")
-
-
-async def activate(visit: Visit, _fields: Mapping[str, str]) -> Response:
-    """Let a version serve."""
-    base = part(visit.place("base"))
-    await visit.api.post(f"/bases/{base}/index/versions/{part(visit.place('version'))}/activate")
-    return visit.see(f"{PATH}/{base}/index", done="activated")
-
-
-async def roll_back(visit: Visit, _fields: Mapping[str, str]) -> Response:
-    """Let the version serve that served before."""
-    base = part(visit.place("base"))
-    await visit.api.post(f"/bases/{base}/index/rollback")
-    return visit.see(f"{PATH}/{base}/index", done="rolled_back")
-
-
-def _base(visit: Visit, tab: str) -> dict[str, object]:
+def of_base(visit: Visit, tab: str) -> dict[str, object]:
+    """What every page of a base shows."""
     may_see = EDITORS | READERS
     tabs = [("documents", "knowledge.documents", ""), ("search", "knowledge.search", "/search"), ("index", "knowledge.index", "/index")]
     shown = [one for one in tabs if one[0] == "documents" or visit.has(READERS if one[0] == "index" else may_see)]

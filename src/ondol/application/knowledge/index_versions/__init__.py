@@ -14,7 +14,7 @@ from ondol.application.knowledge.index_versions.build import (
 )
 from ondol.application.knowledge.index_versions.care import care_for_versions
 from ondol.application.knowledge.index_versions.embed import embed_missing, embed_version, with_embedder
-from ondol.application.knowledge.index_versions.keep import drop_old_versions, drop_version, keep_versions, put_tag, remove_tag
+from ondol.application.knowledge.index_versions.keep import drop_old_versions, drop_version, keep_versions, kept_versions, put_tag, remove_tag
 from ondol.application.knowledge.index_versions.store import IndexVersion, Wanted, find_version, list_versions
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "ensure_version",
     "find_version",
     "keep_versions",
+    "kept_versions",
     "list_versions",
     "put_tag",
     "rebuild",

@@ -11,7 +11,7 @@ from ondol.application.knowledge.rooms import Knowledge
 from ondol.core.canonical import Json
 from ondol.core.errors import Conflict, NotFound, RequestError
 from ondol.infrastructure.ledger import record
-from ondol.infrastructure.storage.postgres import rows
+from ondol.infrastructure.storage.postgres import Connection, one, rows
 
 VERSIONS_KEPT_MAX = 20
 DAYS_KEPT_MAX = 3650
@@ -67,6 +67,18 @@ async def keep_versions(
         await connection.execute(versions.QUERIES["keep_put"], {"base_id": base_id, "versions": count, "days": days})
         body: dict[str, Json] = {"base": base_id, "versions": count, "days": days}
         await record(connection, tenant_id, kind="index.kept", actor_id=actor_id, body=body, now=now)
+
+
+async def kept_versions(connection: Connection, base_id: uuid.UUID) -> tuple[int, int | None]:
+    """How many versions a base keeps, and for how many days those that do not serve; None: without an end.
+
+    Raises:
+        NotFound: when there is no such base.
+    """
+    found = await one(connection, versions.QUERIES["keep_of_base"], {"base_id": base_id})
+    if found is None:
+        raise NotFound("There is no such base.", code="base_not_found")
+    return found["versions"], found["days"]
 
 
 async def put_tag(room: Knowledge, tenant_id: uuid.UUID, version_id: uuid.UUID, name: str, *, actor_id: uuid.UUID | None = None) -> None:

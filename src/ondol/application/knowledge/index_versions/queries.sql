@@ -129,6 +129,10 @@ delete from index_tags where base_id = %(base_id)s::uuid and name = %(name)s::te
 -- How many versions a base keeps, and for how many days.
 update bases set keep_versions = %(versions)s::int, keep_days = %(days)s::int where id = %(base_id)s::uuid;
 
+-- name: keep_of_base
+-- How many versions a base keeps, and for how many days.
+select keep_versions as versions, keep_days as days from bases where id = %(base_id)s::uuid;
+
 -- name: versions_to_drop
 -- Versions beyond what their base keeps: retired ones by count, and retired or ready ones whose time is over. What has a tag stays, and what a
 -- release names that is live, was live before, or is the next to be.

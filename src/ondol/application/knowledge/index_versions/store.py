@@ -112,8 +112,8 @@ async def find_version(connection: Connection, base_id: uuid.UUID, name: str) ->
     """
     found = await list_versions(connection, base_id)
     if name == "previous":
-        row = await one(connection, QUERIES["version_previous"], {"base_id": base_id})
-        found = [version for version in found if row is not None and version.id == row["id"]]
+        before = await previous_version(connection, base_id)
+        found = [version for version in found if version.id == before]
     elif name == "active":
         found = [version for version in found if version.is_active]
     else:
@@ -121,6 +121,12 @@ async def find_version(connection: Connection, base_id: uuid.UUID, name: str) ->
     if not found:
         raise _absent(f"called {name[:100]}")
     return found[0]
+
+
+async def previous_version(connection: Connection, base_id: uuid.UUID) -> uuid.UUID | None:
+    """The version that served before, to which a base is rolled back; None where none did."""
+    found = await one(connection, QUERIES["version_previous"], {"base_id": base_id})
+    return found["id"] if found is not None else None
 
 
 async def written_versions(connection: Connection, base_id: uuid.UUID, analyser_id: str) -> dict[uuid.UUID, IndexSettings]:
