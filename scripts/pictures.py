@@ -31,6 +31,7 @@ PICTURES = {
     "console-assistant": "/assistants/help",
     "console-prompt": "/prompts/assistant",
     "console-jobs": "/jobs",
+    "console-me": "/me",
 }
 
 

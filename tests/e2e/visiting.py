@@ -14,7 +14,7 @@ import pytest
 
 from benchmarks.console.crawl import SECTIONS, Patterns, Visited, console_routes, crawl, read_parts
 from ondol.application.console.forms import form_token
-from ondol.application.console.navigation import GROUPS, Section
+from ondol.application.console.navigation import GROUPS, ME, Section
 from ondol.infrastructure.access.types import ROLES, Role
 from tests.e2e.conftest import Up, run, run_json
 
@@ -24,7 +24,7 @@ FILES = ("/static/{digest}/{path:path}", "/documents/{version_id}/original")
 GET = Patterns.of([path for method, path in console_routes() if method == "GET"])
 POST = Patterns.of([path for method, path in console_routes() if method == "POST"])
 RECORD_SECONDS_MAX = 60.0
-SECTION_OF = {section.path: section for group in GROUPS for section in group.sections}
+SECTION_OF = {section.path: section for group in GROUPS for section in group.sections} | {ME.path: ME}
 
 
 def section_of(address: str) -> Section | None:

@@ -41,6 +41,7 @@ from ondol.infrastructure.gateway.admin import AdminApi, Authenticate, create_ad
 from ondol.infrastructure.gateway.admin_api import GatewayServices, gateway_routers
 from ondol.infrastructure.gateway.admin_api.jobs import JobServices, jobs_router
 from ondol.infrastructure.gateway.admin_api.ledger import LedgerServices, ledger_router
+from ondol.infrastructure.gateway.admin_api.sign_ins import SignInServices, sign_ins_router
 from ondol.infrastructure.guard.api import GuardServices, guard_router
 from ondol.infrastructure.guard.policies import PolicyDirectory
 from ondol.infrastructure.guard.texts_api import texts_router
@@ -109,6 +110,8 @@ def admin_application(
     documents = DocumentServices(platform.knowledge, principal_of_request, reception)
     revoke = partial(revoke_signing_key, platform.database, platform.folder, platform.clock)
     ledger = LedgerServices(*shared, partial(ledger_keys, platform.folder), revoke)
+    room = platform.sign_in  # one for all requests: it holds how many passwords are hashed at once
+    sign_ins = SignInServices(*shared, lambda: replace(room, settings=platform.settings.sign_in))
     jobs = JobServices(*shared, partial(_schedules, platform))
     verdicts = VerdictServices(platform.knowledge, principal_of_request, keys=partial(verdict_keys, platform.folder))
     releases = ReleaseServices(platform.knowledge, principal_of_request, partial(gate_of, platform.folder, platform.clock))
@@ -119,6 +122,7 @@ def admin_application(
         *gateway_routers(gateway),
         ledger_router(ledger),
         jobs_router(jobs),
+        sign_ins_router(sign_ins),
         index_router(knowledge),
         index_compare_router(knowledge),
         documents_router(documents),

@@ -21,6 +21,7 @@ from ondol.application.console.services import AssistantCard, ConsoleServices, O
 from ondol.application.knowledge.originals import open_original
 from ondol.core.config import ModelSettings
 from ondol.infrastructure.access import sign_in as signing
+from ondol.infrastructure.access.devices import device_of
 from ondol.infrastructure.access.keys import KeyDirectory
 from ondol.infrastructure.access.people import get_person, list_tenants, own_time_zone
 from ondol.infrastructure.access.secrets import PASSWORD_CHARACTERS_MIN
@@ -249,8 +250,8 @@ def _console_services(worker: Worker, call: CallApi) -> ConsoleServices:
     room = platform.sign_in
     database = platform.database
 
-    async def sign_in(organisation: str, login: str, password: str, client: str) -> str:
-        return await signing.sign_in(room, organisation, login, password, client)
+    async def sign_in(organisation: str, login: str, password: str, client: str, agent: str) -> str:
+        return await signing.sign_in(room, organisation, login, password, client, agent)
 
     async def sign_out(token: str) -> None:
         await signing.sign_out(room, token)
@@ -269,8 +270,8 @@ def _console_services(worker: Worker, call: CallApi) -> ConsoleServices:
     async def one_time_valid(code: str) -> bool:
         return await signing.one_time_valid(room, code)
 
-    async def redeem_one_time(code: str, new_password: str, _client: str) -> str:
-        return await signing.redeem_one_time(room, code, new_password)
+    async def redeem_one_time(code: str, new_password: str, client: str, agent: str) -> str:
+        return await signing.redeem_one_time(room, code, new_password, device_of(agent, client))
 
     async def assistants(who: Principal) -> list[AssistantCard]:
         async with database.tenant_tx(who.tenant_id) as connection:

@@ -47,7 +47,7 @@ class FakeServices:
         self.tokens.add(token)
         return token
 
-    async def sign_in(self, organisation: str, login: str, password: str, client: str) -> str:
+    async def sign_in(self, organisation: str, login: str, password: str, client: str, agent: str) -> str:
         if login == "locked":
             raise TooManyRequests("locked", retry_after_s=150)
         if (organisation, password) != ("durubitnaru", PASSWORD):
@@ -68,7 +68,7 @@ class FakeServices:
     async def one_time_valid(self, code: str) -> bool:
         return code in self.codes
 
-    async def redeem_one_time(self, code: str, new_password: str, client: str) -> str:
+    async def redeem_one_time(self, code: str, new_password: str, client: str, agent: str) -> str:
         if code not in self.codes:
             raise Unauthenticated("used")
         if len(new_password) < 10:

@@ -73,6 +73,10 @@ GROUPS: Sequence[Group] = (
 )
 
 
+ME = Section("/me", "nav.me", "people", ANYBODY)
+"""Everybody's own page, reached from the menu of the account and not from the list."""
+
+
 def shown_to(roles: frozenset[Role]) -> list[Group]:
     """What somebody with these roles sees; a group without a section is left out."""
     groups = [Group(group.label, [section for section in group.sections if section.opens_to(roles)]) for group in GROUPS]
@@ -85,5 +89,5 @@ def section_at(path: str) -> Section:
     Raises:
         KeyError: there is none: a mistake in the code.
     """
-    found = {section.path: section for group in GROUPS for section in group.sections}
+    found = {section.path: section for group in GROUPS for section in group.sections} | {ME.path: ME}
     return found[path]

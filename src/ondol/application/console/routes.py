@@ -49,7 +49,7 @@ def _add_sign_in(router: APIRouter, site: Site) -> None:
         places: Mapping[str, object] = {}
         headers: dict[str, str] = {}
         try:
-            token = await site.services.sign_in(organisation, login, fields.get("password", ""), _client(request))
+            token = await site.services.sign_in(organisation, login, fields.get("password", ""), _client(request), _agent(request))
         except Unauthenticated as error:
             problem, status = "sign_in.wrong", error.status
         except TooManyRequests as error:
@@ -103,7 +103,7 @@ def _add_welcome(router: APIRouter, site: Site) -> None:
         fields = await _entry_fields(site, request)
         code = fields.get("code", "")
         try:
-            token = await site.services.redeem_one_time(code, fields.get("password", ""), _client(request))
+            token = await site.services.redeem_one_time(code, fields.get("password", ""), _client(request), _agent(request))
         except (Unauthenticated, NotFound):
             return spent(request)
         except RequestError as error:
@@ -162,6 +162,10 @@ def _to_sign_in(site: Site, request: Request) -> Response:
 def _see(path: str) -> Response:
     """Go on at one of our own pages; nothing of the request ever becomes part of the address."""
     return RedirectResponse(path, HTTPStatus.SEE_OTHER)
+
+
+def _agent(request: Request) -> str:
+    return request.headers.get("user-agent", "")
 
 
 def _client(request: Request) -> str:

@@ -46,13 +46,14 @@ class ConsoleServices:
     """The callables behind the pages.
 
     Args:
-        sign_in: organisation slug, login, password, client address -> session token. Raises `Unauthenticated` or `TooManyRequests`.
+        sign_in: organisation slug, login, password, client address, what the browser says of itself -> session token. Raises `Unauthenticated`
+            or `TooManyRequests`.
         sign_out: ends the session of a token; an unknown token is no error.
         principal: who a session token proves, None when it proves nobody.
         profile: how the signed-in person is shown.
         one_time_valid: whether a one-time code could be redeemed now. Never uses it up.
-        redeem_one_time: code, new password, client address -> session token. Raises `RequestError` with code ``password_length``
-            when the password is too short or too long, `Unauthenticated` or `NotFound` when the code is no good.
+        redeem_one_time: code, new password, client address, what the browser says of itself -> session token. Raises `RequestError` with code
+            ``password_length`` when the password is too short or too long, `Unauthenticated` or `NotFound` when the code is no good.
         assistants: those the person may ask, the first is the default.
         organisations: slugs; the sign-in form is prefilled when there is exactly one.
         notice: what the person is told before asking, in a language of the page: that a machine answers; empty where the tenant does not want it.
@@ -63,12 +64,12 @@ class ConsoleServices:
         password_characters_min: shown beside the field for a new password; `redeem_one_time` decides.
     """
 
-    sign_in: Callable[[str, str, str, str], Awaitable[str]]
+    sign_in: Callable[[str, str, str, str, str], Awaitable[str]]
     sign_out: Callable[[str], Awaitable[None]]
     principal: Callable[[str], Awaitable[Principal | None]]
     profile: Callable[[Principal], Awaitable[Profile]]
     one_time_valid: Callable[[str], Awaitable[bool]]
-    redeem_one_time: Callable[[str, str, str], Awaitable[str]]
+    redeem_one_time: Callable[[str, str, str, str], Awaitable[str]]
     assistants: Callable[[Principal], Awaitable[list[AssistantCard]]]
     notice: Callable[[Principal, Language], str]
     organisations: Callable[[], Awaitable[list[str]]]

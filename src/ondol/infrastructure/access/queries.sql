@@ -191,16 +191,47 @@ select revision from key_revision;
 
 -- name: session_add
 -- A new session.
-insert into sessions (tenant_id, id, person_id, token_hash, created_at, expires_at)
-values (%(tenant_id)s::uuid, %(id)s::uuid, %(person_id)s::uuid, %(token_hash)s::bytea, %(now)s::timestamptz, %(expires_at)s::timestamptz);
+insert into sessions (tenant_id, id, person_id, token_hash, created_at, expires_at, browser, system, network)
+values (%(tenant_id)s::uuid, %(id)s::uuid, %(person_id)s::uuid, %(token_hash)s::bytea, %(now)s::timestamptz, %(expires_at)s::timestamptz,
+    %(browser)s::text, %(system)s::text, %(network)s::text);
 
 -- name: session_by_token
 -- The session of a token, if it is in force.
 -- door: system
-select s.tenant_id, s.id, s.person_id,
+select s.tenant_id, s.id, s.person_id, s.last_used_at is null or s.last_used_at < %(stale)s::timestamptz as is_stale,
     array(select role from person_roles r where r.tenant_id = s.tenant_id and r.person_id = s.person_id) as roles
 from sessions s join people p on p.tenant_id = s.tenant_id and p.id = s.person_id
 where s.token_hash = %(token_hash)s::bytea and s.revoked_at is null and s.expires_at > %(now)s::timestamptz and p.disabled_at is null;
+
+-- name: session_used
+-- Notes that a session was used, unless another request just did.
+-- door: system
+update sessions set last_used_at = %(now)s::timestamptz
+where tenant_id = %(tenant_id)s::uuid and id = %(id)s::uuid and (last_used_at is null or last_used_at < %(stale)s::timestamptz);
+
+-- name: sessions_of_person
+-- A person's sessions that are in force, the newest first.
+select id, person_id, created_at, expires_at, last_used_at, browser, system, network from sessions
+where person_id = %(person_id)s::uuid and revoked_at is null and expires_at > %(now)s::timestamptz
+order by created_at desc, id desc
+limit %(limit)s::integer;
+
+-- name: session_end
+-- End one session of a person, if it is in force.
+update sessions set revoked_at = %(now)s::timestamptz
+where id = %(id)s::uuid and person_id = %(person_id)s::uuid and revoked_at is null and expires_at > %(now)s::timestamptz
+returning id;
+
+-- name: sessions_end
+-- End a person's sessions that are in force, all but one where one is named.
+update sessions set revoked_at = %(now)s::timestamptz
+where person_id = %(person_id)s::uuid and revoked_at is null and expires_at > %(now)s::timestamptz
+    and (%(but)s::uuid is null or id <> %(but)s::uuid)
+returning id;
+
+-- name: own_password_hash
+-- The hash of a person's password, while they are let in.
+select password_hash from people where id = %(id)s::uuid and disabled_at is null;
 
 -- name: session_revoke
 -- End one session.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,6 +14,7 @@ from ondol.core.config import SignInSettings
 from ondol.core.errors import NotFound, TooManyRequests, Unauthenticated
 from ondol.core.ids import new_id
 from ondol.infrastructure.access import secrets
+from ondol.infrastructure.access.devices import UNKNOWN, Device, device_of
 from ondol.infrastructure.access.people import find_tenant, login_hash, plain_login
 from ondol.infrastructure.access.types import Principal
 from ondol.infrastructure.ledger import record
@@ -25,6 +26,8 @@ _QUERIES = load_queries("ondol.infrastructure.access")
 INSTALLATION = uuid.UUID(int=0)
 HASHES_AT_ONCE_MAX = 2
 """Each argon2id hash takes 64 MiB: more wait their turn."""
+USE_NOTED_S = 300
+"""How far the time of a session's last use may lag behind."""
 ATTEMPTS_PER_CLIENT_FACTOR = 10
 """One address may serve a whole office: it may fail this many times as often as one account."""
 
@@ -44,7 +47,7 @@ class SignIn:
     hashing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(HASHES_AT_ONCE_MAX))
 
 
-async def sign_in(room: SignIn, organisation: str, login: str, password: str, client: str) -> str:
+async def sign_in(room: SignIn, organisation: str, login: str, password: str, client: str, agent: str = "") -> str:
     """A session's token for the right password.
 
     The attempt counts before the password is looked at, so that many at once cannot pass the limit; one that is refused for that does not
@@ -53,30 +56,29 @@ async def sign_in(room: SignIn, organisation: str, login: str, password: str, cl
 
     Args:
         client: the caller's network address.
+        agent: what the browser says of itself.
 
     Raises:
         Unauthenticated: when something of it is wrong.
         TooManyRequests: when the account or the address failed too often.
     """
     now = room.clock()
-    account_hash = _installation_digest(room.keyring, f"{organisation}\x00{plain_login(login)}")
-    client_hash = _installation_digest(room.keyring, f"client\x00{client}")
-    attempt_id = await _count_attempt(room, account_hash, client_hash, now)
+    account_name = f"{organisation}\x00{plain_login(login)}"
+    attempt_id = await count_attempt(room, account_name, f"client\x00{client}", now)
     tenant_id, account = await _find_account(room, organisation, login)
     known_hash = account["password_hash"] if account and account["disabled_at"] is None else None
     async with room.hashing:
         matches = await asyncio.to_thread(secrets.password_matches, known_hash, password)
     if not matches or tenant_id is None or account is None:
         raise Unauthenticated("The organisation, the login or the password is wrong.", code="wrong_password")
-    async with room.database.system_tx() as connection:
-        await connection.execute(_QUERIES["failure_remove"], {"id": attempt_id})
-        window = timedelta(seconds=room.settings.attempts_window_s)
-        await connection.execute(_QUERIES["failures_forget"], {"account_hash": account_hash, "before": now - window})
+    await forgive_attempts(room, attempt_id, account_name, now)
     async with room.database.tenant_tx(tenant_id) as connection:
-        return await open_session(connection, room.settings, tenant_id, account["id"], now)
+        return await open_session(connection, room.settings, tenant_id, account["id"], now, device_of(agent, client))
 
 
-async def open_session(connection: Connection, settings: SignInSettings, tenant_id: uuid.UUID, person_id: uuid.UUID, now: datetime) -> str:
+async def open_session(
+    connection: Connection, settings: SignInSettings, tenant_id: uuid.UUID, person_id: uuid.UUID, now: datetime, device: Device = UNKNOWN
+) -> str:
     """A fresh session's token."""
     token = secrets.new_token()
     session_id = new_id()
@@ -89,6 +91,7 @@ async def open_session(connection: Connection, settings: SignInSettings, tenant_
             "token_hash": secrets.token_hash(token),
             "now": now,
             "expires_at": now + timedelta(hours=settings.session_hours),
+            **asdict(device),
         },
     )
     await record(connection, tenant_id, kind="session.opened", actor_id=person_id, body={"session": session_id}, now=now)
@@ -96,9 +99,14 @@ async def open_session(connection: Connection, settings: SignInSettings, tenant_
 
 
 async def principal_of(room: SignIn, token: str) -> Principal | None:
-    """Who a session's token stands for; None when it is not in force."""
+    """Who a session's token stands for; None when it is not in force. That it was used is noted once in a while."""
+    now = room.clock()
+    stale = now - timedelta(seconds=USE_NOTED_S)
     async with room.database.system_tx() as connection:
-        found = await one(connection, _QUERIES["session_by_token"], {"token_hash": secrets.token_hash(token), "now": room.clock()})
+        found = await one(connection, _QUERIES["session_by_token"], {"token_hash": secrets.token_hash(token), "now": now, "stale": stale})
+        if found is not None and found["is_stale"]:
+            values = {"tenant_id": found["tenant_id"], "id": found["id"], "now": now, "stale": stale}
+            await connection.execute(_QUERIES["session_used"], values)
     if found is None:
         return None
     return Principal(found["tenant_id"], found["person_id"], frozenset(found["roles"]), session_id=found["id"])
@@ -150,7 +158,7 @@ async def one_time_valid(room: SignIn, code: str) -> bool:
         return await one(connection, _QUERIES["one_time_find"], values) is not None
 
 
-async def redeem_one_time(room: SignIn, code: str, new_password: str) -> str:
+async def redeem_one_time(room: SignIn, code: str, new_password: str, device: Device = UNKNOWN) -> str:
     """Set a password with a one-time code, end the person's other sessions, and open one.
 
     Raises:
@@ -172,12 +180,22 @@ async def redeem_one_time(room: SignIn, code: str, new_password: str) -> str:
         await connection.execute(_QUERIES["person_set_password"], {"id": person_id, "password_hash": password_hash})
         await connection.execute(_QUERIES["sessions_revoke_person"], {"person_id": person_id, "now": now})
         await record(connection, tenant_id, kind="password.set", actor_id=person_id, body={"person": person_id}, now=now)
-        return await open_session(connection, room.settings, tenant_id, person_id, now)
+        return await open_session(connection, room.settings, tenant_id, person_id, now, device)
 
 
-async def _count_attempt(room: SignIn, account_hash: bytes, client_hash: bytes, now: datetime) -> uuid.UUID:
+async def count_attempt(room: SignIn, account: str, client: str, now: datetime) -> uuid.UUID:
+    """Count an attempt before it is looked at.
+
+    Args:
+        account: whose password is guessed.
+        client: who guesses.
+
+    Raises:
+        TooManyRequests: when either failed too often; this one does not count then.
+    """
     attempt_id = new_id()
-    values = {"id": attempt_id, "account_hash": account_hash, "client_hash": client_hash, "now": now}
+    hashes = {"account_hash": _installation_digest(room.keyring, account), "client_hash": _installation_digest(room.keyring, client)}
+    values = {"id": attempt_id, **hashes, "now": now}
     since = now - timedelta(seconds=room.settings.attempts_window_s)
     async with room.database.system_tx() as connection:
         await connection.execute(_QUERIES["failure_add"], values)
@@ -191,6 +209,15 @@ async def _count_attempt(room: SignIn, account_hash: bytes, client_hash: bytes, 
             "Too many wrong sign-ins.", "Wait a while, or ask an administrator for a one-time sign-in.", retry_after_s=room.settings.attempts_window_s
         )
     return attempt_id
+
+
+async def forgive_attempts(room: SignIn, attempt_id: uuid.UUID, account: str, now: datetime) -> None:
+    """An attempt was right: neither it nor the account's older failures count any more."""
+    async with room.database.system_tx() as connection:
+        await connection.execute(_QUERIES["failure_remove"], {"id": attempt_id})
+        window = timedelta(seconds=room.settings.attempts_window_s)
+        values = {"account_hash": _installation_digest(room.keyring, account), "before": now - window}
+        await connection.execute(_QUERIES["failures_forget"], values)
 
 
 async def _find_account(room: SignIn, organisation: str, login: str) -> tuple[uuid.UUID | None, dict[str, Any] | None]:

@@ -20,7 +20,7 @@ SYSTEM_PRIVILEGES = {
     "people": {"SELECT", "UPDATE"},
     "person_roles": {"SELECT"},
     "api_keys": {"SELECT"},
-    "sessions": {"SELECT", "DELETE"},
+    "sessions": {"SELECT", "UPDATE (last_used_at)", "DELETE"},
     "one_time_codes": {"SELECT", "UPDATE", "DELETE"},
     "sign_in_failures": {"SELECT", "INSERT", "DELETE"},
     "key_revision": {"SELECT"},

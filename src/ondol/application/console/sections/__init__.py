@@ -21,6 +21,7 @@ from ondol.application.console.sections import (
     keys,
     knowledge,
     knowledge_index,
+    me,
     models,
     people,
     prompts,
@@ -36,6 +37,6 @@ def add_sections(router: APIRouter, site: Site) -> None:
     for section in (
         answers, chat, home, knowledge, knowledge_index,
         assistants, prompts, models, evaluation, evaluation_start, evaluation_compare, review_queues, reviews, guard, erasures, access,
-        usage, requests, people, keys, jobs, audit,
+        usage, requests, people, keys, jobs, audit, me,
     ):  # fmt: skip
         section.add_to(router, site)

@@ -17,6 +17,8 @@ AREAS: Mapping[str, Sequence[str]] = {
         "audit.kind.key.created",
         "audit.kind.key.revoked",
         "audit.kind.session.opened",
+        "audit.kind.session.ended",
+        "audit.kind.session.all_ended",
         "audit.kind.one_time_code.issued",
         "audit.kind.password.set",
         "audit.kind.access.requested",

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from ondol.application.console.calling import part
 from ondol.application.console.pages import ROLE_LABELS, Site
+from ondol.application.console.sections.me import session_words
 from ondol.application.console.visit import Problem, Visit, add_action, add_page, told
 from ondol.infrastructure.access.route_roles import WRITERS
 from ondol.infrastructure.access.types import ROLES
@@ -28,6 +29,7 @@ DONE: Mapping[str, str] = {
     "changed": "people.done.changed",
     "disabled": "people.done.disabled",
     "enabled": "people.done.enabled",
+    "ended": "me.done.ended",
 }
 
 
@@ -39,6 +41,8 @@ def add_to(router: APIRouter, site: Site) -> None:
     add_page(router, site, PATH, PATH + "/{person}", one)
     add_action(router, site, PATH, PATH + "/{person}", change, shows=one, roles=WRITERS)
     add_action(router, site, PATH, PATH + "/{person}/invite", invite, shows=one, roles=WRITERS)
+    add_action(router, site, PATH, PATH + "/{person}/sessions/all/end", end_sessions, shows=one, roles=WRITERS)
+    add_action(router, site, PATH, PATH + "/{person}/sessions/{session}/end", end_session, shows=one, roles=WRITERS)
     add_action(router, site, PATH, PATH + "/{person}/disable", disable, shows=one, roles=WRITERS)
     add_action(router, site, PATH, PATH + "/{person}/enable", enable, shows=one, roles=WRITERS)
 
@@ -63,8 +67,17 @@ async def add(visit: Visit, fields: Mapping[str, str]) -> Response:
 
 async def one(visit: Visit, problem: Problem | None) -> Response:
     """One person with their rights."""
-    found = await visit.api.get(f"/people/{part(visit.place('person'))}")
-    values = {**_words(visit), "person": found, "typed": problem.fields if problem else {}, "class_options": visit.options(CLASSES)}
+    path = f"/people/{part(visit.place('person'))}"
+    found = await visit.api.get(path)
+    sessions = await visit.api.get(f"{path}/sessions")
+    values = {
+        **_words(visit),
+        **session_words(),
+        "sessions": sessions["sessions"],
+        "person": found,
+        "typed": problem.fields if problem else {},
+        "class_options": visit.options(CLASSES),
+    }
     return visit.page("person.html", {**values, "kind_options": visit.options(KINDS)}, problem=problem)
 
 
@@ -81,6 +94,20 @@ async def invite(visit: Visit, _fields: Mapping[str, str]) -> Response:
     made = await visit.api.post(f"/people/{identifier}/invite")
     link = str(visit.request.base_url).rstrip("/") + made["path"]
     return visit.page("person_invited.html", {"person": await visit.api.get(f"/people/{identifier}"), "link": link, "hours": made["hours"]})
+
+
+async def end_session(visit: Visit, _fields: Mapping[str, str]) -> Response:
+    """Sign somebody out in one place."""
+    identifier = part(visit.place("person"))
+    await visit.api.post(f"/people/{identifier}/sessions/{part(visit.place('session'))}/end")
+    return visit.see(f"{PATH}/{identifier}", done="ended")
+
+
+async def end_sessions(visit: Visit, _fields: Mapping[str, str]) -> Response:
+    """Sign somebody out everywhere."""
+    identifier = part(visit.place("person"))
+    await visit.api.post(f"/people/{identifier}/sessions/end")
+    return visit.see(f"{PATH}/{identifier}", done="ended")
 
 
 async def disable(visit: Visit, _fields: Mapping[str, str]) -> Response:

@@ -23,7 +23,7 @@ grant select, insert, update, delete on ondol.tenants to {system};
 grant select, update on ondol.people to {system};
 grant select on ondol.person_roles to {system};
 grant select on ondol.api_keys to {system};
-grant select, delete on ondol.sessions to {system};
+grant select, delete, update (last_used_at) on ondol.sessions to {system};
 grant select, update, delete on ondol.one_time_codes to {system};
 grant select, insert, delete on ondol.sign_in_failures to {system};
 grant select on ondol.key_revision to {system};
