@@ -41,6 +41,15 @@ def attacked(run: Run, target: str) -> str:
     return str(json.loads(told.stdout)["run"])
 
 
+def test_attacks_are_made_in_one_step(run: Run) -> None:
+    refused = run("red-team", "run", "--tenant", "acme")
+    assert isinstance(refused.exception, OndolError)
+    assert "Name one thing to attack." in refused.exception.message
+    absent = run("red-team", "run", "--route", "absent", "--tenant", "acme", "--as", "kim", "--limit", "3")
+    assert isinstance(absent.exception, OndolError)
+    assert "absent" in absent.exception.message
+
+
 def shown(run: Run, run_id: str, *options: str) -> dict[str, Mapping[str, Any]]:
     told = run("red-team", "show", run_id, "--tenant", "acme", "--json", *options)
     return {row["group"]: row for row in json.loads(told.output)}

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from ondol.cli.eval_run import Line, estimate_text, progress_text
 from ondol.cli.guard_policies import json_option, tenant_option
 from ondol.cli.main import settings_of
 from ondol.cli.output import print_json, print_table, say
@@ -18,11 +21,40 @@ from ondol.core.errors import UserError
 if TYPE_CHECKING:
     from ondol.application.evaluation.red_team.report import Attacked, Changed, Report
     from ondol.application.evaluation.red_team.types import Scenario
+    from ondol.application.evaluation.runs import Ended
+    from ondol.application.evaluation.suites import Suite
     from ondol.wiring.platform import Platform
 
 SHOWN = 10
 _REGRESSION_STATUS = 100
 _P_MAX = 0.05
+
+
+ATTACK_OPTIONS = (
+    click.option("--assistant", help="Attack this assistant."),
+    click.option("--route", help="Attack this model, by its alias."),
+    click.option("--category", "categories", multiple=True, help="Of these categories only; may be given several times."),
+    click.option("--language", "languages", multiple=True, type=click.Choice(["ko", "en"]), help="In this language only."),
+    click.option("--mutator", "mutators", multiple=True, help="In these disguises; one of each family otherwise, `all` for all."),
+    click.option("--scenarios", type=click.Path(path_type=Path, dir_okay=False), help="A YAML file of your own scenarios, instead of ours."),
+    click.option(
+        "--public",
+        type=(click.Choice(["prompts", "bipia", "square"]), click.Path(path_type=Path, dir_okay=False)),
+        metavar="FORM FILE",
+        help="A public set that you have, instead of ours.",
+    ),
+    click.option("--limit", type=click.IntRange(1, 50_000), help="At most so many attacks, evenly of all categories."),
+    click.option("--repeats", type=click.IntRange(1, 100), default=1, show_default=True, help="Make each attack so often."),
+    click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True, help="Of disguises and secret words."),
+    click.option("--owner", default="red team", show_default=True, help="Who answers for it, on the suite's card."),
+)
+
+
+def attack_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that say what is attacked, and with what."""
+    for option in reversed(ATTACK_OPTIONS):
+        command = option(command)
+    return command
 
 
 @click.group("red-team")
@@ -54,33 +86,14 @@ def list_all(as_json: bool) -> None:
 
 @red_team.command("write")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--assistant", help="Attack this assistant.")
-@click.option("--route", help="Attack this model, by its alias.")
-@click.option("--category", "categories", multiple=True, help="Of these categories only; may be given several times.")
-@click.option("--language", "languages", multiple=True, type=click.Choice(["ko", "en"]), help="In this language only.")
-@click.option("--mutator", "mutators", multiple=True, help="In these disguises; one of each family otherwise, `all` for all.")
-@click.option("--scenarios", type=click.Path(path_type=Path, dir_okay=False), help="A YAML file of your own scenarios, instead of ours.")
-@click.option(
-    "--public",
-    type=(click.Choice(["prompts", "bipia", "square"]), click.Path(path_type=Path, dir_okay=False)),
-    metavar="FORM FILE",
-    help="A public set that you have, instead of ours.",
-)
-@click.option("--limit", type=click.IntRange(1, 50_000), help="At most so many attacks, evenly of all categories.")
-@click.option("--repeats", type=click.IntRange(1, 100), default=1, show_default=True, help="Make each attack so often.")
-@click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True, help="Of disguises and secret words.")
-@click.option("--owner", default="red team", show_default=True, help="Who answers for it, on the suite's card.")
+@attack_options
 @json_option
 def write(file: Path, as_json: bool, **chosen: Any) -> None:
     """Write a suite of attacks to FILE, its cases beside it. Then: ondol eval run FILE."""
-    from ondol.application.evaluation.red_team.suite import suite_of
     from ondol.application.evaluation.red_team.writing import write_suite
-    from ondol.application.evaluation.suites import InlineCases, TargetSpec
+    from ondol.application.evaluation.suites import InlineCases
 
-    if (chosen["assistant"] is None) == (chosen["route"] is None):
-        raise UserError("Name one thing to attack.", "--assistant NAME or --route ALIAS")
-    target = TargetSpec(kind="assistant" if chosen["assistant"] else "route", name=str(chosen["assistant"] or chosen["route"]))
-    suite = suite_of(_plan(chosen), target, name=file.stem, owner=chosen["owner"], repeats=chosen["repeats"])
+    suite = _suite(chosen, file.stem)
     cases = write_suite(suite, file)
     assert isinstance(suite.cases, InlineCases)  # noqa: S101 - attacks are made here
     count = len(suite.cases.cases)
@@ -88,6 +101,36 @@ def write(file: Path, as_json: bool, **chosen: Any) -> None:
         print_json({"suite": str(file), "cases": str(cases), "attacks": count})
     else:
         say(f"{count:,} attacks. Run them: ondol eval run {file}")
+
+
+@red_team.command("run")
+@attack_options
+@click.option("--cost", metavar="AMOUNT", help='Stop at this cost, such as "5.00 USD".')
+@click.option("--as", "login", default="website", show_default=True, help="In whose name the attacks are asked.")
+@tenant_option
+@json_option
+@click.pass_context
+def run(context: click.Context, /, tenant: str, as_json: bool, **chosen: Any) -> None:
+    """Attack in one step, and tell what got through.
+
+    Exit status: 0 when nothing got through, 100 when something did, 101 when it cannot be said, 1 when it could not be run. Where a run may be cut
+    off, `write` a suite and run that: it can be resumed.
+    """
+    from ondol.application.evaluation.red_team.report import told
+    from ondol.application.evaluation.red_team.suite import suite_name
+    from ondol.application.evaluation.runs import EXIT_STATUS
+    from ondol.application.evaluation.suites.read import with_cost
+
+    suite = _suite(chosen, suite_name(str(chosen["assistant"] or chosen["route"])))
+    capped = replace(suite, limits=with_cost(suite.limits, chosen["cost"])) if chosen["cost"] else suite
+    run_id, ended = with_platform(settings_of(context), lambda platform: _attacked(platform, tenant, capped, chosen["login"]))
+    [report] = _reports(context, tenant, [run_id], "kind")
+    if as_json:
+        print_json({"run": run_id, "outcome": ended.outcome, "groups": [told(row) for row in report.rows()]})
+    else:
+        print_table([_row(row, "kind") for row in report.rows()], "Nothing was attacked.")
+        say(f"\n{ended.outcome}: run {run_id}")
+    raise SystemExit(EXIT_STATUS[ended.outcome])
 
 
 @red_team.command("show")
@@ -160,6 +203,41 @@ def compare(context: click.Context, baseline: uuid.UUID, candidate: uuid.UUID, t
     else:
         _print_changed(found, is_worse=is_worse)
     raise SystemExit(_REGRESSION_STATUS if is_worse else 0)
+
+
+def _suite(chosen: dict[str, Any], name: str) -> Suite:
+    """The suite that the options say."""
+    from ondol.application.evaluation.red_team.suite import suite_of
+    from ondol.application.evaluation.suites import TargetSpec
+
+    if (chosen["assistant"] is None) == (chosen["route"] is None):
+        raise UserError("Name one thing to attack.", "--assistant NAME or --route ALIAS")
+    target = TargetSpec(kind="assistant" if chosen["assistant"] else "route", name=str(chosen["assistant"] or chosen["route"]))
+    return suite_of(_plan(chosen), target, name=name, owner=chosen["owner"], repeats=chosen["repeats"])
+
+
+async def _attacked(platform: Platform, tenant: str, suite: Suite, login: str) -> tuple[uuid.UUID, Ended]:
+    import yaml
+
+    from ondol.application.evaluation.red_team.writing import plain_suite
+    from ondol.application.evaluation.runs import carry_out
+    from ondol.infrastructure.access.people import find_tenant
+    from ondol.wiring.evaluating import EvaluationRoom
+    from ondol.wiring.evaluation_runs import begin, estimate_of, prepare, running_of
+    from ondol.wiring.inside import open_inside
+
+    where = await find_tenant(platform.database, tenant)
+    line, began = Line(), time.monotonic()
+    async with open_inside(platform) as inside:
+        prepared = await prepare(EvaluationRoom(platform, inside, where, login), suite)
+        try:
+            click.echo(estimate_text(await estimate_of(prepared)), err=True)
+            run_id = await begin(prepared, {"text": yaml.safe_dump(plain_suite(suite), allow_unicode=True, sort_keys=False)}, None)
+            ended = await carry_out(await running_of(prepared, run_id, lambda progress: line.show(progress_text(progress, began))))
+        finally:
+            line.done()
+            await prepared.target.close()
+    return run_id, ended
 
 
 def _plan(chosen: dict[str, Any]) -> Any:

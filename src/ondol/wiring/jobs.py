@@ -7,6 +7,7 @@ import contextlib
 from datetime import datetime, timedelta
 
 from ondol.application.evaluation.nightly.store import any_night_due
+from ondol.application.evaluation.red_team.plans import due_plans
 from ondol.application.knowledge.segments import drop_replaced
 from ondol.application.knowledge.sweep import sweep_unnamed
 from ondol.core.config import Settings
@@ -153,6 +154,15 @@ def _register_nightly_tasks(app: JobApp, platform: Platform) -> None:
             from ondol.wiring.nightly import run_due_nights
 
             await run_due_nights(platform)
+
+    @app.periodic(cron=NIGHTS)
+    @app.task(name="nightly_attacks", queueing_lock="nightly_attacks", lock="nightly_attacks", pass_context=False)
+    async def nightly_attacks(timestamp: int) -> None:
+        del timestamp
+        if await due_plans(platform.database, platform.clock()):
+            from ondol.wiring.red_team import begin_due_attacks
+
+            await begin_due_attacks(platform)
 
     async def nightly_alarms(timestamp: int) -> None:
         from ondol.wiring.nightly import tell_of_nights

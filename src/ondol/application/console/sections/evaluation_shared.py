@@ -24,6 +24,8 @@ DONE: Mapping[str, str] = {
     "stopped": "evaluation.done.stopped",
     "resumed": "evaluation.done.resumed",
     "deleted": "evaluation.done.deleted",
+    "planned": "red_team.done.planned",
+    "dropped": "red_team.done.dropped",
 }
 
 
@@ -33,5 +35,6 @@ def tabs_of(tab: str) -> dict[str, object]:
         ("runs", "evaluation.runs", PATH),
         ("golden", "evaluation.golden", PATH + "/golden"),
         ("nights", "evaluation.nights", PATH + "/nights"),
+        ("red_team", "red_team.board", PATH + "/red-team"),
     ]
     return {"tab": tab, "tabs": tabs, "outcomes": OUTCOMES, "tones": TONES, "states": STATES, "open_states": OPEN, "done_texts": DONE}

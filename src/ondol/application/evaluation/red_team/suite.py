@@ -77,6 +77,11 @@ def suite_of(plan: Plan, target: TargetSpec, *, name: str, owner: str, repeats: 
     )
 
 
+def suite_name(target: str) -> str:
+    """What the suite of the attacks on something is called: runs of one name are compared."""
+    return f"red-team {target}"[:200]
+
+
 def attacks_of(plan: Plan) -> tuple[Case, ...]:
     """The cases of a plan, by category, scenario, language and mutator.
 

@@ -1,4 +1,4 @@
-"""A suite of attacks as files: the suite in YAML, its cases in JSONL beside it, so that it is run, resumed, capped and gated like every suite."""
+"""A suite of attacks as plain data, or as files: the suite in YAML, its cases in JSONL beside it. It is run, resumed, capped and gated like all."""
 
 from __future__ import annotations
 
@@ -26,25 +26,7 @@ def write_suite(suite: Suite, file: Path) -> Path:
     """
     cases = file.with_suffix(".jsonl")
     assert isinstance(suite.cases, InlineCases)  # noqa: S101 - attacks are made here
-    card = suite.card
-    plain = {
-        "card": {
-            "name": card.name,
-            "owner": card.owner,
-            "purpose": card.purpose,
-            "risk": card.risk,
-            "users": card.users,
-            "success": dict(card.success),
-        },
-        "target": {suite.target.kind: suite.target.name, **suite.target.settings},
-        "cases": {"file": cases.name},
-        "scorers": [{"name": scorer.name, "type": scorer.type, **scorer.settings} for scorer in suite.scorers],
-        "slices": list(suite.slices),
-        "repeats": suite.repeats,
-        "seed": suite.seed,
-        "limits": {"concurrency": suite.limits.concurrency},
-        "gate": {"primary": [{"metric": primary.metric, "margin": primary.margin} for primary in suite.gate.primary]},
-    }
+    plain = _plain(suite, {"file": cases.name})
     try:
         with cases.open("x", encoding="utf-8") as out:
             out.writelines(json.dumps(_row(case), ensure_ascii=False) + "\n" for case in suite.cases.cases)
@@ -55,6 +37,34 @@ def write_suite(suite: Suite, file: Path) -> Path:
     except OSError as error:
         raise UserError(f"{error.filename} cannot be written: {error.strerror}.", "Choose another place.") from error
     return cases
+
+
+def plain_suite(suite: Suite) -> dict[str, Any]:
+    """A suite of attacks as plain data, its cases inline: what the API takes."""
+    assert isinstance(suite.cases, InlineCases)  # noqa: S101 - attacks are made here
+    return _plain(suite, [_row(case) for case in suite.cases.cases])
+
+
+def _plain(suite: Suite, cases: object) -> dict[str, Any]:
+    card = suite.card
+    return {
+        "card": {
+            "name": card.name,
+            "owner": card.owner,
+            "purpose": card.purpose,
+            "risk": card.risk,
+            "users": card.users,
+            "success": dict(card.success),
+        },
+        "target": {suite.target.kind: suite.target.name, **suite.target.settings},
+        "cases": cases,
+        "scorers": [{"name": scorer.name, "type": scorer.type, **scorer.settings} for scorer in suite.scorers],
+        "slices": list(suite.slices),
+        "repeats": suite.repeats,
+        "seed": suite.seed,
+        "limits": {"concurrency": suite.limits.concurrency},
+        "gate": {"primary": [{"metric": primary.metric, "margin": primary.margin} for primary in suite.gate.primary]},
+    }
 
 
 def _row(case: Case) -> dict[str, Any]:
