@@ -84,7 +84,7 @@ def test_a_judge_decides_only_after_it_was_compared_with_people(
     rows = [{"question": "Why?", "answer": f"answer {1 + number % 5}", "human": 1 + number % 5, "id": str(number)} for number in range(40)]
     (tmp_path / "labels.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
     (tmp_path / "suite.yaml").write_text(SUITE, "utf-8")
-    (tmp_path / "target.py").write_text("def answer(messages, case):\n    return 'answer 4'\n", "utf-8")
+    (tmp_path / "target.py").write_text("def answer(messages, case):\n    return 'my answer 4'\n", "utf-8")
     with serving(by_number) as model:
         declare(tmp_path, model)
         run = ["eval", "run", "suite.yaml", "--tenant", "acme", "--as", "kim", "--json"]
@@ -96,10 +96,17 @@ def test_a_judge_decides_only_after_it_was_compared_with_people(
         assert (found["labelled"], found["failed"], found["kappa"], found["lean"]["value"]) == (40, 0, 1.0, 0.0)
         passed = CliRunner().invoke(cli, run)
         assert (passed.exit_code, json.loads(passed.stdout)["metrics"][0]["value"]) == (0, 4.0), passed.output
+        mended = CliRunner().invoke(cli, [*calibrate, "--run", json.loads(passed.stdout)["run"], "--tenant", "acme", "--as", "kim", "--json"])
+        mean = json.loads(mended.stdout)["mean"]
+        assert mean["low"] < mean["value"] == pytest.approx(3 + 1 / 41) < mean["high"]  # one verdict more beside forty labels: lambda is 1 / (1 + 40)
+        again = CliRunner().invoke(cli, [*calibrate, "--run", json.loads(passed.stdout)["run"], "--tenant", "acme", "--as", "kim"])
+        assert "mean by people" in again.stdout
         (tmp_path / "suite.yaml").write_text(SUITE.replace("model: small", "model: small, criterion: tone"), "utf-8")
         changed = CliRunner().invoke(cli, run).exception
         assert isinstance(changed, RequestError)
         assert (changed.code, changed.param, "another version" in changed.message) == ("judge_not_calibrated", "gate.primary", True)
+        other = CliRunner().invoke(cli, [*calibrate, "--run", json.loads(passed.stdout)["run"], "--tenant", "acme", "--as", "kim"]).exception
+        assert isinstance(other, UserError) and "as it is now" in other.message
     absent = CliRunner().invoke(cli, ["eval", "judge", "calibrate", "suite.yaml", "bad", "--labels", "labels.jsonl"]).exception
     assert isinstance(absent, UserError)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +17,11 @@ from ondol.core.errors import UserError
 
 if TYPE_CHECKING:
     from ondol.application.evaluation.judges.bias import BiasReport, Shift
-    from ondol.application.evaluation.judges.calibration import Calibration
+    from ondol.application.evaluation.judges.calibration import Calibration, Labelled
+    from ondol.application.evaluation.judges.labels import Rated
+    from ondol.application.evaluation.scorers.base import Scorer
     from ondol.application.evaluation.statistics.intervals import Interval
+    from ondol.infrastructure.access.types import Tenant
     from ondol.wiring.platform import Platform
 
 
@@ -83,13 +88,17 @@ def bias(context: click.Context, /, model: str, pairs: Path, limit: int, tenant:
 @click.argument("scorer")
 @click.option("--labels", required=True, type=click.Path(path_type=Path, dir_okay=False), help="JSONL with `question`, `answer` and `human`.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Keep the calibration here; the suite names it as `calibration`.")
+@click.option("--run", "run_id", type=click.UUID, metavar="RUN", help="Tell the mean that people would have given all answers of this run.")
 @click.option("--as", "login", default="website", show_default=True, help="In whose name it is asked.")
 @click.option("--concurrency", type=click.IntRange(1, 64), default=8, show_default=True, help="Answers at the same time.")
 @tenant_option
 @json_option
 @click.pass_context
 def calibrate(context: click.Context, /, suite: Path, scorer: str, labels: Path, tenant: str, as_json: bool, **chosen: Any) -> None:
-    """Compare the judge SCORER of SUITE with people on answers that they have rated: kappa, agreement, and how much higher it rates."""
+    """Compare the judge SCORER of SUITE with people on answers that they have rated: kappa, agreement, and how much higher it rates.
+
+    With --run, its verdicts on the answers of a run that nobody rated are mended by what people said of the others (prediction-powered inference).
+    """
     from dataclasses import asdict
 
     from ondol.application.evaluation.judges.calibration import calibrate as compare_with_people
@@ -104,7 +113,7 @@ def calibrate(context: click.Context, /, suite: Path, scorer: str, labels: Path,
     rated = read_rated(labels)
     progress = Progress("answers", quiet=as_json)
 
-    async def work(platform: Platform) -> Calibration:
+    async def work(platform: Platform) -> tuple[Calibration, Interval | None]:
         from ondol.infrastructure.access.people import find_tenant
         from ondol.wiring.evaluating import EvaluationRoom
         from ondol.wiring.inside import open_inside
@@ -116,23 +125,49 @@ def calibrate(context: click.Context, /, suite: Path, scorer: str, labels: Path,
             labelled, failed = await rate_all(loaded, rated, concurrency=chosen["concurrency"], progress=progress)
         if not labelled:
             raise UserError("The judge had no verdict on any of the answers.", "Look at the log of requests: ondol requests list")
-        return compare_with_people(labelled, loaded.version, failed=failed)
+        mended = await _mended(platform, where, chosen["run_id"], loaded, rated, labelled) if chosen["run_id"] else None
+        return compare_with_people(labelled, loaded.version, failed=failed), mended
 
-    found = with_platform(settings_of(context), work)
+    found, mended = with_platform(settings_of(context), work)
     progress.done()
     if chosen["out"] is not None:
         write_calibration(found, chosen["out"])
     if as_json:
-        print_json(asdict(found))
+        print_json({**asdict(found), **({"mean": mended.as_dict()} if mended is not None else {})})
         return
     agreement, lean = found.agreement, found.lean
     rows = [
         ("kappa", found.kappa, found.kappa_low, found.kappa_high),
         ("agreement", agreement.value, agreement.low, agreement.high),
         ("lean", lean.value, lean.low, lean.high),
+        *([("mean by people", mended.value, mended.low, mended.high)] if mended is not None else []),
     ]
     print_table([{"figure": name, "value": f"{value:.3f}", "95 % interval": f"{low:.3f} to {high:.3f}"} for name, value, low, high in rows], "")
     say(f"\n{found.labelled:,} answers rated by both; on {found.failed:,} the judge had no verdict.")
+
+
+async def _mended(
+    platform: Platform, where: Tenant, run_id: uuid.UUID, judge: Scorer, rated: Sequence[Rated], labelled: Sequence[Labelled]
+) -> Interval:
+    """The mean that people would have given the answers of a run; answers that they rated count by what they said, and not a second time."""
+    from ondol.application.evaluation.judges.calibration import corrected_mean
+    from ondol.application.evaluation.runs import get_run, results_of
+
+    async with platform.database.tenant_tx(where.id) as connection:
+        run = await get_run(connection, run_id)
+    if not any((metric.name, metric.version) == (judge.name, judge.version) for metric in run.metrics):
+        raise UserError(f"Run {run_id} was not judged by {judge.name} as it is now.", "Run the suite anew: ondol eval run SUITE")
+    known = {(row.case.question, row.answer.text) for row in rated}
+    values, clusters = [], []
+    async for kept in results_of(platform.database, platform.keyring, where.id, run_id):
+        score = kept.result.scores.get(judge.name)
+        asked = kept.turns[-1].text if kept.turns else ""
+        if score is not None and score.value is not None and (asked, kept.result.answer.text) not in known:
+            values.append(score.value)
+            clusters.append(kept.result.cluster)
+    if not values or len(labelled) < 2:
+        raise UserError("There is nothing to mend.", "At least two answers are rated by people, and one of the run by the judge alone.")
+    return corrected_mean(values, labelled, clusters)
 
 
 def _shift(name: str, told: Shift | None) -> dict[str, str]:

@@ -19,8 +19,11 @@ import pytest
 from ondol.application.evaluation.export import csv_table, html_page, inspect_log, json_document, junit_xml, report_of
 from ondol.application.evaluation.export.csv import plain_cell
 from ondol.application.evaluation.runs import Kept, Metric, Run, RunDigests
+from ondol.application.evaluation.scorers import LOADERS, Tools
+from ondol.application.evaluation.scorers.bleu import corpus_bleu
+from ondol.application.evaluation.scorers.chrf import corpus_chrf
 from ondol.application.evaluation.suites import Card, Milestone
-from ondol.application.evaluation.types import Answer, CaseResult, Score, Status, Turn
+from ondol.application.evaluation.types import Answer, Case, CaseResult, Score, Status, Turn
 
 pytestmark = pytest.mark.anyio
 
@@ -208,3 +211,34 @@ async def test_no_hits_are_no_bar_and_few_slices_are_columns() -> None:
     text = await whole(html_page(await report_of(run, clean, ("language",)), clean))
     assert text.count("<svg") == 1 + 2  # one metric with a value above nothing: its tile, and its cell for each language
     assert re.search(r"<th>Metric</th>\s*<th>en</th>\s*<th>ko</th>", text)
+
+
+async def test_the_korean_page_gives_the_reasons_in_korean_and_leaves_strange_ones_alone() -> None:
+    run = replace(RUN, reasons=("correct is 0.5; at least 0.9 is wanted.", "The cap of its cost was reached.", "Somebody <b>wrote</b> this."))
+    report = await report_of(run, results)
+    korean, english = [await whole(html_page(report, results, None, language)) for language in ("ko", "en")]
+    for said in ("correct: 0.5입니다. 기준은 0.9 이상입니다.", "비용 상한에 닿아 멈췄습니다.", "Somebody &lt;b&gt;wrote&lt;/b&gt; this."):
+        assert said in korean
+    assert "at least 0.9 is wanted." in english and "기준은" not in english
+
+
+async def test_bleu_and_chrf_are_told_of_all_answers_together_too() -> None:
+    texts = [("환불은 3일 걸립니다.", "환불은 3일 안에 됩니다."), ("네", "네, 그렇습니다."), ("배송은 이틀 걸려요.", "배송은 이틀 걸려요.")]
+    metrics = tuple(replace(RIGHT, name=name, type=name, threshold=None) for name in ("bleu", "chrf"))
+    scorers = [LOADERS[metric.type](metric.name, {}, Tools()) for metric in metrics]
+    made = []
+    for place, (answer, expected) in enumerate(texts):
+        case = Case(id=f"c{place}", turns=(Turn("user", "?"),), expected=(expected,))
+        bleu, chrf = [await scorer.score(case, Answer(text=answer)) for scorer in scorers]
+        made.append(kept(place, answer, bleu=bleu, chrf=chrf))
+
+    async def of() -> AsyncIterator[Kept]:
+        for each in made:
+            yield each
+
+    report = await report_of(replace(RUN, metrics=metrics, cases=3, done=3), of)
+    wanted = [corpus_bleu([each.result.scores["bleu"] for each in made]), corpus_chrf([each.result.scores["chrf"] for each in made])]
+    assert [figure.corpus for figure in report.figures] == wanted
+    assert wanted[0] != report.figures[0].interval.value  # type: ignore[union-attr]  # three answers have one
+    assert "답변 전체로" in await whole(html_page(report, of, None, "ko"))
+    assert [metric["corpus"] for metric in json.loads(await whole(json_document(report, of)))["metrics"]] == wanted

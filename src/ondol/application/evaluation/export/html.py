@@ -16,6 +16,7 @@ from markupsafe import Markup
 from ondol.application.evaluation.export.report import Figure, Report, Results, is_broken, missed_by, name_of
 from ondol.application.evaluation.export.words import WORDS
 from ondol.application.evaluation.runs import Kept
+from ondol.application.evaluation.runs.reasons import reason_in
 from ondol.application.evaluation.statistics.intervals import BOUNDS
 from ondol.application.evaluation.types import Unit
 
@@ -66,6 +67,7 @@ async def html_page(
         style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
         outcome=words.outcomes.get(report.run.outcome or "", words.states.get(report.run.state, report.run.state)),
         tone={"PASS": "good", "FAIL": "bad"}.get(report.run.outcome or "", "open"),
+        reason_in=reason_in,
         figures=[
             (figure, _bar(figure, success.get(figure.metric.name)), _verdict(figure, success.get(figure.metric.name))) for figure in report.figures
         ],

@@ -53,6 +53,7 @@ def _figure(figure: Figure) -> dict[str, Any]:
     return {
         **asdict(figure.metric),
         **interval,
+        **({"corpus": figure.corpus} if figure.corpus is not None else {}),
         "n_ok": len(found.values),
         "n_total": found.total,
         "failures": dict(found.failures),

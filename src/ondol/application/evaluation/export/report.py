@@ -6,12 +6,19 @@ import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from types import MappingProxyType
 
 from ondol.application.evaluation.runs import Kept, Measuring, Metric, Run
 from ondol.application.evaluation.runs.outcome import misses
+from ondol.application.evaluation.scorers.bleu import bleu_of
 from ondol.application.evaluation.scorers.bottleneck import Bottleneck, bottleneck_of
+from ondol.application.evaluation.scorers.chrf import chrf_of
 from ondol.application.evaluation.statistics.intervals import BOUNDS, Interval, mean_interval
 from ondol.application.evaluation.types import CaseResult, Measured
+
+CORPUS: Mapping[str, Callable[[Sequence[int]], float]] = {"bleu": partial(bleu_of, is_sentence=False), "chrf": chrf_of}
+"""By type of scorer: how the counts of all answers make one figure, 0 to 100."""
 
 Results = Callable[[], AsyncIterator[Kept]]
 """The results of a run in their order, anew for each call."""
@@ -19,11 +26,35 @@ Results = Callable[[], AsyncIterator[Kept]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """A metric with its interval; None where no case has a value."""
+    """A metric with its interval; None where no case has a value.
+
+    Attributes:
+        corpus: BLEU and chrF of all answers together, 0 to 1, which the mean of single answers is not; None of other metrics.
+    """
 
     metric: Metric
     measured: Measured
     interval: Interval | None
+    corpus: float | None = None
+
+
+@dataclass(slots=True)
+class _Corpus:
+    """One figure of all answers, from the counts that their scores keep: sums only, however many there are."""
+
+    metric: str
+    of: Callable[[Sequence[int]], float]
+    totals: list[int] = field(default_factory=list)
+
+    def add(self, result: CaseResult) -> None:
+        score = result.scores.get(self.metric)
+        told = score.details.get("statistics") if score is not None and score.value is not None else None
+        if told:
+            self.totals = [left + right for left, right in zip(self.totals or [0] * len(told), told, strict=True)]
+
+    @property
+    def value(self) -> float | None:
+        return self.of(self.totals) / 100 if self.totals else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +88,7 @@ async def report_of(run: Run, results: Results, slices: Sequence[str] = ()) -> R
         slices: by which the figures are told apart.
     """
     measuring, statuses = Measuring(run.metrics, slices), Counter[str]()
+    corpora = [_Corpus(metric.name, CORPUS[metric.type]) for metric in run.metrics if metric.type in CORPUS]
     missed = broken = erased = count = cost_nano = 0
     latency_ms, currency = 0.0, "USD"
     fates: Counter[str] = Counter()
@@ -64,6 +96,8 @@ async def report_of(run: Run, results: Results, slices: Sequence[str] = ()) -> R
         count += 1
         result = kept.result
         measuring.add(result)
+        for corpus in corpora:
+            corpus.add(result)
         statuses[result.answer.status] += 1
         fates.update(_fates(result))
         missed += bool(missed_by(run, kept))
@@ -78,7 +112,7 @@ async def report_of(run: Run, results: Results, slices: Sequence[str] = ()) -> R
     whole = measuring.measured(-(-not_asked // run.repeats))
     return Report(
         run=run,
-        figures=_figures(run, whole),
+        figures=_figures(run, whole, {corpus.metric: corpus.value for corpus in corpora}),
         slices={where: _figures(run, part) for where, part in measuring.by_slice().items()},
         statuses=statuses,
         missed=missed,
@@ -118,8 +152,11 @@ def short_id(run_id: uuid.UUID) -> str:
     return run_id.hex[-8:]
 
 
-def _figures(run: Run, measured: Sequence[Measured]) -> tuple[Figure, ...]:
-    return tuple(Figure(metric=metric, measured=found, interval=_interval(found)) for metric, found in zip(run.metrics, measured, strict=True))
+def _figures(run: Run, measured: Sequence[Measured], corpora: Mapping[str, float | None] = MappingProxyType({})) -> tuple[Figure, ...]:
+    return tuple(
+        Figure(metric=metric, measured=found, interval=_interval(found), corpus=corpora.get(metric.name))
+        for metric, found in zip(run.metrics, measured, strict=True)
+    )
 
 
 def _interval(found: Measured) -> Interval | None:

@@ -31,6 +31,7 @@ class Words:
     metric: str
     mean: str
     interval: str
+    corpus: str
     wanted_least: str
     wanted_most: str
     values: str
@@ -77,6 +78,7 @@ WORDS: Mapping[Literal["ko", "en"], Words] = {
         metric="Metric",
         mean="Mean",
         interval="95 % interval",
+        corpus="All answers together",
         wanted_least="at least {}",
         wanted_most="at most {}",
         values="Cases with a value",
@@ -124,6 +126,7 @@ WORDS: Mapping[Literal["ko", "en"], Words] = {
         metric="지표",
         mean="평균",
         interval="95% 구간",
+        corpus="답변 전체로",
         wanted_least="{} 이상",
         wanted_most="{} 이하",
         values="값이 있는 문항",

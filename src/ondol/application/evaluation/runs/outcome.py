@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from ondol.application.evaluation.runs.reasons import said
 from ondol.application.evaluation.runs.types import Metric, Outcome
 from ondol.application.evaluation.suites import Suite
 from ondol.application.evaluation.types import Better, CaseResult, Measured
@@ -34,17 +35,17 @@ def outcome_of(
     failing: list[str] = []
     open_ones: list[str] = []
     if not_asked:
-        open_ones.append(f"{not_asked:,} of the questions were not asked.")
+        open_ones.append(said("not_asked", count=f"{not_asked:,}"))
     for metric, found in zip(metrics, measured, strict=True):
         if (metric.is_hard_zero or metric.name in suite.gate.hard_zero) and sum(found.values) > 0:
-            failing.append(f"{metric.name} has hits, and one is too many.")
+            failing.append(said("hits", metric=metric.name))
         if metric.name in suite.card.success:
             failing += _below(found, suite.card.success[metric.name])
         elif missed.get(metric.name):
-            failing.append(f"{metric.name}: {missed[metric.name]:,} cases miss {metric.threshold:g}.")
+            failing.append(said("missed", metric=metric.name, count=f"{missed[metric.name]:,}", wanted=f"{metric.threshold:g}"))
         if found.coverage < suite.gate.coverage:
-            said = f"{metric.name} has a value for {len(found.values):,} of {found.total:,} cases; {suite.gate.coverage:.1%} are wanted."
-            open_ones.append(said)
+            figures = {"count": f"{len(found.values):,}", "total": f"{found.total:,}", "wanted": f"{suite.gate.coverage:.1%}"}
+            open_ones.append(said("coverage", metric=metric.name, **figures))
     if failing:
         return "FAIL", tuple(failing + open_ones)
     return ("INCONCLUSIVE", tuple(open_ones)) if open_ones else ("PASS", ())
@@ -56,7 +57,7 @@ def _below(found: Measured, wanted: float) -> list[str]:
     mean = math.fsum(found.values) / len(found.values)
     if _reaches(mean, wanted, found.better):
         return []
-    return [f"{found.name} is {mean:.4g}; {'at least' if found.better == 'higher' else 'at most'} {wanted:g} is wanted."]
+    return [said("least" if found.better == "higher" else "most", metric=found.name, value=f"{mean:.4g}", wanted=f"{wanted:g}")]
 
 
 def _reaches(value: float, wanted: float, better: Better) -> bool:

@@ -15,6 +15,7 @@ import numpy as np
 from ondol.application.evaluation.runs.measure import Measuring
 from ondol.application.evaluation.runs.outcome import misses, outcome_of
 from ondol.application.evaluation.runs.progress import Progress
+from ondol.application.evaluation.runs.reasons import said
 from ondol.application.evaluation.runs.store import done_of, end_run, folded_digest, put_results, results_of
 from ondol.application.evaluation.runs.types import Kept, Metric, Outcome, Run
 from ondol.application.evaluation.scorers.base import Asked, AskModel, Scorer
@@ -232,7 +233,7 @@ class _Engine:
     def _is_over(self) -> bool:
         cap = self._limits.cost_nano
         if not self.stopped and cap is not None and self._progress.spent_nano >= cap:
-            self.stopped = "The cap of its cost was reached."
+            self.stopped = said("cap")
         self.stopped = self.stopped or self._running.stop()
         return bool(self.stopped)
 
@@ -253,7 +254,7 @@ class _Engine:
         for currency in currencies:
             progress.currency = currency
             if self._limits.cost_nano is not None and currency != self._limits.currency:
-                self.stopped = f"Answers cost {currency}, and the cap is in {self._limits.currency}."
+                self.stopped = said("currency", currency=currency, wanted=str(self._limits.currency))
 
     async def _one(self, place: int, repeat: int, case: Case) -> Kept:
         running = self._running
@@ -290,8 +291,7 @@ class _Engine:
         except Exception as error:
             # The boundary of one case: a target that is broken is a result of its own, never the end of the others.
             _log.exception("target failed", extra={"case": case.id[:100]})
-            said = f"{type(error).__name__}: {error}"[:ERROR_CHARACTERS_MAX]
-            return person_id, Answer(text="", status="target_error", error=said)
+            return person_id, Answer(text="", status="target_error", error=f"{type(error).__name__}: {error}"[:ERROR_CHARACTERS_MAX])
 
     async def _write(self) -> None:
         running, is_last = self._running, False
