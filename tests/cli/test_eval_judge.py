@@ -69,7 +69,7 @@ def serving(says: Callable[[Mapping[str, Any]], Reply]) -> Iterator[ScriptedMode
 SUITE = """
 card: {name: s, owner: o, purpose: p, risk: limited, users: u, success: {good: 3}}
 target: {python: "target.py:answer"}
-cases: [{question: "Why?"}]
+cases: [{question: "Why?"}, {question: "How?"}]
 scorers: [{name: good, type: judge.rubric, model: small, calibration: people.json}]
 gate: {primary: [{metric: good, margin: 0.1}]}
 """
@@ -98,7 +98,8 @@ def test_a_judge_decides_only_after_it_was_compared_with_people(
         assert (passed.exit_code, json.loads(passed.stdout)["metrics"][0]["value"]) == (0, 4.0), passed.output
         mended = CliRunner().invoke(cli, [*calibrate, "--run", json.loads(passed.stdout)["run"], "--tenant", "acme", "--as", "kim", "--json"])
         mean = json.loads(mended.stdout)["mean"]
-        assert mean["low"] < mean["value"] == pytest.approx(3 + 1 / 41) < mean["high"]  # one verdict more beside forty labels: lambda is 1 / (1 + 40)
+        assert mean["low"] < mean["value"] < mean["high"]
+        assert mean["value"] == pytest.approx(3 + 1 / 21)  # two verdicts of 4 beside forty labels of mean 3: lambda is 1 / (1 + 40 / 2)
         again = CliRunner().invoke(cli, [*calibrate, "--run", json.loads(passed.stdout)["run"], "--tenant", "acme", "--as", "kim"])
         assert "mean by people" in again.stdout
         (tmp_path / "suite.yaml").write_text(SUITE.replace("model: small", "model: small, criterion: tone"), "utf-8")

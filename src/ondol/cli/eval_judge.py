@@ -165,8 +165,8 @@ async def _mended(
         if score is not None and score.value is not None and (asked, kept.result.answer.text) not in known:
             values.append(score.value)
             clusters.append(kept.result.cluster)
-    if not values or len(labelled) < 2:
-        raise UserError("There is nothing to mend.", "At least two answers are rated by people, and one of the run by the judge alone.")
+    if len(values) < 2 or len(labelled) < 2:
+        raise UserError("There is nothing to mend.", "It takes two answers that people rated, and two of the run that only the judge did.")
     return corrected_mean(values, labelled, clusters)
 
 
