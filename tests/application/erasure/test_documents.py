@@ -72,6 +72,12 @@ async def spoken_of(office: Office, request_id: uuid.UUID, who: str = "visitor")
         await connection.execute("insert into threads values (%s, %s, %s, %s, %s, %s, 1, %s, %s)", thread)
         turn = (tenant_id, request_id, thread_id, person_id, sealed, rests_on, now)
         await connection.execute("insert into turns values (%s, %s, %s, null, %s, false, %s, %s, null, null, %s)", turn)
+        await connection.execute(
+            "insert into answer_streams (tenant_id, id, person_id, worker_id, request_sealed, lease_until, followed_at)"
+            " values (%s, %s, %s, %s, %s, %s, %s)",
+            (tenant_id, request_id, person_id, new_id(), sealed, now, now),
+        )
+        await connection.execute("insert into answer_events values (%s, %s, 1, 1, 1, %s)", (tenant_id, request_id, sealed))
         opinion = Opinion(thumb="down", comment=f"Is it true that {SECRET}")
         await give_feedback(connection, platform.keyring, tenant_id, request_id, opinion, person_id=person_id, api_key_id=None, now=now)
         traffic = (tenant_id, new_id(), request_id, person_id, bytes(32), sealed, now, now + timedelta(days=3))
@@ -107,6 +113,7 @@ async def test_a_document_is_gone_from_every_store_and_the_receipt_says_so(offic
         "golden_proposals": (False, False, 0),
         "evaluation_results": (False, False, 0),
         "review_items": (False, False, 0),
+        "answer_streams": (True, True, 0),
         "request_contents": (True, True, 0),
         "feedback": (True, True, 0),
         "guard_traffic": (True, True, 0),

@@ -88,8 +88,8 @@ async def test_a_person_is_shut_out_at_once_and_gone_from_every_store(office: Of
     assert aside.read_bytes() == b"of somebody else\n"
     assert len(office.rows("select 1 from requests where person_id = %s", person_id)) == 2, "the account of what was used stays"
     assert set(counted) == {
-        "answers", "request_contents", "feedback", "guard_traffic", "guard_samples", "guard_approvals", "guard_tokens", "guard_registrars",
-        "person", "key", "access_notes", "memory", "spool", *evaluated,
+        "answers", "answer_streams", "request_contents", "feedback", "guard_traffic", "guard_samples", "guard_approvals", "guard_tokens",
+        "guard_registrars", "person", "key", "access_notes", "memory", "spool", *evaluated,
     }  # fmt: skip
     named = {
         row[0]

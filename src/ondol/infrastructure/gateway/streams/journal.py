@@ -75,9 +75,10 @@ class Journal:
             await connection.execute(QUERIES["stream_drop"], self._own(running.id))
 
     async def write(self, connection: Connection, those: Iterable[Running]) -> list[tuple[Running, int]]:
-        """Keep what is new of some answers of one tenant; how far each will be kept once the transaction is through."""
+        """Keep what is new of some answers of one tenant; how far each will be kept once the transaction is through. Nobody waits for the disk."""
         new = [(running, len(running.events)) for running in those if len(running.events) > running.written]
         values = [self._batch(running, until) for running, until in new]
+        await connection.execute(QUERIES["soon"])
         if values:
             async with connection.cursor() as cursor:
                 await cursor.executemany(QUERIES["events_add"], values)

@@ -1,10 +1,15 @@
 -- The queries of answers on their way. The time of leases is the database's own, so that no two machines need the same clock.
 
 -- name: stream_add
--- An answer has begun.
+-- An answer has begun. Its first event waits for this, and the disk need not: if Postgres itself dies a moment later, the answer is asked for anew.
 insert into answer_streams (tenant_id, id, person_id, worker_id, request_sealed, lease_until, followed_at)
-values (%(tenant_id)s::uuid, %(id)s::uuid, %(person_id)s::uuid, %(worker_id)s::uuid, %(request_sealed)s::bytea,
-    clock_timestamp() + make_interval(secs => %(lease_s)s::float8), clock_timestamp());
+select %(tenant_id)s::uuid, %(id)s::uuid, %(person_id)s::uuid, %(worker_id)s::uuid, %(request_sealed)s::bytea,
+    clock_timestamp() + make_interval(secs => %(lease_s)s::float8), clock_timestamp()
+from (select set_config('synchronous_commit', 'off', true)) as soon;
+
+-- name: soon
+-- The transaction does not wait for the disk either.
+select set_config('synchronous_commit', 'off', true);
 
 -- name: stream_drop
 -- It never came to an event.

@@ -128,8 +128,9 @@ class KeptExchange(Exchange):
         self._running.headers = headers
 
     async def write(self, data: bytes) -> None:
-        """More of the stream."""
+        """More of the stream. Readers have their turn before there is more: a model that says all at once would keep them waiting to its end."""
         self.put(data)
+        await asyncio.sleep(0)
 
     def put(self, data: bytes) -> None:
         """More of the stream."""
