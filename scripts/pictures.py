@@ -1,22 +1,24 @@
-"""Take the pictures of the console that the guides show: `python scripts/pictures.py`.
+"""Take the pictures of the console that the guides show: `python scripts/pictures.py`; with `--looks` only how key pages look, which tests compare.
 
 A platform with the demo tenant is started in a folder of its own, asked a few questions, and evaluated. Needs Chromium and the tools of development.
 """
 
 from __future__ import annotations
 
+import base64
 import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 PROJECT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(PROJECT))
 
 from tests.e2e.conftest import Up, free_port, open_temporary_folder  # noqa: E402
+from tests.e2e.looks import LOOKS, PAGES, Facts, facts_of, write_stored  # noqa: E402
 
 IMAGES = PROJECT / "docs" / "images"
 PASSWORD = "correct horse battery"  # noqa: S105 - of a platform that is gone a minute later
@@ -25,6 +27,8 @@ QUESTIONS = (
     "How long until a DNS change takes effect?",
     "제 주민번호는 900101-1234568 입니다. 도메인 이전은 어떻게 하나요?",
 )
+PICTURED = "/home"
+"""The page that is pictured in every look."""
 PICTURES = {
     "console-home": "/home",
     "console-search": "/knowledge/help/search?question=%ED%99%98%EB%B6%88%EC%9D%80+%EB%A9%B0%EC%B9%A0%3F",
@@ -50,6 +54,9 @@ def main() -> None:
                 )
                 page = browser.new_context(locale="ko-KR", viewport={"width": 1280, "height": 820}, reduced_motion="reduce").new_page()
                 _sign_in(up, page)
+                _take_looks(up, browser, page)
+                if "--looks" in sys.argv:
+                    return
                 _ask(page)
                 subprocess.run(
                     [sys.executable, "-m", "ondol.cli.main", "--data-dir", str(up.folder), "eval", "run", "demo"], check=False, capture_output=True
@@ -67,6 +74,28 @@ def main() -> None:
                 browser.close()
         finally:
             up.stop()
+
+
+def _take_looks(up: Up, browser: Browser, page: Page) -> None:
+    """Store how key pages look in every way, for the tests, and one picture of the overview in all of them, for people."""
+    state = page.context.storage_state()
+    facts: dict[str, dict[str, Facts]] = {}
+    shots: list[str] = []
+    for look in LOOKS:
+        facts[look.name] = {}
+        for address in PAGES:
+            with look.window(browser, None if address == "/sign-in" else state) as window:
+                window.goto(up.url + address)
+                facts[look.name][address] = facts_of(window)
+                if address == PICTURED:
+                    window.wait_for_timeout(500)
+                    shots.append(base64.b64encode(window.screenshot()).decode())
+    write_stored(facts)
+    sheet = browser.new_page(viewport={"width": 850, "height": 400})
+    images = "".join(f'<img style="height:250px;margin:8px;border:1px solid #ccc" src="data:image/png;base64,{shot}">' for shot in shots)
+    sheet.set_content(f"<body style='margin:8px'>{images}</body>")
+    sheet.screenshot(path=IMAGES / "console-looks.jpg", type="jpeg", quality=75, full_page=True)
+    sheet.close()
 
 
 def _sign_in(up: Up, page: Page) -> None:
