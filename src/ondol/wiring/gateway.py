@@ -14,11 +14,10 @@ from typing import Any, cast
 from ondol.application.assistant.answer import AssistantRoom, answer
 from ondol.application.assistant.by_route import by_route
 from ondol.application.assistant.drafts import Trial, keep_nothing
-from ondol.application.assistant.giving import AnswerGiven
+from ondol.application.assistant.giving import AnswerGiven, stands_or_is_taken_back
 from ondol.application.assistant.record import Keep
 from ondol.application.assistant.serving import OpenedReleases
-from ondol.application.assistant.store import answer_stands, find_assistant
-from ondol.application.assistant.threads.store import withdraw_turn
+from ondol.application.assistant.store import find_assistant
 from ondol.core.config import Settings
 from ondol.core.money import NANO_PER_UNIT
 from ondol.infrastructure.access.callers import caller_of
@@ -194,16 +193,7 @@ def _answerer(platform: Platform, assistants: Callable[[], AssistantRoom], trial
 
 def streams_of(platform: Platform, times: Times = Times()) -> Streams:  # noqa: B008 - a frozen record
     """Answers that outlive their connection, at one worker."""
-    room = platform.knowledge
-
-    async def retake(tenant_id: uuid.UUID, person_id: uuid.UUID, answer_id: uuid.UUID) -> bool:
-        async with room.database.tenant_tx(tenant_id) as connection:
-            if await answer_stands(connection, answer_id):
-                return True
-            await withdraw_turn(connection, person_id, answer_id)
-        return False
-
-    return Streams(room.database, room.keyring, retake, times)
+    return Streams(platform.database, platform.keyring, partial(stands_or_is_taken_back, platform.knowledge), times)
 
 
 def _feedback_keeper(platform: Platform) -> Callable[[Caller, FeedbackEntry], Awaitable[uuid.UUID]]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
 from ondol.application.assistant.record import Given, Keep, keep_answer
+from ondol.application.assistant.store import answer_stands
+from ondol.application.assistant.threads.store import withdraw_turn
 from ondol.application.knowledge.rooms import Knowledge
 from ondol.infrastructure.serving.types import ChatEvent, Shown
 
@@ -46,3 +49,12 @@ class AnswerGiven:
 
     async def _hold(self, given: Given) -> None:
         self._given = given
+
+
+async def stands_or_is_taken_back(room: Knowledge, tenant_id: uuid.UUID, person_id: uuid.UUID, answer_id: uuid.UUID) -> bool:
+    """Whether an answer is on record whose worker is gone. One that is not leaves no turn in its thread either, so that it can be given again."""
+    async with room.database.tenant_tx(tenant_id) as connection:
+        if await answer_stands(connection, answer_id):
+            return True
+        await withdraw_turn(connection, person_id, answer_id)
+    return False

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ondol.application.assistant.giving import stands_or_is_taken_back
 from ondol.application.assistant.threads import store
 from ondol.application.assistant.threads.types import Thread, Turn
 from ondol.application.declaration import apply_declaration, parse_declaration
@@ -83,6 +84,19 @@ async def test_a_turn_that_nobody_saw_to_its_end_is_taken_back(desk: Desk, turns
     else:
         thread, left = await thread_of(desk, first)
         assert (thread.turns, thread.head_id, [turn.id for turn in left]) == (1, first.request.id, [first.request.id])
+
+
+async def test_an_answer_on_record_stands_and_one_that_is_not_leaves_no_turn(desk: Desk) -> None:
+    told = await desk.ask("How long does a refund take?", thread=NEW)
+    house, room, lost = desk.house, desk.house.platform.knowledge, new_id()
+    person_id, place = house.people["visitor"], told.finish.extension["thread"]
+    turn = Turn(lost, told.request.id, "And?", "And?", "Nobody saw the end of this", refused=False, rests_on=frozenset(), created_at=house.clock())
+    async with room.database.tenant_tx(house.tenant_id) as connection:
+        assert await store.grow_thread(connection, room.keyring, house.tenant_id, person_id, uuid.UUID(place["id"]), turn, house.clock())
+    assert await stands_or_is_taken_back(room, house.tenant_id, person_id, told.request.id)
+    assert not await stands_or_is_taken_back(room, house.tenant_id, person_id, lost)
+    thread, left = await thread_of(desk, told)
+    assert (thread.turns, thread.head_id, [each.id for each in left]) == (1, told.request.id, [told.request.id])
 
 
 async def rows_of(desk: Desk) -> list[str]:

@@ -22,7 +22,7 @@ from ondol.infrastructure.gateway.streams.running import KeptExchange, Running
 from ondol.infrastructure.storage.blobs import KeyRing
 from ondol.infrastructure.storage.postgres import Database, DatabaseAway
 
-RUNNING_PERSON_MAX = 16
+RUNNING_PERSON_MAX = 64
 """Answers of one person that are on their way at one worker: each goes on when its caller leaves."""
 _LOG = logging.getLogger("ondol.gateway")
 
