@@ -140,3 +140,83 @@ def test_the_list_is_searched_while_somebody_types(visit: Visit) -> None:
     assert dict(visit.running.fakes.asked[-1].query)["search"] == "전액"
     expect(visit.page.locator(".thread-link")).to_have_attribute("href", f"/threads/{THREAD}?turn={TURNS[2]}")
     expect(visit.page.get_by_role("link", name="이어서 찾기")).to_be_visible()
+
+
+def checked(script: Any, scripts: Any, text: str, *verdicts: tuple[str, str]) -> list[dict[str, Any]]:
+    """An answer whose sentences, each named by its end, were found so."""
+    told = scripts.answered(text, [scripts.source(1, "환불 정책", "글이 있다.", "글")])
+    checks = [{"start": 0, "end": text.index(end) + len(end), "verdict": verdict, "sources": [1], "spans": []} for end, verdict in verdicts]
+    supported = sum(verdict == "supported" for _, verdict in verdicts)
+    verification = {
+        "sentences": len(checks) + 1,
+        "supported": supported,
+        "left_out": 1,
+        "checks": [*checks, {"verdict": "unsupported", "left_out": True}],
+    }
+    told[-2]["ondol"] |= {"verification": verification}
+    told[-2]["ondol"]["searched"]["index_number"] = 7
+    return [*told]
+
+
+def test_each_sentence_says_in_words_whether_its_source_does(visit: Visit, script: Any, scripts: Any) -> None:
+    text = "🌱 첫째 문장입니다. [1] **둘째입니다.** [1]\n\n- 셋째 [1]\n\n```\n코드\n```\n\nhttps://a.example/b 끝"
+    verdicts = [("문장입니다. [1]", "supported"), ("둘째입니다.** [1]", "partial"), ("셋째 [1]", "unsupported"), ("코드\n```", "supported")]
+    script.script = checked(script, scripts, text, *verdicts, ("a.example/b", "supported"))
+    visit.sign_in()
+    visit.ask()
+    answer = visit.page.locator(".answer")
+    marks = answer.locator(".sentence-mark")
+    expect(marks).to_have_text(["출처에 있음", "출처에 일부만 있음", "출처에 없음"])
+    assert [mark.get_attribute("data-verdict") for mark in marks.all()] == ["supported", "partial", "unsupported"]
+    expect(answer.locator("p").first).to_have_text("🌱 첫째 문장입니다.1출처에 있음 둘째입니다.1출처에 일부만 있음")
+    expect(answer.locator("pre code")).to_have_text("코드")
+    expect(answer.get_by_role("link")).to_have_attribute("href", "https://a.example/b")
+    expect(answer.locator(".verdict")).to_have_text("문장 5개 중 3개 확인됨 · 일부만 1개 · 없음 1개 · 1개는 출처에 없어 뺐음 · 색인 v7")
+
+
+def test_an_answer_cannot_bring_marks_of_its_own(visit: Visit, script: Any, scripts: Any) -> None:
+    script.script = checked(script, scripts, "거짓말입니다.\ue0000\ue001 [1] 끝.", ("끝.", "supported"))
+    visit.sign_in()
+    visit.ask()
+    expect(visit.page.locator(".sentence-mark")).to_have_count(0)
+
+
+def test_a_snippet_stands_first_and_gives_way_to_the_answer(visit: Visit, script: Any, scripts: Any) -> None:
+    snippet = {
+        "ondol": {"snippet": {"text": "<b>30일</b> 안에", "verdict": "supported", "source": {"title": "환불 정책"}, "quotes": []}},
+        "choices": [],
+    }
+    whole = script.script
+    script.script, script.stays_open = [*whole[:4], snippet], True
+    visit.sign_in()
+    visit.ask(state="streaming")
+    expect(visit.page.get_by_role("complementary", name="답변을 쓰는 동안 문서에서 바로 찾은 말")).to_contain_text("<b>30일</b> 안에")
+    visit.page.keyboard.press("Escape")
+    expect(visit.page.locator(".snippet")).to_have_count(0)
+    script.script, script.stays_open = [*whole[:4], snippet, *whole[4:]], False
+    visit.page.get_by_role("button", name="다시 시도").click()
+    expect(visit.page.locator(".answer")).to_have_attribute("data-state", "done")
+    expect(visit.page.locator(".snippet")).to_have_count(0)
+
+
+def test_keys_take_the_last_question_up_and_are_listed(visit: Visit, script: Any) -> None:
+    visit.sign_in()
+    visit.ask("첫째")
+    page = visit.page
+    page.locator("#question").focus()
+    page.keyboard.press("ArrowUp")
+    field = page.get_by_role("textbox", name="질문").first
+    expect(field).to_be_focused()
+    expect(field).to_have_value("첫째")
+    page.keyboard.press("Escape")
+    page.locator("#question").fill("여러 줄")
+    page.keyboard.press("ArrowUp")
+    expect(page.locator(".question-edit")).to_have_count(0)
+    page.locator("#question").fill("")
+    page.keyboard.press("Escape")
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="단축키")).to_contain_text("마지막 질문 고치기")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog", name="단축키")).to_be_hidden()
+    page.get_by_role("button", name="단축키").click()
+    expect(page.get_by_role("dialog", name="단축키")).to_be_visible()

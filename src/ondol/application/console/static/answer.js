@@ -1,7 +1,7 @@
 /* One turn of the conversation: the question, its answer as it comes, and how it ended. */
 
 import { citation, pendingCitation } from "./citations.js";
-import { button, element, icon } from "./dom.js";
+import { announce, button, element, icon } from "./dom.js";
 import { accessRequest, feedback } from "./feedback.js";
 import { GrowingMarkdown } from "./markdown.js";
 import { t } from "./messages.js";
@@ -13,6 +13,12 @@ const STAGES = [
   ["checking", "chat.stage.checking"],
 ];
 const COPIED_FOR_MS = 2000;
+const STAGE_SAID_AFTER_MS = 3000;
+const VERDICTS = {
+  supported: ["check", "chat.sentence.supported"],
+  partial: ["partial", "chat.sentence.partial"],
+  unsupported: ["close", "chat.sentence.unsupported"],
+};
 
 let turnsMade = 0;
 
@@ -74,6 +80,7 @@ export class Turn {
   stage(name) {
     const reached = STAGES.findIndex(([stage]) => stage === name);
     if (reached < 0 || reached < (this.reached ?? 0)) return;
+    if (reached !== this.reached) this.sayLater(STAGES[reached][1]);
     this.reached = reached;
     [...this.steps.children].forEach((step, position) => {
       step.classList.toggle("past", position < reached);
@@ -84,6 +91,7 @@ export class Turn {
 
   /** The text begins again: another worker answers for one that is gone. */
   restart() {
+    this.snippet?.remove();
     this.growing.finish(pendingCitation);
     this.text.replaceChildren();
     this.growing = new GrowingMarkdown(this.text, pendingCitation, () => this.actions.grew());
@@ -98,7 +106,22 @@ export class Turn {
     if (this.lost) this.foot.append(this.lost);
   }
 
+  /** A stage is said aloud once it lasts: those of a quick answer would be chatter. */
+  sayLater(key) {
+    clearTimeout(this.saying);
+    this.saying = setTimeout(() => announce(t(key)), STAGE_SAID_AFTER_MS);
+  }
+
+  /** The words of a passage that surely answer, until the written answer comes. */
+  showSnippet(told) {
+    const from = element("p", { class: "snippet-source" }, icon("document"), element("span", {}, told.source?.title ?? ""));
+    this.snippet = element("aside", { class: "snippet", "aria-label": t("chat.snippet") }, element("p", { class: "snippet-label" }, t("chat.snippet")), element("blockquote", {}, told.text), from);
+    this.text.before(this.snippet);
+    this.actions.grew();
+  }
+
   append(text) {
+    this.snippet?.remove();
     this.stage("writing");
     this.growing.append(text);
   }
@@ -117,10 +140,14 @@ export class Turn {
     }
     const sources = new Map((facts?.sources ?? []).map((source) => [source.n, source]));
     const open = (number, opener) => this.actions.openSources(facts, number, opener);
-    this.growing.finish((number) => (sources.has(number) ? citation(sources.get(number), this.preview, open) : null));
+    const checks = (facts?.verification?.checks ?? []).filter((check) => !check.left_out);
+    const ends = checks.map((check) => check.end);
+    const check = (place) => sentenceMark(checks[place]?.verdict);
+    this.growing.finish((number) => (sources.has(number) ? citation(sources.get(number), this.preview, open) : null), { ends, check });
     const checked = sources.size > 0;
-    const words = finishReason === "length" ? t("chat.cut") : checked ? verdictOf(facts.verification) : t("chat.unchecked");
-    const mark = finishReason === "length" ? "pause" : checked ? "check" : "document";
+    const words = finishReason === "length" ? t("chat.cut") : checked ? verdictOf(facts.verification, checks, facts.searched) : t("chat.unchecked");
+    const isWhole = checks.every((check) => check.verdict === "supported");
+    const mark = finishReason === "length" ? "pause" : !checked ? "document" : isWhole ? "check" : "partial";
     const first = facts?.sources?.[0]?.n;
     const opener = checked ? button(t("sources.count", { count: sources.size }), "document", (event) => open(first, event.currentTarget)) : null;
     this.end("done", mark, words, opener, this.copyButton(), this.againButton(), facts?.answer_id ? feedback(facts.answer_id) : null);
@@ -171,6 +198,10 @@ export class Turn {
   }
 
   settle(state) {
+    if (state !== "streaming") {
+      clearTimeout(this.saying);
+      this.snippet?.remove();
+    }
     this.state = state;
     this.showTools();
     this.article.dataset.state = state;
@@ -266,10 +297,23 @@ async function copy(text) {
   field.remove();
 }
 
-/** How many of the sentences that are shown stand in their sources, and how many were left out because they do not. */
-function verdictOf(verification) {
+/** What was found of a sentence: a sign, and its word where it is not borne out. */
+function sentenceMark(verdict) {
+  if (!(verdict in VERDICTS)) return null;
+  const [mark, key] = VERDICTS[verdict];
+  const word = element("span", { class: verdict === "supported" ? "visually-hidden" : null }, t(key));
+  return element("span", { class: "sentence-mark", "data-verdict": verdict, title: t(key) }, icon(mark), word);
+}
+
+/** How many of the sentences that are shown stand in their sources, how many do so in part or not, what was left out, and in which index it was looked. */
+function verdictOf(verification, checks, searched) {
   if (!verification?.sentences) return t("chat.checked");
   const shown = verification.sentences - verification.left_out;
-  const words = t("chat.verified", { count: verification.supported, total: shown });
-  return verification.left_out ? `${words} · ${t("chat.left_out", { count: verification.left_out })}` : words;
+  const count = (verdict) => checks.filter((check) => check.verdict === verdict).length;
+  const parts = [t("chat.verified", { count: verification.supported, total: shown })];
+  if (count("partial")) parts.push(t("chat.verified.partial", { count: count("partial") }));
+  if (count("unsupported")) parts.push(t("chat.verified.unsupported", { count: count("unsupported") }));
+  if (verification.left_out) parts.push(t("chat.left_out", { count: verification.left_out }));
+  if (searched?.index_number) parts.push(t("chat.index", { number: searched.index_number }));
+  return parts.join(" · ");
 }

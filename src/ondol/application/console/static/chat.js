@@ -95,6 +95,7 @@ async function run(turn, answerId) {
       if (chunk.ondol?.restarted) turn.restart();
       if (chunk.ondol?.stopped) controller.abort(); // by its asker elsewhere, or because nobody read it
       if (chunk.ondol?.stage) turn.stage(chunk.ondol.stage);
+      if (chunk.ondol?.snippet && !chunk.choices?.[0]?.finish_reason) turn.showSnippet(chunk.ondol.snippet);
       const choice = chunk.choices?.[0];
       if (choice?.delta?.content) turn.append(choice.delta.content);
       if (!choice?.finish_reason) continue;
@@ -225,6 +226,7 @@ function handleKey(event) {
   if (event.key === "Escape") handled = escape();
   else if (!shortcuts.checked || event.target.closest?.("input, textarea, select")) return;
   else if (event.key === "/") handled = focusQuestion();
+  else if (event.key === "?") handled = showKeys();
   else if (event.key === "[") handled = step(-1);
   else if (event.key === "]") handled = step(1);
   if (handled) event.preventDefault();
@@ -234,6 +236,21 @@ function focusQuestion() {
   if (panel.isModal) panel.close();
   question.focus();
   return true;
+}
+
+function showKeys() {
+  byId("keys-dialog").showModal();
+  return true;
+}
+
+/** In an empty question field, up-arrow takes the last question up again. */
+function editLast(event) {
+  if (event.key !== "ArrowUp" || question.value || running || event.isComposing) return;
+  const last = turns.at(-1);
+  if (!last || last.state === "streaming") return;
+  event.preventDefault();
+  last.edit();
+  last.node.scrollIntoView({ block: "nearest" });
 }
 
 /** Single keys can be switched off (WCAG 2.2, 2.1.4); the choice is remembered in this browser. */
@@ -269,6 +286,9 @@ function prepare() {
     submit();
   });
   question.addEventListener("input", fitQuestion);
+  question.addEventListener("keydown", editLast);
+  byId("show-keys").addEventListener("click", showKeys);
+  byId("show-keys").hidden = false;
   question.addEventListener("keydown", (event) => {
     // While a syllable is being composed, Enter belongs to the input method (229 is how Safari says so).
     if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;

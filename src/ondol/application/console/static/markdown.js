@@ -7,7 +7,10 @@ import { Marked } from "./vendor/marked.esm.js";
 
 const DEPTH_MAX = 16;
 const LINK_SCHEMES = new Set(["http:", "https:", "mailto:"]);
-const MARKER = /\[(\d{1,3})\]/g;
+const MARKER = /\[(\d{1,3})\]|\uE000(\d+)\uE001/g;
+const CHECK = /\uE000\d+\uE001/g; // where a checked sentence ends: two characters of the private use area around its place in the list
+const ENCODED_CHECK = /%EE%80%80\d+%EE%80%81/g;
+const RESERVED = /[\uE000\uE001\r]/;
 const UNFINISHED_END = /(?:\[\d{0,3}|\*+|(?<=^|\n)`{1,2})$/;
 const ENTITIES = { "&amp;": "&", "&lt;": "<", "&gt;": ">", "&quot;": '"', "&#39;": "'", "&nbsp;": "\u00a0" };
 const ALIGNMENTS = new Set(["left", "center", "right"]);
@@ -26,9 +29,27 @@ marked.use({
   },
 });
 
-/** All blocks of a text as nodes. `cite(number)` makes the node of a citation, or null where there is no such source. */
-export function render(text, cite) {
-  return blocks(marked.lexer(text), { cite, depth: 0, inLink: false });
+/**
+ * All blocks of a text as nodes. `cite(number)` makes the node of a citation, or null where there is no such source; `check(place)` the mark of
+ * the sentence that a text which went through `withChecks` names.
+ */
+export function render(text, cite, check = () => null) {
+  return blocks(marked.lexer(text), { cite, check, depth: 0, inLink: false });
+}
+
+/** A text in which the end of each checked sentence is marked; `ends` count characters, as Python does. A text that holds such marks of its own gets none. */
+export function withChecks(text, ends) {
+  if (RESERVED.test(text)) return text.replace(/[\uE000\uE001]/g, "");
+  const characters = Array.from(text);
+  const places = new Map(ends.map((end, place) => [end, place]));
+  let marked = "";
+  for (let at = 0; at <= characters.length; at++) {
+    const line = marked.slice(marked.lastIndexOf("\n") + 1);
+    // Behind a fence, a rule or a row of a table's head a mark would make something else of it.
+    if (places.has(at) && /[\p{L}\p{N}]/u.test(line) && !/^\s*(?:```|~~~)/.test(line)) marked += `\uE000${places.get(at)}\uE001`;
+    marked += characters[at] ?? "";
+  }
+  return marked;
 }
 
 /**
@@ -59,7 +80,7 @@ export class GrowingMarkdown {
     const last = tokens.findLastIndex((token) => token.type !== "space");
     const settled = tokens.slice(0, Math.max(last, 0));
     this.tail = this.tail.slice(settled.reduce((length, token) => length + token.raw.length, 0));
-    const context = { cite: this.cite, depth: 0, inLink: false };
+    const context = { cite: this.cite, check: () => null, depth: 0, inLink: false };
     for (const node of this.tailNodes) node.remove();
     this.target.append(...blocks(settled, context));
     const tail = tokens.slice(settled.length).filter((token) => !(token.type === "paragraph" && token.raw.startsWith("|")));
@@ -68,11 +89,11 @@ export class GrowingMarkdown {
     this.onRender();
   }
 
-  /** Draw the whole text once more, now with final citations; `partial` where the text ends before its time. */
-  finish(cite, { partial = false } = {}) {
+  /** Draw the whole text once more, now with final citations and the marks of checked sentences; `partial` where the text ends before its time. */
+  finish(cite, { partial = false, ends = [], check = () => null } = {}) {
     cancelAnimationFrame(this.frame);
     this.frame = 0;
-    this.target.replaceChildren(...render(partial ? presentable(this.text) : this.text, cite));
+    this.target.replaceChildren(...render(partial ? presentable(this.text) : withChecks(this.text, ends), cite, check));
   }
 }
 
@@ -92,7 +113,7 @@ function blocks(tokens, context) {
 }
 
 function block(token, context) {
-  if (context.depth > DEPTH_MAX) return [document.createTextNode(token.raw)];
+  if (context.depth > DEPTH_MAX) return [document.createTextNode(unmarked(token.raw))];
   const deeper = { ...context, depth: context.depth + 1 };
   switch (token.type) {
     case "space":
@@ -102,7 +123,7 @@ function block(token, context) {
     case "paragraph":
       return [element("p", {}, ...inlines(token.tokens, deeper))];
     case "code":
-      return [element("pre", { tabindex: "0", role: "group", "aria-label": t("chat.code") }, element("code", {}, token.text))];
+      return [element("pre", { tabindex: "0", role: "group", "aria-label": t("chat.code") }, element("code", {}, unmarked(token.text)))];
     case "blockquote":
       return [element("blockquote", {}, ...blocks(token.tokens, deeper))];
     case "list":
@@ -112,7 +133,7 @@ function block(token, context) {
     case "hr":
       return [element("hr")];
     case "html":
-      return [element("p", {}, token.raw)];
+      return [element("p", {}, unmarked(token.raw))];
     default:
       return inline(token, deeper);
   }
@@ -137,31 +158,31 @@ function inlines(tokens, context) {
 }
 
 function inline(token, context) {
-  if (context.depth > DEPTH_MAX) return [document.createTextNode(token.raw)];
+  if (context.depth > DEPTH_MAX) return [document.createTextNode(unmarked(token.raw))];
   const deeper = { ...context, depth: context.depth + 1 };
   switch (token.type) {
     case "text":
       return token.tokens ? inlines(token.tokens, deeper) : withCitations(token.text, context);
     case "escape":
-      return [document.createTextNode(token.text)];
+      return [document.createTextNode(unmarked(token.text))];
     case "strong":
     case "em":
     case "del":
       return [element(token.type, {}, ...inlines(token.tokens, deeper))];
     case "codespan":
-      return [element("code", {}, token.text)];
+      return [element("code", {}, unmarked(token.text))];
     case "br":
       return [element("br")];
     case "link":
       return link(token, deeper);
     case "image":
-      return [document.createTextNode(token.text)];
+      return [document.createTextNode(unmarked(token.text))];
     case "checkbox":
       return [document.createTextNode(token.checked ? "☑ " : "☐ ")];
     case "html":
-      return /^<br\s*\/?>$/i.test(token.raw) ? [element("br")] : [document.createTextNode(token.raw)];
+      return /^<br\s*\/?>$/i.test(token.raw) ? [element("br")] : [document.createTextNode(unmarked(token.raw))];
     default:
-      return [document.createTextNode(token.raw)];
+      return [document.createTextNode(unmarked(token.raw))];
   }
 }
 
@@ -169,7 +190,7 @@ function link(token, context) {
   const children = inlines(token.tokens, { ...context, inLink: true });
   let address;
   try {
-    address = new URL(token.href);
+    address = new URL(token.href.replace(CHECK, "").replace(ENCODED_CHECK, ""));
   } catch {
     return children; // relative or broken: nowhere to lead
   }
@@ -177,13 +198,15 @@ function link(token, context) {
   return [element("a", { href: address.href, target: "_blank", rel: "noopener noreferrer", title: address.href }, ...children)];
 }
 
+const unmarked = (text) => text.replace(CHECK, "");
+
 /** Text with its markers turned into citations; inside a link they stay text, since a button cannot stand in a link. */
 function withCitations(text, context) {
   const nodes = [];
   let from = 0;
-  const plain = (part) => part.replace(/&(?:amp|lt|gt|quot|#39|nbsp);/g, (entity) => ENTITIES[entity]);
+  const plain = (part) => unmarked(part).replace(/&(?:amp|lt|gt|quot|#39|nbsp);/g, (entity) => ENTITIES[entity]);
   for (const match of context.inLink ? [] : text.matchAll(MARKER)) {
-    const citation = context.cite(Number(match[1]));
+    const citation = match[1] === undefined ? context.check(Number(match[2])) : context.cite(Number(match[1]));
     if (citation === null) continue;
     // A marker hugs the word it stands behind, so the space that models like to leave there goes.
     nodes.push(plain(text.slice(from, match.index).replace(/[ \t]+$/, "")), citation);
