@@ -14,7 +14,7 @@ from ondol.application.assistant.threads.types import Turn
 from ondol.application.declaration import apply_declaration, parse_declaration
 from ondol.application.knowledge.ingest import IngestOptions, ingest_folder
 from ondol.core.ids import new_id
-from ondol.infrastructure.access.people import find_person, find_tenant
+from ondol.infrastructure.access.people import ensure_group, find_person, find_tenant, set_groups
 from tests.wiring.test_admin import Api, api
 
 __all__ = ["api"]
@@ -209,6 +209,70 @@ async def test_an_answer_of_what_may_no_longer_be_read_is_not_shown_again(api: A
     assert await shown() == [("secret", "secret", "SECRET", False)]  # the new version may be read as well
     await written("---\nclass: restricted\n---\n# Refunds\n\nA refund takes 7 days.\n")
     assert await shown() == [("secret", None, None, True)]
+
+
+async def groups(api: Api, login: str, *names: str) -> None:
+    """Put somebody into these groups alone."""
+    tenant = await find_tenant(api.platform.database, "acme")
+    async with api.platform.database.tenant_tx(tenant.id) as connection:
+        for name in names:
+            await ensure_group(connection, tenant.id, name, api.platform.clock())
+        person = await find_person(connection, api.platform.keyring, tenant.id, login)
+        await set_groups(connection, tenant.id, person.id, names)
+
+
+async def test_a_thread_is_read_by_those_with_whom_it_is_shared_and_by_nobody_else(api: Api) -> None:
+    first = await thread(api, "member", "one", rests_on=frozenset({new_id()}))
+    parent = (await api.ask("member", "GET", f"/threads/{first}"))[1]["thread"]["head"]
+    await more(api, "member", first, parent, "two")
+    shares = f"/threads/{first}/shares"
+    await groups(api, "auditor", "leads")
+    assert await api.ask("auditor", "GET", f"/threads/{first}") == (404, "thread_not_found")
+    wanted = {"people": ["owner", "member"], "groups": ["leads"]}
+    assert await api.ask("member", "PUT", shares, wanted) == (200, {"people": ["owner"], "groups": ["leads"]}), "nobody shares with themselves"
+    assert await api.ask("member", "PUT", shares, wanted) == (200, {"people": ["owner"], "groups": ["leads"]})
+    for reader in ("owner", "auditor"):
+        _, read = await api.ask(reader, "GET", f"/threads/{first}")
+        assert read["thread"]["shared_by"] == "member"
+        told = [(turn["question"], turn["answer"], turn["withheld"]) for turn in read["turns"]]
+        assert told == [("one", None, True), ("two", "TWO", False)], "what rests on what the reader may not read is withheld"
+        assert (await api.ask(reader, "GET", f"/threads/{first}/branch"))[1]["thread"]["shared_by"] == "member"
+        assert [item["id"] for item in (await api.ask(reader, "GET", "/threads?shared=with_me"))[1]["threads"]] == [first]
+        assert (await api.ask(reader, "GET", "/threads"))[1]["threads"] == [], "it is not among their own"
+        assert (await api.ask(reader, "GET", "/threads?search=one"))[1]["threads"] == []
+        for method, path, body in (("PATCH", "", {"title": "x"}), ("DELETE", "", None), ("GET", "/export", None), ("GET", "/shares", None)):
+            assert await api.ask(reader, method, f"/threads/{first}{path}", body) == (404, "thread_not_found"), (reader, method, path)
+        assert await api.ask(reader, "PUT", shares, {"people": [reader]}) == (404, "thread_not_found")
+        assert await api.ask(reader, "DELETE", shares) == (404, "thread_not_found")
+    assert await api.ask("other owner", "GET", f"/threads/{first}") == (404, "thread_not_found")
+    assert (await api.ask("member", "GET", "/threads?shared=with_me"))[1]["threads"] == []
+    await thread(api, "member", "not shared")
+    assert [item["id"] for item in (await api.ask("member", "GET", "/threads?shared=by_me"))[1]["threads"]] == [first]
+    assert await api.ask("member", "PUT", shares, {"people": ["ghost"]}) == (400, "unknown_person")
+    assert await api.ask("member", "PUT", shares, {"groups": ["ghosts"]}) == (400, "unknown_group")
+    assert (await api.ask("member", "PUT", shares, {"people": ["x"] * 51}))[0] == 400
+    await groups(api, "auditor")
+    assert await api.ask("auditor", "GET", f"/threads/{first}") == (404, "thread_not_found"), "who leaves the group reads no longer"
+    assert await api.ask("member", "DELETE", shares) == (200, {"people": [], "groups": []})
+    assert await api.ask("owner", "GET", f"/threads/{first}") == (404, "thread_not_found")
+    tenant = await find_tenant(api.platform.database, "acme")
+    async with api.platform.database.tenant_tx(tenant.id) as connection:
+        kinds = "select kind, body from ledger_events where kind like 'thread.%' order by id"
+        told = await (await connection.execute(kinds)).fetchall()
+        person = await find_person(connection, api.platform.keyring, tenant.id, "owner")
+    assert [row["kind"] for row in told] == ["thread.shared", "thread.unshared"]
+    assert all((row["body"]["thread"], row["body"]["people"]) == (first, [str(person.id)]) for row in told)
+    assert all(len(row["body"]["groups"]) == 1 for row in told)
+
+
+async def test_erasing_a_person_ends_what_is_shared_with_them(api: Api) -> None:
+    first = await thread(api, "member", "one")
+    await api.ask("member", "PUT", f"/threads/{first}/shares", {"people": ["owner", "auditor"]})
+    tenant = await find_tenant(api.platform.database, "acme")
+    async with api.platform.database.tenant_tx(tenant.id) as connection:
+        person = await find_person(connection, api.platform.keyring, tenant.id, "owner")
+        assert (await store.erase_person(connection, person.id))["thread_shares"] == 1
+    assert (await api.ask("member", "GET", f"/threads/{first}/shares"))[1] == {"people": ["auditor"], "groups": []}
 
 
 async def test_an_assistant_keeps_in_mind_what_it_is_told(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,7 +64,7 @@ def show(context: click.Context, thread_id: uuid.UUID, login: str, tenant: str, 
     async def work(platform: Platform, where: Tenant, connection: Connection, person: Person) -> tuple[Thread, list[ReadTurn]]:
         thread = await store.find_thread(connection, platform.keyring, where.id, person.id, thread_id)
         room, most = platform.knowledge, store.TURNS_MAX
-        return thread, await read_turns(room, connection, where.id, person.id, thread_id, after=None, limit=most)
+        return thread, await read_turns(room, connection, where.id, person.id, thread, after=None, limit=most)
 
     thread, turns = _as_person(context, tenant, login, work)
     if as_json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -31,10 +32,11 @@ def kept(place: int, siblings: list[str], question: str, **others: Any) -> dict[
     return {**told, **said, "siblings": siblings, "facts": facts, **others}
 
 
-def keep_thread(running: Any, *turns: dict[str, Any]) -> None:
-    """The API knows a thread with these turns."""
+def keep_thread(running: Any, *turns: dict[str, Any], shared_by: str | None = None) -> None:
+    """The API knows a thread with these turns, which nobody else reads."""
     moments = {"created_at": "2026-11-01T00:00:00Z", "changed_at": "2026-11-01T00:00:00Z"}
-    told = {"id": THREAD, "assistant": "help", "title": "<b>환불</b>", "head": TURNS[0], "turns": 5, "found": None, **moments}
+    told = {"id": THREAD, "assistant": "help", "title": "<b>환불</b>", "head": TURNS[0], "turns": 5, "found": None, "shared_by": shared_by, **moments}
+    running.fakes.replies["GET", f"/threads/{THREAD}/shares"] = (200, {"people": [], "groups": []})
     running.fakes.replies["GET", f"/threads/{THREAD}/branch"] = (200, {"thread": told, "turns": list(turns), "earlier": None})
     running.fakes.replies["GET", "/threads"] = (200, {"threads": [told], "next": None})
 
@@ -220,3 +222,50 @@ def test_keys_take_the_last_question_up_and_are_listed(visit: Visit, script: Any
     expect(page.get_by_role("dialog", name="단축키")).to_be_hidden()
     page.get_by_role("button", name="단축키").click()
     expect(page.get_by_role("dialog", name="단축키")).to_be_visible()
+
+
+def test_a_thread_is_shared_by_names_and_what_was_typed_is_not_lost(visit: Visit) -> None:
+    running, page = visit.running, visit.page
+    keep_thread(running, kept(0, [TURNS[0]], "첫째"))
+    visit.sign_in()
+    page.goto(f"{running.address}/threads/{THREAD}")
+    page.get_by_role("button", name="공유", exact=True).click()
+    dialog = page.get_by_role("dialog", name="대화 공유")
+    expect(dialog).to_contain_text("가려집니다")
+    dialog.get_by_label("사람").fill("kim, ghost")
+    dialog.get_by_label("그룹").fill("leads")
+    refused = {"error": {"code": "unknown_person", "message": "There is nobody with the login ghost.", "param": "people"}}
+    running.fakes.replies["PUT", f"/threads/{THREAD}/shares"] = (400, refused)
+    dialog.get_by_role("button", name="저장").click()
+    expect(page.get_by_role("alert")).to_contain_text("ghost")
+    page.get_by_role("button", name="공유", exact=True).click()
+    expect(dialog.get_by_label("사람")).to_have_value("kim, ghost")
+    shares = {"people": ["kim"], "groups": ["leads"]}
+    running.fakes.replies["PUT", f"/threads/{THREAD}/shares"] = running.fakes.replies["GET", f"/threads/{THREAD}/shares"] = (200, shares)
+    dialog.get_by_label("사람").fill("kim")
+    dialog.get_by_role("button", name="저장").click()
+    expect(page.get_by_role("status").filter(has_text="대화를 공유했습니다.")).to_be_visible()
+    asked = [call for call in running.fakes.asked if call.method == "PUT"]
+    assert [json.loads(call.body) for call in asked] == [{"people": ["kim", "ghost"], "groups": ["leads"]}, shares]
+    running.fakes.replies["DELETE", f"/threads/{THREAD}/shares"] = (200, {"people": [], "groups": []})
+    page.get_by_role("button", name="공유", exact=True).click()
+    dialog.get_by_role("button", name="공유 끝내기").click()
+    expect(page.get_by_role("status").filter(has_text="공유를 끝냈습니다.")).to_be_visible()
+
+
+def test_a_shared_thread_is_read_and_no_more(visit: Visit) -> None:
+    running, page = visit.running, visit.page
+    keep_thread(running, kept(0, [TURNS[0], TURNS[1]], "첫째"), shared_by="<b>kim</b>")
+    visit.sign_in()
+    page.get_by_role("link", name="공유받은 대화").click()
+    assert dict(running.fakes.asked[-1].query)["shared"] == "with_me"
+    expect(page.locator(".thread-link")).to_contain_text("<b>kim</b> 님이 공유")
+    page.locator(".thread-link").click()
+    expect(page.locator("#thread-head")).to_contain_text("<b>kim</b> 님이 공유")
+    expect(page.locator(".answer strong")).to_have_text("첫째")
+    expect(page.get_by_role("link", name="다음 것")).to_be_visible()
+    for name in ("고치기", "다시 묻기", "도움이 돼요", "삭제", "이름 바꾸기"):
+        expect(page.get_by_role("button", name=name)).to_have_count(0)
+    expect(page.get_by_role("button", name="복사")).to_be_visible()
+    expect(page.locator("#composer")).to_have_count(0)
+    expect(page.locator(".read-only")).to_contain_text("읽기만")

@@ -143,6 +143,9 @@ TENANT_ROWS: dict[str, Callable[[World], Row]] = {
         "id": w.ids["answers"], "thread_id": w.ids["threads"], "person_id": w.ids["people"], "refused": False, "said_sealed": b"x",
         "rests_on": [], "created_at": _now(),
     },
+    "thread_shares": lambda w: {
+        "id": w.new("thread_shares"), "thread_id": w.ids["threads"], "person_id": w.ids["people"], "created_at": _now(),
+    },
     "memory_slots": lambda w: {
         "id": w.new("memory_slots"), "assistant_id": w.ids["assistants"], "person_id": w.ids["people"], "name": "plan", "value_sealed": b"x",
         "changed_at": _now(),

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import aclosing
 from datetime import datetime
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Literal, cast
 
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import StreamingResponse
@@ -18,10 +18,14 @@ from ondol.application.assistant.threads import store
 from ondol.application.assistant.threads.branch import read_branch
 from ondol.application.assistant.threads.reading import PAGE_MAX, ReadTurn, delete_thread, export_threads, read_turns
 from ondol.application.assistant.threads.search import SEARCH_CHARACTERS_MAX, Match, search_threads
+from ondol.application.assistant.threads.shares_api import shares_router
 from ondol.application.assistant.threads.types import Thread
 from ondol.application.knowledge.api import KnowledgeServices
+from ondol.application.knowledge.rooms import Knowledge
+from ondol.infrastructure.access.people import groups_of_person, logins_of
 from ondol.infrastructure.access.route_roles import ASK, Body
 from ondol.infrastructure.access.types import Principal
+from ondol.infrastructure.storage.postgres import Connection
 
 PAGE = 50
 Limit = Annotated[int, Query(ge=1, le=PAGE_MAX)]
@@ -38,7 +42,10 @@ class FoundShown(BaseModel):
 
 
 class ThreadShown(BaseModel):
-    """A thread. `turns` counts those of all branches; `head` is the one that was said last; `found` is told where words were searched for."""
+    """A thread. `turns` counts those of all branches; `head` is the one that was said last; `found` is told where words were searched for.
+
+    `shared_by` is the login of whoever shares it with you; null for your own.
+    """
 
     id: uuid.UUID
     assistant: str
@@ -48,6 +55,7 @@ class ThreadShown(BaseModel):
     created_at: datetime
     changed_at: datetime
     found: FoundShown | None = None
+    shared_by: str | None = None
 
 
 class ThreadPage(BaseModel):
@@ -134,6 +142,7 @@ def thread_router(services: KnowledgeServices) -> APIRouter:
     _thread_routes(router, services)
     _export_routes(router, services)
     _memory_routes(router, services)
+    router.include_router(shares_router(services))
     return router
 
 
@@ -141,8 +150,16 @@ def _thread_routes(router: APIRouter, services: KnowledgeServices) -> None:
     room = services.knowledge
 
     @router.get("/threads", openapi_extra=ASK)
-    async def list_threads(search: Search = None, before: uuid.UUID | None = None, limit: Limit = PAGE, who: Principal = services.asks) -> ThreadPage:
+    async def list_threads(
+        search: Search = None,
+        shared: Literal["with_me", "by_me"] | None = None,
+        before: uuid.UUID | None = None,
+        limit: Limit = PAGE,
+        who: Principal = services.asks,
+    ) -> ThreadPage:
         """Your threads; with `search`, those in whose title or in one of whose turns every word of it stands.
+
+        `shared` tells instead those of others that are shared with you, or yours that you share.
 
         Threads are sealed, so a search opens and reads them, the latest first, 2,000 turns at a time: `next` is told as long as there are others.
         """
@@ -150,17 +167,23 @@ def _thread_routes(router: APIRouter, services: KnowledgeServices) -> None:
             looked = await search_threads(room, who.tenant_id, who.person_id, search, before=before, limit=limit)
             return ThreadPage(threads=[_matched(match) for match in looked.found], next=looked.next)
         async with room.database.tenant_tx(who.tenant_id) as connection:
-            found = await store.list_threads(connection, room.keyring, who.tenant_id, who.person_id, before=before, limit=limit + 1)
-        return ThreadPage(threads=[_shown(thread) for thread in found[:limit]], next=found[limit - 1].id if len(found) > limit else None)
+            where = (connection, room.keyring, who.tenant_id, who.person_id)
+            if shared == "with_me":
+                found = await store.list_shared_threads(*where, await groups_of_person(connection, who.person_id), before=before, limit=limit + 1)
+            else:
+                found = await store.list_threads(*where, before=before, only_shared=shared == "by_me", limit=limit + 1)
+            owners = await _owners(room, connection, who, found)
+        return ThreadPage(threads=[_shown(thread, owners) for thread in found[:limit]], next=found[limit - 1].id if len(found) > limit else None)
 
     @router.get("/threads/{thread}", openapi_extra=ASK)
     async def read_thread(thread: uuid.UUID, after: uuid.UUID | None = None, limit: Limit = PAGE, who: Principal = services.asks) -> ThreadRead:
-        """One of your threads with what was said in it."""
+        """One of your threads, or one that is shared with you, with what was said in it."""
         async with room.database.tenant_tx(who.tenant_id) as connection:
-            found = await store.find_thread(connection, room.keyring, who.tenant_id, who.person_id, thread)
-            turns = await read_turns(room, connection, who.tenant_id, who.person_id, thread, after=after, limit=limit + 1)
+            found = await _readable(room, connection, who, thread)
+            turns = await read_turns(room, connection, who.tenant_id, who.person_id, found, after=after, limit=limit + 1)
+            owners = await _owners(room, connection, who, [found])
         following = turns[limit - 1].turn.id if len(turns) > limit else None
-        return ThreadRead(thread=_shown(found), turns=[_turn(one) for one in turns[:limit]], next=following)
+        return ThreadRead(thread=_shown(found, owners), turns=[_turn(one) for one in turns[:limit]], next=following)
 
     @router.get("/threads/{thread}/branch", openapi_extra=ASK)
     async def read_thread_branch(
@@ -172,14 +195,15 @@ def _thread_routes(router: APIRouter, services: KnowledgeServices) -> None:
     ) -> BranchRead:
         """The branch of a thread on which a turn lies, to its latest; without one, that of what was said last."""
         async with room.database.tenant_tx(who.tenant_id) as connection:
-            found = await store.find_thread(connection, room.keyring, who.tenant_id, who.person_id, thread)
+            found = await _readable(room, connection, who, thread)
+            owners = await _owners(room, connection, who, [found])
             branch = await read_branch(room, connection, who.person_id, found, who.tenant_id, through=turn, before=before, limit=limit)
             texts = {one.turn.id: one.answer for one in branch.turns if one.answer is not None and not one.turn.refused}
             facts = await facts_of(room, connection, who.tenant_id, who.person_id, texts)
         turns = [
             BranchTurn(**_turn(one).model_dump(), siblings=list(branch.siblings[one.turn.id]), facts=facts.get(one.turn.id)) for one in branch.turns
         ]
-        return BranchRead(thread=_shown(found), turns=turns, earlier=branch.earlier)
+        return BranchRead(thread=_shown(found, owners), turns=turns, earlier=branch.earlier)
 
     @router.patch("/threads/{thread}", openapi_extra=ASK)
     async def rename_thread(thread: uuid.UUID, body: TitleBody, who: Principal = services.asks) -> Changed:
@@ -252,7 +276,19 @@ async def _streamed(pieces: AsyncIterator[str]) -> StreamingResponse:
     return StreamingResponse(all_of_it(), media_type="application/json")
 
 
-def _shown(thread: Thread) -> ThreadShown:
+async def _readable(room: Knowledge, connection: Connection, who: Principal, thread_id: uuid.UUID) -> Thread:
+    """A thread of whoever asks, or one that is shared with them."""
+    groups = await groups_of_person(connection, who.person_id)
+    return await store.find_readable_thread(connection, room.keyring, who.tenant_id, who.person_id, groups, thread_id)
+
+
+async def _owners(room: Knowledge, connection: Connection, who: Principal, threads: Iterable[Thread]) -> Mapping[uuid.UUID, str]:
+    """The logins of others whose threads these are."""
+    others = {thread.person_id for thread in threads} - {who.person_id}
+    return await logins_of(connection, room.keyring, who.tenant_id, others) if others else {}
+
+
+def _shown(thread: Thread, owners: Mapping[uuid.UUID, str]) -> ThreadShown:
     return ThreadShown(
         id=thread.id,
         assistant=thread.assistant,
@@ -261,11 +297,12 @@ def _shown(thread: Thread) -> ThreadShown:
         turns=thread.turns,
         created_at=thread.created_at,
         changed_at=thread.changed_at,
+        shared_by=owners.get(thread.person_id),
     )
 
 
 def _matched(match: Match) -> ThreadShown:
-    return _shown(match.thread).model_copy(update={"found": FoundShown(turn=match.turn_id, excerpt=match.excerpt)})
+    return _shown(match.thread, {}).model_copy(update={"found": FoundShown(turn=match.turn_id, excerpt=match.excerpt)})
 
 
 def _turn(one: ReadTurn) -> TurnShown:

@@ -19,7 +19,7 @@ def thread_erasers(database: Database) -> list[Eraser]:
     documents: frozenset[ErasureKind] = frozenset({"document"})
     subjects: frozenset[ErasureKind] = frozenset({"subject"})
     resting, memory = QUERIES["turns_resting_count"], QUERIES["memory_count"]
-    tables = ["threads", "turns", "memory_slots"]
+    tables = ["threads", "turns", "memory_slots", "thread_shares"]
     return [
         row_eraser(database, "turns", method="deleted", tables=["turns"], kinds=documents, count=resting, erase=erase_turns),
         row_eraser(database, "memory", method="deleted", tables=tables, kinds=subjects, count=memory, erase=erase_memory),

@@ -1,4 +1,4 @@
--- The queries of threads. Each names the person whose thread it is: nobody else finds it.
+-- The queries of threads. Each names the person whose thread it is: nobody else finds it, but for those with whom it is shared, who may read it.
 
 -- name: thread_add
 -- A new thread, with the first turn at its head.
@@ -17,11 +17,50 @@ select t.id, t.person_id, t.assistant_id, a.name as assistant, t.title_sealed, t
 from threads t join assistants a on a.tenant_id = t.tenant_id and a.id = t.assistant_id
 where t.id = %(id)s::uuid and t.person_id = %(person_id)s::uuid;
 
+-- name: thread_for_reader
+-- A thread of a person, or one that is shared with them or with a group of theirs.
+select t.id, t.person_id, t.assistant_id, a.name as assistant, t.title_sealed, t.head_id, t.turns, t.created_at, t.changed_at
+from threads t join assistants a on a.tenant_id = t.tenant_id and a.id = t.assistant_id
+where t.id = %(id)s::uuid and (t.person_id = %(person_id)s::uuid or exists (
+    select from thread_shares s where s.tenant_id = t.tenant_id and s.thread_id = t.id
+        and (s.person_id = %(person_id)s::uuid or s.group_id = any(%(group_ids)s::uuid[]))));
+
+-- name: threads_shared_with
+-- The threads of others that are shared with a person or a group of theirs, those that were spoken in last first, behind the one that is named.
+select t.id, t.person_id, t.assistant_id, a.name as assistant, t.title_sealed, t.head_id, t.turns, t.created_at, t.changed_at
+from threads t join assistants a on a.tenant_id = t.tenant_id and a.id = t.assistant_id
+where t.person_id <> %(person_id)s::uuid and t.id in (
+        select s.thread_id from thread_shares s where s.person_id = %(person_id)s::uuid or s.group_id = any(%(group_ids)s::uuid[]))
+    and (%(before)s::uuid is null
+        or (t.changed_at, t.id) < (select b.changed_at, b.id from threads b where b.id = %(before)s::uuid))
+order by t.changed_at desc, t.id desc limit %(limit)s::integer;
+
+-- name: shares_of_thread
+-- With whom a thread is shared.
+select s.id, s.person_id, s.group_id, g.name as group_name from thread_shares s
+left join groups g on g.tenant_id = s.tenant_id and g.id = s.group_id
+where s.thread_id = %(thread_id)s::uuid order by s.id limit %(limit)s::integer;
+
+-- name: share_add
+-- A thread is shared with a person or a group.
+insert into thread_shares (tenant_id, id, thread_id, person_id, group_id, created_at)
+values (%(tenant_id)s::uuid, %(id)s::uuid, %(thread_id)s::uuid, %(person_id)s::uuid, %(group_id)s::uuid, %(now)s::timestamptz)
+on conflict do nothing;
+
+-- name: shares_end
+-- A thread is no longer shared with some of those with whom it was.
+delete from thread_shares where thread_id = %(thread_id)s::uuid and id = any(%(ids)s::uuid[]);
+
+-- name: shares_erase_person
+-- What others share with a person.
+delete from thread_shares where person_id = %(person_id)s::uuid returning id;
+
 -- name: threads_of_person
--- A person's threads, those that were spoken in last first, behind the one that is named.
+-- A person's threads, or those of them that they share, those that were spoken in last first, behind the one that is named.
 select t.id, t.person_id, t.assistant_id, a.name as assistant, t.title_sealed, t.head_id, t.turns, t.created_at, t.changed_at
 from threads t join assistants a on a.tenant_id = t.tenant_id and a.id = t.assistant_id
 where t.person_id = %(person_id)s::uuid
+    and (not %(only_shared)s::boolean or exists (select from thread_shares s where s.tenant_id = t.tenant_id and s.thread_id = t.id))
     and (%(before)s::uuid is null
         or (t.changed_at, t.id) < (select b.changed_at, b.id from threads b where b.id = %(before)s::uuid and b.person_id = %(person_id)s::uuid))
 order by t.changed_at desc, t.id desc limit %(limit)s::integer;
@@ -130,7 +169,8 @@ where t.tenant_id = %(tenant_id)s::uuid and exists (
         and (i.item_id = any(t.rests_on) or i.item_id = any(t.summary_rests_on)));
 
 -- name: memory_count
--- The threads, turns and slots of a person who is erased.
+-- The threads, turns and slots of a person who is erased, and what is shared with them.
 select (select count(*) from threads t where t.tenant_id = %(tenant_id)s::uuid and t.person_id = %(person_id)s::uuid)
     + (select count(*) from turns u where u.tenant_id = %(tenant_id)s::uuid and u.person_id = %(person_id)s::uuid)
-    + (select count(*) from memory_slots s where s.tenant_id = %(tenant_id)s::uuid and s.person_id = %(person_id)s::uuid) as counted;
+    + (select count(*) from memory_slots s where s.tenant_id = %(tenant_id)s::uuid and s.person_id = %(person_id)s::uuid)
+    + (select count(*) from thread_shares h where h.tenant_id = %(tenant_id)s::uuid and h.person_id = %(person_id)s::uuid) as counted;

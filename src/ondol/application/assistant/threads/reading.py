@@ -1,4 +1,4 @@
-"""Threads as their person reads them again: what was said, less the answers that rest on what they may no longer read."""
+"""Threads as somebody reads them again: what was said, less the answers that rest on what they may no longer read."""
 
 from __future__ import annotations
 
@@ -43,15 +43,16 @@ class ReadTurn:
 
 
 async def read_turns(
-    room: Knowledge, connection: Connection, tenant_id: uuid.UUID, person_id: uuid.UUID, thread_id: uuid.UUID, *, after: uuid.UUID | None, limit: int
+    room: Knowledge, connection: Connection, tenant_id: uuid.UUID, reader_id: uuid.UUID, thread: Thread, *, after: uuid.UUID | None, limit: int
 ) -> list[ReadTurn]:
     """Turns of a thread in the order in which they were said.
 
     Args:
+        reader_id: who reads: the thread's person, or somebody with whom it is shared.
         after: go on behind this one.
     """
-    turns = await store.turns_of(connection, room.keyring, tenant_id, person_id, thread_id, after=after, limit=limit)
-    return await as_read(room, connection, tenant_id, person_id, turns)
+    turns = await store.turns_of(connection, room.keyring, tenant_id, thread.person_id, thread.id, after=after, limit=limit)
+    return await as_read(room, connection, tenant_id, reader_id, turns)
 
 
 async def as_read(room: Knowledge, connection: Connection, tenant_id: uuid.UUID, reader_id: uuid.UUID, turns: Sequence[Turn]) -> list[ReadTurn]:
@@ -85,7 +86,7 @@ async def export_threads(room: Knowledge, tenant_id: uuid.UUID, person_id: uuid.
     while threads:
         for thread in threads:
             yield f'{mark}{_json(_thread_told(thread))[:-1]},"turns":['
-            async for piece in _turns_told(room, tenant_id, person_id, thread.id):
+            async for piece in _turns_told(room, tenant_id, person_id, thread):
                 yield piece
             yield "]}"
             mark = ","
@@ -103,11 +104,11 @@ async def _page(
         return await store.list_threads(connection, room.keyring, tenant_id, person_id, before=before, limit=PAGE_MAX)
 
 
-async def _turns_told(room: Knowledge, tenant_id: uuid.UUID, person_id: uuid.UUID, thread_id: uuid.UUID) -> AsyncIterator[str]:
+async def _turns_told(room: Knowledge, tenant_id: uuid.UUID, person_id: uuid.UUID, thread: Thread) -> AsyncIterator[str]:
     after: uuid.UUID | None = None
     while True:
         async with room.database.tenant_tx(tenant_id) as connection:
-            turns = await read_turns(room, connection, tenant_id, person_id, thread_id, after=after, limit=PAGE_MAX)
+            turns = await read_turns(room, connection, tenant_id, person_id, thread, after=after, limit=PAGE_MAX)
         for one in turns:
             yield ("," if after is not None else "") + _json(turn_told(one))
             after = one.turn.id

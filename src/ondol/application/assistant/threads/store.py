@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from ondol.application.assistant.threads.types import Slot, Thread, Turn
-from ondol.core.errors import NotFound, RequestError
+from ondol.core.errors import KeyDestroyed, NotFound, RequestError
 from ondol.core.ids import new_id
 from ondol.infrastructure.storage.blobs import DataKey, KeyOwner, KeyRing, open_bytes, seal_bytes
 from ondol.infrastructure.storage.postgres import Connection, load_queries, one, rows
@@ -66,15 +66,54 @@ async def find_thread(connection: Connection, keyring: KeyRing, tenant_id: uuid.
 
 
 async def list_threads(
-    connection: Connection, keyring: KeyRing, tenant_id: uuid.UUID, person_id: uuid.UUID, *, before: uuid.UUID | None = None, limit: int
+    connection: Connection,
+    keyring: KeyRing,
+    tenant_id: uuid.UUID,
+    person_id: uuid.UUID,
+    *,
+    before: uuid.UUID | None = None,
+    only_shared: bool = False,
+    limit: int,
 ) -> list[Thread]:
     """A person's threads, those that were spoken in last first.
 
     Args:
         before: go on behind this one.
+        only_shared: those that they share with others.
     """
-    found = await rows(connection, QUERIES["threads_of_person"], {"person_id": person_id, "before": before, "limit": limit})
-    return [_thread(keyring, tenant_id, row) for row in found]
+    values: dict[str, object] = {"person_id": person_id, "before": before, "only_shared": only_shared, "limit": limit}
+    return [_thread(keyring, tenant_id, row) for row in await rows(connection, QUERIES["threads_of_person"], values)]
+
+
+async def find_readable_thread(
+    connection: Connection, keyring: KeyRing, tenant_id: uuid.UUID, reader_id: uuid.UUID, group_ids: Iterable[uuid.UUID], thread_id: uuid.UUID
+) -> Thread:
+    """A thread of a person, or one that is shared with them or with a group of theirs.
+
+    Raises:
+        NotFound: when there is none; one that is not shared with them is none of theirs.
+    """
+    values = {"id": thread_id, "person_id": reader_id, "group_ids": list(group_ids)}
+    found = await one(connection, QUERIES["thread_for_reader"], values)
+    if found is None:
+        raise thread_not_found()
+    return _thread(keyring, tenant_id, found)
+
+
+async def list_shared_threads(
+    connection: Connection,
+    keyring: KeyRing,
+    tenant_id: uuid.UUID,
+    reader_id: uuid.UUID,
+    group_ids: Iterable[uuid.UUID],
+    *,
+    before: uuid.UUID | None = None,
+    limit: int,
+) -> list[Thread]:
+    """The threads of others that are shared with a person or a group of theirs; `before` as in `list_threads`."""
+    values: dict[str, object] = {"person_id": reader_id, "group_ids": list(group_ids), "before": before, "limit": limit}
+    found = await rows(connection, QUERIES["threads_shared_with"], values)
+    return [thread for row in found if (thread := _thread_or_none(keyring, tenant_id, row)) is not None]
 
 
 async def rename_thread(
@@ -248,10 +287,11 @@ async def remove_slot(connection: Connection, person_id: uuid.UUID, assistant_id
 
 
 async def erase_person(connection: Connection, person_id: uuid.UUID) -> dict[str, int]:
-    """Remove what a person said in threads and what is kept in mind of them; how many of each."""
+    """Remove what a person said in threads, what is kept in mind of them, and what others share with them; how many of each."""
     threads = await rows(connection, QUERIES["threads_erase_person"], {"person_id": person_id})
     slots = await rows(connection, QUERIES["slots_erase_person"], {"person_id": person_id})
-    return {"threads": len(threads), "memory_slots": len(slots)}
+    shares = await rows(connection, QUERIES["shares_erase_person"], {"person_id": person_id})
+    return {"threads": len(threads), "memory_slots": len(slots), "thread_shares": len(shares)}
 
 
 async def erase_resting_on(connection: Connection, version_ids: Iterable[uuid.UUID]) -> int:
@@ -283,6 +323,14 @@ async def _add_turn(connection: Connection, keyring: KeyRing, tenant_id: uuid.UU
 def _thread(keyring: KeyRing, tenant_id: uuid.UUID, row: Mapping[str, Any]) -> Thread:
     title = open_bytes(_known_key(keyring, tenant_id, row["person_id"]), bytes(row["title_sealed"]), b"thread" + row["id"].bytes).decode()
     return Thread(**{name: value for name, value in row.items() if name != "title_sealed"}, title=title)
+
+
+def _thread_or_none(keyring: KeyRing, tenant_id: uuid.UUID, row: Mapping[str, Any]) -> Thread | None:
+    """A thread of somebody else; None where they are being erased."""
+    try:
+        return _thread(keyring, tenant_id, row)
+    except KeyDestroyed:
+        return None
 
 
 def _turn(keyring: KeyRing, tenant_id: uuid.UUID, person_id: uuid.UUID, row: Mapping[str, Any]) -> Turn:

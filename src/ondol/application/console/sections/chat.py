@@ -20,7 +20,12 @@ PATH = "/"
 THREADS = "/threads"
 PAGE = 40
 TURNS = 50
-DONE: Mapping[str, str] = {"renamed": "threads.done.renamed", "deleted": "threads.done.deleted"}
+DONE: Mapping[str, str] = {
+    "renamed": "threads.done.renamed",
+    "deleted": "threads.done.deleted",
+    "shared": "threads.done.shared",
+    "unshared": "threads.done.unshared",
+}
 
 
 def add_to(router: APIRouter, site: Site) -> None:
@@ -31,6 +36,8 @@ def add_to(router: APIRouter, site: Site) -> None:
     add_page(router, site, PATH, THREADS + "/{thread}", one)
     add_page(router, site, PATH, THREADS + "/{thread}/export", export_one)
     add_action(router, site, PATH, THREADS + "/{thread}/rename", rename, shows=one, roles=ANYBODY)
+    add_action(router, site, PATH, THREADS + "/{thread}/share", share, shows=one, roles=ANYBODY)
+    add_action(router, site, PATH, THREADS + "/{thread}/unshare", unshare, shows=one, roles=ANYBODY)
     add_action(router, site, PATH, THREADS + "/{thread}/delete", delete, shows=one, roles=ANYBODY)
 
 
@@ -55,6 +62,19 @@ async def rename(visit: Visit, fields: Mapping[str, str]) -> Response:
     """Give a thread another title."""
     await visit.api.patch(f"/threads/{_thread(visit)}", {"title": fields.get("title", "")})
     return visit.see(f"{THREADS}/{_thread(visit)}", done="renamed")
+
+
+async def share(visit: Visit, fields: Mapping[str, str]) -> Response:
+    """Share a thread with people and groups, to be read."""
+    wanted = {name: _listed(fields.get(name, "")) for name in ("people", "groups")}
+    await visit.api.put(f"/threads/{_thread(visit)}/shares", wanted)
+    return visit.see(f"{THREADS}/{_thread(visit)}", done="shared" if any(wanted.values()) else "unshared")
+
+
+async def unshare(visit: Visit, _fields: Mapping[str, str]) -> Response:
+    """Share a thread with nobody any more."""
+    await visit.api.delete(f"/threads/{_thread(visit)}/shares")
+    return visit.see(f"{THREADS}/{_thread(visit)}", done="unshared")
 
 
 async def delete(visit: Visit, _fields: Mapping[str, str]) -> Response:
@@ -89,10 +109,12 @@ async def _exported(visit: Visit, page: Mapping[str, Any]) -> AsyncIterator[str]
 
 async def _page(visit: Visit, branch: Mapping[str, Any] | None, problem: Problem | None) -> Response:
     assistants = await visit.site.services.assistants(visit.who)
+    is_own = branch is not None and branch["thread"]["shared_by"] is None
     values = {
         **await _list(visit),
         "assistants": assistants,
         "branch": branch,
+        "shares": await visit.api.get(f"/threads/{_thread(visit)}/shares") if is_own else None,
         "open_thread": branch["thread"]["id"] if branch else "",
         "chosen": f"assistant/{branch['thread']['assistant']}" if branch else "",
         "manage": next((each.path for group in shown_to(visit.who.roles) for each in group.sections if each.path != PATH), ""),
@@ -105,10 +127,11 @@ async def _page(visit: Visit, branch: Mapping[str, Any] | None, problem: Problem
 
 async def _list(visit: Visit) -> dict[str, object]:
     """The threads beside the conversation; none for somebody without a role, who may ask and to whom the API is closed."""
-    words = visit.asked("q").strip()[:200]
+    words, shared = visit.asked("q").strip()[:200], "with_me" if visit.asked("shared") else ""
     may_list = visit.has(ANYBODY)
-    found = await visit.api.get("/threads", search=words, before=visit.asked("older"), limit=PAGE) if may_list else {"threads": [], "next": None}
-    return {"threads": found["threads"], "next": found["next"], "words": words, "older": visit.asked("older")}
+    asked = {"search": words, "shared": shared, "before": visit.asked("older")}
+    found = await visit.api.get("/threads", **asked, limit=PAGE) if may_list else {"threads": [], "next": None}
+    return {"threads": found["threads"], "next": found["next"], "words": words, "shared": shared, "older": visit.asked("older")}
 
 
 def _place(visit: Visit) -> dict[str, str]:
@@ -118,6 +141,10 @@ def _place(visit: Visit) -> dict[str, str]:
 
 def _thread(visit: Visit) -> str:
     return part(visit.place("thread"))
+
+
+def _listed(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
 
 
 def _as_file(name: str) -> dict[str, str]:

@@ -113,7 +113,7 @@ grant select, insert, update on ondol.nightly_looks to {app};
 -- Of an answer that was erased the content goes; that it was given stays.
 grant select, insert, update (content_sealed) on ondol.answers to {app};
 grant select, insert, update on ondol.access_requests to {app};
-grant select, insert, update, delete on ondol.threads, ondol.turns, ondol.memory_slots to {app};
+grant select, insert, update, delete on ondol.threads, ondol.turns, ondol.memory_slots, ondol.thread_shares to {app};
 grant select, insert, update, delete on ondol.answer_streams to {app};
 grant select, insert, delete on ondol.answer_events to {app};
 grant select, insert, update on ondol.golden_sets to {app};
