@@ -15,6 +15,7 @@ from ondol.application.declaration import apply_declaration, parse_declaration
 from ondol.application.knowledge.ingest import IngestOptions, ingest_folder
 from ondol.core.ids import new_id
 from ondol.infrastructure.access.people import ensure_group, find_person, find_tenant, set_groups
+from ondol.infrastructure.storage.postgres import rows
 from tests.wiring.test_admin import Api, api
 
 __all__ = ["api"]
@@ -258,11 +259,11 @@ async def test_a_thread_is_read_by_those_with_whom_it_is_shared_and_by_nobody_el
     tenant = await find_tenant(api.platform.database, "acme")
     async with api.platform.database.tenant_tx(tenant.id) as connection:
         kinds = "select kind, body from ledger_events where kind like 'thread.%' order by id"
-        told = await (await connection.execute(kinds)).fetchall()
+        events = await rows(connection, kinds, {})
         person = await find_person(connection, api.platform.keyring, tenant.id, "owner")
-    assert [row["kind"] for row in told] == ["thread.shared", "thread.unshared"]
-    assert all((row["body"]["thread"], row["body"]["people"]) == (first, [str(person.id)]) for row in told)
-    assert all(len(row["body"]["groups"]) == 1 for row in told)
+    assert [row["kind"] for row in events] == ["thread.shared", "thread.unshared"]
+    assert all((row["body"]["thread"], row["body"]["people"]) == (first, [str(person.id)]) for row in events)
+    assert all(len(row["body"]["groups"]) == 1 for row in events)
 
 
 async def test_erasing_a_person_ends_what_is_shared_with_them(api: Api) -> None:

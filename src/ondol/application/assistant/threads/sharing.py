@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from ondol.application.assistant.threads import store
 from ondol.application.assistant.threads.store import QUERIES
 from ondol.application.knowledge.rooms import Knowledge
+from ondol.core.canonical import Json
 from ondol.core.errors import NotFound, RequestError
 from ondol.core.ids import new_id
 from ondol.infrastructure.access.audiences import group_ids
@@ -71,7 +72,7 @@ async def share_thread(
     await connection.execute(QUERIES["shares_end"], {"thread_id": thread_id, "ids": ended})
     for kind, changed in (("thread.shared", after - before), ("thread.unshared", before - after)):
         if changed:
-            body = {"thread": thread_id, "people": _ids(one for one, _ in changed), "groups": _ids(one for _, one in changed)}
+            body: dict[str, Json] = {"thread": thread_id, "people": _ids(one for one, _ in changed), "groups": _ids(one for _, one in changed)}
             await record(connection, tenant_id, kind=kind, actor_id=person_id, body=body, now=now)
 
 
@@ -89,5 +90,5 @@ async def _group_ids(connection: Connection, names: Iterable[str]) -> Sequence[u
         raise RequestError(error.message, error.hint, code="unknown_group", param="groups") from error
 
 
-def _ids(found: Iterable[uuid.UUID | None]) -> list[str]:
-    return sorted(str(one) for one in found if one is not None)
+def _ids(found: Iterable[uuid.UUID | None]) -> list[Json]:
+    return [str(one) for one in sorted(one for one in found if one is not None)]

@@ -25,7 +25,7 @@ let turnsMade = 0;
 /**
  * `state` is "streaming", then one of "done", "refused", "guarded", "withheld", "stopped" or "failed".
  * `place` is where it stands in its thread: `id` (null until it is kept), `parent`, and `siblings`, the ids of all that follow the same parent.
- * `actions` has openSources(answer, number, opener), retry(turn), edit(turn, question), address(id), copied() and grew().
+ * `actions` has readOnly (nothing can be asked here), openSources(answer, number, opener), retry(turn), edit(turn, question), address(id), copied() and grew().
  */
 export class Turn {
   constructor(question, place, preview, actions) {
@@ -150,7 +150,7 @@ export class Turn {
     const mark = finishReason === "length" ? "pause" : !checked ? "document" : isWhole ? "check" : "partial";
     const first = facts?.sources?.[0]?.n;
     const opener = checked ? button(t("sources.count", { count: sources.size }), "document", (event) => open(first, event.currentTarget)) : null;
-    this.end("done", mark, words, opener, this.copyButton(), this.againButton(), facts?.answer_id ? feedback(facts.answer_id) : null);
+    this.end("done", mark, words, opener, this.copyButton(), this.againButton(), facts?.answer_id && !this.actions.readOnly ? feedback(facts.answer_id) : null);
   }
 
   /** A refusal has no sources to show: not even a title may hint at what this person cannot read. */
@@ -211,7 +211,7 @@ export class Turn {
   /** Below the question: which of several ways this one is, and editing it. */
   showTools() {
     const settled = this.state !== "streaming";
-    const edit = settled ? button(t("chat.edit"), "new", () => this.edit()) : null;
+    const edit = settled && !this.actions.readOnly ? button(t("chat.edit"), "new", () => this.edit()) : null;
     this.tools.replaceChildren(...[this.siblingLinks(), edit].filter(Boolean));
   }
 
@@ -259,7 +259,7 @@ export class Turn {
   }
 
   againButton() {
-    return this.place.id ? button(t("chat.again"), "retry", () => this.actions.retry(this)) : null;
+    return this.place.id && !this.actions.readOnly ? button(t("chat.again"), "retry", () => this.actions.retry(this)) : null;
   }
 
   retryButton() {

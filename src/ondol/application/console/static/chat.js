@@ -26,6 +26,7 @@ let visited = null;
 let following = true;
 
 const actions = {
+  readOnly: !composer,
   openSources(answer, number, opener) {
     visited = opener;
     panel.open(answer, number, opener);
@@ -317,3 +318,4 @@ function prepare() {
 }
 
 if (composer) prepare();
+else takeUp();
