@@ -297,3 +297,15 @@ def test_what_answers_best_stands_first_wherever_it_stands_in_its_passage() -> N
 def test_what_a_sentence_leans_on_stands_before_it() -> None:
     first, second = ask("How long until the refund reaches my account?", SHELF["en"]).sentences
     assert (first.text.split()[0], "5 business days" in second.text) == ("Cancel", True)
+
+
+@pytest.mark.parametrize(
+    ("language", "before", "best", "question"),
+    [
+        ("ko", "이전 장비는 여름에 모두 바꾸었습니다.", "이후 새 전산실은 부산에 문을 열었습니다.", "새 전산실은 어디에 문을 열었나요?"),
+        ("en", "The old machines were replaced in summer.", "However, the new data hall opened in Busan.", "Where did the new data hall open?"),
+    ],
+)
+def test_what_merely_goes_on_stands_first_by_itself(language: str, before: str, best: str, question: str) -> None:
+    title = {"ko": "전산실", "en": "Halls"}[language]
+    assert ask(question, {title: f"{title}\n\n{before} {best}"}).sentences[0].text == best
