@@ -19,7 +19,7 @@ ADMIN = "admin@durubitnaru.example"
 PAGES = (
     "/home", "/knowledge", "/knowledge/help", "/knowledge/help/search?question=refund", "/knowledge/help/index", "/assistants",
     "/assistants/help", "/assistants/new", "/evaluation", "/evaluation/golden", "/evaluation/golden/help-ko", "/evaluation/nights", "/evaluation/new",
-    "/evaluation/red-team", "/reviews", "/reviews/new",
+    "/evaluation/red-team", "/evaluation/quality", "/reviews", "/reviews/new",
     "/prompts", "/prompts/assistant", "/prompts/new?from=assistant@builtin", "/prompts/assistant/diff?first=builtin&second=builtin",
     "/erasures", "/erasures/new",
     "/people", "/people/new", "/access-requests", "/models", "/models/new", "/models/prices", "/models/compare", "/guard", "/guard/approvals",

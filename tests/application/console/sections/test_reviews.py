@@ -158,7 +158,7 @@ ACTIONS: dict[str, tuple[str, dict[str, str], str, str, dict[str, Any], str]] = 
 async def test_a_queue_is_run(fakes: Any, case: str) -> None:
     form, fields, method, path, body, done = ACTIONS[case]
     prepared(fakes)
-    fakes.replies[method, f"{QUEUES}/weekly{path}"] = (200, {})
+    fakes.replies[method, f"{QUEUES}/weekly{path}"] = (200, {"items": 3})
     browser = await visitor(fakes, "admin")
     token = act_token((await browser.get("/reviews/queues/weekly")).text)
     answer = await browser.post(f"/reviews/queues/weekly/{form}", data={"form_token": token, **fields})

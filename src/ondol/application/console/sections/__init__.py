@@ -25,6 +25,7 @@ from ondol.application.console.sections import (
     models,
     people,
     prompts,
+    quality,
     red_team,
     requests,
     review_queues,
@@ -36,7 +37,7 @@ from ondol.application.console.sections import (
 def add_sections(router: APIRouter, site: Site) -> None:
     """All pages of all sections."""
     for section in (
-        answers, chat, home, knowledge, knowledge_index, assistants, prompts, models, evaluation, evaluation_start, evaluation_compare, red_team,
-        review_queues, reviews, guard, erasures, access, usage, requests, people, keys, jobs, audit, me,
+        answers, chat, home, knowledge, knowledge_index, assistants, prompts, models, evaluation, evaluation_start, evaluation_compare, quality,
+        red_team, review_queues, reviews, guard, erasures, access, usage, requests, people, keys, jobs, audit, me,
     ):  # fmt: skip
         section.add_to(router, site)

@@ -33,6 +33,7 @@ def tabs_of(tab: str) -> dict[str, object]:
     """What every page of the section shows above itself, and the words that its templates use."""
     tabs = [
         ("runs", "evaluation.runs", PATH),
+        ("quality", "quality.title", PATH + "/quality"),
         ("golden", "evaluation.golden", PATH + "/golden"),
         ("nights", "evaluation.nights", PATH + "/nights"),
         ("red_team", "red_team.board", PATH + "/red-team"),

@@ -94,8 +94,8 @@ async def remove_rater(visit: Visit, fields: Mapping[str, str]) -> Response:
 async def sample(visit: Visit, fields: Mapping[str, str]) -> Response:
     """Put in answers that were given, masked."""
     name = part(visit.place("queue"))
-    await visit.api.post(f"/evaluation/review-queues/{name}/samples", {"count": _whole(fields, "count"), "days": _whole(fields, "days")})
-    return visit.see(f"{PATH}/queues/{name}", done="filled")
+    made = await visit.api.post(f"/evaluation/review-queues/{name}/samples", {"count": _whole(fields, "count"), "days": _whole(fields, "days")})
+    return visit.see(f"{PATH}/queues/{name}", done="filled" if made["items"] else "found_none")
 
 
 async def propose(visit: Visit, fields: Mapping[str, str]) -> Response:

@@ -40,6 +40,7 @@ DONE: Mapping[str, str] = {
     "made": "reviews.done.made",
     "changed": "reviews.done.changed",
     "filled": "reviews.done.filled",
+    "found_none": "reviews.done.found_none",
     "decided": "reviews.done.decided",
     "proposed": "reviews.done.proposed",
 }

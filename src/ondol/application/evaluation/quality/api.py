@@ -1,0 +1,113 @@
+"""The quality dashboard in the admin API."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel
+
+from ondol.application.evaluation.quality.figures import SOURCES, UNRECORDED, Figure, chosen_runs, corrections_of, figure_of
+from ondol.application.evaluation.runs.measure import Measuring
+from ondol.application.evaluation.runs.store import list_runs, results_of
+from ondol.application.evaluation.runs.types import Run
+from ondol.application.evaluation.types import Measured
+from ondol.core.clock import Clock
+from ondol.infrastructure.access.route_roles import READ, RoleGate
+from ondol.infrastructure.access.types import Principal
+from ondol.infrastructure.gateway.records.feedback import list_feedback
+from ondol.infrastructure.storage.blobs import KeyRing
+from ondol.infrastructure.storage.postgres import Database
+
+RUNS_MAX = 200
+"""The newest runs that are looked at."""
+OPINIONS_MAX = 1_000
+PAGE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class QualityServices(RoleGate):
+    """What the route works with."""
+
+    database: Database
+    keyring: KeyRing
+    clock: Clock
+    principal: Callable[[Request], Principal]
+
+
+class FigureShown(BaseModel):
+    """A share with its 95 % interval over `count` cases or opinions, and the run that it was taken from. All are null where nothing was measured:
+    that is no nought."""
+
+    name: str
+    better: str
+    value: float | None
+    low: float | None
+    high: float | None
+    count: int
+    run: uuid.UUID | None
+    suite: str | None
+    metric: str | None
+    at: datetime | None
+
+
+class Quality(BaseModel):
+    """The figures of the last `days`, each from the newest finished run that measures it; corrections from what people said of answers."""
+
+    days: int
+    figures: list[FigureShown]
+
+
+def quality_router(services: QualityServices) -> APIRouter:
+    """The route ``/evaluation/quality``."""
+    router = APIRouter(prefix="/evaluation", tags=["evaluation"])
+
+    @router.get("/quality", openapi_extra=READ)
+    async def read_quality(days: Annotated[int, Query(ge=1, le=3650)] = 90, who: Principal = services.reads) -> Quality:
+        """How good what is served was when it was last measured."""
+        since = services.clock() - timedelta(days=days)
+        async with services.database.tenant_tx(who.tenant_id) as connection:
+            found = await list_runs(connection, limit=RUNS_MAX)
+        chosen = chosen_runs([run for run in found if run.state == "finished" and run.created_at >= since])
+        runs = {run.id: run for run, _ in chosen.values()}
+        measured = {run_id: await _measured(services, who, run) for run_id, run in runs.items()}
+
+        def told() -> list[Figure]:
+            figures = []
+            for source in SOURCES:
+                picked = chosen.get(source.name)
+                figures.append(figure_of(source, picked, measured[picked[0].id][picked[1].name] if picked else None))
+            return figures
+
+        figures = [*await asyncio.to_thread(told), await _corrections(services, who, since), *UNRECORDED]
+        return Quality(days=days, figures=[FigureShown(**asdict(figure)) for figure in figures])
+
+    return router
+
+
+async def _measured(services: QualityServices, who: Principal, run: Run) -> dict[str, Measured]:
+    measuring = Measuring(run.metrics)
+    async for kept in results_of(services.database, services.keyring, who.tenant_id, run.id):
+        measuring.add(kept.result)
+    return {each.name: each for each in measuring.measured()}
+
+
+async def _corrections(services: QualityServices, who: Principal, since: datetime) -> Figure:
+    """Over the newest opinions, `OPINIONS_MAX` at most."""
+    corrected = opinions = 0
+    before: uuid.UUID | None = None
+    while opinions < OPINIONS_MAX:
+        async with services.database.tenant_tx(who.tenant_id) as connection:
+            page = await list_feedback(connection, services.keyring, who.tenant_id, before=before, limit=PAGE)
+        recent = [one for one in page if one.created_at >= since]
+        opinions += len(recent)
+        corrected += sum(bool(one.opinion.corrected) for one in recent)
+        if len(page) < PAGE or len(recent) < len(page):
+            break
+        before = page[-1].id
+    return corrections_of(corrected, opinions)

@@ -1,0 +1,95 @@
+"""The figures of the quality dashboard, over the admin API and by themselves."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import timedelta
+
+import pytest
+
+from ondol.application.evaluation.quality.figures import SOURCES, chosen_runs, corrections_of, figure_of
+from ondol.application.evaluation.runs import Metric, add_run, end_run
+from ondol.application.evaluation.runs.store import put_results
+from ondol.application.evaluation.runs.types import Kept
+from ondol.application.evaluation.types import Answer, CaseResult, Measured, Score
+from ondol.core.ids import new_id
+from ondol.infrastructure.access.people import find_person, find_tenant
+from ondol.infrastructure.gateway.records.feedback import Opinion, give_feedback
+from tests.wiring.test_admin import Api, api
+from tests.wiring.test_admin_evaluation import DIGESTS
+
+__all__ = ["api"]
+
+PATH = "/evaluation/quality"
+
+
+def metric(name: str, kind: str, unit: str = "share") -> Metric:
+    return Metric(name=name, type=kind, unit=unit, better="lower", is_hard_zero=False, version="1")  # type: ignore[arg-type]
+
+
+async def run(api: Api, name: str, values: dict[Metric, list[float | None]], *, days_ago: int = 0, state: str = "finished") -> uuid.UUID:
+    platform, now = api.platform, api.platform.clock()
+    tenant = await find_tenant(platform.database, "acme")
+    count = max(map(len, values.values()))
+    async with platform.database.tenant_tx(tenant.id) as connection:
+        run_id = await add_run(
+            connection, platform.keyring, tenant.id, suite_name=name, suite={}, state="running", cases=count, repeats=1, digests=DIGESTS,
+            metrics=list(values), by=None, now=now - timedelta(days=days_ago),
+        )  # fmt: skip
+        kept = []
+        for place in range(count):
+            scores = {one.name: Score(value=told[place], status="ok" if told[place] is not None else "timeout") for one, told in values.items()}
+            result = CaseResult(case_id=f"c{place}", repeat=0, cluster=f"c{place}", slices={}, answer=Answer(text="a"), scores=scores)
+            kept.append(Kept(place=place, result=result))
+        await put_results(connection, platform.keyring, tenant.id, run_id, kept, now)
+        await end_run(connection, run_id, state, now=now)  # type: ignore[arg-type]
+    return run_id
+
+
+@pytest.mark.anyio
+async def test_each_figure_is_that_of_the_newest_finished_run_that_measures_it(api: Api) -> None:
+    toxicity, leaks, schema = metric("abuse", "toxicity"), metric("leaks", "pii_leak", "count"), metric("format", "json_schema")
+    await run(api, "old", {toxicity: [1.0, 1.0]}, days_ago=200)
+    wanted = await run(api, "weekly", {toxicity: [0.0, 1.0, None, 0.0, 0.0], leaks: [0.0, 3.0, 0.0, 0.0, 0.0]})
+    await run(api, "cut off", {toxicity: [1.0]}, state="stopped")
+    other = await run(api, "format", {schema: [1.0, 1.0, 0.0, 1.0]})
+    _, told = await api.ask("auditor", "GET", PATH)
+    figures = {one["name"]: one for one in told["figures"]}
+    assert (figures["toxicity"]["value"], figures["toxicity"]["count"], figures["toxicity"]["suite"]) == (0.25, 4, "weekly")
+    assert figures["toxicity"]["run"] == str(wanted)
+    assert 0 <= figures["toxicity"]["low"] < 0.25 < figures["toxicity"]["high"] <= 1
+    assert figures["pii_missed"]["value"] == 0.2, "a share of answers, however much came out in one"
+    assert (figures["format_errors"]["value"], figures["format_errors"]["run"]) == (0.25, str(other))
+    assert figures["format_errors"]["low"] <= 0.25 <= figures["format_errors"]["high"]
+    unmeasured = {name for name, one in figures.items() if one["value"] is None}
+    assert {"factual_violations", "corrections", "re_asked", "promoters", "reproducible_builds", "pass_at_1", "bias"} <= unmeasured
+    assert all((figures[name]["low"], figures[name]["run"], figures[name]["count"]) == (None, None, 0) for name in unmeasured)
+    _, told = await api.ask("auditor", "GET", f"{PATH}?days=365")
+    assert {one["name"]: one for one in told["figures"]}["toxicity"]["suite"] == "weekly"
+    assert await api.ask("member", "GET", PATH) == (403, "role_required")
+
+
+@pytest.mark.anyio
+async def test_what_people_corrected_is_counted_among_what_they_said(api: Api) -> None:
+    platform, now = api.platform, api.platform.clock()
+    tenant = await find_tenant(platform.database, "acme")
+    async with platform.database.tenant_tx(tenant.id) as connection:
+        person = await find_person(connection, platform.keyring, tenant.id, "member")
+        told = [Opinion("up"), Opinion("down", corrected="It takes five days."), Opinion("down", comment="No."), Opinion("up")]
+        for opinion, at in zip(told, (now, now, now, now - timedelta(days=100)), strict=True):
+            await give_feedback(
+                connection, platform.keyring, tenant.id, new_id(int(at.timestamp() * 1000)), opinion, person_id=person.id, api_key_id=None, now=at
+            )
+    _, found = await api.ask("owner", "GET", f"{PATH}?days=90")
+    figure = {one["name"]: one for one in found["figures"]}["corrections"]
+    assert (figure["value"], figure["count"], figure["run"]) == (1 / 3, 3, None)
+
+
+def test_nothing_measured_is_no_figure() -> None:
+    blank = figure_of(SOURCES[0], None, None)
+    assert (blank.value, blank.count) == (None, 0)
+    assert corrections_of(0, 0).value is None
+    assert corrections_of(0, 5).value == 0.0, "nobody corrected anything, and that was measured"
+    empty = Measured(name="x", unit="share", better="lower", case_ids=[], values=[], clusters=[], total=3, failures={"timeout": 3})
+    assert figure_of(SOURCES[0], None, empty).value is None
+    assert chosen_runs([]) == {}
