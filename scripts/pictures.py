@@ -36,6 +36,7 @@ PICTURES = {
     "console-prompt": "/prompts/assistant",
     "console-jobs": "/jobs",
     "console-me": "/me",
+    "console-widget": "/channels/widgets/help-site",
 }
 
 
@@ -58,9 +59,8 @@ def main() -> None:
                 if "--looks" in sys.argv:
                     return
                 _ask(page)
-                subprocess.run(
-                    [sys.executable, "-m", "ondol.cli.main", "--data-dir", str(up.folder), "eval", "run", "demo"], check=False, capture_output=True
-                )
+                _run(up, "widget", "create", "help-site", "--assistant", "help", "--origin", "https://shop.example", "--open-documents", "--visitors")
+                _run(up, "eval", "run", "demo")
                 for name, path in PICTURES.items():
                     _take(up, page, name, path)
                 page.goto(up.url + "/evaluation")
@@ -96,6 +96,10 @@ def _take_looks(up: Up, browser: Browser, page: Page) -> None:
     sheet.set_content(f"<body style='margin:8px'>{images}</body>")
     sheet.screenshot(path=IMAGES / "console-looks.jpg", type="jpeg", quality=75, full_page=True)
     sheet.close()
+
+
+def _run(up: Up, *arguments: str) -> None:
+    subprocess.run([sys.executable, "-m", "ondol.cli.main", "--data-dir", str(up.folder), *arguments], check=False, capture_output=True)
 
 
 def _sign_in(up: Up, page: Page) -> None:

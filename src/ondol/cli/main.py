@@ -39,6 +39,7 @@ COMMANDS = {
     "tenant": "Create and list tenants, and say which one runs this installation.",
     "user": "Add, invite, change and list people.",
     "key": "Create, list and revoke API keys.",
+    "widget": "Put an assistant on a customer's site: make, change, list and revoke widgets.",
     "provider": "Add, test, rotate and list the providers that answer models.",
     "model": "Add, show and list the models that keys may call.",
     "price": "Add, list and remove what providers' models cost.",

@@ -14,6 +14,8 @@ from ondol.application.assistant.api import access_router, answers_router
 from ondol.application.assistant.manage_api import assistants_router
 from ondol.application.assistant.releases_api import ReleaseServices, releases_router
 from ondol.application.assistant.threads.api import thread_router
+from ondol.application.channels.widgets.api import WidgetServices, widgets_router
+from ondol.application.channels.widgets.front import NoticeOf
 from ondol.application.erasure.api import ErasureServices, erasure_router
 from ondol.application.evaluation.gate.api import CompareServices, compare_router
 from ondol.application.evaluation.golden.api import GoldenServices, golden_router
@@ -87,6 +89,10 @@ def _scorer_types() -> Collection[str]:
     return LOADERS.keys()
 
 
+def _no_notice(_tenant_id: uuid.UUID) -> Mapping[str, str]:
+    return {}
+
+
 def admin_application(
     platform: Platform,
     keys: KeyDirectory,
@@ -94,6 +100,7 @@ def admin_application(
     open_gateway: OpenGateway | None = None,
     *,
     ask_draft: AskDraft | None = None,
+    notice_of: NoticeOf = _no_notice,
 ) -> AdminApi:
     """Build it.
 
@@ -102,6 +109,7 @@ def admin_application(
         policies: the worker's guard policies.
         open_gateway: the worker's gateway; one of its own is opened for each evaluation that is begun where there is none.
         ask_draft: asks assistants by prompts that are not kept yet; None in a process that answers no questions.
+        notice_of: what a tenant's people are told before they ask.
     """
     authenticate = admin_authentication(platform, keys)
     services = GuardServices(platform.database, platform.keyring, platform.clock, policies, principal_of_request)
@@ -140,6 +148,7 @@ def admin_application(
         nightly_router(NightlyServices(platform.knowledge, principal_of_request, put=partial(_put_plan, platform))),
         requirement_router(verdicts),
         thread_router(knowledge),
+        widgets_router(WidgetServices(platform.knowledge, notice_of, principal_of_request)),
         runs_router(RunServices(platform.database, platform.keyring, platform.clock, principal_of_request, _scorer_types)),
         starting_router(StartServices(platform.database, platform.keyring, platform.clock, principal_of_request, starter.plan, starter.begin)),
         red_team_router(RedTeamServices(platform.database, platform.keyring, platform.clock, principal_of_request, starter.plan, starter.begin)),

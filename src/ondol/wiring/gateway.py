@@ -222,6 +222,14 @@ def _answering(ready: Callable[[], Mapping[str, str]]) -> Callable[[], Awaitable
     return failing
 
 
+def _lent(keys: KeyDirectory, exchange: Exchange) -> Caller | None:
+    """In whose name this process asks itself. Raises `Unauthenticated` where the key that this is done by was revoked a moment ago."""
+    lent = caller_inside(exchange)
+    if lent is not None and lent.api_key_id is not None:
+        keys.check_not_gone(lent.api_key_id)
+    return lent
+
+
 def gateway_of(
     platform: Platform,
     keys: KeyDirectory,
@@ -258,8 +266,9 @@ def gateway_of(
         return caller
 
     def known_caller(exchange: Exchange) -> Caller | None:
-        if inside:
-            return caller_inside(exchange)
+        lent = _lent(keys, exchange)
+        if inside or lent is not None:
+            return lent
         told = exchange.header(b"authorization")
         if told[:7].lower() == b"bearer ":
             return caller_for(keys.check(told[7:].strip().decode("latin-1")))

@@ -1,4 +1,4 @@
-"""The handler of one HTTP worker: `/v1` and health to the gateway, `/api` to the admin API, everything else to the console."""
+"""The handler of one HTTP worker: `/v1` and health to the gateway, `/api` to the admin API, `/widget` to other sites, all else to the console."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from typing import Literal
 from ondol.application.assistant.answer import AssistantRoom
 from ondol.application.assistant.drafts import Trial
 from ondol.application.assistant.store import list_assistants
+from ondol.application.channels.widgets.front import PREFIX, WidgetFront
 from ondol.application.console import create_console
 from ondol.application.console.services import AssistantCard, ConsoleServices, OriginalFile, Profile
 from ondol.application.knowledge.originals import open_original
@@ -40,7 +41,7 @@ from ondol.infrastructure.gateway.server import AsgiBridge, Handler
 from ondol.infrastructure.gateway.streams import Streams
 from ondol.infrastructure.ledger.erasure import Gone
 from ondol.infrastructure.serving.routing.breaker import State
-from ondol.infrastructure.serving.settings import notice_for
+from ondol.infrastructure.serving.settings import NOTICE, notice_for
 from ondol.infrastructure.storage.spool import Spool
 from ondol.infrastructure.telemetry.observer import Observer
 from ondol.infrastructure.telemetry.room import open_telemetry
@@ -147,7 +148,9 @@ class WorkerHandler:
         self._gateway = self._gateway_for(None)
         self._authenticate = admin_authentication(worker.platform, worker.keys)
         ask_draft = draft_asker(worker.platform, self._gateway_for)
-        self._admin = admin_application(worker.platform, worker.keys, worker.guard.policies, partial(_inside, worker), ask_draft=ask_draft)
+        rooms = (worker.platform, worker.keys, worker.guard.policies, partial(_inside, worker))
+        self._admin = admin_application(*rooms, ask_draft=ask_draft, notice_of=self._notices)
+        self._widgets = WidgetFront(worker.platform.knowledge, self._gateway, self._notices)
         self._metrics = self._metrics_page(worker, worker.platform.settings.metrics.open_to)
         self._console = AsgiBridge(create_console(_console_services(worker, self._admin.call)))
         self._follow(worker)
@@ -193,6 +196,10 @@ class WorkerHandler:
     def _metrics_page(self, worker: Worker, open_to: str) -> MetricsPage:
         return MetricsPage(worker.observer, open_to, self._authenticate, lambda tenant_id: _is_operator(worker, tenant_id))
 
+    def _notices(self, tenant_id: uuid.UUID) -> Mapping[str, str]:
+        settings = self._worker.gateway.directory.tenant(tenant_id).settings
+        return {language: notice_for(settings, language) for language in NOTICE}
+
     def forget(self, gone: Gone) -> None:
         """Drop what was erased from the memory of this worker."""
         forget_gone(self._worker.platform, gone, self._assistants)
@@ -205,6 +212,8 @@ class WorkerHandler:
             await self._gateway(exchange)
         elif path.startswith(ADMIN_PATHS):
             await self._admin(exchange)
+        elif path.startswith(PREFIX):
+            await _told(exchange, self._widgets)
         elif path == METRICS_PATH:
             await _told(exchange, self._metrics)
         else:

@@ -47,6 +47,7 @@ GROUPS: Sequence[Group] = (
             Section("/assistants", "nav.assistants", "quote", READERS),
             Section("/prompts", "nav.prompts", "document", READERS),
             Section("/models", "nav.models", "plug", READERS),
+            Section("/channels", "nav.channels", "globe", READERS),
         ),
     ),
     Group(

@@ -348,6 +348,7 @@ def _person_entry(person: Person) -> PersonEntry:
     has: dict[str, list[str]] = {}
     for name, value in person.attributes:
         has.setdefault(name, []).append(value)
+    assert person.kind != "customer"  # noqa: S101 - customers of sites are not among the people that are listed
     return PersonEntry(person.login, person.name, person.kind, person.clearance, sorted(person.roles), list(person.groups), has)
 
 

@@ -139,6 +139,7 @@ class KeyDirectory:
         self._clock = clock
         self._monotonic = monotonic
         self._keys: Mapping[str, _KeyInForce] = {}
+        self._gone: set[uuid.UUID] = set()
         self._revision = -1
         self._reading = asyncio.Lock()
         self._seen_at = float("-inf")
@@ -159,6 +160,17 @@ class KeyDirectory:
         if known.expires_at is not None and known.expires_at <= self._clock():
             raise Unauthenticated("The API key has expired.", "Make a new one with `ondol key create`.", code="expired_api_key")
         return known.principal
+
+    def check_not_gone(self, key_id: uuid.UUID) -> None:
+        """That a key which somebody else has just found in force has not been revoked meanwhile. Touches memory only.
+
+        Raises:
+            Unauthenticated: it has, or the directory is too old to tell.
+        """
+        if self.age_seconds > STALE_SECONDS_MAX:
+            raise Unauthenticated("Keys cannot be checked now: Postgres is away.", "Try again shortly.", code="keys_unavailable")
+        if key_id in self._gone:
+            raise Unauthenticated("What this is asked through was revoked.", "It cannot be brought back.", code="revoked_api_key")
 
     @property
     def age_seconds(self) -> float:
@@ -187,7 +199,9 @@ class KeyDirectory:
             before = {key.id for key in self._keys.values()}
             self._keys = {row["public_id"]: _in_force(row) for row in keys}
             self._revision = revision
-            for key_id in before - {key.id for key in self._keys.values()}:
+            now = {key.id for key in self._keys.values()}
+            self._gone = (self._gone | (before - now)) - now
+            for key_id in before - now:
                 self.on_gone(key_id)
         self._seen_at = began_at
 

@@ -19,7 +19,7 @@ from ondol.core.errors import Conflict, KeyDestroyed, NotFound, RequestError
 from ondol.core.ids import new_id, new_person_id, new_tenant_id
 from ondol.infrastructure.access.attributes import Attribute, set_attributes
 from ondol.infrastructure.access.audiences import group_ids
-from ondol.infrastructure.access.types import SECURITY_CLASSES, Person, PersonKind, Role, SecurityClass, Tenant, class_rank
+from ondol.infrastructure.access.types import SECURITY_CLASSES, CustomerKind, Person, PersonKind, Role, SecurityClass, Tenant, class_rank
 from ondol.infrastructure.ledger import record
 from ondol.infrastructure.storage.blobs import KeyOwner, KeyRing, open_bytes, seal_bytes
 from ondol.infrastructure.storage.postgres import Connection, Database, load_queries, one, rows
@@ -34,15 +34,20 @@ _SLUG = re.compile(r"(?=.{1,63}\Z)[a-z0-9](-?[a-z0-9])*")
 
 @dataclass(frozen=True, slots=True)
 class NewPerson:
-    """What is said of a person who joins."""
+    """What is said of a person who joins.
+
+    Attributes:
+        reads_open: whether they read what is open to everybody.
+    """
 
     login: str
     name: str
-    kind: PersonKind = "person"
+    kind: PersonKind | CustomerKind = "person"
     clearance: SecurityClass = "public"
     roles: frozenset[Role] = frozenset({"member"})
     groups: tuple[str, ...] = ()
     attributes: tuple[Attribute, ...] = ()
+    reads_open: bool = True
 
 
 async def create_tenant(
@@ -158,6 +163,7 @@ async def add_person(connection: Connection, keyring: KeyRing, tenant_id: uuid.U
         "password_hash": None,
         "clearance": class_rank(new.clearance),
         "kind": new.kind,
+        "reads_open": new.reads_open,
         "now": now,
     }
     try:
@@ -202,6 +208,11 @@ async def set_roles(connection: Connection, tenant_id: uuid.UUID, person_id: uui
     values = {"tenant_id": tenant_id, "person_id": person_id, "roles": sorted(roles)}
     await connection.execute(QUERIES["roles_clear"], values)
     await connection.execute(QUERIES["roles_add"], values)
+
+
+async def set_reads_open(connection: Connection, person_id: uuid.UUID, *, reads_open: bool) -> None:
+    """Let a person read what is open to everybody, or only what is given to their groups."""
+    await connection.execute(QUERIES["person_set_reads_open"], {"id": person_id, "reads_open": reads_open})
 
 
 async def groups_of_person(connection: Connection, person_id: uuid.UUID) -> tuple[uuid.UUID, ...]:

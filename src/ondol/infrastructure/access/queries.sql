@@ -35,9 +35,9 @@ select access_epoch, pg_current_xact_id_if_assigned() is null as settled from te
 
 -- name: person_add
 -- A new person; personal text is sealed, the login is looked up by its keyed hash.
-insert into people (tenant_id, id, login_hash, profile_sealed, password_hash, clearance, kind, created_at)
+insert into people (tenant_id, id, login_hash, profile_sealed, password_hash, clearance, kind, reads_open, created_at)
 values (%(tenant_id)s::uuid, %(id)s::uuid, %(login_hash)s::bytea, %(profile_sealed)s::bytea, %(password_hash)s::text,
-    %(clearance)s::smallint, %(kind)s::text, %(now)s::timestamptz);
+    %(clearance)s::smallint, %(kind)s::text, %(reads_open)s::boolean, %(now)s::timestamptz);
 
 -- name: person_by_login
 -- A person by the keyed hash of the login.
@@ -58,13 +58,13 @@ select p.id, p.profile_sealed, p.clearance, p.kind, p.disabled_at,
 from people p where p.id = %(id)s::uuid;
 
 -- name: people_page
--- The people of a tenant, oldest first, after an id.
+-- The people of a tenant, oldest first, after an id: not those who ask through widgets.
 select p.id, p.profile_sealed, p.clearance, p.kind, p.disabled_at,
     array(select role from person_roles r where r.person_id = p.id order by role) as roles,
     array(select g.name from group_people m join groups g on g.id = m.group_id where m.person_id = p.id order by g.name) as groups,
     array(select v.name || '=' || v.value from person_attributes h join attribute_values v on v.id = h.value_id
         where h.person_id = p.id order by v.name, v.value) as attributes
-from people p where p.id > %(after)s::uuid order by p.id limit %(limit)s::int;
+from people p where p.id > %(after)s::uuid and p.kind <> 'customer' order by p.id limit %(limit)s::int;
 
 -- name: profiles
 -- The sealed profiles of some people.
@@ -73,6 +73,10 @@ select id, profile_sealed from people where id = any(%(ids)s::uuid[]);
 -- name: person_set_clearance
 -- Change how far a person may read.
 update people set clearance = %(clearance)s::smallint where id = %(id)s::uuid and clearance <> %(clearance)s::smallint;
+
+-- name: person_set_reads_open
+-- Whether a person reads what is open to everybody.
+update people set reads_open = %(reads_open)s::boolean where id = %(id)s::uuid and reads_open <> %(reads_open)s::boolean;
 
 -- name: person_set_profile
 -- Replace the sealed profile.
@@ -325,7 +329,7 @@ from unnest(%(numbers)s::smallint[], %(value_ids)s::uuid[]) as said (clause, val
 
 -- name: visible_audiences
 -- What may this person read: every audience whose class the clearance reaches, whose groups or people include them, groups nested, and of each
--- of whose clauses they have a value.
+-- of whose clauses they have a value. What is open to everybody is not open to a customer of the tenant, unless that is said.
 with recursive member_of (group_id) as (
     select group_id from group_people where person_id = %(person_id)s::uuid
     union
@@ -335,7 +339,7 @@ select a.id
 from people p
 join audiences a on a.class_rank <= p.clearance
 where p.id = %(person_id)s::uuid and p.disabled_at is null
-    and (a.everyone
+    and ((a.everyone and p.reads_open)
         or exists (select 1 from audience_people ap where ap.audience_id = a.id and ap.person_id = p.id)
         or exists (select 1 from audience_groups ag join member_of m on m.group_id = ag.group_id where ag.audience_id = a.id))
     and (a.clauses = 0 or a.clauses = (

@@ -12,6 +12,8 @@ from ondol.core.canonical import Json
 Role = Literal["owner", "admin", "editor", "auditor", "member"]
 SecurityClass = Literal["public", "internal", "confidential", "restricted"]
 PersonKind = Literal["person", "service"]
+CustomerKind = Literal["customer"]
+"""Somebody who asks through a site of the tenant: told by that site, never invited or changed by hand."""
 
 ROLES: tuple[Role, ...] = get_args(Role)
 SECURITY_CLASSES: tuple[SecurityClass, ...] = get_args(SecurityClass)
@@ -42,7 +44,7 @@ class Person:
     tenant_id: uuid.UUID
     login: str
     name: str
-    kind: PersonKind
+    kind: PersonKind | CustomerKind
     clearance: SecurityClass
     roles: frozenset[Role]
     groups: tuple[str, ...] = ()

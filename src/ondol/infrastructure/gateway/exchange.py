@@ -85,12 +85,14 @@ class Exchange:
         awaits_continue: the caller sends the body only after a 100, which goes out when somebody asks for the body.
         superseded: another worker answers this request: of this answer nothing is kept but what it used, under an id of its own.
         task: what runs the handler; cancelled when the caller leaves, unless `stays_when_left`.
+        caller: in whose name it is asked, where another handler of this process has told; None when the request's own headers say.
+        always: header lines of whatever is answered.
     """
 
     __slots__ = (
         "_body_error", "_callbacks", "_head", "_length", "_link", "_reader", "_received", "_status", "_wanted", "_whole",
-        "awaits_continue", "begun", "client", "ended", "error_shape", "id", "id_text", "left", "method", "path", "query", "raw_headers", "scheme",
-        "started_ns", "stays_when_left", "streaming", "superseded", "task",
+        "always", "awaits_continue", "begun", "caller", "client", "ended", "error_shape", "id", "id_text", "left", "method", "path", "query",
+        "raw_headers", "scheme", "started_ns", "stays_when_left", "streaming", "superseded", "task",
     )  # fmt: skip
 
     def __init__(self, link: Link, head: RequestHead, client: str, scheme: str, started_ns: int) -> None:
@@ -106,6 +108,8 @@ class Exchange:
         self.begun = self.streaming = self.ended = self.left = self.stays_when_left = self.awaits_continue = self.superseded = False
         self.error_shape: Callable[[Exception, uuid.UUID], ErrorAnswer] = answer_to
         self.task: asyncio.Task[None] | None = None
+        self.caller: object | None = None
+        self.always = b""
         self._link = link
         self._head = head
         self._received: bytes | bytearray = b""
@@ -235,7 +239,21 @@ class Exchange:
         if self._reader is not None and not self._reader.done():
             self._reader.set_result(None)
 
+    def lend(self, caller: object, path: str, body: bytes) -> None:
+        """Let another handler answer as if somebody had sent this body to that path: in whose name is known, and the own body was read.
+
+        Raises:
+            RuntimeError: there is an answer already, or not all of the body is here.
+        """
+        if self.begun or not self._whole:
+            raise RuntimeError("What is answered already, or not read yet, cannot be lent.")
+        self.caller, self.path, self._received = caller, path, body
+
     # The answer
+
+    def also(self, headers: Sequence[tuple[bytes, bytes]]) -> None:
+        """Headers of whatever is answered, an error too. Raises `ValueError` as `answer` does."""
+        self.always, _ = header_lines(headers)
 
     def answer(self, status: int, body: bytes, headers: Sequence[tuple[bytes, bytes]] = (), content_type: bytes = b"application/json") -> None:
         """A whole answer in one piece. HEAD gets its head only.
@@ -293,8 +311,8 @@ class Exchange:
         tenths = (time.perf_counter_ns() - self.started_ns) // 100_000
         self.begun = True
         self._status = status
-        return b"%b%bx-request-id: %b\r\nx-ondol-duration-ms: %d.%d\r\n%b%b%b\r\n" % (
-            status_line(status), start, self.id_text, tenths // 10, tenths % 10, link.date_line, connection, own[0],
+        return b"%b%bx-request-id: %b\r\nx-ondol-duration-ms: %d.%d\r\n%b%b%b%b\r\n" % (
+            status_line(status), start, self.id_text, tenths // 10, tenths % 10, link.date_line, connection, own[0], self.always,
         )  # fmt: skip
 
     async def write(self, data: bytes) -> None:

@@ -31,13 +31,9 @@ class InsideAnswer:
 
 
 class InsideExchange(Exchange):
-    """An exchange whose caller is known, since the process itself asks in that name. No request of a connection is ever one.
+    """An exchange whose caller is known, since the process itself asks in that name. No request of a connection is ever one."""
 
-    Attributes:
-        caller: in whose name it is asked.
-    """
-
-    __slots__ = ("caller",)
+    __slots__ = ()
 
     def __init__(self, link: _Inbox, path: str, body: bytes, caller: Caller) -> None:
         head = read_head(b"POST %b HTTP/1.1\r\nhost: inside\r\ncontent-type: application/json\r\ncontent-length: %d" % (path.encode(), len(body)))
@@ -48,8 +44,8 @@ class InsideExchange(Exchange):
 
 
 def caller_inside(exchange: Exchange) -> Caller | None:
-    """Who asks, where the process itself does; None for a request of a connection."""
-    return exchange.caller if isinstance(exchange, InsideExchange) else None
+    """Who asks, where this process itself does or has told; None where the request's own headers say."""
+    return exchange.caller if isinstance(exchange.caller, Caller) else None
 
 
 async def ask_inside(handler: Handler, caller: Caller, path: str, body: Mapping[str, Any]) -> InsideAnswer:

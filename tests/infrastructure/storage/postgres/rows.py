@@ -86,6 +86,20 @@ TENANT_ROWS: dict[str, Callable[[World], Row]] = {
         "created_at": _now(), "keep_until": _now(),
     },
     "assistants": lambda w: {"id": w.new("assistants"), "name": "assistant", "base_id": w.ids["bases"], "created_at": _now()},
+    "widgets": lambda w: {
+        "id": w.new("widgets"), "public_id": w.tenant_id.hex[-24:], "name": "site", "assistant_id": w.ids["assistants"], "key_id": w.ids["api_keys"],
+        "algorithm": "HS256", "secret_sealed": b"x", "origins": ["https://a.example"], "visitors": False, "open_documents": False,
+        "questions_per_minute": 1, "questions_per_customer": 1, "window_at": _now(), "created_at": _now(),
+    },
+    "widget_groups": lambda w: {"widget_id": w.ids["widgets"], "group_id": w.ids["groups"]},
+    "widget_customers": lambda w: {
+        "widget_id": w.ids["widgets"], "person_id": w.ids["people"], "pseudonym": os.urandom(32), "window_at": _now(), "created_at": _now(),
+    },
+    "widget_visits": lambda w: {
+        "id": w.new("widget_visits"), "widget_id": w.ids["widgets"], "person_id": w.ids["people"], "token_hash": os.urandom(32),
+        "once_hash": os.urandom(32), "client_hash": os.urandom(32), "origin": "https://a.example", "is_named": True, "is_preview": False,
+        "window_at": _now(), "created_at": _now(), "expires_at": _now(),
+    },
     "releases": lambda w: {
         "id": w.new("releases"), "assistant_id": w.ids["assistants"], "manifest": Jsonb({}), "manifest_version": 1, "digest": os.urandom(32),
         "state": "draft", "created_at": _now(),

@@ -58,6 +58,8 @@ SYSTEM_PRIVILEGES = {
     "idempotency_keys": {"SELECT (tenant_id)", "SELECT (id)", "SELECT (keep_until)", "DELETE"},
     "group_people": {"SELECT"},
     "group_groups": {"SELECT"},
+    "widgets": {"SELECT"},
+    "widget_visits": {"SELECT"},
     "bases": {"SELECT"},
     "assistants": {"SELECT"},
     "releases": {"SELECT"},

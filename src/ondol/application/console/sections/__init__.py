@@ -10,6 +10,7 @@ from ondol.application.console.sections import (
     answers,
     assistants,
     audit,
+    channels,
     chat,
     erasures,
     evaluation,
@@ -38,6 +39,6 @@ def add_sections(router: APIRouter, site: Site) -> None:
     """All pages of all sections."""
     for section in (
         answers, chat, home, knowledge, knowledge_index, assistants, prompts, models, evaluation, evaluation_start, evaluation_compare, quality,
-        red_team, review_queues, reviews, guard, erasures, access, usage, requests, people, keys, jobs, audit, me,
+        red_team, review_queues, reviews, guard, erasures, access, usage, requests, people, keys, jobs, audit, me, channels,
     ):  # fmt: skip
         section.add_to(router, site)

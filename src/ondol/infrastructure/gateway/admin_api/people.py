@@ -11,14 +11,14 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from ondol.core.canonical import Json
-from ondol.core.errors import Conflict
+from ondol.core.errors import Conflict, Forbidden
 from ondol.infrastructure.access import granting, people
 from ondol.infrastructure.access.attributes import ATTRIBUTES_OF_PERSON_MAX, Attribute
 from ondol.infrastructure.access.people import LOGIN_CHARACTERS_MAX, NAME_CHARACTERS_MAX, NewPerson
 from ondol.infrastructure.access.route_roles import READ, WRITE, Body
 from ondol.infrastructure.access.rules import check_name, check_value
 from ondol.infrastructure.access.sign_in import issue_one_time
-from ondol.infrastructure.access.types import Person, PersonKind, Principal, Role, SecurityClass
+from ondol.infrastructure.access.types import CustomerKind, Person, PersonKind, Principal, Role, SecurityClass
 from ondol.infrastructure.gateway.admin_api.base import PAGE, PAGE_MAX, PRINTED, GatewayServices
 from ondol.infrastructure.ledger import record
 from ondol.infrastructure.storage.postgres import Connection
@@ -58,7 +58,7 @@ class PersonShown(BaseModel):
     id: uuid.UUID
     login: str
     name: str
-    kind: PersonKind
+    kind: PersonKind | CustomerKind
     clearance: SecurityClass
     roles: list[Role]
     groups: list[str]
@@ -120,6 +120,9 @@ def _changing(router: APIRouter, services: GatewayServices) -> None:
         """Change what somebody is and may read. The next search knows of it. Nobody changes their own rights."""
         async with services.within(who) as connection:
             known = await people.get_person(connection, services.keyring, who.tenant_id, person_id)
+            if known.kind == "customer":
+                hint = "Change the groups of the widget, or what the site signs."
+                raise Forbidden("What a customer may read is told by the site that they ask through.", hint, code="customer_of_a_site")
             new = NewPerson(
                 known.login,
                 body.name or known.name,
