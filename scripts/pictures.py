@@ -37,6 +37,7 @@ PICTURES = {
     "console-jobs": "/jobs",
     "console-me": "/me",
     "console-widget": "/channels/widgets/help-site",
+    "console-settings": "/settings",
 }
 
 

@@ -24,7 +24,7 @@ PAGES = (
     "/erasures", "/erasures/new",
     "/people", "/people/new", "/access-requests", "/models", "/models/new", "/models/prices", "/models/compare", "/guard", "/guard/approvals",
     "/guard/policies", "/guard/try", "/usage", "/requests", "/keys", "/keys/new",
-    "/audit", "/jobs", "/me", "/channels", "/channels/widgets/new",
+    "/audit", "/jobs", "/me", "/settings", "/channels", "/channels/widgets/new",
 )  # fmt: skip
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")

@@ -46,6 +46,7 @@ from ondol.infrastructure.gateway.admin_api import GatewayServices, gateway_rout
 from ondol.infrastructure.gateway.admin_api.jobs import JobServices, jobs_router
 from ondol.infrastructure.gateway.admin_api.ledger import LedgerServices, ledger_router
 from ondol.infrastructure.gateway.admin_api.sign_ins import SignInServices, sign_ins_router
+from ondol.infrastructure.gateway.admin_api.tenant import Residency, TenantServices, tenant_router
 from ondol.infrastructure.guard.api import GuardServices, guard_router
 from ondol.infrastructure.guard.policies import PolicyDirectory
 from ondol.infrastructure.guard.texts_api import texts_router
@@ -133,6 +134,7 @@ def admin_application(
         ledger_router(ledger),
         jobs_router(jobs),
         sign_ins_router(sign_ins),
+        tenant_router(TenantServices(*shared, partial(_residency, platform))),
         index_router(knowledge),
         index_compare_router(knowledge),
         documents_router(documents),
@@ -172,6 +174,12 @@ def _previews(platform: Platform, ask: AskDraft | None) -> PreviewServices:
         return model.name if model.base_url or model.api_key else ""
 
     return PreviewServices(platform.knowledge, principal_of_request, organisation=organisation, installation_model=installation_model, ask=ask)
+
+
+def _residency(platform: Platform) -> Residency:
+    settings = platform.settings
+    elsewhere = settings.storage.blobs_url and not settings.storage.blobs_url.startswith("file:")
+    return Residency("external" if settings.database.url else "embedded", "object_store" if elsewhere else "local")
 
 
 def _schedules(platform: Platform, after: datetime) -> list[Schedule]:

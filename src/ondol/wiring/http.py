@@ -24,7 +24,7 @@ from ondol.core.config import ModelSettings
 from ondol.infrastructure.access import sign_in as signing
 from ondol.infrastructure.access.devices import device_of
 from ondol.infrastructure.access.keys import KeyDirectory
-from ondol.infrastructure.access.people import get_person, list_tenants, own_time_zone
+from ondol.infrastructure.access.people import get_person, list_tenants, own_tenant
 from ondol.infrastructure.access.secrets import PASSWORD_CHARACTERS_MIN
 from ondol.infrastructure.access.types import Principal
 from ondol.infrastructure.gateway.application import Gateway
@@ -271,10 +271,9 @@ def _console_services(worker: Worker, call: CallApi) -> ConsoleServices:
     async def profile(who: Principal) -> Profile:
         async with database.tenant_tx(who.tenant_id) as connection:
             person = await get_person(connection, platform.keyring, who.tenant_id, who.person_id)
-            zone = await own_time_zone(connection)
-        if who.tenant_id not in worker.organisations:
-            worker.organisations.update(await _organisations(platform))
-        return Profile(person.name, person.login, worker.organisations.get(who.tenant_id, ""), person.roles, zone)
+            tenant = await own_tenant(connection)
+        worker.organisations[who.tenant_id] = tenant.name
+        return Profile(person.name, person.login, tenant.name, person.roles, tenant.time_zone)
 
     async def one_time_valid(code: str) -> bool:
         return await signing.one_time_valid(room, code)

@@ -69,6 +69,7 @@ GROUPS: Sequence[Group] = (
             Section("/keys", "nav.keys", "key", READERS),
             Section("/jobs", "nav.jobs", "clock", READERS),
             Section("/audit", "nav.audit", "ledger", READERS),
+            Section("/settings", "nav.settings", "gear", READERS),
         ),
     ),
 )

@@ -114,6 +114,12 @@ async def change_tenant(connection: Connection, *, name: str, time_zone: str, cu
     await connection.execute(QUERIES["tenant_change"], {"name": name, "time_zone": time_zone, "currency": currency})
 
 
+async def own_tenant(connection: Connection) -> Tenant:
+    """The transaction's tenant."""
+    [found] = await rows(connection, QUERIES["tenant_own"], {})
+    return Tenant(**found)
+
+
 async def own_time_zone(connection: Connection) -> str:
     """The time zone of the transaction's tenant."""
     found = await one(connection, QUERIES["tenant_time_zone"], {})

@@ -20,6 +20,10 @@ select id, slug, name, time_zone, currency from tenants order by slug limit 1000
 -- Change what people manage of a tenant.
 update tenants set name = %(name)s::text, time_zone = %(time_zone)s::text, currency = %(currency)s::text;
 
+-- name: tenant_own
+-- The transaction's tenant.
+select id, slug, name, time_zone, currency from tenants;
+
 -- name: tenant_time_zone
 -- The time zone of the transaction's tenant: whose days are counted.
 select time_zone from tenants;

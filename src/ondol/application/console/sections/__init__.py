@@ -31,6 +31,7 @@ from ondol.application.console.sections import (
     requests,
     review_queues,
     reviews,
+    settings,
     usage,
 )
 
@@ -39,6 +40,6 @@ def add_sections(router: APIRouter, site: Site) -> None:
     """All pages of all sections."""
     for section in (
         answers, chat, home, knowledge, knowledge_index, assistants, prompts, models, evaluation, evaluation_start, evaluation_compare, quality,
-        red_team, review_queues, reviews, guard, erasures, access, usage, requests, people, keys, jobs, audit, me, channels,
+        red_team, review_queues, reviews, guard, erasures, access, usage, requests, people, keys, jobs, audit, settings, me, channels,
     ):  # fmt: skip
         section.add_to(router, site)

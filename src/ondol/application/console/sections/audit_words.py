@@ -58,6 +58,8 @@ AREAS: Mapping[str, Sequence[str]] = {
         "audit.kind.prompt.labelled",
         "audit.kind.answer.given",
         "audit.kind.thread.deleted",
+        "audit.kind.thread.shared",
+        "audit.kind.thread.unshared",
     ),
     "audit.area.models": (
         "audit.kind.provider.put",
@@ -71,6 +73,7 @@ AREAS: Mapping[str, Sequence[str]] = {
         "audit.kind.price.removed",
         "audit.kind.gateway.settings",
         "audit.kind.tenant.operator",
+        "audit.kind.tenant.changed",
         "audit.kind.job.retried",
         "audit.kind.job.cancelled",
         "audit.kind.declaration.applied",
@@ -129,6 +132,10 @@ AREAS: Mapping[str, Sequence[str]] = {
         "audit.kind.review.filled",
         "audit.kind.review.rated",
         "audit.kind.review.decided",
+        "audit.kind.red_team.started",
+        "audit.kind.red_team.not_begun",
+        "audit.kind.red_team.planned",
+        "audit.kind.red_team.plan_dropped",
     ),
     "audit.area.erasure": (
         "audit.kind.erasure.begun",
