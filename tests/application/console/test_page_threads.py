@@ -274,3 +274,30 @@ def test_a_shared_thread_is_read_and_no_more(visit: Visit) -> None:
     expect(page.get_by_role("button", name="복사")).to_be_visible()
     expect(page.locator("#composer")).to_have_count(0)
     expect(page.locator(".read-only")).to_contain_text("읽기만")
+
+
+@pytest.mark.parametrize("options", [{"color_scheme": scheme, "reduced_motion": "reduce"} for scheme in ("light", "dark")], ids=["light", "dark"])
+def test_axe_finds_no_serious_fault_in_a_thread(visit: Visit, script: Any, scripts: Any) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed").Axe()
+    page = visit.page
+
+    def check() -> None:
+        found = axe.run(page).response["violations"]
+        assert [(fault["id"], [node["html"] for node in fault["nodes"]]) for fault in found if fault["impact"] in {"serious", "critical"}] == []
+
+    withheld = kept(1, [TURNS[1], TURNS[2]], "둘째", answer=None, asked=None, withheld=True, facts=None)
+    keep_thread(visit.running, kept(0, [TURNS[0]], "첫째"), withheld)
+    verdicts = [("첫째.", "supported"), ("둘째.", "partial"), ("셋째.", "unsupported")]
+    script.script = checked(script, scripts, "첫째. 둘째. 셋째. [1]", *verdicts)
+    visit.sign_in()
+    page.goto(f"{visit.running.address}/threads/{THREAD}")
+    visit.ask()
+    check()
+    page.locator(".turn").first.get_by_role("button", name="고치기").click()
+    check()
+    for popover in ("share", "rename", "delete"):
+        page.locator(f"[popovertarget={popover}]").first.click()
+        check()
+        page.keyboard.press("Escape")
+    page.get_by_role("button", name="단축키").click()
+    check()
