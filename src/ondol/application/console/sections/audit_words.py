@@ -60,6 +60,11 @@ AREAS: Mapping[str, Sequence[str]] = {
         "audit.kind.thread.deleted",
         "audit.kind.thread.shared",
         "audit.kind.thread.unshared",
+        "audit.kind.widget.created",
+        "audit.kind.widget.changed",
+        "audit.kind.widget.secret_rotated",
+        "audit.kind.widget.customer_added",
+        "audit.kind.widget.revoked",
     ),
     "audit.area.models": (
         "audit.kind.provider.put",
