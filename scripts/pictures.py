@@ -34,6 +34,9 @@ PICTURES = {
     "console-search": "/knowledge/help/search?question=%ED%99%98%EB%B6%88%EC%9D%80+%EB%A9%B0%EC%B9%A0%3F",
     "console-assistant": "/assistants/help",
     "console-prompt": "/prompts/assistant",
+    "console-erasure": "/erasures/new?base=help&document=ko/refund-policy",
+    "console-index": "/knowledge/help/index/compare?first=1&second=1&golden=help-ko",
+    "console-route": "/models/routes/quay/large",
     "console-jobs": "/jobs",
     "console-quality": "/evaluation/quality",
     "console-new-run": "/evaluation/new",
@@ -66,6 +69,7 @@ def main() -> None:
                 _ask(page)
                 _run(up, "widget", "create", "help-site", "--assistant", "help", "--origin", "https://shop.example", "--open-documents", "--visitors")
                 _run(up, "eval", "run", "demo")
+                _add_model(up, page)
                 for name, path in PICTURES.items():
                     _take(up, page, name, path)
                 page.goto(up.url + "/evaluation")
@@ -120,6 +124,14 @@ def _ask(page: Page) -> None:
         page.get_by_role("textbox").fill(question)
         page.keyboard.press("Enter")
         page.wait_for_timeout(3_000)
+
+
+def _add_model(up: Up, page: Page) -> None:
+    page.goto(up.url + "/models/new")
+    for field, text in (("provider", "quay"), ("base_url", "https://models.example/v1"), ("model", "large"), ("alias", "quay/large")):
+        page.locator(f"#{field}").fill(text)
+    page.locator("main form button[type=submit]").click()
+    page.wait_for_load_state()
 
 
 def _take(up: Up, page: Page, name: str, path: str) -> None:

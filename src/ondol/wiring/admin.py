@@ -47,6 +47,7 @@ from ondol.infrastructure.gateway.admin_api.jobs import JobServices, jobs_router
 from ondol.infrastructure.gateway.admin_api.ledger import LedgerServices, ledger_router
 from ondol.infrastructure.gateway.admin_api.sign_ins import SignInServices, sign_ins_router
 from ondol.infrastructure.gateway.admin_api.tenant import Residency, TenantServices, tenant_router
+from ondol.infrastructure.gateway.admin_api.targets import TargetSeen, none_seen, targets_router
 from ondol.infrastructure.guard.api import GuardServices, guard_router
 from ondol.infrastructure.guard.policies import PolicyDirectory
 from ondol.infrastructure.guard.texts_api import texts_router
@@ -102,6 +103,7 @@ def admin_application(
     *,
     ask_draft: AskDraft | None = None,
     notice_of: NoticeOf = _no_notice,
+    seen: Callable[[uuid.UUID], list[TargetSeen]] = none_seen,
 ) -> AdminApi:
     """Build it.
 
@@ -111,6 +113,7 @@ def admin_application(
         open_gateway: the worker's gateway; one of its own is opened for each evaluation that is begun where there is none.
         ask_draft: asks assistants by prompts that are not kept yet; None in a process that answers no questions.
         notice_of: what a tenant's people are told before they ask.
+        seen: the targets of a tenant's models as this worker sees them.
     """
     authenticate = admin_authentication(platform, keys)
     services = GuardServices(platform.database, platform.keyring, platform.clock, policies, principal_of_request)
@@ -131,6 +134,7 @@ def admin_application(
     routers = [
         *guards,
         *gateway_routers(gateway),
+        targets_router(gateway, seen),
         ledger_router(ledger),
         jobs_router(jobs),
         sign_ins_router(sign_ins),

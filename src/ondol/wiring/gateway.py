@@ -27,6 +27,7 @@ from ondol.infrastructure.access.limits.payer import PAYER
 from ondol.infrastructure.access.limits.types import Alarm, GiveAlarm
 from ondol.infrastructure.access.people import groups_of_person, list_tenants
 from ondol.infrastructure.access.types import Principal
+from ondol.infrastructure.gateway.admin_api.targets import TargetSeen
 from ondol.infrastructure.gateway.application import Gateway
 from ondol.infrastructure.gateway.door import Answerer, Caller, Door, FeedbackEntry
 from ondol.infrastructure.gateway.exchange import Exchange
@@ -213,6 +214,14 @@ def _feedback_keeper(platform: Platform) -> Callable[[Caller, FeedbackEntry], Aw
             )
 
     return feedback
+
+
+def targets_seen(room: GatewayRoom, tenant_id: uuid.UUID) -> list[TargetSeen]:
+    """The targets of a tenant's own models as this worker sees them; what another tenant shares is that tenant's to see."""
+    now = room.router.now()
+    own = [card.row for card in room.directory.tenant(tenant_id).models.values() if card.row.tenant_id == tenant_id]
+    seen = [(row.alias, target, room.router.breaker(target)) for row in own for target in row.targets]
+    return [TargetSeen(alias, target.provider.name, target.model, breaker.state, breaker.rests_s(now)) for alias, target, breaker in seen]
 
 
 def _answering(ready: Callable[[], Mapping[str, str]]) -> Callable[[], Awaitable[Mapping[str, str]]]:

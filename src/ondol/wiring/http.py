@@ -48,7 +48,7 @@ from ondol.infrastructure.telemetry.room import open_telemetry
 from ondol.wiring.admin import ADMIN_PATHS, admin_application, admin_authentication
 from ondol.wiring.drafts import draft_asker
 from ondol.wiring.erasure import forget_gone, forgetting, hide_what_came_back
-from ondol.wiring.gateway import GatewayRoom, gateway_of, open_gateway_room, streams_of
+from ondol.wiring.gateway import GatewayRoom, gateway_of, open_gateway_room, streams_of, targets_seen
 from ondol.wiring.guard import GuardRoom, open_guard
 from ondol.wiring.inside import InsideGateway
 from ondol.wiring.platform import Platform, assistant_room, generator_of, release_assistants
@@ -149,7 +149,7 @@ class WorkerHandler:
         self._authenticate = admin_authentication(worker.platform, worker.keys)
         ask_draft = draft_asker(worker.platform, self._gateway_for)
         rooms = (worker.platform, worker.keys, worker.guard.policies, partial(_inside, worker))
-        self._admin = admin_application(*rooms, ask_draft=ask_draft, notice_of=self._notices)
+        self._admin = admin_application(*rooms, ask_draft=ask_draft, notice_of=self._notices, seen=partial(targets_seen, worker.gateway))
         self._widgets = WidgetFront(worker.platform.knowledge, self._gateway, self._notices)
         self._metrics = self._metrics_page(worker, worker.platform.settings.metrics.open_to)
         self._console = AsgiBridge(create_console(_console_services(worker, self._admin.call)))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from fastapi import APIRouter
@@ -23,7 +24,13 @@ DONE: Mapping[str, str] = {
     "priced": "models.done.priced",
     "disabled": "models.done.disabled",
     "enabled": "models.done.enabled",
+    "routed": "models.done.routed",
 }
+BREAKERS: Mapping[str, str] = {"closed": "models.breaker.closed", "open": "models.breaker.open", "half_open": "models.breaker.half_open"}
+BREAKER_TONES: Mapping[str, str] = {"closed": "good", "open": "bad", "half_open": "wait"}
+TARGETS_FREE = 2
+"""Empty rows for more targets."""
+DAYS = 7
 
 
 def add_to(router: APIRouter, site: Site) -> None:
@@ -35,6 +42,8 @@ def add_to(router: APIRouter, site: Site) -> None:
     add_action(router, site, PATH, PATH + "/providers/{name}/test", test, shows=provider, roles=WRITERS)
     add_action(router, site, PATH, PATH + "/providers/{name}/disable", disable, shows=provider, roles=WRITERS)
     add_action(router, site, PATH, PATH + "/providers/{name}/enable", enable, shows=provider, roles=WRITERS)
+    add_page(router, site, PATH, PATH + "/routes/{alias:path}", route)
+    add_action(router, site, PATH, PATH + "/routes/{alias:path}", set_route, shows=route, roles=WRITERS)
     add_page(router, site, PATH, PATH + "/prices", prices)
     add_action(router, site, PATH, PATH + "/prices", price, shows=prices, roles=WRITERS)
     add_page(router, site, PATH, PATH + "/compare", compare)
@@ -46,7 +55,12 @@ async def show(visit: Visit, problem: Problem | None) -> Response:
     models = await visit.api.get("/models", limit=PAGE)
     providers = await visit.api.get("/providers", limit=PAGE)
     targets = {model["alias"]: model["targets"] for model in models["models"]}
-    values = {**_tabs(visit, "models"), "offered": offered["models"], "targets": targets, "providers": providers["providers"], "kinds": KINDS}
+    seen = (await visit.api.get("/gateway/targets"))["targets"]
+    resting = {one["provider"] for one in seen if one["state"] != "closed"}
+    values = {
+        **_tabs(visit, "models"), "offered": offered["models"], "targets": targets, "providers": providers["providers"], "kinds": KINDS,
+        "resting": resting,
+    }  # fmt: skip
     return visit.page("models.html", values, problem=problem)
 
 
@@ -92,6 +106,37 @@ async def enable(visit: Visit, _fields: Mapping[str, str]) -> Response:
     return visit.see(f"{PATH}/providers/{name}", done="enabled")
 
 
+async def route(visit: Visit, problem: Problem | None) -> Response:
+    """One model: the places that answer it, how they do, what it was used for lately, and where they are changed."""
+    alias = visit.place("alias")
+    found = await visit.api.get(f"/models/{part(alias)}")
+    seen = {(one["provider"], one["name"]): one for one in (await visit.api.get("/gateway/targets"))["targets"] if one["alias"] == alias}
+    since = datetime.now(UTC) - timedelta(days=DAYS)
+    used = (await visit.api.get("/usage", by=["model"], model=alias, since=since.isoformat()))["totals"]
+    providers = (await visit.api.get("/providers", limit=PAGE))["providers"]
+    rows = [dict(target) for target in found["targets"]] if problem is None else _targets(problem.fields)
+    free: Mapping[str, Any] = {"provider": "", "name": "", "priority": 0, "weight": 1}
+    values = {
+        **_tabs(visit, "models"), "alias": alias, "model": found, "seen": seen, "used": used[0] if used else None, "days": DAYS,
+        "shares": _shares(found["targets"]), "rows": [*rows, *([free] * TARGETS_FREE)], "breakers": BREAKERS, "breaker_tones": BREAKER_TONES,
+        "provider_options": [("", visit.text("models.route.nobody")), *((one["name"], one["name"]) for one in providers)],
+        "typed": problem.fields if problem else {}, "wrong": problem.refused.param if problem else "",
+    }  # fmt: skip
+    return visit.page("model_route.html", values, problem=problem)
+
+
+async def set_route(visit: Visit, fields: Mapping[str, str]) -> Response:
+    """Let other places answer, or the same ones otherwise. What the form does not show stays."""
+    alias = visit.place("alias")
+    now = await visit.api.get(f"/models/{part(alias)}")
+    settings = {**now["settings"], "sticky": fields.get("sticky") == "on"} | {
+        name: _whole(fields[name]) for name in ("retries_max",) if fields.get(name, "").strip()
+    }
+    body = {"targets": _targets(fields), "settings": settings, "shared": now["shared"], "disabled": now["disabled_at"] is not None}
+    await visit.api.put(f"/models/{part(alias)}", body)
+    return visit.see(f"{PATH}/routes/{part(alias)}", done="routed")
+
+
 async def prices(visit: Visit, problem: Problem | None) -> Response:
     """Price lists, and where a new one is written."""
     found = await visit.api.get("/prices", limit=PAGE)
@@ -114,6 +159,26 @@ async def compare(visit: Visit, problem: Problem | None) -> Response:
     offered = await visit.api.get("/gateway/models")
     names = [(model["name"], model["name"]) for model in offered["models"] if model["answerable"]]
     return visit.page("model_compare.html", {**_tabs(visit, "compare"), "names": names}, problem=problem)
+
+
+def _targets(fields: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The rows of a form that name a provider or a model, with what was typed where it is no number: the API says what is wrong with it."""
+    places = sorted(int(end) for name in fields if (end := name.removeprefix("provider_")) != name and end.isdecimal() and len(end) < 4)
+    rows = [{name: fields.get(f"{name}_{place}", "").strip() for name in ("provider", "name", "priority", "weight")} for place in places]
+    return [row | {name: _whole(row[name]) for name in ("priority", "weight")} for row in rows if row["provider"] or row["name"]]
+
+
+def _whole(text: str) -> int | str:
+    text = text.strip()
+    return int(text) if text.isdecimal() and len(text) < 10 else text
+
+
+def _shares(targets: Sequence[Mapping[str, Any]]) -> list[float | None]:
+    """Of the requests that come to a target's priority, how many it gets first; None where it gets none."""
+    sums: dict[int, int] = {}
+    for target in targets:
+        sums[target["priority"]] = sums.get(target["priority"], 0) + target["weight"]
+    return [target["weight"] / sums[target["priority"]] if target["weight"] else None for target in targets]
 
 
 def _tabs(visit: Visit, tab: str) -> dict[str, object]:
