@@ -46,8 +46,8 @@ from ondol.infrastructure.gateway.admin_api import GatewayServices, gateway_rout
 from ondol.infrastructure.gateway.admin_api.jobs import JobServices, jobs_router
 from ondol.infrastructure.gateway.admin_api.ledger import LedgerServices, ledger_router
 from ondol.infrastructure.gateway.admin_api.sign_ins import SignInServices, sign_ins_router
-from ondol.infrastructure.gateway.admin_api.tenant import Residency, TenantServices, tenant_router
 from ondol.infrastructure.gateway.admin_api.targets import TargetSeen, none_seen, targets_router
+from ondol.infrastructure.gateway.admin_api.tenant import Residency, TenantServices, tenant_router
 from ondol.infrastructure.guard.api import GuardServices, guard_router
 from ondol.infrastructure.guard.policies import PolicyDirectory
 from ondol.infrastructure.guard.texts_api import texts_router
