@@ -5,8 +5,10 @@ from __future__ import annotations
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import psycopg
@@ -306,3 +308,20 @@ async def test_pages_of_requests(office: Office) -> None:
     _, rest = await office.read(f"/access-requests?limit=2&before={first['next']}", "owner")
     assert [len(first["requests"]), len(rest["requests"]), rest["next"]] == [2, 1, None]
     assert len({item["id"] for item in (*first["requests"], *rest["requests"])}) == 3
+
+
+async def test_how_answers_came_out_is_told_to_those_who_look_after_them(office: Office) -> None:
+    await office.ask()
+    await office.ask("What is the capital of Mongolia?")
+    moment, hour = office.ground.platform.clock(), timedelta(hours=1)
+
+    def path(since: datetime, until: datetime) -> str:
+        return f"/answers/levels?since={quote(since.isoformat())}&until={quote(until.isoformat())}"
+
+    counts = {"answers": 2, "answered": 1, "refused": 1, "failed": 0, "sentences": 1, "supported": 1, "grounded": 1.0}
+    assert await office.read(path(moment - hour, moment + hour), "auditor") == (200, counts)
+    assert await office.read(path(moment - 3 * hour, moment - 2 * hour), "owner") == (200, {**dict.fromkeys(counts, 0), "grounded": None})
+    assert (await office.read(path(moment - hour, moment + hour), "asker"))[0] == 403
+    for since in (moment - 40 * 24 * hour, moment + hour):
+        status, refused = await office.read(path(since, moment), "owner")
+        assert (status, refused["error"]["param"]) == (400, "until")

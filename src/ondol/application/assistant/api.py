@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import uuid
-from datetime import datetime
+from dataclasses import asdict
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field, WithJsonSchema
 
 from ondol.application.assistant import access_requests as requests
+from ondol.application.assistant.levels import answer_levels
 from ondol.application.assistant.reading import AnswerView, view_answer
 from ondol.application.assistant.record import AnswerRecord
 from ondol.application.knowledge.api import KnowledgeServices
-from ondol.infrastructure.access.route_roles import ASK, READERS, WRITE, Body
+from ondol.infrastructure.access.route_roles import ASK, READ, READERS, WRITE, Body
 from ondol.infrastructure.access.types import Principal
-from ondol.infrastructure.gateway.admin_api.base import schema_of
+from ondol.infrastructure.gateway.admin_api.base import Moment, schema_of
+
+PERIOD = timedelta(days=1)
 
 
 class DocumentNamed(BaseModel):
@@ -40,6 +44,18 @@ class AnswerShown(BaseModel):
     documents: list[DocumentNamed]
     question: str | None
     answer: str | None
+
+
+class LevelsShown(BaseModel):
+    """Answers of a period. `grounded` is the share of checked sentences that their sources support, null without one."""
+
+    answers: int
+    answered: int
+    refused: int
+    failed: int
+    sentences: int
+    supported: int
+    grounded: float | None
 
 
 class AccessBody(Body):
@@ -92,6 +108,14 @@ class Decided(BaseModel):
 def answers_router(services: KnowledgeServices) -> APIRouter:
     """The routes below ``/answers``."""
     router = APIRouter(prefix="/answers", tags=["answers"])
+
+    @router.get("/levels", openapi_extra=READ)
+    async def get_answer_levels(since: Moment | None = None, until: Moment | None = None, who: Principal = services.reads) -> LevelsShown:
+        """How the answers of a period came out, the last 24 hours when nothing is said."""
+        end = until or services.knowledge.clock()
+        async with services.knowledge.database.tenant_tx(who.tenant_id) as connection:
+            found = await answer_levels(connection, since or end - PERIOD, end)
+        return LevelsShown(**asdict(found), grounded=found.grounded)
 
     @router.get("/{answer_id}", openapi_extra=ASK)
     async def get_answer(answer_id: uuid.UUID, who: Principal = services.asks) -> AnswerShown:

@@ -112,7 +112,9 @@ COMPARED_MIN = 0.4
 """What a sentence about one of the things compared gains for saying what that is, and how well it must say so."""
 
 _SHAPE = FIGURES.index("shape")
-_LEANS = re.compile(r"(?:이 경우|그 경우|이때|그때|이는|이것|그것|이를|그러면|(?:in (?:that|this) case|this|that|these|those|it|they|then|after that)\b)")
+_LEANS = re.compile(
+    r"(?:이 경우|그 경우|이때|그때|이는|이것|그것|이를|그러면|(?:in (?:that|this) case|this|that|these|those|it|they|then|after that)\b)"
+)
 """How a sentence in lower case begins that means nothing without the one before. What merely goes on (however, moreover) means something alone."""
 
 

@@ -84,6 +84,22 @@ select count(*) as counted from answers where tenant_id = %(tenant_id)s::uuid an
 -- The record of an answer.
 select id, assistant_id, person_id, outcome, content_sealed, provenance, created_at from answers where id = %(id)s::uuid;
 
+-- name: answer_levels
+-- How the answers between two ids came out, and how many of their sentences are supported.
+select count(*) as answers,
+    count(*) filter (where outcome = 'answered') as answered,
+    count(*) filter (where outcome = 'refused') as refused,
+    count(*) filter (where outcome = 'failed') as failed,
+    coalesce(sum(said.sentences), 0)::bigint as sentences,
+    coalesce(sum(said.supported), 0)::bigint as supported
+from answers a
+left join lateral (
+    select count(*) as sentences, count(*) filter (where sentence ->> 'verdict' = 'supported') as supported
+    from jsonb_array_elements(a.provenance -> 'sentences') as sentence
+    where sentence ->> 'verdict' in ('supported', 'partial', 'unsupported')
+) as said on a.outcome = 'answered'
+where a.id >= %(first)s::uuid and a.id < %(end)s::uuid;
+
 -- name: answer_records
 -- The records of some answers.
 select id, provenance from answers where id = any(%(ids)s::uuid[]);

@@ -30,8 +30,13 @@ async def test_the_overview_tells_what_is_wrong_and_what_waits(fakes: Any) -> No
     fakes.replies["GET", f"/budgets/{ID}/windows"] = (200, {"windows": [{"amount": "1000", "spent": "250", "remaining": "750"}]})
     fakes.replies["GET", "/guard/incidents"] = (200, {"incidents": [{}, {}], "next": None})
     fakes.replies["GET", "/guard/approvals"] = (200, {"approvals": [], "next": None})
+    counts = {"answers": 8, "answered": 5, "refused": 2, "failed": 1, "sentences": 10, "supported": 9, "grounded": 0.9}
+    fakes.replies["GET", "/answers/levels"] = (200, counts)
+    event = {"id": ID, "kind": "release.activated", "actor": "<b>bada", "created_at": "2026-11-01T15:30:00Z"}
+    fakes.replies["GET", "/ledger/events"] = (200, {"events": [event], "next": None, "since": None})
     browser = await visitor(fakes, "auditor")
     page = (await browser.get("/home?lang=en")).text
+    assert f'<a href="/audit/{ID}">' in page and "&lt;b&gt;bada" in page
     assert "90.00%" in page and "25.0%" in page and "2 guard incidents are open." in page
     assert page.count('class="tile bad"') == 2, "availability and the slow answers"
     assert not [asked for asked in fakes.asked if asked.path == "/access-requests"], "an auditor may not read them"

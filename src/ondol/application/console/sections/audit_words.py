@@ -153,3 +153,6 @@ KINDS: Mapping[str, str] = {label.removeprefix(BEGINNING): label for labels in A
 
 ROUTINE = ("audit.kind.requests.recorded", "audit.kind.answer.given", "audit.kind.index.merged", "audit.kind.knowledge.swept")
 """What happens all the time by itself; it is in the log, and left out where nobody asks for it."""
+
+CHANGES_NOTHING = (*ROUTINE, "audit.kind.session.opened", "audit.kind.session.ended", "audit.kind.document.received")
+"""What is left out besides where somebody asks what changed."""

@@ -13,11 +13,13 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from ondol.application.console.pages import Site
+from ondol.application.console.sections.audit_words import BEGINNING, CHANGES_NOTHING, KINDS
 from ondol.application.console.visit import Problem, Visit, add_page
 
 PATH = "/home"
 HOURS: Final = 24
 BUDGETS_SHOWN: Final = 6
+CHANGES_SHOWN: Final = 6
 AVAILABILITY_MIN: Final = 0.995
 P95_US_MAX: Final = 5_000_000
 """Where a tile turns red, until an organisation has set objectives of its own."""
@@ -43,10 +45,12 @@ async def show(visit: Visit, problem: Problem | None) -> Response:
     now = datetime.now(zone)
     since = (now - timedelta(hours=HOURS - 1)).replace(minute=0, second=0, microsecond=0)
     level = await visit.api.get("/service-levels", step="hour", since=since.isoformat(), until=now.isoformat())
+    answers = await visit.api.get("/answers/levels", since=since.isoformat(), until=now.isoformat())
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     today = await visit.api.get("/usage", by=["day"], since=midnight.isoformat(), until=now.isoformat()) if now > midnight else {"totals": []}
     values = {
         "whole": level["whole"],
+        "answers": answers,
         "hours": _each_hour(level["steps"], since, now),
         "zone": visit.profile.time_zone,
         "is_available": _at_least(level["whole"]["availability"], AVAILABILITY_MIN),
@@ -54,6 +58,8 @@ async def show(visit: Visit, problem: Problem | None) -> Response:
         "spent": [one for one in today["totals"] if one["cost"] is not None],
         "budgets": await _budgets(visit),
         "attention": await _attention(visit),
+        "changes": await _changes(visit),
+        "kinds": KINDS,
     }
     return visit.page("home.html", values, problem=problem)
 
@@ -79,6 +85,13 @@ async def _attention(visit: Visit) -> Sequence[Attention]:
         Attention(len(approvals["approvals"]), "home.attention.approvals", "/guard/approvals"),
     )
     return [one for one in found if one.count]
+
+
+async def _changes(visit: Visit) -> list[dict[str, Any]]:
+    """What was changed last, and by whom."""
+    without = [label.removeprefix(BEGINNING) for label in CHANGES_NOTHING]
+    events: list[dict[str, Any]] = (await visit.api.get("/ledger/events", without=without, limit=CHANGES_SHOWN))["events"]
+    return events
 
 
 def _each_hour(steps: Sequence[Mapping[str, Any]], since: datetime, until: datetime) -> list[dict[str, Any]]:
