@@ -54,7 +54,7 @@ class Visitor:
     @property
     def actions(self) -> dict[str, str]:
         """Addresses that their forms are sent to, by route."""
-        return {POST.at(form.action): form.action for page in self.pages for form in page.parts.forms if form.method == "post"}
+        return {POST.at(form.action.partition("?")[0]): form.action for page in self.pages for form in page.parts.forms if form.method == "post"}
 
     def act(self, address: str, fields: dict[str, str] | None = None) -> httpx.Response:
         """Send a form as their own pages would."""
