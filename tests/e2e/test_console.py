@@ -23,7 +23,7 @@ PAGES = (
     "/prompts", "/prompts/assistant", "/prompts/new?from=assistant@builtin", "/prompts/assistant/diff?first=builtin&second=builtin",
     "/erasures", "/erasures/new",
     "/people", "/people/new", "/access-requests", "/models", "/models/new", "/models/prices", "/models/compare", "/guard", "/guard/approvals",
-    "/guard/policies", "/guard/try", "/usage", "/requests", "/keys", "/keys/new",
+    "/guard/policies", "/guard/try", "/usage", "/limits", "/limits/new", "/limits/budgets/new", "/requests", "/keys", "/keys/new",
     "/audit", "/jobs", "/me", "/settings", "/channels", "/channels/widgets/new",
 )  # fmt: skip
 

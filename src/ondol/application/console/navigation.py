@@ -64,6 +64,7 @@ GROUPS: Sequence[Group] = (
         "nav.group.run",
         (
             Section("/usage", "nav.usage", "chart", ANYBODY),
+            Section("/limits", "nav.limits", "gauge", READERS),
             Section("/requests", "nav.requests", "list", READERS),
             Section("/people", "nav.people", "people", READERS),
             Section("/keys", "nav.keys", "key", READERS),

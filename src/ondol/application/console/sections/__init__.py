@@ -22,6 +22,7 @@ from ondol.application.console.sections import (
     keys,
     knowledge,
     knowledge_index,
+    limits,
     me,
     models,
     people,
@@ -40,6 +41,6 @@ def add_sections(router: APIRouter, site: Site) -> None:
     """All pages of all sections."""
     for section in (
         answers, chat, home, knowledge, knowledge_index, assistants, prompts, models, evaluation, evaluation_start, evaluation_compare, quality,
-        red_team, review_queues, reviews, guard, erasures, access, usage, requests, people, keys, jobs, audit, settings, me, channels,
+        red_team, review_queues, reviews, guard, erasures, access, usage, limits, requests, people, keys, jobs, audit, settings, me, channels,
     ):  # fmt: skip
         section.add_to(router, site)
