@@ -74,6 +74,8 @@ async def add(visit: Visit, fields: Mapping[str, str]) -> Response:
     """Add a provider, and a name that applications call its model by."""
     name = fields.get("provider", "").strip()
     body: dict[str, Any] = {"kind": fields.get("kind", "openai"), **told(fields, "base_url", "credential")}
+    if fields.get("private_network"):
+        body["settings"] = {"private_network": True}
     await visit.api.put(f"/providers/{part(name)}", body)
     alias, model = fields.get("alias", "").strip(), fields.get("model", "").strip()
     if model:
