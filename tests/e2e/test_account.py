@@ -19,6 +19,7 @@ def test_another_browser_is_signed_out_from_here_and_the_password_is_changed(dem
     context = browser.new_context(locale="ko-KR", user_agent="Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0")
     other = context.new_page()
     other.goto(demo_up.url + "/sign-in")
+    other.locator("input[name=organisation]").fill("demo")  # prefilled only where tests before made no other one
     other.locator("#login").fill(LOGIN)
     other.locator("input[type=password]").fill(PASSWORD)
     other.locator("form button[type=submit]").first.click()

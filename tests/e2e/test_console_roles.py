@@ -70,7 +70,8 @@ def test_a_form_that_somebody_is_not_shown_is_refused_as_well(visitors: dict[Rol
 def test_what_no_form_leads_to_at_present_does_nothing_for_others(visitors: dict[Role, Visitor], role: Role) -> None:
     routes = {path for method, path in console_routes() if method == "POST"} - {"/sign-in", "/welcome", "/sign-out"}
     assert set(visitors["owner"].actions) - {"/sign-out"} <= routes, "a form leads to no route"
-    for pattern in sorted(routes - set(visitors["owner"].actions)):
+    own = {pattern for pattern in routes if pattern.startswith("/me/")}  # what everybody does to their own account
+    for pattern in sorted(routes - own - set(visitors["owner"].actions)):
         answer = visitors[role].act(re.sub(r"\{[^}]*\}", str(uuid.uuid4()), pattern))
         assert answer.status_code in (400, 403, 404, 409), (pattern, answer.status_code)
 

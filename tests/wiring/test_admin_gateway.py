@@ -83,7 +83,7 @@ class Api:
             assert error["request_id"] == answer.headers["x-request-id"]
             return answer.status_code, error["code"]
         assert answer.headers["cache-control"] == "no-store"
-        return answer.status_code, answer.json() if answer.headers["content-type"].startswith("application/json") else answer.text
+        return answer.status_code, answer.json() if answer.headers["content-type"] == "application/json" else answer.text
 
     async def did(self, who: str, method: str, path: str, body: object = None) -> Any:
         status, told = await self.ask(who, method, path, body)

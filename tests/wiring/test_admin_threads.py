@@ -258,7 +258,7 @@ async def test_a_thread_is_read_by_those_with_whom_it_is_shared_and_by_nobody_el
     assert await api.ask("owner", "GET", f"/threads/{first}") == (404, "thread_not_found")
     tenant = await find_tenant(api.platform.database, "acme")
     async with api.platform.database.tenant_tx(tenant.id) as connection:
-        kinds = "select kind, body from ledger_events where kind like 'thread.%' order by id"
+        kinds = "select kind, body from ledger_events where kind like 'thread.%%' order by id"
         events = await rows(connection, kinds, {})
         person = await find_person(connection, api.platform.keyring, tenant.id, "owner")
     assert [row["kind"] for row in events] == ["thread.shared", "thread.unshared"]

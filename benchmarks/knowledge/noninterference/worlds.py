@@ -476,4 +476,4 @@ def _is_given(seen: Any) -> bool:
 
 
 def _without_index(extension: Any) -> Any:
-    return {**extension, "searched": {name: value for name, value in extension["searched"].items() if name != "index_version"}}
+    return {**extension, "searched": {name: value for name, value in extension["searched"].items() if name not in ("index_version", "index_number")}}

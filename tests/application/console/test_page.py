@@ -35,7 +35,7 @@ def test_sign_in_ask_and_open_a_source(visit: Visit, script: Any) -> None:
         "model": "assistant/help",
         "stream": True,
         "messages": [{"role": "user", "content": QUESTION}],
-        "ondol": {"progress": True, "thread": "new"},
+        "ondol": {"progress": True, "thread": "new", "resume": True},
     }
     answer = page.locator(".answer")
     expect(answer.locator("h4")).to_have_text("환불")

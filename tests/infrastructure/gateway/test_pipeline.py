@@ -326,7 +326,7 @@ async def test_what_a_slow_caller_does_not_take_is_not_produced(ground: Ground) 
     writer.write(head % (tenancy.key.encode(), len(body), body))
     async with asyncio.timeout(30):
         before = -1
-        while before != produced:
+        while before != produced or not produced:
             before = produced
             for _ in range(2_000):
                 await asyncio.sleep(0)

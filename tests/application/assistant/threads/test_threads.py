@@ -312,5 +312,5 @@ async def test_a_person_and_a_document_can_be_forgotten(desk: Desk) -> None:
     again = await desk.ask("How long does a refund take?", thread=place_behind(first))  # the turn that it would follow is gone
     assert again.finish.extension["thread"]["remembered"] == 0
     async with platform.database.tenant_tx(tenant_id) as connection:
-        assert await store.erase_person(connection, person_id) == {"threads": 1, "memory_slots": 1}
+        assert await store.erase_person(connection, person_id) == {"threads": 1, "memory_slots": 1, "thread_shares": 0}
     assert await rows_of(desk) == []

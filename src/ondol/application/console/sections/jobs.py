@@ -28,6 +28,7 @@ NAMES: Mapping[str, str] = {
     "guard_care": "jobs.name.guard_care",
     "index_care": "jobs.name.index_care",
     "nightly_alarms": "jobs.name.nightly_alarms",
+    "nightly_attacks": "jobs.name.nightly_attacks",
     "nightly_care": "jobs.name.nightly_care",
     "nightly_evaluation": "jobs.name.nightly_evaluation",
     "record_care": "jobs.name.record_care",

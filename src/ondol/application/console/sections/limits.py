@@ -117,28 +117,30 @@ async def budget(visit: Visit, fields: Mapping[str, str]) -> Response:
 
 async def one_budget(visit: Visit, problem: Problem | None) -> Response:
     """One budget: what was spent in each window, and what was paid in."""
-    path = f"/budgets/{part(visit.place('budget'))}"
-    found = await visit.api.get(path)
+    identifier = part(visit.place("budget"))
+    found = await visit.api.get(f"/budgets/{identifier}")
+    windows = await visit.api.get(f"/budgets/{identifier}/windows", limit=WINDOWS)
+    paid = await visit.api.get(f"/budgets/{identifier}/credits", limit=CREDITS) if found["period"] == "total" else {"credits": []}
     values = {
         "budget": found,
-        "windows": [{**one, "share": _share(one)} for one in (await visit.api.get(f"{path}/windows", limit=WINDOWS))["windows"]],
-        "credits": (await visit.api.get(f"{path}/credits", limit=CREDITS))["credits"] if found["period"] == "total" else [],
+        "windows": [{**one, "share": _share(one)} for one in windows["windows"]],
+        "credits": paid["credits"],
     }
     return visit.page("budget.html", {**_words(visit), **_typed(problem), **values}, problem=problem)
 
 
 async def change_budget(visit: Visit, fields: Mapping[str, str]) -> Response:
     """Another amount, or other alarms."""
-    path = f"/budgets/{part(visit.place('budget'))}"
-    await visit.api.patch(path, {**told(fields, "amount"), "alarm_percents": _percents(fields.get("alarms", ""))})
-    return visit.see(f"{PATH}{path}", done="changed")
+    identifier = part(visit.place("budget"))
+    await visit.api.patch(f"/budgets/{identifier}", {**told(fields, "amount"), "alarm_percents": _percents(fields.get("alarms", ""))})
+    return visit.see(f"{PATH}/budgets/{identifier}", done="changed")
 
 
 async def pay_in(visit: Visit, fields: Mapping[str, str]) -> Response:
     """Pay into a prepaid balance."""
-    path = f"/budgets/{part(visit.place('budget'))}"
-    await visit.api.post(f"{path}/credits", {"amount": fields.get("credit", "").strip()})
-    return visit.see(f"{PATH}{path}", done="paid")
+    identifier = part(visit.place("budget"))
+    await visit.api.post(f"/budgets/{identifier}/credits", {"amount": fields.get("credit", "").strip()})
+    return visit.see(f"{PATH}/budgets/{identifier}", done="paid")
 
 
 async def remove_budget(visit: Visit, _fields: Mapping[str, str]) -> Response:

@@ -67,9 +67,9 @@ async def add(visit: Visit, fields: Mapping[str, str]) -> Response:
 
 async def one(visit: Visit, problem: Problem | None) -> Response:
     """One person with their rights."""
-    path = f"/people/{part(visit.place('person'))}"
-    found = await visit.api.get(path)
-    sessions = await visit.api.get(f"{path}/sessions")
+    identifier = part(visit.place("person"))
+    found = await visit.api.get(f"/people/{identifier}")
+    sessions = await visit.api.get(f"/people/{identifier}/sessions")
     values = {
         **_words(visit),
         **session_words(),
