@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -14,6 +13,7 @@ from starlette.responses import Response
 
 from ondol.application.console.pages import Site
 from ondol.application.console.sections.audit_words import BEGINNING, CHANGES_NOTHING, KINDS
+from ondol.application.console.sections.limits import share_spent
 from ondol.application.console.visit import Problem, Visit, add_page
 
 PATH = "/home"
@@ -71,8 +71,7 @@ async def _budgets(visit: Visit) -> list[dict[str, Any]]:
     for budget in found["budgets"]:
         windows = (await visit.api.get(f"/budgets/{budget['id']}/windows", limit=1))["windows"]
         if windows:
-            whole = Decimal(windows[0]["amount"])
-            shown.append({**budget, "window": windows[0], "share": float(Decimal(windows[0]["spent"]) / whole) if whole else 1.0})
+            shown.append({**budget, "window": windows[0], "share": share_spent(windows[0])})
     return shown
 
 

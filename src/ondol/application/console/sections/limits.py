@@ -123,7 +123,7 @@ async def one_budget(visit: Visit, problem: Problem | None) -> Response:
     paid = await visit.api.get(f"/budgets/{identifier}/credits", limit=CREDITS) if found["period"] == "total" else {"credits": []}
     values = {
         "budget": found,
-        "windows": [{**one, "share": _share(one)} for one in windows["windows"]],
+        "windows": [{**one, "share": share_spent(one)} for one in windows["windows"]],
         "credits": paid["credits"],
     }
     return visit.page("budget.html", {**_words(visit), **_typed(problem), **values}, problem=problem)
@@ -151,10 +151,10 @@ async def remove_budget(visit: Visit, _fields: Mapping[str, str]) -> Response:
 
 async def _spent(visit: Visit, budget_id: str) -> dict[str, Any]:
     windows = (await visit.api.get(f"/budgets/{part(budget_id)}/windows", limit=1))["windows"]
-    return {"window": windows[0] if windows else None, "share": _share(windows[0]) if windows else 0.0}
+    return {"window": windows[0] if windows else None, "share": share_spent(windows[0]) if windows else 0.0}
 
 
-def _share(window: Mapping[str, str]) -> float:
+def share_spent(window: Mapping[str, str]) -> float:
     """What of a window is spent, in [0, 1] or above."""
     whole = Decimal(window["amount"])
     return float(Decimal(window["spent"]) / whole) if whole else 1.0
