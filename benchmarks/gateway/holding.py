@@ -63,7 +63,7 @@ def idle_streams(side: Side, models: list[str], halves: Halves, wanted: int) -> 
     process_ids = side.process_ids()
     prompts = [halves.prompt(number) for number in range(997)]
     wishes = {"do": "hold", "port": side.port, "headers": dict(side.headers), "models": models, "prompts": prompts, "count": count}
-    _held(wishes | {"count": min(WARM_STREAMS, count)}, process_ids)  # what is made at first use is not a stream's
+    _held(wishes | {"count": min(WARM_STREAMS, count)}, process_ids, settle_s=0.2)  # what is made at first use is not a stream's
     before_mb, _ = weigh(process_ids)
     opened, still, during_mb = _held(wishes, process_ids)
     if still["open"] < count * 0.99:
@@ -74,11 +74,11 @@ def idle_streams(side: Side, models: list[str], halves: Halves, wanted: int) -> 
     }  # fmt: skip
 
 
-def _held(wishes: dict[str, Any], process_ids: list[int]) -> tuple[dict[str, Any], dict[str, Any], float]:
+def _held(wishes: dict[str, Any], process_ids: list[int], *, settle_s: float = SETTLE_SECONDS) -> tuple[dict[str, Any], dict[str, Any], float]:
     """Open streams and let them stand for a while: what was told when they stood and at the end, and the memory meanwhile."""
     with _client(wishes) as client:
         opened = _told(client)
-        time.sleep(SETTLE_SECONDS)
+        time.sleep(settle_s)
         during_mb, _ = weigh(process_ids)
         assert client.stdin is not None
         client.stdin.write(b"\n")

@@ -36,8 +36,6 @@ from ondol.core.money import NANO_PER_UNIT
 RATE: Final = 1_000.0
 CONCURRENT_STREAMS: Final = 100
 ORIGINS: Final = 10
-SLOW_FACTOR: Final = 2
-"""LiteLLM's rounds are longer: it answers few."""
 KNOWN_AFTER_S: Final = 2.5
 """Workers read keys, models, limits and prices about once a second."""
 PURSE_PRICES: Final = (NANO_PER_UNIT // 10, 20 * NANO_PER_UNIT)
@@ -55,6 +53,7 @@ class Size:
 
     Attributes:
         rounds, seconds: of each side under full load; sides take turns.
+        slow_factor: by which LiteLLM's rounds are longer, since it answers few.
         paced_rounds, paced_seconds: at a constant rate, directly and through the gateway in turn.
         streams: that stand still.
         workers: numbers of workers whose throughput is told.
@@ -65,6 +64,7 @@ class Size:
 
     rounds: int
     seconds: float
+    slow_factor: int
     paced_rounds: int
     paced_seconds: float
     streams: int
@@ -75,8 +75,8 @@ class Size:
     without_streams: frozenset[str] = frozenset({"portkey"})
 
 
-QUICK: Final = Size(2, 1, 1, 2, 1_000, (), beside.WORKERS, 400, frozenset({"kept"}), frozenset({"portkey", "nginx"}))
-LONG: Final = Size(7, 4, 7, 4, 10_000, (1, 2, 4), 4, 100)
+QUICK: Final = Size(2, 1, 1, 1, 1.5, 1_000, (), beside.WORKERS, 400, frozenset({"kept"}), frozenset({"portkey", "nginx"}))
+LONG: Final = Size(7, 4, 2, 7, 4, 10_000, (1, 2, 4), 4, 100)
 """Portkey 1.15.2 answers 500 to streams of such an upstream: it changes headers that Node's own `fetch` made immutable."""
 
 
@@ -290,7 +290,7 @@ def _rounds(bench: Bench, names: Sequence[str], model: str, *, count: int = 0) -
         once(name, 1, 0)  # what is loaded and compiled at first use is not what is asked
     for number in range(1, (count or bench.size.rounds) + 1):
         for name in names if number % 2 else reversed(names):
-            found[name].append(once(name, bench.size.seconds * (SLOW_FACTOR if name == "litellm" else 1), number))
+            found[name].append(once(name, bench.size.seconds * (bench.size.slow_factor if name == "litellm" else 1), number))
     return found
 
 

@@ -22,8 +22,9 @@ FRAME: Final = (".bar", ".brand", ".side", "main", "main h1", ".page-head", ".si
 CALM_TILE: Final = ".tile:not(.bad, .caution)"
 """A tile whose figure is as it should be: which ones are depends on what else the platform was asked meanwhile."""
 PARTS: Final = (
-    *FRAME, ".lead", ".tiles", CALM_TILE, f"{CALM_TILE} dt", f"{CALM_TILE} dd", ".chart", ".part h2", ".table-scroll", ".table th", ".table td", ".segments a",
-    ".button.primary", ".field", ".field label", ".field input", ".field textarea", ".composer", ".composer textarea", ".example", "#switch-language",
+    *FRAME, ".lead", ".tiles", CALM_TILE, f"{CALM_TILE} dt", f"{CALM_TILE} dd", ".chart", ".part h2", ".table-scroll", ".table th", ".table td",
+    ".segments a", ".button.primary", ".field", ".field label", ".field input", ".field textarea", ".composer", ".composer textarea", ".example",
+    "#switch-language",
 )  # fmt: skip
 PLACED: Final = frozenset({".bar", ".side", "main", ".page-head", ".tiles", ".chart", ".table-scroll", ".field", ".composer"})
 """Parts whose place and width come from the layout and not from the words in them."""

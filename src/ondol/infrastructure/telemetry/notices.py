@@ -108,7 +108,7 @@ def send_email(settings: AlarmSettings, notice: Notice) -> None:
     message["From"] = settings.email_from
     message["To"] = ", ".join(part.strip() for part in settings.email_to.split(",") if part.strip())
     message["Message-ID"] = f"<{notice.id}@ondol>"
-    message.set_content("\n".join(notice.lines) + "\n")
+    message.set_content("\n".join(notice.lines) + "\n", cte="base64")  # every server takes it, whatever it offers
     try:
         context = ssl.create_default_context(cafile=settings.smtp_authority or None)
         with smtplib.SMTP(settings.smtp_host, settings.smtp_port, timeout=settings.timeout_s) as server:

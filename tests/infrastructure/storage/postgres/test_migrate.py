@@ -13,6 +13,7 @@ import psycopg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from ondol.core.errors import DataFolderError, SettingsError
@@ -78,6 +79,26 @@ def test_a_failing_migration_leaves_the_database_as_it_was(addresses: DatabaseAd
     ]
     known(*migrations())
     assert is_current(addresses)
+
+
+def test_what_was_there_before_is_put_into_the_tables_that_a_migration_binds(empty: DatabaseAddresses, known: Callable[..., None]) -> None:
+    sums = next(migration for migration in migrations() if migration.name == "0030_request_hours.sql")
+    known(*[migration for migration in migrations() if migration.number < sums.number])
+    with pytest.raises(MigrationFailed, match="rights"):
+        migrate(empty)  # today's rights name tables of later migrations
+    with psycopg.connect(empty.owner, autocommit=True) as owner:
+        bound = "select c.relname from pg_class c where c.relnamespace = 'ondol'::regnamespace and c.relrowsecurity"
+        for (table,) in owner.execute(bound).fetchall():
+            policy = sql.SQL("create policy owner_rows on ondol.{} to current_user using (true) with check (true)")
+            owner.execute(policy.format(sql.Identifier(table)))
+        make_partitions(owner, datetime.now(UTC))
+        world = World()
+        for table in ("tenants", "people", "requests"):
+            insert(owner, table, row_of(world, table))
+    known(*migrations())
+    migrate(empty)
+    assert ask(empty.owner, "select requests, model from ondol.request_hours") == [(1, "m")]
+    assert ask(empty.owner, "select requests, model from ondol.request_model_hours") == [(1, "m")]
 
 
 def test_an_edited_migration_is_refused(addresses: DatabaseAddresses, known: Callable[..., None]) -> None:

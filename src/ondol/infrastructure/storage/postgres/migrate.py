@@ -26,6 +26,19 @@ PARTITION_MONTHS_AHEAD = 3
 PARTITIONED_TABLES = ("answers", "requests", "ledger_events", "guard_traffic", "request_contents", "turns")
 
 
+_BIND_AND_FILL: LiteralString = """
+create or replace function ondol.bind_to_tenant(tenant_table regclass) returns void
+language plpgsql as $$
+begin
+    execute format('alter table %s enable row level security', tenant_table);
+    execute format('alter table %s force row level security', tenant_table);
+    execute format('create policy owner_rows on %s to current_user using (true) with check (true)', tenant_table);
+end $$
+"""
+"""What the first migration made, with a policy for whoever migrates: without one, a migration cannot put rows of what was there before into a table
+that it has bound. `rights.sql` makes the policy anew."""
+
+
 class MigrationFailed(OndolError):
     """A migration did not run through; the database is as it was before it."""
 
@@ -90,6 +103,8 @@ def migrate(addresses: DatabaseAddresses) -> list[str]:
         done = _recorded(owner)
         known = migrations()
         _refuse_foreign(done, known)
+        if done:
+            owner.execute(_BIND_AND_FILL)
         ran = [_run(owner, migration) for migration in known if migration.number not in done]
         ran += _migrate_jobs(owner)
         _give_rights(owner, addresses)
