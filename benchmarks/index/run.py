@@ -1,4 +1,4 @@
-"""`python -m benchmarks.index [--quick] [--json]`."""
+"""`python -m benchmarks.index [--quick] [--passages NUMBER] [--json]`."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="50,000 passages instead of 300,000, and nothing of lengths; under 50 s")
+    parser.add_argument("--passages", type=int, default=0, metavar="NUMBER", help="so many instead, and nothing of lengths")
     parser.add_argument("--json", action="store_true", help="print one JSON object last")
     options = parser.parse_args()
     try:
-        sized = [] if options.quick else measure_sizes(QUESTIONS)
+        sized = [] if options.quick or options.passages else measure_sizes(QUESTIONS)
     except DataAbsent as absent:
         sys.exit(str(absent))
-    passages = PASSAGES_QUICK if options.quick else PASSAGES
+    passages = options.passages or (PASSAGES_QUICK if options.quick else PASSAGES)
     layouts, build_s = segments.measure(passages)
     print(f"{passages:,} passages, built in {build_s:.1f} s\n")
     print(f"{'layout':28} {'segments':>8} {'8 terms p50/p95 ms':>20} {'30 terms p50/p95 ms':>20}")
