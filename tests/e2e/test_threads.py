@@ -78,6 +78,13 @@ def test_a_conversation_is_kept_branched_found_shared_and_deleted(demo_up: Up, p
     expect(page.locator("#delete")).to_contain_text("All 3 questions")
     page.locator("#delete").get_by_role("button", name="Delete it").click()
     expect(page.get_by_text("The conversation was deleted.")).to_be_visible()
+    check(page)
+    page.get_by_role("button", name="Undo").press("Enter")
+    expect(page.get_by_text("The conversation is there again.")).to_be_visible()
+    expect(page.locator("#thread-head h1")).to_have_text(TITLE)
+    page.get_by_role("button", name="Delete").first.click()
+    page.locator("#delete").get_by_role("button", name="Delete it").click()
+    expect(page.get_by_text("The conversation was deleted.")).to_be_visible()
     gone = other.goto(address)
     assert gone is not None and gone.status == 404
     context.close()

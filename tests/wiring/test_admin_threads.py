@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -16,6 +16,7 @@ from ondol.application.knowledge.ingest import IngestOptions, ingest_folder
 from ondol.core.ids import new_id
 from ondol.infrastructure.access.people import ensure_group, find_person, find_tenant, set_groups
 from ondol.infrastructure.storage.postgres import rows
+from tests.application.conftest import SteppedClock
 from tests.wiring.test_admin import Api, api
 
 __all__ = ["api"]
@@ -144,15 +145,85 @@ async def test_everybody_lists_reads_renames_and_deletes_their_own(api: Api) -> 
     assert await api.ask("member", "PATCH", f"/threads/{first}", {"title": "  On  refunds "}) == (200, {"changed": True})
     assert (await api.ask("member", "GET", f"/threads/{first}"))[1]["thread"]["title"] == "On refunds"
     assert await api.ask("member", "PATCH", f"/threads/{first}", {"title": "   "}) == (400, "bad_title")
-    assert await api.ask("member", "DELETE", f"/threads/{first}") == (200, {"changed": True})
+    until = (api.platform.clock() + store.BROUGHT_BACK_FOR).isoformat().replace("+00:00", "Z")
+    assert await api.ask("member", "DELETE", f"/threads/{first}") == (200, {"changed": True, "restorable_until": until})
     assert await api.ask("member", "GET", f"/threads/{first}") == (404, "thread_not_found")
     assert await api.ask("member", "DELETE", f"/threads/{first}") == (404, "thread_not_found")
+    await store.forget_deleted(api.platform.database, api.platform.clock() + store.BROUGHT_BACK_FOR)
     tenant = await find_tenant(api.platform.database, "acme")
     async with api.platform.database.tenant_tx(tenant.id) as connection:
         told = await (await connection.execute("select body from ledger_events where kind = 'thread.deleted'")).fetchall()
         left = await (await connection.execute("select count(*) as turns from turns")).fetchall()
     assert [row["body"] for row in told] == [{"thread": first, "turns": 3}]
     assert left[0]["turns"] == 1
+
+
+async def counted(api: Api) -> tuple[int, int, int]:
+    """How many threads, turns and shares the tenant has, deleted ones too."""
+    tenant = await find_tenant(api.platform.database, "acme")
+    async with api.platform.database.tenant_tx(tenant.id) as connection:
+        text = "select (select count(*) from threads) as a, (select count(*) from turns) as b, (select count(*) from thread_shares) as c"
+        [found] = await (await connection.execute(text)).fetchall()
+    return found["a"], found["b"], found["c"]
+
+
+async def test_a_deleted_thread_is_nobodys_to_see_and_comes_back_until_its_time_is_over(api: Api) -> None:
+    clock, database = cast(SteppedClock, api.platform.clock), api.platform.database
+    first, kept = await thread(api, "member", "one", "two"), await thread(api, "member", "kept")
+    await api.ask("member", "PUT", f"/threads/{first}/shares", {"people": ["owner"], "groups": []})
+    _, told = await api.ask("member", "GET", f"/threads/{first}/branch")
+    assert await api.ask("member", "POST", f"/threads/{first}/restore") == (404, "thread_gone"), "it was not deleted"
+    await api.ask("member", "DELETE", f"/threads/{first}")
+    for method, path, body in (
+        ("GET", "", None), ("GET", "/branch", None), ("GET", "/export", None), ("GET", "/shares", None), ("PATCH", "", {"title": "x"}),
+        ("PUT", "/shares", {"people": ["auditor"]}),
+    ):  # fmt: skip
+        assert await api.ask("member", method, f"/threads/{first}{path}", body) == (404, "thread_not_found"), path
+    assert await api.ask("owner", "GET", f"/threads/{first}") == (404, "thread_not_found"), "who could read it still does"
+    assert (await api.ask("owner", "GET", "/threads?shared=with_me"))[1]["threads"] == []
+    for query in ("", "?shared=by_me", "?search=one"):
+        assert first not in [item["id"] for item in (await api.ask("member", "GET", f"/threads{query}"))[1]["threads"]], query
+    assert [item["id"] for item in (await api.ask("member", "GET", "/threads-export"))[1]["threads"]] == [kept]
+    turn = Turn(new_id(), None, "three", "three", "THREE", refused=False, rests_on=frozenset(), created_at=clock())
+    tenant = await find_tenant(database, "acme")
+    async with database.tenant_tx(tenant.id) as connection:
+        person = await find_person(connection, api.platform.keyring, tenant.id, "member")
+        assert not await store.grow_thread(connection, api.platform.keyring, tenant.id, person.id, uuid.UUID(first), turn, clock())
+    for stranger in ("owner", "other owner"):
+        assert await api.ask(stranger, "POST", f"/threads/{first}/restore") == (404, "thread_gone")
+    clock.advance(seconds=store.BROUGHT_BACK_FOR.total_seconds() - 1)
+    assert await store.forget_deleted(database, clock()) == 0
+    assert await api.ask("member", "POST", f"/threads/{first}/restore") == (200, {"changed": True})
+    assert (await api.ask("member", "GET", f"/threads/{first}/branch"))[1] == told, "not all of it came back"
+    assert (await api.ask("owner", "GET", f"/threads/{first}"))[0] == 200
+    await api.ask("member", "DELETE", f"/threads/{first}")
+    clock.advance(seconds=store.BROUGHT_BACK_FOR.total_seconds())
+    assert await api.ask("member", "POST", f"/threads/{first}/restore") == (404, "thread_gone"), "whether or not the sweep has come by"
+    assert await counted(api) == (2, 3, 1)
+    assert await store.forget_deleted(database, clock()) == 1
+    assert await counted(api) == (1, 1, 0)
+    async with database.tenant_tx(tenant.id) as connection:
+        kinds = await (await connection.execute("select kind from ledger_events where kind like 'thread.%%' order by id")).fetchall()
+    assert [row["kind"] for row in kinds] == ["thread.shared", "thread.deleted", "thread.restored", "thread.deleted"]
+
+
+async def test_what_was_deleted_goes_a_thousand_at_a_time(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ondol.application.assistant.threads.store.FORGET_MAX", 2)
+    for number in range(5):
+        await api.ask("member", "DELETE", f"/threads/{await thread(api, 'member', str(number))}")
+    assert await store.forget_deleted(api.platform.database, api.platform.clock() + store.BROUGHT_BACK_FOR) == 5
+    assert await counted(api) == (0, 0, 0)
+
+
+async def test_an_erasure_does_not_wait_for_a_deleted_thread(api: Api) -> None:
+    ground = new_id()
+    first = await thread(api, "member", "one", "two", rests_on=frozenset({ground}))
+    await api.ask("member", "DELETE", f"/threads/{first}")
+    tenant = await find_tenant(api.platform.database, "acme")
+    async with api.platform.database.tenant_tx(tenant.id) as connection:
+        person = await find_person(connection, api.platform.keyring, tenant.id, "member")
+        assert await store.erase_resting_on(connection, [ground]) == 2
+        assert (await store.erase_person(connection, person.id))["threads"] == 1
 
 
 @pytest.mark.parametrize("who", ["owner", "auditor", "other owner"])

@@ -124,7 +124,10 @@ def export(context: click.Context, thread_id: uuid.UUID | None, login: str, tena
 @tenant_option
 @click.pass_context
 def delete(context: click.Context, thread_id: uuid.UUID, login: str, tenant: str) -> None:
-    """Delete a thread with all that was said in it. The records of its answers stay, without the thread."""
+    """Delete a thread with all that was said in it. The records of its answers stay, without the thread.
+
+    For some minutes `ondol thread restore` brings it back.
+    """
     from ondol.application.assistant.threads.reading import delete_thread
 
     async def work(platform: Platform, where: Tenant, connection: Connection, person: Person) -> int:
@@ -132,6 +135,22 @@ def delete(context: click.Context, thread_id: uuid.UUID, login: str, tenant: str
 
     turns = _as_person(context, tenant, login, work)
     say(f"Deleted, with {turns} {'turn' if turns == 1 else 'turns'}.")
+
+
+@command.command("restore")
+@click.argument("thread_id", type=click.UUID)
+@as_option
+@tenant_option
+@click.pass_context
+def restore(context: click.Context, thread_id: uuid.UUID, login: str, tenant: str) -> None:
+    """Bring a thread back that was deleted some minutes ago."""
+    from ondol.application.assistant.threads.reading import restore_thread
+
+    async def work(platform: Platform, where: Tenant, connection: Connection, person: Person) -> int:
+        return await restore_thread(platform.knowledge, connection, where.id, person.id, thread_id)
+
+    turns = _as_person(context, tenant, login, work)
+    say(f"It is there again, with {turns} {'turn' if turns == 1 else 'turns'}.")
 
 
 def _as_person(context: click.Context, tenant: str, login: str, work: Callable[[Platform, Tenant, Connection, Person], Awaitable[T]]) -> T:

@@ -34,6 +34,7 @@ GUARD_CARE = "37 * * * *"
 RECORD_CARE = "7 * * * *"
 UPLOAD_CARE = "27 * * * *"
 STREAM_CARE = "*/5 * * * *"
+THREAD_CARE = "*/5 * * * *"
 REVIEW_CARE = "*/5 * * * *"
 
 NIGHTS = "* * * * *"
@@ -100,6 +101,14 @@ def register_tasks(app: JobApp, platform: Platform) -> None:
 
         del timestamp
         await expire_streams(platform.database)
+
+    @app.periodic(cron=THREAD_CARE)
+    @app.task(name="thread_care", queueing_lock="thread_care", pass_context=False)
+    async def thread_care(timestamp: int) -> None:
+        from ondol.application.assistant.threads.store import forget_deleted
+
+        del timestamp
+        await forget_deleted(platform.database, platform.clock())
 
     @app.periodic(cron=REVIEW_CARE)
     @app.task(name="review_care", queueing_lock="review_care", lock="review_care", pass_context=False)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -126,11 +128,17 @@ def test_a_thread_is_read_renamed_and_deleted_without_scripts(visit: Visit) -> N
     page.get_by_role("button", name="이름 바꾸기").click()
     expect(page.get_by_label("이름", exact=True)).to_have_value("또 다른 이름")
     page.keyboard.press("Escape")
-    running.fakes.replies["DELETE", f"/threads/{THREAD}"] = (200, {"changed": True})
+    until = (datetime.now(UTC) + timedelta(minutes=5)).isoformat()
+    running.fakes.replies["DELETE", f"/threads/{THREAD}"] = (200, {"changed": True, "restorable_until": until})
+    running.fakes.replies["POST", f"/threads/{THREAD}/restore"] = (200, {"changed": True})
     page.get_by_role("button", name="삭제").first.click()
     expect(page.get_by_role("dialog", name="‘<b>환불</b>’ 대화를 삭제할까요?")).to_contain_text("5개")
     page.locator("#delete").get_by_role("button", name="삭제").click()
     expect(page.get_by_role("status").filter(has_text="대화를 삭제했습니다.")).to_be_visible()
+    page.get_by_role("button", name="되돌리기").press("Enter")
+    expect(page.get_by_role("status").filter(has_text="대화를 되살렸습니다.")).to_be_visible()
+    expect(page).to_have_url(re.compile(f"/threads/{THREAD}"))
+    assert [call.path for call in running.fakes.asked if call.method == "POST"] == [f"/threads/{THREAD}/restore"]
     page.locator("#thread-words").fill("환불")
     page.locator("#thread-words").press("Enter")
     asked = [dict(call.query) for call in running.fakes.asked if call.path == "/threads"]

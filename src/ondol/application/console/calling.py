@@ -66,9 +66,9 @@ class Api:
         """Have something changed. Raises `Refused`."""
         return (await self._write("PATCH", path, body, query)).json()
 
-    async def delete(self, path: str, /, **query: Any) -> None:
+    async def delete(self, path: str, /, **query: Any) -> Any:
         """Have something taken away. Raises `Refused`."""
-        await self._send("DELETE", path, query=_pairs(query))
+        return (await self._send("DELETE", path, query=_pairs(query))).json()
 
     async def _write(self, method: str, path: str, body: Mapping[str, Any] | None, query: Mapping[str, Any]) -> ApiReply:
         sent = b"" if body is None else json.dumps(body, ensure_ascii=False).encode()

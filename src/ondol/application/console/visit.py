@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import partial
 from http import HTTPStatus
 from typing import Any, TypeAlias
@@ -23,6 +24,7 @@ from .language import Language, choose_language, translate
 from .navigation import Section, section_at, shown_to
 from .pages import Site, page
 from .services import Profile
+from .undo import Undo, opened, sealed
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ class Visit:
             "act_token": form_token("act", session),
             "problem": problem,
             "done": self.asked("done"),
+            "undo": opened(self.request.query_params.get("undo", ""), session, datetime.now(UTC)),
             "may": self.has,
             "with_query": self.with_query,
             "moment": partial(formats.moment, zone=self.profile.time_zone, language=self.language),
@@ -97,13 +100,16 @@ class Visit:
 
     def with_query(self, **changed: object) -> str:
         """The address of this page with some of what it asks for changed; None takes a name out."""
-        query = {name: value for name, value in self.request.query_params.items() if name not in ("done", *changed)}
+        query = {name: value for name, value in self.request.query_params.items() if name not in ("done", "undo", *changed)}
         query |= {name: str(value) for name, value in changed.items() if value not in (None, "")}
         return f"{self.request.url.path}?{urlencode(query)}" if query else self.request.url.path
 
-    def see(self, path: str, done: str = "") -> Response:
-        """Go on at another page, which tells what was done."""
-        return RedirectResponse(f"{path}?{urlencode({'done': done})}" if done else path, HTTPStatus.SEE_OTHER)
+    def see(self, path: str, done: str = "", undo: Undo | None = None) -> Response:
+        """Go on at another page, which tells what was done and offers to take it back."""
+        session = self.request.cookies[session_cookie(self.site.services)]
+        word = sealed(undo, session, datetime.now(UTC)) if undo else ""
+        query = {name: value for name, value in (("done", done), ("undo", word)) if value}
+        return RedirectResponse(f"{path}?{urlencode(query)}" if query else path, HTTPStatus.SEE_OTHER)
 
 
 View: TypeAlias = Callable[[Visit, Problem | None], Awaitable[Response]]

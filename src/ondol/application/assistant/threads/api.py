@@ -16,7 +16,7 @@ from ondol.application.assistant.again import facts_of
 from ondol.application.assistant.store import find_assistant
 from ondol.application.assistant.threads import store
 from ondol.application.assistant.threads.branch import read_branch
-from ondol.application.assistant.threads.reading import PAGE_MAX, ReadTurn, delete_thread, export_threads, read_turns
+from ondol.application.assistant.threads.reading import PAGE_MAX, ReadTurn, delete_thread, export_threads, read_turns, restore_thread
 from ondol.application.assistant.threads.search import SEARCH_CHARACTERS_MAX, Match, search_threads
 from ondol.application.assistant.threads.shares_api import shares_router
 from ondol.application.assistant.threads.types import Thread
@@ -136,6 +136,12 @@ class Changed(BaseModel):
     changed: bool = True
 
 
+class Deleted(Changed):
+    """It is deleted. Until then it can be brought back."""
+
+    restorable_until: datetime
+
+
 def thread_router(services: KnowledgeServices) -> APIRouter:
     """The routes below ``/threads`` and ``/assistants/{name}/memory``."""
     router = APIRouter(tags=["threads"])
@@ -213,10 +219,17 @@ def _thread_routes(router: APIRouter, services: KnowledgeServices) -> None:
         return Changed()
 
     @router.delete("/threads/{thread}", openapi_extra=ASK)
-    async def remove_thread(thread: uuid.UUID, who: Principal = services.asks) -> Changed:
-        """Delete one of your threads with all that was said in it."""
+    async def remove_thread(thread: uuid.UUID, who: Principal = services.asks) -> Deleted:
+        """Delete one of your threads with all that was said in it: nobody sees it from now on, and some minutes later it is gone."""
         async with room.database.tenant_tx(who.tenant_id) as connection:
             await delete_thread(room, connection, who.tenant_id, who.person_id, thread)
+        return Deleted(restorable_until=room.clock() + store.BROUGHT_BACK_FOR)
+
+    @router.post("/threads/{thread}/restore", openapi_extra=ASK)
+    async def bring_thread_back(thread: uuid.UUID, who: Principal = services.asks) -> Changed:
+        """Bring one of your threads back that you deleted, until it is gone."""
+        async with room.database.tenant_tx(who.tenant_id) as connection:
+            await restore_thread(room, connection, who.tenant_id, who.person_id, thread)
         return Changed()
 
 

@@ -1,4 +1,5 @@
 -- The queries of threads. Each names the person whose thread it is: nobody else finds it, but for those with whom it is shared, who may read it.
+-- What was deleted is found by nobody; only erasures and its person's bringing it back still reach it until it goes.
 
 -- name: thread_add
 -- A new thread, with the first turn at its head.
@@ -9,19 +10,19 @@ values (%(tenant_id)s::uuid, %(id)s::uuid, %(assistant_id)s::uuid, %(person_id)s
 -- name: thread_grow
 -- A thread gets a turn, which is its head from now on; nothing when the thread is gone or full.
 update threads set head_id = %(head_id)s::uuid, turns = turns + 1, changed_at = %(now)s::timestamptz
-where id = %(id)s::uuid and person_id = %(person_id)s::uuid and turns < %(turns_max)s::integer returning id;
+where id = %(id)s::uuid and person_id = %(person_id)s::uuid and deleted_at is null and turns < %(turns_max)s::integer returning id;
 
 -- name: thread_by_id
 -- A thread of a person.
 select t.id, t.person_id, t.assistant_id, a.name as assistant, t.title_sealed, t.head_id, t.turns, t.created_at, t.changed_at
 from threads t join assistants a on a.tenant_id = t.tenant_id and a.id = t.assistant_id
-where t.id = %(id)s::uuid and t.person_id = %(person_id)s::uuid;
+where t.id = %(id)s::uuid and t.person_id = %(person_id)s::uuid and t.deleted_at is null;
 
 -- name: thread_for_reader
 -- A thread of a person, or one that is shared with them or with a group of theirs.
 select t.id, t.person_id, t.assistant_id, a.name as assistant, t.title_sealed, t.head_id, t.turns, t.created_at, t.changed_at
 from threads t join assistants a on a.tenant_id = t.tenant_id and a.id = t.assistant_id
-where t.id = %(id)s::uuid and (t.person_id = %(person_id)s::uuid or exists (
+where t.id = %(id)s::uuid and t.deleted_at is null and (t.person_id = %(person_id)s::uuid or exists (
     select from thread_shares s where s.tenant_id = t.tenant_id and s.thread_id = t.id
         and (s.person_id = %(person_id)s::uuid or s.group_id = any(%(group_ids)s::uuid[]))));
 
@@ -29,7 +30,7 @@ where t.id = %(id)s::uuid and (t.person_id = %(person_id)s::uuid or exists (
 -- The threads of others that are shared with a person or a group of theirs, those that were spoken in last first, behind the one that is named.
 select t.id, t.person_id, t.assistant_id, a.name as assistant, t.title_sealed, t.head_id, t.turns, t.created_at, t.changed_at
 from threads t join assistants a on a.tenant_id = t.tenant_id and a.id = t.assistant_id
-where t.person_id <> %(person_id)s::uuid and t.id in (
+where t.person_id <> %(person_id)s::uuid and t.deleted_at is null and t.id in (
         select s.thread_id from thread_shares s where s.person_id = %(person_id)s::uuid or s.group_id = any(%(group_ids)s::uuid[]))
     and (%(before)s::uuid is null
         or (t.changed_at, t.id) < (select b.changed_at, b.id from threads b where b.id = %(before)s::uuid))
@@ -59,7 +60,7 @@ delete from thread_shares where person_id = %(person_id)s::uuid returning id;
 -- A person's threads, or those of them that they share, those that were spoken in last first, behind the one that is named.
 select t.id, t.person_id, t.assistant_id, a.name as assistant, t.title_sealed, t.head_id, t.turns, t.created_at, t.changed_at
 from threads t join assistants a on a.tenant_id = t.tenant_id and a.id = t.assistant_id
-where t.person_id = %(person_id)s::uuid
+where t.person_id = %(person_id)s::uuid and t.deleted_at is null
     and (not %(only_shared)s::boolean or exists (select from thread_shares s where s.tenant_id = t.tenant_id and s.thread_id = t.id))
     and (%(before)s::uuid is null
         or (t.changed_at, t.id) < (select b.changed_at, b.id from threads b where b.id = %(before)s::uuid and b.person_id = %(person_id)s::uuid))
@@ -67,11 +68,25 @@ order by t.changed_at desc, t.id desc limit %(limit)s::integer;
 
 -- name: thread_rename
 -- Another title.
-update threads set title_sealed = %(title_sealed)s::bytea where id = %(id)s::uuid and person_id = %(person_id)s::uuid returning id;
+update threads set title_sealed = %(title_sealed)s::bytea
+where id = %(id)s::uuid and person_id = %(person_id)s::uuid and deleted_at is null returning id;
 
 -- name: thread_delete
--- A thread goes, and its turns with it.
-delete from threads where id = %(id)s::uuid and person_id = %(person_id)s::uuid returning id, turns;
+-- A thread is nobody's to see any more.
+update threads set deleted_at = %(now)s::timestamptz
+where id = %(id)s::uuid and person_id = %(person_id)s::uuid and deleted_at is null returning id, turns;
+
+-- name: thread_restore
+-- A thread that was deleted after a moment is there again.
+update threads set deleted_at = null
+where id = %(id)s::uuid and person_id = %(person_id)s::uuid and deleted_at > %(after)s::timestamptz returning id, turns;
+
+-- name: threads_forget
+-- Of all tenants, what was deleted up to a moment goes, some at a time, and its turns and shares with it.
+-- door: system
+delete from threads where (tenant_id, id) in (
+    select tenant_id, id from threads where deleted_at <= %(until)s::timestamptz limit %(limit)s::integer
+);
 
 -- name: turn_add
 -- A turn of a thread.

@@ -63,13 +63,26 @@ async def as_read(room: Knowledge, connection: Connection, tenant_id: uuid.UUID,
 
 
 async def delete_thread(room: Knowledge, connection: Connection, tenant_id: uuid.UUID, person_id: uuid.UUID, thread_id: uuid.UUID) -> int:
-    """Delete a thread with all that was said in it, and tell the ledger that it is gone; how many turns that were.
+    """Delete a thread with all that was said in it, and tell the ledger; how many turns that were.
 
     Raises:
         NotFound: when the person has no such thread.
     """
-    turns = await store.delete_thread(connection, person_id, thread_id)
-    await record(connection, tenant_id, kind="thread.deleted", actor_id=person_id, body={"thread": thread_id, "turns": turns}, now=room.clock())
+    now = room.clock()
+    turns = await store.delete_thread(connection, person_id, thread_id, now)
+    await record(connection, tenant_id, kind="thread.deleted", actor_id=person_id, body={"thread": thread_id, "turns": turns}, now=now)
+    return turns
+
+
+async def restore_thread(room: Knowledge, connection: Connection, tenant_id: uuid.UUID, person_id: uuid.UUID, thread_id: uuid.UUID) -> int:
+    """Bring a deleted thread back, and tell the ledger; how many turns it has.
+
+    Raises:
+        NotFound: when the person has deleted no such thread, or it has gone.
+    """
+    now = room.clock()
+    turns = await store.restore_thread(connection, person_id, thread_id, now)
+    await record(connection, tenant_id, kind="thread.restored", actor_id=person_id, body={"thread": thread_id, "turns": turns}, now=now)
     return turns
 
 

@@ -6,20 +6,24 @@ import asyncio
 import json
 import uuid
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from ondol.application.assistant.threads.types import Slot, Thread, Turn
 from ondol.core.errors import KeyDestroyed, NotFound, RequestError
 from ondol.core.ids import new_id
 from ondol.infrastructure.storage.blobs import DataKey, KeyOwner, KeyRing, open_bytes, seal_bytes
-from ondol.infrastructure.storage.postgres import Connection, load_queries, one, rows
+from ondol.infrastructure.storage.postgres import Connection, Database, load_queries, one, rows
 
 TITLE_CHARACTERS_MAX = 120
 TURNS_MAX = 1_000
 """Of one thread, all branches together."""
 SLOTS_MAX = 20
 SLOT_CHARACTERS_MAX = 200
+BROUGHT_BACK_FOR = timedelta(minutes=10)
+"""So long after it was deleted a thread can be brought back; then it goes."""
+FORGET_MAX = 1_000
+"""Threads that go in one transaction."""
 QUERIES = load_queries("ondol.application.assistant.threads")
 
 
@@ -133,16 +137,39 @@ async def rename_thread(
         raise thread_not_found()
 
 
-async def delete_thread(connection: Connection, person_id: uuid.UUID, thread_id: uuid.UUID) -> int:
-    """Delete a thread with all that was said in it; how many turns that were.
+async def delete_thread(connection: Connection, person_id: uuid.UUID, thread_id: uuid.UUID, now: datetime) -> int:
+    """Hide a thread with all that was said in it from everybody, until it goes; how many turns it has.
 
     Raises:
         NotFound: when the person has no such thread.
     """
-    found = await one(connection, QUERIES["thread_delete"], {"id": thread_id, "person_id": person_id})
+    found = await one(connection, QUERIES["thread_delete"], {"id": thread_id, "person_id": person_id, "now": now})
     if found is None:
         raise thread_not_found()
     return int(found["turns"])
+
+
+async def restore_thread(connection: Connection, person_id: uuid.UUID, thread_id: uuid.UUID, now: datetime) -> int:
+    """Bring a thread back that was deleted less than `BROUGHT_BACK_FOR` ago; how many turns it has.
+
+    Raises:
+        NotFound: when the person has deleted no such thread, or it has gone.
+    """
+    found = await one(connection, QUERIES["thread_restore"], {"id": thread_id, "person_id": person_id, "after": now - BROUGHT_BACK_FOR})
+    if found is None:
+        raise NotFound("There is no such thread to bring back.", "It goes for good some minutes after it was deleted.", code="thread_gone")
+    return int(found["turns"])
+
+
+async def forget_deleted(database: Database, now: datetime) -> int:
+    """Remove the threads of all tenants that can no longer be brought back; how many."""
+    forgotten = 0
+    while True:
+        async with database.system_tx() as connection:
+            went = (await connection.execute(QUERIES["threads_forget"], {"until": now - BROUGHT_BACK_FOR, "limit": FORGET_MAX})).rowcount
+        forgotten += went
+        if went < FORGET_MAX:
+            return forgotten
 
 
 async def withdraw_turn(connection: Connection, person_id: uuid.UUID, turn_id: uuid.UUID) -> bool:

@@ -58,6 +58,7 @@ AREAS: Mapping[str, Sequence[str]] = {
         "audit.kind.prompt.labelled",
         "audit.kind.answer.given",
         "audit.kind.thread.deleted",
+        "audit.kind.thread.restored",
         "audit.kind.thread.shared",
         "audit.kind.thread.unshared",
         "audit.kind.widget.created",

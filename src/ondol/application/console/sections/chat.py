@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
 from typing import Any
 
 from fastapi import APIRouter
@@ -13,6 +14,7 @@ from starlette.responses import Response
 from ondol.application.console.calling import part
 from ondol.application.console.navigation import shown_to
 from ondol.application.console.pages import Site
+from ondol.application.console.undo import Undo
 from ondol.application.console.visit import Problem, Visit, add_action, add_page
 from ondol.infrastructure.access.route_roles import ANYBODY
 
@@ -23,6 +25,7 @@ TURNS = 50
 DONE: Mapping[str, str] = {
     "renamed": "threads.done.renamed",
     "deleted": "threads.done.deleted",
+    "restored": "threads.done.restored",
     "shared": "threads.done.shared",
     "unshared": "threads.done.unshared",
 }
@@ -39,6 +42,7 @@ def add_to(router: APIRouter, site: Site) -> None:
     add_action(router, site, PATH, THREADS + "/{thread}/share", share, shows=one, roles=ANYBODY)
     add_action(router, site, PATH, THREADS + "/{thread}/unshare", unshare, shows=one, roles=ANYBODY)
     add_action(router, site, PATH, THREADS + "/{thread}/delete", delete, shows=one, roles=ANYBODY)
+    add_action(router, site, PATH, THREADS + "/{thread}/restore", restore, shows=show, roles=ANYBODY)
 
 
 async def show(visit: Visit, problem: Problem | None) -> Response:
@@ -67,20 +71,29 @@ async def rename(visit: Visit, fields: Mapping[str, str]) -> Response:
 async def share(visit: Visit, fields: Mapping[str, str]) -> Response:
     """Share a thread with people and groups, to be read."""
     wanted = {name: _listed(fields.get(name, "")) for name in ("people", "groups")}
+    before = await _share_form(visit)
     await visit.api.put(f"/threads/{_thread(visit)}/shares", wanted)
-    return visit.see(f"{THREADS}/{_thread(visit)}", done="shared" if any(wanted.values()) else "unshared")
+    return visit.see(f"{THREADS}/{_thread(visit)}", done="shared" if any(wanted.values()) else "unshared", undo=before)
 
 
 async def unshare(visit: Visit, _fields: Mapping[str, str]) -> Response:
     """Share a thread with nobody any more."""
+    before = await _share_form(visit)
     await visit.api.delete(f"/threads/{_thread(visit)}/shares")
-    return visit.see(f"{THREADS}/{_thread(visit)}", done="unshared")
+    return visit.see(f"{THREADS}/{_thread(visit)}", done="unshared", undo=before)
 
 
 async def delete(visit: Visit, _fields: Mapping[str, str]) -> Response:
     """Delete a thread with all that was said in it."""
-    await visit.api.delete(f"/threads/{_thread(visit)}")
-    return visit.see(PATH, done="deleted")
+    went = await visit.api.delete(f"/threads/{_thread(visit)}")
+    back = Undo(f"{THREADS}/{_thread(visit)}/restore", until=datetime.fromisoformat(went["restorable_until"]))
+    return visit.see(PATH, done="deleted", undo=back)
+
+
+async def restore(visit: Visit, _fields: Mapping[str, str]) -> Response:
+    """Bring a thread back that was just deleted."""
+    await visit.api.post(f"/threads/{_thread(visit)}/restore")
+    return visit.see(f"{THREADS}/{_thread(visit)}", done="restored")
 
 
 async def export_one(visit: Visit, _problem: Problem | None) -> Response:
@@ -123,6 +136,12 @@ async def _page(visit: Visit, branch: Mapping[str, Any] | None, problem: Problem
         "typed": problem.fields if problem else {},
     }
     return visit.page("chat.html", values, problem=problem)
+
+
+async def _share_form(visit: Visit) -> Undo:
+    """The form that shares a thread as it is shared now."""
+    now = await visit.api.get(f"/threads/{_thread(visit)}/shares")
+    return Undo(f"{THREADS}/{_thread(visit)}/share", {name: ", ".join(now[name]) for name in ("people", "groups")})
 
 
 async def _list(visit: Visit) -> dict[str, object]:

@@ -34,6 +34,7 @@ NAMES: Mapping[str, str] = {
     "record_care": "jobs.name.record_care",
     "review_care": "jobs.name.review_care",
     "stream_care": "jobs.name.stream_care",
+    "thread_care": "jobs.name.thread_care",
     "sweep_unnamed": "jobs.name.sweep_unnamed",
     "upload_care": "jobs.name.upload_care",
 }

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from ondol.application.console.calling import part
 from ondol.application.console.pages import Site
+from ondol.application.console.undo import Undo
 from ondol.application.console.visit import Problem, Visit, add_action, add_page, told
 from ondol.infrastructure.access.route_roles import WRITERS
 
@@ -97,8 +98,10 @@ async def change_limit(visit: Visit, fields: Mapping[str, str]) -> Response:
 
 async def remove_limit(visit: Visit, _fields: Mapping[str, str]) -> Response:
     """Take a limit away."""
+    known = await visit.api.get(f"/limits/{part(visit.place('limit'))}")
     await visit.api.delete(f"/limits/{part(visit.place('limit'))}")
-    return visit.see(PATH, done="freed")
+    again = {name: str(known[name]) for name in ("scope", "subject", *FIGURES) if known[name] is not None}
+    return visit.see(PATH, done="freed", undo=Undo(f"{PATH}/new", again))
 
 
 async def budget_form(visit: Visit, problem: Problem | None) -> Response:

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from ondol.application.console.calling import part
 from ondol.application.console.pages import Site
+from ondol.application.console.undo import Undo
 from ondol.application.console.visit import Problem, Visit, add_action, add_page, told
 from ondol.infrastructure.access.route_roles import WRITERS
 
@@ -98,7 +99,7 @@ async def disable(visit: Visit, _fields: Mapping[str, str]) -> Response:
     """Ask a provider no longer."""
     name = part(visit.place("name"))
     await visit.api.post(f"/providers/{name}/disable")
-    return visit.see(f"{PATH}/providers/{name}", done="disabled")
+    return visit.see(f"{PATH}/providers/{name}", done="disabled", undo=Undo(f"{PATH}/providers/{name}/enable"))
 
 
 async def enable(visit: Visit, _fields: Mapping[str, str]) -> Response:
@@ -136,7 +137,7 @@ async def set_route(visit: Visit, fields: Mapping[str, str]) -> Response:
     }
     body = {"targets": _targets(fields), "settings": settings, "shared": now["shared"], "disabled": now["disabled_at"] is not None}
     await visit.api.put(f"/models/{part(alias)}", body)
-    return visit.see(f"{PATH}/routes/{part(alias)}", done="routed")
+    return visit.see(f"{PATH}/routes/{part(alias)}", done="routed", undo=Undo(f"{PATH}/routes/{part(alias)}", _form_of(now)))
 
 
 async def prices(visit: Visit, problem: Problem | None) -> Response:
@@ -168,6 +169,14 @@ def _targets(fields: Mapping[str, str]) -> list[dict[str, Any]]:
     places = sorted(int(end) for name in fields if (end := name.removeprefix("provider_")) != name and end.isdecimal() and len(end) < 4)
     rows = [{name: fields.get(f"{name}_{place}", "").strip() for name in ("provider", "name", "priority", "weight")} for place in places]
     return [row | {name: _whole(row[name]) for name in ("priority", "weight")} for row in rows if row["provider"] or row["name"]]
+
+
+def _form_of(model: Mapping[str, Any]) -> dict[str, str]:
+    """What the form of a route says as it is."""
+    rows = {
+        f"{name}_{place}": str(target[name]) for place, target in enumerate(model["targets"]) for name in ("provider", "name", "priority", "weight")
+    }
+    return {**rows, "retries_max": str(model["settings"]["retries_max"]), **({"sticky": "on"} if model["settings"]["sticky"] else {})}
 
 
 def _whole(text: str) -> int | str:

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from ondol.application.console.calling import part
 from ondol.application.console.pages import ROLE_LABELS, Site
 from ondol.application.console.sections.me import session_words
+from ondol.application.console.undo import Undo
 from ondol.application.console.visit import Problem, Visit, add_action, add_page, told
 from ondol.infrastructure.access.route_roles import WRITERS
 from ondol.infrastructure.access.types import ROLES
@@ -84,8 +85,9 @@ async def one(visit: Visit, problem: Problem | None) -> Response:
 async def change(visit: Visit, fields: Mapping[str, str]) -> Response:
     """Change somebody's rights; every worker knows within a second or two."""
     identifier = part(visit.place("person"))
+    before = await visit.api.get(f"/people/{identifier}")
     await visit.api.patch(f"/people/{identifier}", {**told(fields, "name"), **_rights(fields)})
-    return visit.see(f"{PATH}/{identifier}", done="changed")
+    return visit.see(f"{PATH}/{identifier}", done="changed", undo=Undo(f"{PATH}/{identifier}", _form_of(before)))
 
 
 async def invite(visit: Visit, _fields: Mapping[str, str]) -> Response:
@@ -114,7 +116,7 @@ async def disable(visit: Visit, _fields: Mapping[str, str]) -> Response:
     """Switch somebody off: their sessions and keys are refused."""
     identifier = part(visit.place("person"))
     await visit.api.post(f"/people/{identifier}/disable")
-    return visit.see(f"{PATH}/{identifier}", done="disabled")
+    return visit.see(f"{PATH}/{identifier}", done="disabled", undo=Undo(f"{PATH}/{identifier}/enable"))
 
 
 async def enable(visit: Visit, _fields: Mapping[str, str]) -> Response:
@@ -131,6 +133,12 @@ def _rights(fields: Mapping[str, str]) -> dict[str, Any]:
         "groups": _listed(fields.get("groups", "")),
         "attributes": _listed(fields.get("attributes", "")),
     }
+
+
+def _form_of(person: Mapping[str, Any]) -> dict[str, str]:
+    """What the form of somebody says as they are."""
+    listed = {name: ", ".join(person[name]) for name in ("groups", "attributes")}
+    return {"name": person["name"], "clearance": person["clearance"], **listed, **{f"role_{role}": "1" for role in person["roles"]}}
 
 
 def _listed(text: str) -> list[str]:

@@ -3,7 +3,7 @@
 import { Turn } from "./answer.js";
 import { ask, AnswerFailed, readOn } from "./api.js";
 import { Preview, stepCitation } from "./citations.js";
-import { announce } from "./dom.js";
+import { announce, announceDone } from "./dom.js";
 import { branch, t } from "./messages.js";
 import { forget, remember, remembered } from "./pending.js";
 import { SourcesPanel } from "./sources.js";
@@ -56,6 +56,7 @@ function askInstead(turn, text) {
 
 function add(text, place, answerId = null) {
   if (running) return;
+  document.querySelector(".chat-notes").classList.add("past");
   const turn = new Turn(text, place, preview, actions);
   turns.push(turn);
   list.append(turn.node);
@@ -319,3 +320,4 @@ function prepare() {
 
 if (composer) prepare();
 else takeUp();
+announceDone();

@@ -1,5 +1,6 @@
 // What the sections need beside htmx: questions before what cannot be undone, copying, charts.
 
+import { announceDone } from "./dom.js";
 import { drawCharts } from "./charts.js";
 import { followCompare } from "./compare.js";
 import { followChain, followProof } from "./proof.js";
@@ -59,3 +60,4 @@ followCompare();
 followProof();
 followChain();
 followReview();
+announceDone();

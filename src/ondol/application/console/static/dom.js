@@ -31,6 +31,12 @@ export function button(label, iconName, onClick, className = "button quiet small
   return node;
 }
 
+/** What was just done stood in the page when it came. A screen reader tells it, and that it can be undone, once the words come anew. */
+export function announceDone() {
+  const words = document.querySelector(".notice.done > span");
+  if (words) requestAnimationFrame(() => words.replaceWith(words.cloneNode(true)));
+}
+
 /** Have a screen reader say something once it is done speaking. */
 export function announce(text) {
   const region = document.getElementById("said");

@@ -58,6 +58,8 @@ grant select (tenant_id, id, keep_until), delete on ondol.idempotency_keys to {s
 
 -- Answers on their way are forgotten some minutes after their end.
 grant select (tenant_id, id, lease_until), delete on ondol.answer_streams to {system};
+-- Threads that were deleted go once they can no longer be brought back.
+grant select (tenant_id, id, deleted_at), delete on ondol.threads to {system};
 
 -- What answers a tenant's models is kept in memory for all tenants.
 grant select on ondol.providers, ondol.models, ondol.model_targets, ondol.gateway_settings, ondol.serving_revision, ondol.assistants, ondol.bases
