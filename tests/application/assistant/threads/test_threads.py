@@ -282,7 +282,7 @@ async def test_a_thread_that_is_deleted_meanwhile_takes_the_answer_with_it_only_
 
     async def deleting(request: Any) -> Any:
         async with platform.database.tenant_tx(tenant_id) as connection:
-            assert await store.delete_thread(connection, desk.house.people["visitor"], place.thread_id or new_id()) == 1
+            assert await store.delete_thread(connection, desk.house.people["visitor"], place.thread_id or new_id(), platform.clock()) == 1
         async for event in generator.stream(request):
             yield event
 
