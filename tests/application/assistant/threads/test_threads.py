@@ -290,6 +290,8 @@ async def test_a_thread_that_is_deleted_meanwhile_takes_the_answer_with_it_only_
     second = await desk.ask("How long does a refund take on a card?", thread=place)
     assert "5 business days" in second.text
     assert "thread" not in second.finish.extension
+    assert len(await rows_of(desk)) == 2, "the thread that waits to go has another turn than its first"
+    assert await store.forget_deleted(platform.database, platform.clock() + store.BROUGHT_BACK_FOR) == 1
     assert await rows_of(desk) == []
 
 
