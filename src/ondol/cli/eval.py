@@ -13,6 +13,7 @@ from ondol.cli.eval_import import import_group
 from ondol.cli.eval_judge import judge
 from ondol.cli.eval_nightly import nightly
 from ondol.cli.eval_red_team import red_team
+from ondol.cli.eval_report import report
 from ondol.cli.eval_review import review
 from ondol.cli.eval_run import delete, list_all, run, show, watch
 from ondol.cli.eval_verdict import export_verdict, verdicts, verify
@@ -72,6 +73,7 @@ _VERBS = (
     compare,
     gate,
     export,
+    report,
     import_group,
     golden,
     review,

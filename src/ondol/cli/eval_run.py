@@ -20,7 +20,7 @@ from ondol.cli.main import settings_of
 from ondol.cli.output import print_json, print_table, say
 from ondol.cli.running import with_platform
 from ondol.core.errors import UserError
-from ondol.demo import suite_file
+from ondol.demo import SUITES, suite_file
 
 if TYPE_CHECKING:
     from ondol.application.evaluation.runs import Ended, Progress, Run
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 LINE_EVERY_S = 0.2
 PLAIN_LINE_EVERY_S = 5.0
 METRICS_IN_LINE = 3
-DEMO = Path("demo")
-"""The suite that comes with the demo tenant."""
 
 run_argument = click.argument("run_id", metavar="RUN", type=click.UUID)
 
@@ -58,16 +56,16 @@ run_argument = click.argument("run_id", metavar="RUN", type=click.UUID)
 def run(context: click.Context, /, suite: Path | None, resume: uuid.UUID | None, tenant: str, as_json: bool, **chosen: Any) -> None:
     """Ask what SUITE says, score the answers, and say what came of it.
 
-    `demo` is the suite of the demo tenant. What it will cost is told first. Exit status: 0 pass, 100 fail, 101 inconclusive, 1 when it could not
-    be run. A run that was cut off goes on with --resume.
+    `demo`, `demo-search` and `demo-guard` are the suites of the demo tenant. What it will cost is told first. Exit status: 0 pass, 100 fail, 101
+    inconclusive, 1 when it could not be run. A run that was cut off goes on with --resume.
     """
     from ondol.application.evaluation.runs import EXIT_STATUS
 
     if (suite is None) == (resume is None):
         raise UserError("Give a suite, or --resume with a run.", "ondol eval run suite.yaml")
 
-    if suite == DEMO and not suite.exists():
-        suite = suite_file()
+    if suite is not None and str(suite) in SUITES and not suite.exists():
+        suite = suite_file(str(suite))
 
     async def work(platform: Platform) -> tuple[uuid.UUID, Ended]:
         return await _carried_out(platform, tenant, suite, resume, chosen)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
-__all__ = ["documents_folder", "golden_folder", "suite_file", "tenant_file"]
+__all__ = ["SUITES", "documents_folder", "golden_folder", "suite_file", "tenant_file"]
+
+SUITES: Final = {"demo": "suite.py", "demo-search": "search_suite.py", "demo-guard": "guard_suite.py"}
+"""What measures the demo tenant: its assistant, its search, its guard."""
 
 _HERE = Path(__file__).resolve().parent
 
@@ -27,6 +31,6 @@ def tenant_file() -> Path:
     return _HERE / "tenant.yaml"
 
 
-def suite_file() -> Path:
-    """The suite that measures the demo tenant: ``ondol eval run demo``."""
-    return _HERE / "suite.py"
+def suite_file(name: str = "demo") -> Path:
+    """The suite called `name`, one of `SUITES`: ``ondol eval run demo``."""
+    return _HERE / SUITES[name]

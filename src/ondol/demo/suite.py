@@ -9,7 +9,7 @@ from ondol.application.evaluation.types import Case
 from ondol.demo.golden import load_golden
 from ondol.demo.golden_sets import golden_item
 
-__all__ = ["suite"]
+__all__ = ["golden_cases", "suite"]
 
 PASSAGES = 50
 """So many are ranked, to see how far down a document lies that was not found."""
@@ -55,7 +55,7 @@ def suite() -> Suite:
             },
         ),
         target=TargetSpec(kind="assistant", name="help", settings={"search": "help", "passages": PASSAGES}),
-        cases=MadeCases(make=_cases),
+        cases=MadeCases(make=golden_cases),
         scorers=SCORERS,
         slices=("language", "kind", "topic"),
         limits=Limits(concurrency=4),
@@ -66,7 +66,8 @@ def suite() -> Suite:
     )
 
 
-def _cases() -> Iterator[Case]:
+def golden_cases() -> Iterator[Case]:
+    """All golden questions, by topic and kind."""
     for question in load_golden():
         item = golden_item(question)
         topic = "-".join(question.id.split("-")[1:-1])

@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeAlias
 import jinja2
 from markupsafe import Markup
 
+from ondol.application.evaluation.export.quality import success_of
 from ondol.application.evaluation.export.report import Figure, Report, Results, is_broken, missed_by, name_of
 from ondol.application.evaluation.export.words import WORDS
 from ondol.application.evaluation.runs import Kept
@@ -24,10 +25,11 @@ EXAMPLES_MAX = 200
 """Results that are shown: those that failed or missed first."""
 TEXT_CHARACTERS_MAX = 3_000
 BAR_WIDTH = 1_000
+PACKAGE = "ondol.application.evaluation.export"
 
 
 @dataclass(frozen=True, slots=True)
-class _Bar:
+class Bar:
     """A figure on a scale of 0 to `BAR_WIDTH`; `wanted` is None where the card wants nothing of it."""
 
     value: int
@@ -36,7 +38,7 @@ class _Bar:
     wanted: int | None
 
 
-_Tile: TypeAlias = tuple[Figure, _Bar | None, str]
+_Tile: TypeAlias = tuple[Figure, Bar | None, str]
 """A figure, its bar, and whether it is good enough: `good`, `bad`, or nothing where the card wants nothing of it."""
 
 
@@ -48,14 +50,11 @@ async def html_page(
     Args:
         card: the suite's use-case card as plain data, where it is known.
     """
-    package = resources.files("ondol.application.evaluation.export")
+    package = resources.files(PACKAGE)
     style = (package / "report.css").read_text("utf-8")
     words = WORDS[language]
-    # A card that was kept has its numbers as text: canonical JSON knows no others.
-    success = {name: float(value) for name, value in ((card or {}).get("success") or {}).items()}
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["shown"] = shown
-    template = environment.from_string((package / "report.html").read_text("utf-8"))
+    success = success_of(card)
+    template = environment().from_string((package / "report.html").read_text("utf-8"))
     examples = await _examples(report, results)
     yield template.render(
         report=report,
@@ -64,12 +63,12 @@ async def html_page(
         language=language,
         words=words,
         style=Markup(style),  # noqa: S704 - it is a file of ours
-        style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
+        style_hash=hash_of(style),
         outcome=words.outcomes.get(report.run.outcome or "", words.states.get(report.run.state, report.run.state)),
         tone={"PASS": "good", "FAIL": "bad"}.get(report.run.outcome or "", "open"),
         reason_in=reason_in,
         figures=[
-            (figure, _bar(figure, success.get(figure.metric.name)), _verdict(figure, success.get(figure.metric.name))) for figure in report.figures
+            (figure, bar_of(figure, success.get(figure.metric.name)), _verdict(figure, success.get(figure.metric.name))) for figure in report.figures
         ],
         success=success,
         slices=_sliced(report, success),
@@ -80,6 +79,18 @@ async def html_page(
         width=BAR_WIDTH,
         cut=lambda text: text if len(text) <= TEXT_CHARACTERS_MAX else text[:TEXT_CHARACTERS_MAX] + " …",
     )
+
+
+def environment() -> jinja2.Environment:
+    """In which the pages are made."""
+    made = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    made.filters["shown"] = shown
+    return made
+
+
+def hash_of(style: str) -> str:
+    """By which a page's policy lets its one style sheet in."""
+    return base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
 
 
 def shown(value: float | None, unit: Unit) -> str:
@@ -129,7 +140,8 @@ def _tone(report: Report, kept: Kept) -> str:
     return "bad" if missed_by(report.run, kept) else "plain"
 
 
-def _bar(figure: Figure, wanted: float | None) -> _Bar | None:
+def bar_of(figure: Figure, wanted: float | None) -> Bar | None:
+    """A figure on its scale; None where it has no value, or is nothing on a scale without an upper end."""
     interval = figure.interval
     if interval is None or (figure.metric.unit not in BOUNDS and not interval.value):
         return None  # nothing of what has no upper end is no bar
@@ -142,11 +154,11 @@ def _bar(figure: Figure, wanted: float | None) -> _Bar | None:
         return round(BAR_WIDTH * min(1.0, max(0.0, (value - least) / (most - least))))
 
     low, high = (limit if math.isfinite(limit) else interval.value for limit in (interval.low, interval.high))
-    return _Bar(place(interval.value), place(low), place(high), None if wanted is None else place(wanted))
+    return Bar(place(interval.value), place(low), place(high), None if wanted is None else place(wanted))
 
 
 def _tile(figure: Figure, wanted: float | None) -> _Tile:
-    return figure, _bar(figure, wanted), _verdict(figure, wanted)
+    return figure, bar_of(figure, wanted), _verdict(figure, wanted)
 
 
 def _verdict(figure: Figure, wanted: float | None) -> str:
