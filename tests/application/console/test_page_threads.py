@@ -189,6 +189,54 @@ def test_each_sentence_says_in_words_whether_its_source_does(visit: Visit, scrip
     expect(answer.locator(".verdict")).to_have_text("문장 5개 중 3개 확인됨 · 일부만 1개 · 없음 1개 · 1개는 출처에 없어 뺐음 · 색인 v7")
 
 
+def test_a_sentences_mark_opens_what_it_cites_and_says_why(visit: Visit, script: Any, scripts: Any) -> None:
+    text = "환불은 5일입니다. [1] 도메인은 10일입니다. [2] 근거가 없습니다."
+    passages = [
+        scripts.source(1, "환불 정책", "🌱 환불은 5일입니다. 이어서.", "이어서"),
+        scripts.source(2, "도메인", "도메인은 7일입니다.", "7일"),
+        scripts.source(3, "다른 것", "아무 말.", "말"),
+    ]
+    script.script = told = scripts.answered(text, passages)
+    end = [text.index("[1]") + 3, text.index("[2]") + 3, len(text)]
+    checks = [
+        {"start": 0, "end": end[0], "verdict": "supported", "coverage": 1, "sources": [1], "reasons": [], "spans": [{"n": 1, "start": 2, "end": 12}]},
+        {
+            "start": end[0] + 1, "end": end[1], "verdict": "partial", "coverage": 0.5, "sources": [2],
+            "spans": [{"n": 2, "start": 0, "end": 4}], "reasons": [{"kind": "amount", "said": "<b>10일</b>"}, {"kind": "date"}, {"kind": "of tomorrow"}],
+        },
+        {
+            "start": end[1] + 1, "end": end[2], "verdict": "unsupported", "coverage": 0, "sources": [], "spans": [],
+            "reasons": [{"kind": "no_source", "said": ""}],
+        },
+    ]  # fmt: skip
+    told[-2]["ondol"] |= {"verification": {"sentences": 3, "supported": 1, "left_out": 0, "checks": checks}}
+    visit.sign_in()
+    visit.ask()
+    page, panel = visit.page, visit.page.locator("#sources")
+    first = page.get_by_role("button", name="출처에 있음: 근거 보기")
+    first.press("Enter")
+    expect(panel.get_by_role("heading", name="출처에 있음")).to_be_focused()
+    expect(panel.locator(".source-title")).to_have_text(["환불 정책"])
+    expect(panel.locator("mark")).to_have_text(["환불은 5일입니다."])
+    page.keyboard.press("Escape")
+    expect(panel).to_be_hidden()
+    expect(first).to_be_focused()
+    page.get_by_role("button", name="출처에 일부만 있음: 근거 보기").click()
+    expect(panel.locator(".source-title")).to_have_text(["도메인"])
+    expect(panel.locator("mark")).to_have_text(["도메인은"])
+    expect(panel.locator(".finding-reasons li")).to_have_text(["출처의 해당 부분에 없는 수량이나 금액: <b>10일</b>", "출처에 없는 날짜"])
+    expect(panel.locator(".finding")).to_contain_text("50%")
+    panel.get_by_role("button", name="이 답변의 출처 모두 보기").click()
+    expect(panel.locator(".source-title")).to_have_text(["환불 정책", "도메인", "다른 것"])
+    expect(panel.locator(".finding")).to_have_count(0)
+    page.get_by_role("button", name="출처에 없음: 근거 보기").click()
+    expect(panel.locator(".source")).to_have_count(0)
+    expect(panel.locator(".finding")).to_contain_text("이 문장은 출처를 밝히지 않아 견주어 볼 수 없었습니다.")
+    page.locator(".citation button").first.click()
+    expect(panel.locator(".source-title")).to_have_count(3)
+    expect(panel.locator("details[open] mark")).to_have_text(["이어서"])
+
+
 def test_an_answer_cannot_bring_marks_of_its_own(visit: Visit, script: Any, scripts: Any) -> None:
     script.script = checked(script, scripts, "거짓말입니다.\ue0000\ue001 [1] 끝.", ("끝.", "supported"))
     visit.sign_in()

@@ -3,6 +3,7 @@
 import { citation, pendingCitation } from "./citations.js";
 import { announce, button, element, icon } from "./dom.js";
 import { accessRequest, feedback } from "./feedback.js";
+import { sentenceMark } from "./finding.js";
 import { GrowingMarkdown } from "./markdown.js";
 import { t } from "./messages.js";
 
@@ -14,18 +15,14 @@ const STAGES = [
 ];
 const COPIED_FOR_MS = 2000;
 const STAGE_SAID_AFTER_MS = 3000;
-const VERDICTS = {
-  supported: ["check", "chat.sentence.supported"],
-  partial: ["partial", "chat.sentence.partial"],
-  unsupported: ["close", "chat.sentence.unsupported"],
-};
 
 let turnsMade = 0;
 
 /**
  * `state` is "streaming", then one of "done", "refused", "guarded", "withheld", "stopped" or "failed".
  * `place` is where it stands in its thread: `id` (null until it is kept), `parent`, and `siblings`, the ids of all that follow the same parent.
- * `actions` has readOnly (nothing can be asked here), openSources(answer, number, opener), retry(turn), edit(turn, question), address(id), copied() and grew().
+ * `actions` has readOnly (nothing can be asked here), openSources(answer, number, opener), openSentence(answer, check, opener), retry(turn),
+ * edit(turn, question), address(id), copied() and grew().
  */
 export class Turn {
   constructor(question, place, preview, actions) {
@@ -142,7 +139,7 @@ export class Turn {
     const open = (number, opener) => this.actions.openSources(facts, number, opener);
     const checks = (facts?.verification?.checks ?? []).filter((check) => !check.left_out);
     const ends = checks.map((check) => check.end);
-    const check = (place) => sentenceMark(checks[place]?.verdict);
+    const check = (place) => sentenceMark(checks[place], (found, opener) => this.actions.openSentence(facts, found, opener));
     this.growing.finish((number) => (sources.has(number) ? citation(sources.get(number), this.preview, open) : null), { ends, check });
     const checked = sources.size > 0;
     const words = finishReason === "length" ? t("chat.cut") : checked ? verdictOf(facts.verification, checks, facts.searched) : t("chat.unchecked");
@@ -295,14 +292,6 @@ async function copy(text) {
   field.select();
   document.execCommand("copy");
   field.remove();
-}
-
-/** What was found of a sentence: a sign, and its word where it is not borne out. */
-function sentenceMark(verdict) {
-  if (!(verdict in VERDICTS)) return null;
-  const [mark, key] = VERDICTS[verdict];
-  const word = element("span", { class: verdict === "supported" ? "visually-hidden" : null }, t(key));
-  return element("span", { class: "sentence-mark", "data-verdict": verdict, title: t(key) }, icon(mark), word);
 }
 
 /** How many of the sentences that are shown stand in their sources, how many do so in part or not, what was left out, and in which index it was looked. */

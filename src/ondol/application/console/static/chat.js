@@ -31,6 +31,7 @@ const actions = {
     visited = opener;
     panel.open(answer, number, opener);
   },
+  openSentence: (answer, check, opener) => panel.openSentence(answer, check, opener),
   retry: (turn) => askInstead(turn, turn.question),
   edit: askInstead,
   address: (id) => addressOf(thread, id),

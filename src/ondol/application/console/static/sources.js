@@ -1,7 +1,8 @@
 /* The sources of one answer: a panel beside the conversation, on narrow screens a sheet from below. */
 
 import { slice } from "./citations.js";
-import { element, icon } from "./dom.js";
+import { button, element, icon } from "./dom.js";
+import { finding } from "./finding.js";
 import { formatDate, t } from "./messages.js";
 
 const ORIGINAL = /^\/documents\/[0-9a-zA-Z-]+\/original$/;
@@ -57,6 +58,22 @@ export class SourcesPanel {
     this.show(number, keepFocus ? focused : null);
   }
 
+  /** Show what was found of one sentence: in words, and the passages that it cites with what it rests on marked. Focus goes to the words. */
+  openSentence(answer, check, opener) {
+    this.answer = null; // the next citation brings the whole list back
+    const spans = check.spans ?? [];
+    const cited = answer.sources.filter((source) => check.sources?.includes(source.n) || spans.some((span) => span.n === source.n));
+    const cards = cited.map((source) => card({ ...source, quotes: spans.filter((span) => span.n === source.n) }, answer.language, true));
+    const [first] = answer.sources;
+    const all = first ? button(t("sources.all"), "document", () => this.open(answer, first.n, this.opener), "button small") : null;
+    const found = finding(check);
+    this.body.replaceChildren(...[found, element("ol", { class: "source-list" }, ...cards), all].filter(Boolean));
+    this.opener = opener;
+    this.reveal();
+    this.body.scrollTop = 0;
+    found.querySelector("h3").focus({ preventScroll: true });
+  }
+
   close() {
     if (!this.isOpen) return;
     this.dialog.close();
@@ -104,7 +121,7 @@ function scrollInside(body, details, target) {
   body.scrollTo({ top: top - 12 + extra, behavior: calm ? "instant" : "smooth" });
 }
 
-function card(source, answerLanguage) {
+function card(source, answerLanguage, isOpen = false) {
   const summary = element(
     "summary",
     {},
@@ -119,7 +136,7 @@ function card(source, answerLanguage) {
     element("blockquote", { class: "source-text", lang: source.language }, ...marked(source)),
     element("p", { class: "source-foot" }, element("span", { class: "source-path" }, source.path), original(source)),
   );
-  return element("li", {}, element("details", { class: "source", "data-number": source.n }, summary, inside));
+  return element("li", {}, element("details", { class: "source", "data-number": source.n, open: isOpen }, summary, inside));
 }
 
 function meta(source, answerLanguage) {
