@@ -58,6 +58,8 @@ LEFT: Mapping[str, str] = MappingProxyType(
         "review_guidelines": "what raters are told: the tenant's own words, sealed under the tenant's key",
         "review_decisions": "who decided where raters did not agree; its words lie under the item's key and go with the item",
         "widgets": "the secret of a tenant's site, and the id of whoever made the widget: the accountability of whoever works here",
+        "bots": "the tenant's secrets for a chat, and the id of whoever made the bot: the accountability of whoever works here",
+        "bot_events": "keyed hashes of what a chat sent, forgotten with the first that comes a day later",
         "golden_versions": "a digest of items, and the id of whoever made the version: the accountability of whoever works here",
     }
 )
@@ -74,6 +76,7 @@ def erasure_room(platform: Platform, forget: Callable[[Gone], None] | None = Non
     """
     from ondol.application.assistant.erasure import answer_erasers
     from ondol.application.assistant.threads.erasure import thread_erasers
+    from ondol.application.channels.bots.erasure import bot_eraser
     from ondol.application.channels.widgets.erasure import widget_eraser
     from ondol.application.evaluation.golden.erasure import golden_erasers
     from ondol.application.evaluation.review.erasure import review_erasers
@@ -101,6 +104,7 @@ def erasure_room(platform: Platform, forget: Callable[[Gone], None] | None = Non
         spool_eraser(database, folder.spool / FORM, platform.clock),
         *guard_erasers(database),
         widget_eraser(database),
+        bot_eraser(database),
         *documents,
         person_eraser(database),
         key_eraser(platform.keyring, places),

@@ -20,6 +20,7 @@ from ondol.application.assistant.serving import OpenedReleases
 from ondol.application.assistant.store import find_assistant
 from ondol.core.config import Settings
 from ondol.core.money import NANO_PER_UNIT
+from ondol.infrastructure.access.audiences import HeardByOthers
 from ondol.infrastructure.access.callers import caller_of
 from ondol.infrastructure.access.keys import KeyDirectory
 from ondol.infrastructure.access.limits.governor import Governor
@@ -177,7 +178,7 @@ def _answerer(platform: Platform, assistants: Callable[[], AssistantRoom], trial
                 # The release is the card's, by which the request was reserved: who moves the pointer meanwhile changes nothing of this answer.
                 found = replace(await find_assistant(connection, card.name), release_id=card.release_id)
                 assistant, serving = await opened.open(connection, platform.keyring, caller.tenant_id, found)
-            asked = assistants()
+            asked = _heard(assistants(), caller)
             if trial is not None:
                 asked, serving, keep = trial.room(asked), trial.serving(serving), keep_nothing
             room, who, looks = by_route(asked, serving, route), (caller.tenant_id, caller.person_id), (conversation.documents, keep)
@@ -190,6 +191,13 @@ def _answerer(platform: Platform, assistants: Callable[[], AssistantRoom], trial
         return AnswerGiven(platform.knowledge, events)
 
     return answered
+
+
+def _heard(room: AssistantRoom, caller: Caller) -> AssistantRoom:
+    """The assistants' room for a caller: where others read along, nothing is found that they may not read."""
+    if caller.listeners is None:
+        return room
+    return replace(room, knowledge=replace(room.knowledge, visible=HeardByOthers(room.knowledge.visible, caller.listeners)))
 
 
 def streams_of(platform: Platform, times: Times = Times()) -> Streams:  # noqa: B008 - a frozen record

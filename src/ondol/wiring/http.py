@@ -1,4 +1,6 @@
-"""The handler of one HTTP worker: `/v1` and health to the gateway, `/api` to the admin API, `/widget` to other sites, all else to the console."""
+"""The handler of one HTTP worker: `/v1` and health to the gateway, `/api` to the admin API, `/widget` to other sites, `/bots` to chats, the rest to
+the console.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +18,10 @@ from typing import Literal
 from ondol.application.assistant.answer import AssistantRoom
 from ondol.application.assistant.drafts import Trial
 from ondol.application.assistant.store import list_assistants
+from ondol.application.channels.bots.answer import BotRoom
+from ondol.application.channels.bots.chat import Line
+from ondol.application.channels.bots.front import PREFIX as BOTS
+from ondol.application.channels.bots.front import BotFront
 from ondol.application.channels.widgets.front import PREFIX, WidgetFront
 from ondol.application.console import create_console
 from ondol.application.console.services import AssistantCard, ConsoleServices, OriginalFile, Profile
@@ -32,6 +38,7 @@ from ondol.infrastructure.gateway.errors import CallerLeft
 from ondol.infrastructure.gateway.exchange import Exchange
 from ondol.infrastructure.gateway.gauges import records_gauges, store_gauges
 from ondol.infrastructure.gateway.in_process import CallApi
+from ondol.infrastructure.gateway.inside import ask_inside
 from ondol.infrastructure.gateway.metrics import MetricsPage
 from ondol.infrastructure.gateway.records.content import ContentLog
 from ondol.infrastructure.gateway.records.drain import RecordDrain
@@ -40,6 +47,7 @@ from ondol.infrastructure.gateway.records.recorder import RequestRecorder
 from ondol.infrastructure.gateway.server import AsgiBridge, Handler
 from ondol.infrastructure.gateway.streams import Streams
 from ondol.infrastructure.ledger.erasure import Gone
+from ondol.infrastructure.serving.http import Proxy, parse_proxy
 from ondol.infrastructure.serving.routing.breaker import State
 from ondol.infrastructure.serving.settings import NOTICE, notice_for
 from ondol.infrastructure.storage.spool import Spool
@@ -125,7 +133,7 @@ async def open_worker(platform: Platform, on_warm: Callable[[], None] = lambda: 
                 # Known before the first record: a worker that dies without one leaves leases that somebody must close.
                 recorder.mark_replica(room.governor.replica_id)
                 handler = WorkerHandler(worker)
-                async with forgetting(platform, handler.forget), platform.live.watched():
+                async with forgetting(platform, handler.forget), platform.live.watched(), contextlib.aclosing(handler.bots):
                     yield handler
         finally:
             for task in (fresh, warming):
@@ -139,6 +147,7 @@ class WorkerHandler:
 
     Attributes:
         observer: what counts, for whoever has figures of its own to add.
+        bots: what chats reach; closed with the worker.
     """
 
     def __init__(self, worker: Worker) -> None:
@@ -151,6 +160,7 @@ class WorkerHandler:
         rooms = (worker.platform, worker.keys, worker.guard.policies, partial(_inside, worker))
         self._admin = admin_application(*rooms, ask_draft=ask_draft, notice_of=self._notices, seen=partial(targets_seen, worker.gateway))
         self._widgets = WidgetFront(worker.platform.knowledge, self._gateway, self._notices)
+        self.bots = BotFront(_bot_room(worker, self._gateway))
         self._metrics = self._metrics_page(worker, worker.platform.settings.metrics.open_to)
         self._console = AsgiBridge(create_console(_console_services(worker, self._admin.call)))
         self._follow(worker)
@@ -214,6 +224,8 @@ class WorkerHandler:
             await self._admin(exchange)
         elif path.startswith(PREFIX):
             await _told(exchange, self._widgets)
+        elif path.startswith(BOTS):
+            await _told(exchange, self.bots)
         elif path == METRICS_PATH:
             await _told(exchange, self._metrics)
         else:
@@ -228,6 +240,17 @@ async def _told(exchange: Exchange, handler: Handler) -> None:
         return
     except Exception as error:
         exchange.fail(error)
+
+
+def _bot_room(worker: Worker, gateway: Gateway) -> BotRoom:
+    """What bots answer with: the worker's own gateway, and its connections to what lies outside, through the proxy that is set at that moment."""
+    platform = worker.platform
+
+    def proxy() -> Proxy | None:
+        url = platform.settings.outbound.proxy_url
+        return parse_proxy(url, trusted=True) if url else None
+
+    return BotRoom(platform.knowledge, partial(ask_inside, gateway), Line(worker.gateway.client, proxy), lambda: base_url(platform.settings))
 
 
 def _inside(worker: Worker) -> AbstractAsyncContextManager[InsideGateway]:

@@ -13,9 +13,9 @@ from ondol.core.canonical import digest
 from ondol.core.ids import new_id
 from ondol.infrastructure.access import people
 from ondol.infrastructure.access.attributes import put_attribute, set_attributes, value_ids
-from ondol.infrastructure.access.audiences import VisibleAudiences, audience_for, group_ids
+from ondol.infrastructure.access.audiences import HeardByOthers, VisibleAudiences, audience_for, group_ids
 from ondol.infrastructure.access.people import NewPerson, add_person, create_tenant
-from ondol.infrastructure.access.types import SECURITY_CLASSES, AccessRule, Person, Tenant, class_rank
+from ondol.infrastructure.access.types import SECURITY_CLASSES, AccessRule, Listeners, Person, Tenant, class_rank
 from ondol.infrastructure.storage.blobs import KeyRing
 from ondol.infrastructure.storage.postgres import Connection, Database
 
@@ -96,10 +96,27 @@ def readable(
     )
 
 
+def heard(groups: list[uuid.UUID], nested: frozenset[tuple[int, int]], listeners: Listeners, rule: AccessRule) -> bool:
+    """Slowly and plainly: may each of these groups read what the rule guards?"""
+
+    def reads(listener: uuid.UUID) -> bool:
+        belongs = {groups.index(listener)}
+        for _ in groups:
+            belongs |= {outer for outer, inner in nested if inner in belongs and outer != inner}
+        return any(groups[group] in rule.groups for group in belongs)
+
+    if class_rank(rule.security_class) > class_rank(listeners.clearance) or rule.needed_clauses:
+        return False
+    return (rule.everyone and listeners.reads_open) or (bool(listeners.group_ids) and all(map(reads, listeners.group_ids)))
+
+
+listening = st.tuples(st.frozensets(positions, max_size=3), st.sampled_from(SECURITY_CLASSES), st.booleans())
+
+
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(nested=edges, members=edges, having=edges, said=st.lists(rules, min_size=1, max_size=4))
+@given(along=listening, nested=edges, members=edges, having=edges, said=st.lists(rules, min_size=1, max_size=4))
 async def test_who_sees_what_is_what_the_rule_says(
-    database: Database, keyring: KeyRing, tenant: Tenant,
+    database: Database, keyring: KeyRing, tenant: Tenant, along: tuple[frozenset[int], Any, bool],
     nested: frozenset[tuple[int, int]], members: frozenset[tuple[int, int]], having: frozenset[tuple[int, int]],
     said: list[tuple[Any, frozenset[int], frozenset[int], frozenset[frozenset[int]]]],
 ) -> None:  # fmt: skip
@@ -126,6 +143,9 @@ async def test_who_sees_what_is_what_the_rule_says(
         for who in range(SIZE):
             seen = (await VisibleAudiences().of(connection, tenant.id, persons[who].id)).audience_ids
             assert seen == {audience for rule, audience in made.items() if readable(persons, groups, nested, members, has, rule, who)}
+            others = Listeners(frozenset(groups[n] for n in along[0]), along[1], along[2])
+            told = (await HeardByOthers(VisibleAudiences(), others).of(connection, tenant.id, persons[who].id)).audience_ids
+            assert told == {audience for rule, audience in made.items() if audience in seen and heard(groups, nested, others, rule)}
         await connection.execute("rollback to clean")
 
 

@@ -12,7 +12,7 @@ from psycopg.types.json import Jsonb
 from ondol.core.canonical import digest
 from ondol.core.errors import RequestError
 from ondol.core.ids import new_id
-from ondol.infrastructure.access.types import AccessRule, Visible, class_rank
+from ondol.infrastructure.access.types import AccessRule, Listeners, Visible, class_rank
 from ondol.infrastructure.storage.postgres import Connection, load_queries, one, rows
 
 _QUERIES = load_queries("ondol.infrastructure.access")
@@ -95,3 +95,19 @@ class VisibleAudiences:
                 self._known.popitem(last=False)
         self._known.move_to_end(key)
         return known
+
+
+class HeardByOthers(VisibleAudiences):
+    """The same where others read along: of what a person may read, only what the listeners may read too."""
+
+    def __init__(self, alone: VisibleAudiences, listeners: Listeners) -> None:
+        self._alone = alone
+        self._listeners = listeners
+
+    async def of(self, connection: Connection, tenant_id: uuid.UUID, person_id: uuid.UUID) -> Visible:
+        """What the person may read, and the listeners too."""
+        own = await self._alone.of(connection, tenant_id, person_id)
+        told = self._listeners
+        values = {"group_ids": sorted(told.group_ids), "clearance": class_rank(told.clearance), "reads_open": told.reads_open}
+        heard = await rows(connection, _QUERIES["audiences_of_listeners"], values)
+        return Visible(own.epoch, own.audience_ids & frozenset(row["id"] for row in heard))

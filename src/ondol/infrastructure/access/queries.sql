@@ -350,6 +350,19 @@ where p.id = %(person_id)s::uuid and p.disabled_at is null
         select count(distinct aa.clause) from audience_attributes aa join person_attributes h on h.value_id = aa.value_id
         where aa.audience_id = a.id and h.person_id = p.id));
 
+-- name: audiences_of_listeners
+-- What may be told where these groups read along: what each of them may read, groups nested. A rule that asks for attributes is closed: a group has none.
+with recursive member_of (listener_id, group_id) as (
+    select group_id, group_id from unnest(%(group_ids)s::uuid[]) as group_id
+    union
+    select m.listener_id, n.group_id from group_groups n join member_of m on n.member_group_id = m.group_id
+)
+select a.id from audiences a
+where a.class_rank <= %(clearance)s::smallint and a.clauses = 0
+    and ((a.everyone and %(reads_open)s::boolean)
+        or (cardinality(%(group_ids)s::uuid[]) > 0 and cardinality(%(group_ids)s::uuid[]) = (
+            select count(distinct m.listener_id) from audience_groups ag join member_of m on m.group_id = ag.group_id where ag.audience_id = a.id)));
+
 -- name: attribute_values_add
 -- Values of an attribute, unless they are known.
 insert into attribute_values (tenant_id, id, name, value, created_at)

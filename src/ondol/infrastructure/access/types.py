@@ -136,3 +136,17 @@ class Visible:
 
     epoch: int
     audience_ids: frozenset[uuid.UUID]
+
+
+@dataclass(frozen=True, slots=True)
+class Listeners:
+    """Who reads an answer beside whoever asked, as groups: what is told to them, each of the groups may read.
+
+    Attributes:
+        clearance: the highest class of what they may read.
+        reads_open: they read what is open to everybody of the tenant.
+    """
+
+    group_ids: frozenset[uuid.UUID]
+    clearance: SecurityClass = "public"
+    reads_open: bool = True

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ondol.core.clock import Clock, utc_now
 from ondol.infrastructure.access.limits.types import Who
+from ondol.infrastructure.access.types import Listeners
 from ondol.infrastructure.gateway.reasoning import Reasoners
 from ondol.infrastructure.gateway.workroom import Workroom
 from ondol.infrastructure.guard.conversation import Conversation
@@ -35,10 +36,11 @@ class Caller:
     Attributes:
         api_key_id: None when a session of the console asks.
         models: what the key may call; None for all that the tenant may.
+        listeners: who reads the answer too; None when nobody does.
         who: the same for the limits.
     """
 
-    __slots__ = ("api_key_id", "models", "person_id", "tenant_id", "who")
+    __slots__ = ("api_key_id", "listeners", "models", "person_id", "tenant_id", "who")
 
     def __init__(
         self,
@@ -47,11 +49,13 @@ class Caller:
         api_key_id: uuid.UUID | None,
         models: frozenset[str] | None = None,
         group_ids: tuple[uuid.UUID, ...] = (),
+        listeners: Listeners | None = None,
     ) -> None:
         self.tenant_id = tenant_id
         self.person_id = person_id
         self.api_key_id = api_key_id
         self.models = models
+        self.listeners = listeners
         self.who = Who(tenant_id, group_ids, person_id, api_key_id)
 
 

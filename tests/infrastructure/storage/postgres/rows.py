@@ -100,6 +100,19 @@ TENANT_ROWS: dict[str, Callable[[World], Row]] = {
         "once_hash": os.urandom(32), "client_hash": os.urandom(32), "origin": "https://a.example", "is_named": True, "is_preview": False,
         "window_at": _now(), "created_at": _now(), "expires_at": _now(),
     },
+    "bots": lambda w: {
+        "id": w.new("bots"), "public_id": w.tenant_id.hex[-24:], "name": "chat", "assistant_id": w.ids["assistants"], "key_id": w.ids["api_keys"],
+        "base_url": "https://chat.example/api", "private_network": False, "by_email": False, "signing_sealed": b"x", "token_sealed": b"x",
+        "created_at": _now(),
+    },
+    "bot_people": lambda w: {
+        "bot_id": w.ids["bots"], "user_hash": os.urandom(32), "user_sealed": b"x", "person_id": w.ids["people"],
+    },
+    "bot_rooms": lambda w: {"bot_id": w.ids["bots"], "chat_room": "C1", "clearance": 0, "open_documents": True},
+    "bot_room_groups": lambda w: {"bot_id": w.ids["bots"], "chat_room": "C1", "group_id": w.ids["groups"]},
+    "bot_events": lambda w: {
+        "bot_id": w.ids["bots"], "event_hash": os.urandom(32), "signature_hash": os.urandom(32), "created_at": _now(),
+    },
     "releases": lambda w: {
         "id": w.new("releases"), "assistant_id": w.ids["assistants"], "manifest": Jsonb({}), "manifest_version": 1, "digest": os.urandom(32),
         "state": "draft", "created_at": _now(),

@@ -61,6 +61,7 @@ SYSTEM_PRIVILEGES = {
     "group_groups": {"SELECT"},
     "widgets": {"SELECT"},
     "widget_visits": {"SELECT"},
+    "bots": {"SELECT"},
     "bases": {"SELECT"},
     "assistants": {"SELECT"},
     "releases": {"SELECT"},

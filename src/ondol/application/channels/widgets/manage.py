@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import secrets
-import string
 import uuid
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,27 +13,20 @@ from urllib.parse import urlsplit
 
 import psycopg
 
-from ondol.application.assistant.store import find_assistant
-from ondol.application.assistant.types import Assistant
+from ondol.application.channels.opening import add_key, check_name, find_answerer, new_public_id
 from ondol.application.channels.widgets.identity import SECRET_BYTES, read_public_key, secret_text
 from ondol.application.channels.widgets.store import QUERIES, find_widget, put_groups, seal_secret
 from ondol.application.channels.widgets.types import Algorithm, NewWidget, Widget
 from ondol.application.knowledge.rooms import Knowledge
-from ondol.core.errors import Conflict, NotFound, RequestError
+from ondol.core.errors import Conflict, RequestError
 from ondol.core.ids import new_id
 from ondol.infrastructure.access.audiences import group_ids
-from ondol.infrastructure.access.keys import create_key
-from ondol.infrastructure.access.people import NewPerson, add_person
 from ondol.infrastructure.ledger import record
-from ondol.infrastructure.storage.postgres import Connection
 
 ORIGINS_MAX = 50
-PUBLIC_ID_CHARACTERS = 24
 GRACE_MINUTES_MAX = 7 * 24 * 60
-_NAME = re.compile(r"(?=.{1,63}\Z)[a-z0-9](-?[a-z0-9])*")
 _HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\]")
 _LOOPBACK = frozenset(("localhost", "127.0.0.1", "[::1]"))
-_PUBLIC_ALPHABET = string.ascii_lowercase + string.digits
 
 
 async def create_widget(room: Knowledge, tenant_id: uuid.UUID, new: NewWidget, *, by: uuid.UUID | None = None) -> tuple[Widget, str]:
@@ -45,8 +37,7 @@ async def create_widget(room: Knowledge, tenant_id: uuid.UUID, new: NewWidget, *
         NotFound: there is no such assistant.
         RequestError: the name, an origin, a group or the public key cannot be.
     """
-    if not _NAME.fullmatch(new.name):
-        raise RequestError("A widget's name has small letters, digits and single hyphens.", "Such as `help-site`.", code="bad_name", param="name")
+    check_name("widget", new.name, "help-site")
     origins = check_origins(new.origins)
     algorithm, secret, text = _secret(new.public_key)
     now = room.clock()
@@ -55,11 +46,9 @@ async def create_widget(room: Knowledge, tenant_id: uuid.UUID, new: NewWidget, *
     async with room.database.tenant_tx(tenant_id) as connection:
         assistant = await find_answerer(connection, new.assistant)
         groups = await group_ids(connection, new.groups)
-        acts_as = NewPerson(f"widget:{public_id}", f"Widget {new.name}", "service", roles=frozenset())
-        person = await add_person(connection, room.keyring, tenant_id, acts_as, now)
-        key, _ = await create_key(connection, tenant_id, person.id, f"widget {new.name}", now, models=[assistant.model], actor_id=by)
+        key_id = await add_key(room, connection, tenant_id, "widget", new.name, public_id, assistant, now, by=by)
         values = {
-            "tenant_id": tenant_id, "id": widget_id, "public_id": public_id, "name": new.name, "assistant_id": assistant.id, "key_id": key.id,
+            "tenant_id": tenant_id, "id": widget_id, "public_id": public_id, "name": new.name, "assistant_id": assistant.id, "key_id": key_id,
             "algorithm": algorithm, "secret_sealed": seal_secret(room.keyring, tenant_id, widget_id, secret), "origins": list(origins),
             "visitors": new.visitors, "open_documents": new.open_documents, "questions_per_minute": new.questions_per_minute,
             "questions_per_customer": new.questions_per_customer, "created_by": by, "now": now,
@@ -71,7 +60,7 @@ async def create_widget(room: Knowledge, tenant_id: uuid.UUID, new: NewWidget, *
             hint = "Choose another name; one that is revoked keeps its own."
             raise Conflict(f"There is a widget called {new.name} already.", hint, code="widget_exists") from None
         await put_groups(connection, tenant_id, widget_id, groups.values())
-        await record(connection, tenant_id, kind="widget.created", actor_id=by, body={"widget": widget_id, "key": key.id}, now=now)
+        await record(connection, tenant_id, kind="widget.created", actor_id=by, body={"widget": widget_id, "key": key_id}, now=now)
         return await find_widget(connection, tenant_id, new.name), text
 
 
@@ -157,20 +146,6 @@ async def revoke_widget(room: Knowledge, tenant_id: uuid.UUID, name: str, *, by:
         await connection.execute(QUERIES["widget_revoke"], values)
         await connection.execute(QUERIES["widget_key_revoke"], values)
         await record(connection, tenant_id, kind="widget.revoked", actor_id=by, body={"widget": known.id, "key": known.key_id}, now=now)
-
-
-async def find_answerer(connection: Connection, name: str) -> Assistant:
-    """The assistant that answers in a channel. Raises `NotFound`."""
-    try:
-        return await find_assistant(connection, name)
-    except NotFound:
-        hint = "`ondol assistant list` shows all."
-        raise NotFound(f"There is no assistant called {name[:100]}.", hint, code="assistant_not_found", param="assistant") from None
-
-
-def new_public_id() -> str:
-    """What the world outside names a channel by."""
-    return "".join(secrets.choice(_PUBLIC_ALPHABET) for _ in range(PUBLIC_ID_CHARACTERS))
 
 
 def check_origins(origins: Sequence[str]) -> tuple[str, ...]:

@@ -66,6 +66,13 @@ AREAS: Mapping[str, Sequence[str]] = {
         "audit.kind.widget.secret_rotated",
         "audit.kind.widget.customer_added",
         "audit.kind.widget.revoked",
+        "audit.kind.bot.created",
+        "audit.kind.bot.changed",
+        "audit.kind.bot.person_put",
+        "audit.kind.bot.person_removed",
+        "audit.kind.bot.room_put",
+        "audit.kind.bot.room_removed",
+        "audit.kind.bot.revoked",
     ),
     "audit.area.models": (
         "audit.kind.provider.put",

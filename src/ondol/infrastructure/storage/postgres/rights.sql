@@ -68,6 +68,8 @@ grant select on ondol.releases to {system};
 grant select on ondol.group_people, ondol.group_groups to {system};
 -- A site's page names a widget and a visit by what only they know; the rest is done as the tenant that they belong to.
 grant select on ondol.widgets, ondol.widget_visits to {system};
+-- A chat names a bot so too.
+grant select on ondol.bots to {system};
 -- Limits and budgets hold over all tenants' callers: workers borrow from the pools, whoever writes the records settles what they left behind.
 grant select on ondol.limits, ondol.prices, ondol.limit_revision to {system};
 -- The row of a rule is held while its pool is opened: a lock for which Postgres wants the right to change something.
@@ -88,6 +90,9 @@ grant select, insert, update, delete on ondol.api_keys to {app};
 grant select, insert, update on ondol.sessions to {app};
 grant select, insert, update, delete on ondol.widgets, ondol.widget_customers, ondol.widget_visits to {app};
 grant select, insert, delete on ondol.widget_groups to {app};
+grant select, insert, update on ondol.bots to {app};
+grant select, insert, update, delete on ondol.bot_people, ondol.bot_rooms to {app};
+grant select, insert, delete on ondol.bot_room_groups, ondol.bot_events to {app};
 grant select, insert on ondol.one_time_codes to {app};
 grant select, insert, delete on ondol.audiences to {app};
 grant select, insert, delete on ondol.audience_groups to {app};

@@ -1,0 +1,1 @@
+"""Bots: an assistant in the rooms of a chat."""
