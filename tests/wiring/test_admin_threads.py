@@ -52,12 +52,14 @@ async def thread(api: Api, login: str, *questions: str, slug: str = "acme", rest
     return str(thread_id)
 
 
-async def more(api: Api, login: str, thread_id: str, parent: str | None, question: str, rests_on: frozenset[uuid.UUID] = frozenset()) -> str:
+async def more(
+    api: Api, login: str, thread_id: str, parent: str | None, question: str, rests_on: frozenset[uuid.UUID] = frozenset(), *, refused: bool = False
+) -> str:
     """One more turn of a thread, after the one that is named."""
     platform, now = api.platform, api.platform.clock()
     tenant = await find_tenant(platform.database, "acme")
     follows = uuid.UUID(parent) if parent else None
-    turn = Turn(new_id(), follows, question, question, question.upper(), refused=False, rests_on=rests_on, created_at=now)
+    turn = Turn(new_id(), follows, question, question, question.upper(), refused=refused, rests_on=rests_on, created_at=now)
     async with platform.database.tenant_tx(tenant.id) as connection:
         person = await find_person(connection, platform.keyring, tenant.id, login)
         assert await store.grow_thread(connection, platform.keyring, tenant.id, person.id, uuid.UUID(thread_id), turn, now)

@@ -202,7 +202,8 @@ def test_a_sentences_mark_opens_what_it_cites_and_says_why(visit: Visit, script:
         {"start": 0, "end": end[0], "verdict": "supported", "coverage": 1, "sources": [1], "reasons": [], "spans": [{"n": 1, "start": 2, "end": 12}]},
         {
             "start": end[0] + 1, "end": end[1], "verdict": "partial", "coverage": 0.5, "sources": [2],
-            "spans": [{"n": 2, "start": 0, "end": 4}], "reasons": [{"kind": "amount", "said": "<b>10일</b>"}, {"kind": "date"}, {"kind": "of tomorrow"}],
+            "spans": [{"n": 2, "start": 0, "end": 4}],
+            "reasons": [{"kind": "amount", "said": "<b>10일</b>"}, {"kind": "date"}, {"kind": "of tomorrow"}],
         },
         {
             "start": end[1] + 1, "end": end[2], "verdict": "unsupported", "coverage": 0, "sources": [], "spans": [],

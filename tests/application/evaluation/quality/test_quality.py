@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import timedelta
+from typing import cast
 
 import pytest
 
@@ -15,8 +16,10 @@ from ondol.application.evaluation.types import Answer, CaseResult, Measured, Sco
 from ondol.core.ids import new_id
 from ondol.infrastructure.access.people import find_person, find_tenant
 from ondol.infrastructure.gateway.records.feedback import Opinion, give_feedback
+from tests.application.conftest import SteppedClock
 from tests.wiring.test_admin import Api, api
 from tests.wiring.test_admin_evaluation import DIGESTS
+from tests.wiring.test_admin_threads import more, thread
 
 __all__ = ["api"]
 
@@ -83,6 +86,39 @@ async def test_what_people_corrected_is_counted_among_what_they_said(api: Api) -
     _, found = await api.ask("owner", "GET", f"{PATH}?days=90")
     figure = {one["name"]: one for one in found["figures"]}["corrections"]
     assert (figure["value"], figure["count"], figure["run"]) == (1 / 3, 3, None)
+
+
+@pytest.mark.anyio
+async def test_a_question_counts_as_asked_again_by_what_was_done_and_never_by_its_words(api: Api) -> None:
+    clock = cast(SteppedClock, api.platform.clock)
+
+    async def figure() -> tuple[float | None, int]:
+        found = {one["name"]: one for one in (await api.ask("owner", "GET", f"{PATH}?days=30"))[1]["figures"]}["re_asked"]
+        return found["value"], found["count"]
+
+    first = await thread(api, "member", "one")
+    head = (await api.ask("member", "GET", f"/threads/{first}"))[1]["thread"]["head"]
+    clock.advance(minutes=29)
+    assert await figure() == (None, 0), "it may still be asked again"
+    follow = await more(api, "member", first, head, "one, once more")
+    clock.advance(minutes=31)
+    assert await figure() == (0.0, 2), "a follow-up is a conversation"
+    await more(api, "member", first, head, "one, otherwise")
+    clock.advance(minutes=31)
+    assert await figure() == (0.0, 3), "31 minutes are too late"
+    await more(api, "member", first, follow, "two")
+    clock.advance(minutes=30)
+    await more(api, "member", first, follow, "two, edited")
+    clock.advance(minutes=31)
+    assert await figure() == (1 / 5, 5)
+    refused = await more(api, "member", first, follow, "three", refused=True)
+    clock.advance(minutes=1)
+    await more(api, "member", first, refused, "three, put otherwise")
+    await more(api, "owner", await thread(api, "owner", "of somebody else"), None, "another beginning")
+    clock.advance(minutes=31)
+    assert await figure() == (3 / 9, 9), "what was asked on behind a refusal, and another beginning"
+    clock.advance(days=31)
+    assert await figure() == (None, 0)
 
 
 def test_nothing_measured_is_no_figure() -> None:

@@ -141,6 +141,17 @@ select id, parent_id from turns where thread_id = %(thread_id)s::uuid and person
 select id, parent_id, refused, said_sealed, rests_on, summary_sealed, summary_rests_on, created_at from turns
 where id = any(%(ids)s::uuid[]) and thread_id = %(thread_id)s::uuid and person_id = %(person_id)s::uuid order by id;
 
+-- name: turns_asked_again
+-- Turns of a time, and those of them in whose place, or behind whose refusal, their own person soon said something else.
+select count(*) as turns, count(*) filter (where exists (
+    select from turns u
+    where u.tenant_id = t.tenant_id and u.thread_id = t.thread_id and u.person_id = t.person_id and (u.created_at, u.id) > (t.created_at, t.id)
+        and u.created_at <= t.created_at + %(window)s::interval
+        and (u.parent_id is not distinct from t.parent_id or (t.refused and u.parent_id = t.id)))) as again
+from turns t
+where t.id >= ondol.first_id_at((%(since)s::timestamptz) at time zone 'UTC') and t.created_at >= %(since)s::timestamptz
+    and t.created_at <= %(until)s::timestamptz;
+
 -- name: turn_summary_put
 -- What was said up to a turn, in short.
 update turns set summary_sealed = %(summary_sealed)s::bytea, summary_rests_on = %(rests_on)s::uuid[]

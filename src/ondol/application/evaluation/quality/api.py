@@ -12,7 +12,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel
 
-from ondol.application.evaluation.quality.figures import SOURCES, UNRECORDED, Figure, chosen_runs, corrections_of, figure_of
+from ondol.application.assistant.threads.asked_again import asked_again
+from ondol.application.evaluation.quality.figures import SOURCES, UNRECORDED, Figure, chosen_runs, corrections_of, figure_of, re_asked_of
 from ondol.application.evaluation.runs.measure import Measuring
 from ondol.application.evaluation.runs.store import list_runs, results_of
 from ondol.application.evaluation.runs.types import Run
@@ -57,7 +58,11 @@ class FigureShown(BaseModel):
 
 
 class Quality(BaseModel):
-    """The figures of the last `days`, each from the newest finished run that measures it; corrections from what people said of answers."""
+    """The figures of the last `days`, each from the newest finished run that measures it; corrections from what people said of answers.
+
+    `re_asked` is the share of questions in kept threads that their person, within 30 minutes, edited, had answered once more, or asked on behind
+    after a refusal.
+    """
 
     days: int
     figures: list[FigureShown]
@@ -73,6 +78,7 @@ def quality_router(services: QualityServices) -> APIRouter:
         since = services.clock() - timedelta(days=days)
         async with services.database.tenant_tx(who.tenant_id) as connection:
             found = await list_runs(connection, limit=RUNS_MAX)
+            again = await asked_again(connection, since, services.clock())
         chosen = chosen_runs([run for run in found if run.state == "finished" and run.created_at >= since])
         runs = {run.id: run for run, _ in chosen.values()}
         measured = {run_id: await _measured(services, who, run) for run_id, run in runs.items()}
@@ -84,7 +90,7 @@ def quality_router(services: QualityServices) -> APIRouter:
                 figures.append(figure_of(source, picked, measured[picked[0].id][picked[1].name] if picked else None))
             return figures
 
-        figures = [*await asyncio.to_thread(told), await _corrections(services, who, since), *UNRECORDED]
+        figures = [*await asyncio.to_thread(told), await _corrections(services, who, since), re_asked_of(again.again, again.turns), *UNRECORDED]
         return Quality(days=days, figures=[FigureShown(**asdict(figure)) for figure in figures])
 
     return router

@@ -83,7 +83,6 @@ SOURCES: Sequence[Source] = (
     Source("banned_words", "higher", ("banned_words",)),
 )
 UNRECORDED: Sequence[Figure] = (
-    Figure(name="re_asked", better="lower"),
     Figure(name="promoters", better="higher"),
     Figure(name="reproducible_builds", better="higher"),
 )
@@ -116,8 +115,17 @@ def figure_of(source: Source, chosen: tuple[Run, Metric] | None, measured: Measu
 
 def corrections_of(corrected: int, opinions: int) -> Figure:
     """The share of opinions that say what would have been right."""
-    blank = Figure(name="corrections", better="lower")
-    if not opinions:
+    return _share_of("corrections", corrected, opinions)
+
+
+def re_asked_of(again: int, turns: int) -> Figure:
+    """The share of turns that were asked again (`threads.asked_again` says what that is)."""
+    return _share_of("re_asked", again, turns)
+
+
+def _share_of(name: FigureName, found: int, count: int) -> Figure:
+    blank = Figure(name=name, better="lower")
+    if not count:
         return blank
-    rate = wilson(corrected, opinions)
-    return replace(blank, value=corrected / opinions, low=rate.low, high=rate.high, count=opinions)
+    rate = wilson(found, count)
+    return replace(blank, value=found / count, low=rate.low, high=rate.high, count=count)
