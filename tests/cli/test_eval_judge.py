@@ -112,6 +112,22 @@ def test_a_judge_decides_only_after_it_was_compared_with_people(
     assert isinstance(absent, UserError)
 
 
+def test_a_run_again_pays_no_judge_twice_unless_it_is_told_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, addresses: DatabaseAddresses) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ONDOL_DATABASE_URL", addresses.owner)
+    monkeypatch.setenv("UP_KEY", "sk-up")
+    (tmp_path / "suite.yaml").write_text(SUITE.replace(", calibration: people.json", "").partition("gate:")[0], "utf-8")
+    (tmp_path / "target.py").write_text("def answer(messages, case):\n    return 'my answer 4'\n", "utf-8")
+    run = ["eval", "run", "suite.yaml", "--tenant", "acme", "--as", "kim", "--json"]
+    with serving(by_number) as model:
+        declare(tmp_path, model)
+        told = [json.loads(CliRunner().invoke(cli, [*run, *more]).stdout) for more in ([], [], ["--fresh-verdicts"])]
+        assert ([each["verdicts_kept"] for each in told], len(model.requests)) == ([0, 2, 0], 4)
+        assert {each["metrics"][0]["value"] for each in told} == {4.0}
+        read = CliRunner().invoke(cli, run[:-1])
+        assert "2 verdicts of judges were known from earlier runs, and cost nothing." in read.stdout
+
+
 def test_the_bias_of_a_model_is_told_through_the_gateway(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, addresses: DatabaseAddresses) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ONDOL_DATABASE_URL", addresses.owner)

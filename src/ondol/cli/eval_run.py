@@ -49,6 +49,7 @@ run_argument = click.argument("run_id", metavar="RUN", type=click.UUID)
 @click.option("--repeats", type=click.IntRange(1, 100), help="Instead of the suite's.")
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Instead of the suite's.")
 @click.option("--concurrency", type=click.IntRange(1, 512), help="Instead of the suite's.")
+@click.option("--fresh-verdicts", is_flag=True, help="Ask judges anew, also where an earlier run knows what they say.")
 @click.option("--cost", metavar="AMOUNT", help='Stop at this cost, such as "5.00 USD", instead of the suite\'s.')
 @tenant_option
 @json_option
@@ -73,12 +74,23 @@ def run(context: click.Context, /, suite: Path | None, resume: uuid.UUID | None,
     run_id, ended = with_platform(settings_of(context), work)
     if as_json:
         rows = [measured_row(each) for each in ended.measured]
-        print_json({"run": run_id, "outcome": ended.outcome, "reasons": ended.reasons, "not_asked": ended.not_asked, "metrics": rows})
+        print_json(
+            {
+                "run": run_id,
+                "outcome": ended.outcome,
+                "reasons": ended.reasons,
+                "not_asked": ended.not_asked,
+                "verdicts_kept": ended.kept,
+                "metrics": rows,
+            }
+        )
     else:
         print_measured(ended.measured)
         say(f"\n{ended.outcome}: run {run_id}")
         for reason in ended.reasons:
             say(f"  {reason}")
+        if ended.kept:
+            say(f"  {ended.kept:,} verdicts of judges were known from earlier runs, and cost nothing.")
         if ended.not_asked:
             say(f"Go on: ondol eval run --resume {run_id}")
     raise SystemExit(EXIT_STATUS[ended.outcome])
@@ -318,7 +330,7 @@ async def _carried_out(
             raise UserError("This run was begun over the API.", "It goes on there.")
         path, told = (
             Path(source["path"]),
-            {**source["chosen"], **{name: value for name, value in told.items() if name in ("concurrency", "cost") and value}},
+            {**source["chosen"], **{name: value for name, value in told.items() if name in ("concurrency", "cost", "fresh_verdicts") and value}},
         )
     assert path is not None  # noqa: S101 - a suite or a run was given
     suite = _chosen(read_suite(path), told)
@@ -357,6 +369,8 @@ def _chosen(suite: Suite, told: dict[str, Any]) -> Suite:
     from ondol.application.evaluation.suites.read import target_from, with_cost
 
     limits = replace(suite.limits, concurrency=told.get("concurrency") or suite.limits.concurrency)
+    if told.get("fresh_verdicts"):
+        limits = replace(limits, keep_verdicts=False)
     if told.get("cost"):
         limits = with_cost(limits, str(told["cost"]))
     target = suite.target

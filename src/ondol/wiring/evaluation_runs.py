@@ -11,6 +11,7 @@ from typing import Any
 
 from ondol.application.evaluation.golden.store import cases_of as cases_of_golden
 from ondol.application.evaluation.judges import check_may_decide
+from ondol.application.evaluation.judges.kept import StoredReplies
 from ondol.application.evaluation.loaders import LOADERS
 from ondol.application.evaluation.runs import Metric, Progress, RunDigests, Running, Spend, add_run, end_run, get_run, metric_of
 from ondol.application.evaluation.runs.digests import run_digests
@@ -59,7 +60,8 @@ async def prepare(room: EvaluationRoom, suite: Suite, *, environment: Mapping[st
     name = suite.cases
     read = await _read_golden(room, suite)
     spend, tools = Spend(), await room.tools(folder)
-    counted = replace(tools, ask=spend.counted(tools.ask)) if tools.ask is not None else tools
+    replies = _replies(room, spend) if read.limits.keep_verdicts else None
+    counted = replace(tools, ask=spend.counted(tools.ask), replies=replies) if tools.ask is not None else tools
     scorers = []
     for number, spec in enumerate(read.scorers):
         if spec.type not in LOADERS:
@@ -184,6 +186,23 @@ async def estimate_of(prepared: Prepared) -> Estimate:
         for alias in _models(spec.settings):
             prices[spec.name] = _price(prepared.room, alias)
     return estimate(suite, await measure_prompts(cases()), prices)
+
+
+def _replies(room: EvaluationRoom, spend: Spend) -> StoredReplies:
+    """What judges said in earlier runs of the tenant."""
+    platform = room.platform
+
+    async def model_digest(alias: str) -> str:
+        return (await room.identity("route", alias))["model"]
+
+    return StoredReplies(
+        database=platform.database,
+        keyring=platform.keyring,
+        clock=platform.clock,
+        tenant_id=room.tenant.id,
+        model_digest=model_digest,
+        count=spend.count_kept,
+    )
 
 
 def _models(settings: Mapping[str, Any]) -> Iterator[str]:

@@ -112,6 +112,7 @@ async def test_a_document_is_gone_from_every_store_and_the_receipt_says_so(offic
         "golden_items": (False, False, 0),
         "golden_proposals": (False, False, 0),
         "evaluation_results": (False, False, 0),
+        "judgements": (False, False, 0),
         "review_items": (False, False, 0),
         "answer_streams": (True, True, 0),
         "request_contents": (True, True, 0),

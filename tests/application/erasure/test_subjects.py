@@ -82,7 +82,7 @@ async def test_a_person_is_shut_out_at_once_and_gone_from_every_store(office: Of
     assert (proved.state, proved.failure) == ("proved", "")
     assert proved.receipt is not None
     counted = {store["name"]: (store["found"] > 0, store["probe_before"] > 0, store["probe_after"]) for store in proved.receipt["stores"]}
-    evaluated = {"golden_items", "golden_proposals", "evaluation_results", "evaluation_suites", "review_items", "review_raters"}
+    evaluated = {"golden_items", "golden_proposals", "evaluation_results", "evaluation_suites", "judgements", "review_items", "review_raters"}
     nothing = {"access_notes", "guard_approvals", "guard_registrars", "widgets", "bots", *evaluated}
     assert counted == {name: (name not in nothing, name not in nothing, 0) for name in counted}
     assert aside.read_bytes() == b"of somebody else\n"

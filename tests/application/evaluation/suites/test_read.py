@@ -227,3 +227,13 @@ def test_the_digest_is_of_what_is_measured() -> None:
     ):
         other = parse_suite(WHOLE.replace(*change))
         assert suite_digest(other, survey(other.cases)) != known, change
+
+
+@pytest.mark.parametrize(("told", "keeps"), [("", True), (", keep_verdicts: false", False)], ids=["silent", "anew"])
+def test_whether_verdicts_are_kept_is_a_limit_and_no_part_of_the_digest(told: str, keeps: bool) -> None:
+    plain = "card: {name: s, owner: o, purpose: p, risk: limited, users: u, success: {r: 1}}\ntarget: {route: m}\ncases: [{question: q}]\n"
+    plain += f"scorers: [{{name: r, type: exact_match}}]\nlimits: {{concurrency: 2{told}}}\n"
+    suite = parse_suite(plain)
+    assert suite.limits.keep_verdicts is keeps
+    silent = parse_suite(plain.replace(", keep_verdicts: false", ""))
+    assert suite_digest(suite, survey(suite.cases)) == suite_digest(silent, survey(silent.cases))

@@ -135,6 +135,7 @@ TENANT_ROWS: dict[str, Callable[[World], Row]] = {
         "run_id": w.ids["evaluation_runs"], "place": 0, "repeat": 0, "status": "ok", "scores": Jsonb({}), "cost_nano": 0, "currency": "USD",
         "latency_us": 1, "document_ids": [], "digest": os.urandom(32), "content_sealed": b"x", "created_at": _now(),
     },
+    "judgements": lambda w: {"address": os.urandom(32), "document_ids": [], "reply_sealed": b"x", "created_at": _now()},
     "verdict_requirements": lambda w: {
         "assistant_id": w.ids["assistants"], "suite": "suite", "suite_digest": os.urandom(32), "valid_for_s": 60, "changed_at": _now(),
     },

@@ -42,6 +42,7 @@ NAMES: Mapping[str, str] = {
     "golden_proposals": "erasures.name.golden_proposals",
     "evaluation_results": "erasures.name.evaluation_results",
     "evaluation_suites": "erasures.name.evaluation_suites",
+    "judgements": "erasures.name.judgements",
     "review_items": "erasures.name.review_items",
     "review_raters": "erasures.name.review_raters",
     "request_contents": "erasures.name.request_contents",

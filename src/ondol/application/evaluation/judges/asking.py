@@ -10,7 +10,7 @@ from typing import Any, Generic, Literal, TypeAlias, TypeVar
 from ondol.application.evaluation.judges.data import PART_CHARACTERS_MAX, PARTS_MAX, Part, fenced, new_mark, plain
 from ondol.application.evaluation.judges.reply import Unreadable, read_reply
 from ondol.application.evaluation.judges.words import FRAMES, Language
-from ondol.application.evaluation.scorers.base import Asked, AskModel
+from ondol.application.evaluation.scorers.base import Asked, AskModel, KeptReplies, Owner
 from ondol.application.evaluation.types import Answer, Case, Score, Status, Turn
 from ondol.core.canonical import Json, digest
 from ondol.core.errors import OndolError
@@ -25,6 +25,7 @@ WITHHELD = "content_filter"
 """How an answer ends where the guard stepped in."""
 REPAIRED_CHARACTERS_MAX = 2_000
 REPLY_KEPT_CHARACTERS = 500
+NOBODY = Owner()
 
 Verdict = TypeVar("Verdict")
 Read: TypeAlias = Callable[[Mapping[str, Any]], Verdict]
@@ -54,6 +55,7 @@ class Judged(Generic[Verdict]):
 
     Attributes:
         asks: how often it was asked; 0 where the verdict was remembered.
+        is_kept: whether it was said in an earlier run.
         is_repaired: whether the first reply could not be read.
         cost_nano: by the price list, in `currency`.
     """
@@ -61,12 +63,14 @@ class Judged(Generic[Verdict]):
     verdict: Verdict
     asks: int = 0
     is_repaired: bool = False
+    is_kept: bool = False
     cost_nano: int = 0
     currency: str = "USD"
 
     def told(self) -> dict[str, Any]:
         """For a score's details."""
-        return {"asks": self.asks, "repaired": self.is_repaired, "cost_nano": self.cost_nano, "currency": self.currency}
+        told = {"asks": self.asks, "repaired": self.is_repaired, "cost_nano": self.cost_nano, "currency": self.currency}
+        return {**told, **told_kept(self)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +125,7 @@ class Judge:
         ask: through the gateway.
         model: the tenant's alias.
         seed: told to the model; None for none.
+        remembered: verdicts of this run; `replies` are those of runs before.
     """
 
     ask: AskModel
@@ -128,6 +133,7 @@ class Judge:
     seed: int | None = 0
     tokens_max: int = TOKENS_DEFAULT
     remembered: Remembered = field(default_factory=Remembered)
+    replies: KeptReplies | None = None
 
     def version(self, kind: str, texts: Json) -> str:
         """Of a scorer: the digest of who judges, how it is asked, and in which words.
@@ -140,8 +146,12 @@ class Judge:
         asked: Json = {"model": self.model, "temperature": "0", "seed": self.seed, "tokens_max": self.tokens_max}
         return digest({"protocol": PROTOCOL, "type": kind, "asked": asked, "frames": frames, "texts": texts}).hex()
 
-    async def judge(self, question: Question[Verdict], *, repeat: int = 0) -> Judged[Verdict] | Unjudged:
-        """Put a question to the judge. A failure is told, not raised."""
+    async def judge(self, question: Question[Verdict], *, repeat: int = 0, owner: Owner = NOBODY) -> Judged[Verdict] | Unjudged:
+        """Put a question to the judge, unless it answered that before. A failure is told, not raised, and not remembered.
+
+        Args:
+            owner: of the answer: with whom what the judge says is erased.
+        """
         if any(part.is_too_long for part in question.parts) or len(question.parts) > PARTS_MAX:
             most = f"A judge reads at most {PARTS_MAX} texts of {PART_CHARACTERS_MAX:,} characters."
             return Unjudged(status="judge_error", reason=f"What is to be judged is too long. {most}")
@@ -149,35 +159,53 @@ class Judge:
         known = self.remembered.get(key)
         if known is not None:
             return Judged(verdict=known)
-        judged = await self._asked(question)
+        address = digest([key[0], repeat])
+        kept = await self._kept(question, address, owner)
+        if kept is not None:
+            self.remembered.put(key, kept.verdict)
+            return kept
+        judged, reply = await self._asked(question)
         if isinstance(judged, Judged):
             self.remembered.put(key, judged.verdict)
+            if self.replies is not None:
+                await self.replies.put(self.model, address, reply, owner)
         return judged
+
+    async def _kept(self, question: Question[Verdict], address: bytes, owner: Owner) -> Judged[Verdict] | None:
+        """The verdict of an earlier run; None where there is none, or its reply can be read no more."""
+        reply = await self.replies.get(self.model, address, owner) if self.replies is not None else None
+        if reply is None:
+            return None
+        try:
+            return Judged(verdict=read_reply(reply, question.read), is_kept=True)
+        except Unreadable:
+            return None
 
     def _key(self, question: Question[Verdict]) -> bytes:
         parts: Json = [[part.title, part.text.encode("utf-8", "surrogatepass")] for part in question.parts]
         return digest([self.version("", question.task), question.language, parts])
 
-    async def _asked(self, question: Question[Verdict]) -> Judged[Verdict] | Unjudged:
+    async def _asked(self, question: Question[Verdict]) -> tuple[Judged[Verdict] | Unjudged, str]:
+        """The verdict, and the reply that it was read from."""
         turns = _turns(question)
         first = await self._said(turns, question.schema)
         if first.status != "ok":
-            return _unanswered(first, asks=1, cost_nano=first.cost_nano)
+            return _unanswered(first, asks=1, cost_nano=first.cost_nano), ""
         try:
-            return Judged(verdict=read_reply(first.text, question.read), asks=1, cost_nano=first.cost_nano, currency=first.currency)
+            return Judged(verdict=read_reply(first.text, question.read), asks=1, cost_nano=first.cost_nano, currency=first.currency), first.text
         except Unreadable as error:
             again = _repair(question, first.text, str(error))
         second = await self._said((*turns, *again), question.schema)
         cost_nano = first.cost_nano + second.cost_nano
         if second.status != "ok":
-            return _unanswered(second, asks=2, cost_nano=cost_nano)
+            return _unanswered(second, asks=2, cost_nano=cost_nano), ""
         try:
             verdict = read_reply(second.text, question.read)
         except Unreadable as error:
             reason = f"The judge's reply could not be read, nor the one after it: {error}."
             reply = second.text[:REPLY_KEPT_CHARACTERS]
-            return Unjudged(status="parse_error", reason=reason, reply=reply, asks=2, cost_nano=cost_nano, currency=second.currency)
-        return Judged(verdict=verdict, asks=2, is_repaired=True, cost_nano=cost_nano, currency=second.currency)
+            return Unjudged(status="parse_error", reason=reason, reply=reply, asks=2, cost_nano=cost_nano, currency=second.currency), ""
+        return Judged(verdict=verdict, asks=2, is_repaired=True, cost_nano=cost_nano, currency=second.currency), second.text
 
     async def _said(self, turns: tuple[Turn, ...], schema: Mapping[str, Any]) -> Answer:
         try:
@@ -202,6 +230,18 @@ def repeat_of(answer: Answer) -> int:
     """Which repeat of its case an answer is; 0 where nobody says."""
     told = answer.details.get("repeat", 0)
     return told if isinstance(told, int) and not isinstance(told, bool) else 0
+
+
+def owner_of(answer: Answer) -> Owner:
+    """Whose an answer is, as a run tells its scorers; nobody's where nobody says."""
+    told = answer.details.get("owner")
+    return told if isinstance(told, Owner) else NOBODY
+
+
+def told_kept(*judged: Judged[Any] | Unjudged) -> dict[str, int]:
+    """For a score's details: how many verdicts were known from earlier runs; nothing where none was."""
+    count = sum(isinstance(each, Judged) and each.is_kept for each in judged)
+    return {"kept": count} if count else {}
 
 
 def _turns(question: Question[Verdict]) -> tuple[Turn, ...]:

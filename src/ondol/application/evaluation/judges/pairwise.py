@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from ondol.application.evaluation.judges.asking import Judge, Judged, Question, Unjudged, language_of, repeat_of
+from ondol.application.evaluation.judges.asking import NOBODY, Judge, Judged, Question, Unjudged, language_of, owner_of, repeat_of, told_kept
 from ondol.application.evaluation.judges.data import Part
 from ondol.application.evaluation.judges.reply import one_of, reason_in
 from ondol.application.evaluation.judges.rubric import conversation
 from ondol.application.evaluation.judges.settings import criterion_of, judge_of
 from ondol.application.evaluation.judges.words import PAIRWISE, TITLES, Language, by_language
-from ondol.application.evaluation.scorers.base import Tools, skipped
+from ondol.application.evaluation.scorers.base import Owner, Tools, skipped
 from ondol.application.evaluation.scorers.settings import Settings
 from ondol.application.evaluation.types import Answer, Better, Case, Score, Unit
 from ondol.core.canonical import Json
@@ -88,7 +88,7 @@ class Pairwise:
         other = case.facts.get(self.against)
         if not isinstance(other, str) or not other.strip():
             return skipped(f"The case has no `{self.against}` to compare with.")
-        compared = await compare(self.judge, self.criteria, case, (answer.text, other), repeat=repeat_of(answer))
+        compared = await compare(self.judge, self.criteria, case, (answer.text, other), repeat=repeat_of(answer), owner=owner_of(answer))
         if isinstance(compared, Unjudged):
             return compared.score()
         forwards, backwards = compared.forwards, compared.backwards
@@ -100,6 +100,7 @@ class Pairwise:
             "repaired": forwards.is_repaired or backwards.is_repaired,
             "cost_nano": forwards.cost_nano + backwards.cost_nano,
             "currency": forwards.currency,
+            **told_kept(forwards, backwards),
         }
         return Score(value=_VALUES[compared.choice], reason=forwards.verdict.reason, details=told)
 
@@ -119,11 +120,13 @@ def load(name: str, told: Mapping[str, Any], tools: Tools) -> Pairwise:
     return Pairwise(name=name, judge=judge, criteria=criteria, against=against, version=judge.version("judge.pairwise", texts))
 
 
-async def compare(judge: Judge, criteria: Mapping[Language, str], case: Case, texts: tuple[str, str], *, repeat: int = 0) -> Compared | Unjudged:
+async def compare(
+    judge: Judge, criteria: Mapping[Language, str], case: Case, texts: tuple[str, str], *, repeat: int = 0, owner: Owner = NOBODY
+) -> Compared | Unjudged:
     """Have two texts compared in both orders."""
     first, second = texts
     forwards, backwards = await asyncio.gather(
-        judge.judge(_question(criteria, case, first, second), repeat=repeat), judge.judge(_question(criteria, case, second, first), repeat=repeat)
+        *(judge.judge(_question(criteria, case, *pair), repeat=repeat, owner=owner) for pair in ((first, second), (second, first)))
     )
     if isinstance(forwards, Unjudged):
         return forwards

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any, Literal, TypeAlias, cast, get_args
 
-from ondol.application.evaluation.judges.asking import Judge, Judged, Unjudged
+from ondol.application.evaluation.judges.asking import Judge, Judged, Unjudged, told_kept
 from ondol.application.evaluation.judges.rubric import rate
 from ondol.application.evaluation.judges.settings import criterion_of, judges_of
 from ondol.application.evaluation.judges.words import RUBRIC, Language, by_language
@@ -50,7 +50,7 @@ class Panel:
             else:
                 failed[judge.model] = judged.status
         cost = {"asks": sum(judged.asks for judged in verdicts), "cost_nano": sum(judged.cost_nano for judged in verdicts)}
-        told = {"points": points, "failed": failed, **cost, "currency": verdicts[0].currency}
+        told = {"points": points, "failed": failed, **cost, "currency": verdicts[0].currency, **told_kept(*verdicts)}
         if 2 * len(points) <= len(self.judges):
             first = next(judged for judged in verdicts if isinstance(judged, Unjudged))
             reason = f"Of {len(self.judges)} judges {len(failed)} gave no verdict. {first.reason}"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from ondol.application.evaluation.judges.asking import Judge, Question, Unjudged, language_of, repeat_of
+from ondol.application.evaluation.judges.asking import Judge, Question, Unjudged, language_of, owner_of, repeat_of
 from ondol.application.evaluation.judges.data import Part
 from ondol.application.evaluation.judges.reply import one_of, reason_in
 from ondol.application.evaluation.judges.rubric import conversation
@@ -61,7 +61,7 @@ class Reference:
             schema=SCHEMA,
             read=_read,
         )
-        judged = await self.judge.judge(question, repeat=repeat_of(answer))
+        judged = await self.judge.judge(question, repeat=repeat_of(answer), owner=owner_of(answer))
         if isinstance(judged, Unjudged):
             return judged.score()
         told = {"grade": judged.verdict.grade, **judged.told()}

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ondol.application.evaluation.judges.asking import Judge, Judged, Question, Unjudged, language_of, repeat_of
+from ondol.application.evaluation.judges.asking import Judge, Judged, Question, Unjudged, language_of, owner_of, repeat_of
 from ondol.application.evaluation.judges.data import Part
 from ondol.application.evaluation.judges.reply import reason_in, whole_points
 from ondol.application.evaluation.judges.settings import criterion_of, judge_of
@@ -79,7 +79,7 @@ async def rate(judge: Judge, criteria: Mapping[Language, str], case: Case, answe
         schema=SCHEMA,
         read=_read,
     )
-    return await judge.judge(question, repeat=repeat_of(answer))
+    return await judge.judge(question, repeat=repeat_of(answer), owner=owner_of(answer))
 
 
 def conversation(case: Case, language: Language) -> tuple[Part, ...]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from ondol.application.evaluation.judges.asking import Judge, Question, Unjudged, language_of, repeat_of
+from ondol.application.evaluation.judges.asking import Judge, Question, Unjudged, language_of, owner_of, repeat_of
 from ondol.application.evaluation.judges.data import Part
 from ondol.application.evaluation.judges.reply import Unreadable, one_of, whole_points
 from ondol.application.evaluation.judges.rubric import conversation
@@ -69,7 +69,7 @@ class Sentences:
             )
         if self.kind.type == GROUNDED.type and not sources:
             return Score(value=0.0, reason="The answer rests on no source.", details={"verdicts": ["unsupported"] * len(sentences), "asks": 0})
-        judged = await self.judge.judge(_question(self.kind, case, sources, sentences), repeat=repeat_of(answer))
+        judged = await self.judge.judge(_question(self.kind, case, sources, sentences), repeat=repeat_of(answer), owner=owner_of(answer))
         if isinstance(judged, Unjudged):
             return judged.score()
         counts = Counter(judged.verdict)

@@ -22,7 +22,7 @@ def judge_of(settings: Settings, name: str, tools: Tools) -> Judge:
     """
     model = settings.text("model")
     seed, tokens_max = settings.whole("seed", 0, least=0, most=SEED_MAX), tokens_of(settings)
-    return Judge(ask=asking(name, tools), model=model, seed=seed, tokens_max=tokens_max)
+    return Judge(ask=asking(name, tools), model=model, seed=seed, tokens_max=tokens_max, replies=tools.replies)
 
 
 def judges_of(settings: Settings, name: str, tools: Tools, *, most: int) -> tuple[Judge, ...]:
@@ -36,7 +36,7 @@ def judges_of(settings: Settings, name: str, tools: Tools, *, most: int) -> tupl
         raise settings.wrong("models", f"is a list of 2 to {most} different models")
     seed, tokens_max, ask = settings.whole("seed", 0, least=0, most=SEED_MAX), tokens_of(settings), asking(name, tools)
     remembered = Remembered()
-    return tuple(Judge(ask=ask, model=model, seed=seed, tokens_max=tokens_max, remembered=remembered) for model in models)
+    return tuple(Judge(ask=ask, model=model, seed=seed, tokens_max=tokens_max, remembered=remembered, replies=tools.replies) for model in models)
 
 
 def tokens_of(settings: Settings) -> int:

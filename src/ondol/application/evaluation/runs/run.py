@@ -18,7 +18,7 @@ from ondol.application.evaluation.runs.progress import Progress
 from ondol.application.evaluation.runs.reasons import said
 from ondol.application.evaluation.runs.store import done_of, end_run, folded_digest, put_results, results_of
 from ondol.application.evaluation.runs.types import Kept, Metric, Outcome, Run
-from ondol.application.evaluation.scorers.base import Asked, AskModel, Scorer
+from ondol.application.evaluation.scorers.base import Asked, AskModel, Owner, Scorer
 from ondol.application.evaluation.suites import Suite
 from ondol.application.evaluation.targets import Target, hold
 from ondol.application.evaluation.targets.conversation import AskUser
@@ -39,10 +39,19 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Spend:
-    """What judges cost."""
+    """What judges cost.
+
+    Attributes:
+        kept: verdicts that were known from earlier runs, and cost nothing.
+    """
 
     nano: int = 0
     currency: str = ""
+    kept: int = 0
+
+    def count_kept(self) -> None:
+        """A verdict was known."""
+        self.kept += 1
 
     def counted(self, ask: AskModel) -> AskModel:
         """The same way to ask a model, its cost counted."""
@@ -92,6 +101,7 @@ class Ended:
     Attributes:
         measured: one for each metric of the run, in its order.
         not_asked: results that there are none of.
+        kept: verdicts of judges in this go that were known from earlier runs.
     """
 
     outcome: Outcome
@@ -99,6 +109,7 @@ class Ended:
     measured: Sequence[Measured]
     not_asked: int
     stopped: str
+    kept: int = 0
 
 
 async def carry_out(running: Running, *, retry_errors: bool = False) -> Ended:
@@ -139,7 +150,7 @@ async def conclude(running: Running, stopped: str = "") -> Ended:
     async with running.database.tenant_tx(running.tenant_id) as connection:
         state: Any = "stopped" if not_asked else "finished"
         await end_run(connection, run.id, state, outcome=outcome, reasons=reasons, results_digest=results, now=running.clock())
-    return Ended(outcome=outcome, reasons=reasons, measured=measured, not_asked=not_asked, stopped=stopped)
+    return Ended(outcome=outcome, reasons=reasons, measured=measured, not_asked=not_asked, stopped=stopped, kept=running.spend.kept)
 
 
 def metric_of(scorer: Scorer, kind: str, threshold: float | None) -> Metric:
@@ -266,17 +277,17 @@ class _Engine:
             async with timeout:
                 person_id, answer = await self._answered(case, repeat)
                 if answer.status == "ok":
-                    # A judge remembers its verdicts by the repeat: an answer that is given twice is judged twice.
-                    told = replace(answer, details={**answer.details, "repeat": repeat})
+                    # A judge remembers its verdicts by the repeat: an answer that is given twice is judged twice. What it says is the asker's.
+                    owner = Owner(person_id, _documents_of(answer))
+                    told = replace(answer, details={**answer.details, "repeat": repeat, "owner": owner})
                     for scorer in running.scorers:
                         scores[scorer.name] = await _scored(scorer, case, told)
         except TimeoutError:
             if answer.status == "ok":
                 late = Score(value=None, status="timeout", reason=f"Not within {self._limits.timeout_s:g} seconds.")
                 scores |= {scorer.name: late for scorer in running.scorers if scorer.name not in scores}
-        documents = frozenset(uuid.UUID(str(each)) for each in answer.details.get("document_ids", ()))
         result = CaseResult(case_id=case.id, repeat=repeat, cluster=case.cluster or case.id, slices=case.slices, answer=answer, scores=scores)
-        return Kept(place=place, result=result, turns=case.turns, expected=case.expected, person_id=person_id, document_ids=documents)
+        return Kept(place=place, result=result, turns=case.turns, expected=case.expected, person_id=person_id, document_ids=_documents_of(answer))
 
     async def _answered(self, case: Case, repeat: int) -> tuple[uuid.UUID | None, Answer]:
         """In whose name it was asked, and the answer."""
@@ -318,6 +329,10 @@ class _Engine:
         except TimeoutError:
             pass
         return batch, False
+
+
+def _documents_of(answer: Answer) -> frozenset[uuid.UUID]:
+    return frozenset(uuid.UUID(str(each)) for each in answer.details.get("document_ids", ()))
 
 
 async def _scored(scorer: Scorer, case: Case, answer: Answer) -> Score:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +33,26 @@ AskModel = Callable[[str, Asked], Awaitable[Answer]]
 
 
 @dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose an answer is: the person in whose name it was asked (None for nobody), and the documents whose words may stand in it."""
+
+    person_id: uuid.UUID | None = None
+    document_ids: frozenset[uuid.UUID] = frozenset()
+
+
+class KeptReplies(Protocol):
+    """What judges said in earlier runs, by the model's alias and the digest of the question."""
+
+    async def get(self, model: str, question: bytes, owner: Owner) -> str | None:
+        """The reply; None where none is known."""
+        ...
+
+    async def put(self, model: str, question: bytes, reply: str, owner: Owner) -> None:
+        """Keep a reply, for as long as its owner is there."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class Tools:
     """What scorers may call; each is None where this installation, or whoever runs the suite, does not have it.
 
@@ -40,6 +61,7 @@ class Tools:
         look: the guard's findings in a text, under the tenant's policy: kinds such as `personal.ko.rrn`, with their spans.
         folder: where a suite's files and local models are looked for.
         canaries: words that stand in prompts, documents and memories and must never come out.
+        replies: what judges said before; None where each judge is asked anew.
         closed_to: which of these documents an asker (as `Case.asker` names one) may not read, by the authority that search asks too.
     """
 
@@ -48,6 +70,7 @@ class Tools:
     folder: Path | None = None
     canaries: tuple[str, ...] = field(default_factory=tuple)
     closed_to: Callable[[str | None, Sequence[str]], Awaitable[Sequence[str]]] | None = None
+    replies: KeptReplies | None = None
 
 
 class Scorer(Protocol):

@@ -219,6 +219,7 @@ def _limits(fields: Fields) -> Limits:
         cost_nano=cost.nano if cost else None,
         currency=cost.currency if cost else "USD",
         timeout_s=fields.number("timeout_s", Limits().timeout_s, low=0.001, high=TIMEOUT_S_MAX),
+        keep_verdicts=fields.flag("keep_verdicts", Limits().keep_verdicts),
     )
     fields.close()
     return limits

@@ -119,6 +119,7 @@ class Limits:
         per_minute: cases that are begun within a minute; None for as many as concurrency lets.
         cost_nano, currency: where the run stops; None for no cap.
         timeout_s: for one case with its scores.
+        keep_verdicts: whether a judge's verdict of an earlier run stands for the same question; else each judge is asked anew.
     """
 
     concurrency: int = 8
@@ -126,6 +127,7 @@ class Limits:
     cost_nano: int | None = None
     currency: Currency = "USD"
     timeout_s: float = 120.0
+    keep_verdicts: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -118,6 +118,7 @@ grant select, insert on ondol.release_moves, ondol.release_indexes to {app};
 grant select, insert, update, delete on ondol.evaluation_runs to {app};
 -- Of a result that was erased the content goes; one that failed may be asked again.
 grant select, insert, update, delete on ondol.evaluation_results to {app};
+grant select, insert, update, delete on ondol.judgements to {app};
 grant select, insert on ondol.verdicts to {app};
 grant select, insert, update, delete on ondol.verdict_requirements, ondol.nightly_plans, ondol.red_team_plans to {app};
 grant select, insert, update on ondol.nightly_looks to {app};
