@@ -40,6 +40,7 @@ COMMANDS = {
     "user": "Add, invite, change and list people.",
     "key": "Create, list and revoke API keys.",
     "widget": "Put an assistant on a customer's site: make, change, list and revoke widgets.",
+    "bot": "Put an assistant into a chat such as Slack: make, change, show and revoke bots, say who is who.",
     "provider": "Add, test, rotate and list the providers that answer models.",
     "model": "Add, show and list the models that keys may call.",
     "price": "Add, list and remove what providers' models cost.",

@@ -14,6 +14,7 @@ from ondol.application.assistant.api import access_router, answers_router
 from ondol.application.assistant.manage_api import assistants_router
 from ondol.application.assistant.releases_api import ReleaseServices, releases_router
 from ondol.application.assistant.threads.api import thread_router
+from ondol.application.channels.bots.api import BotServices, bots_router
 from ondol.application.channels.widgets.api import WidgetServices, widgets_router
 from ondol.application.channels.widgets.front import NoticeOf
 from ondol.application.erasure.api import ErasureServices, erasure_router
@@ -154,6 +155,7 @@ def admin_application(
         nightly_router(NightlyServices(platform.knowledge, principal_of_request, put=partial(_put_plan, platform))),
         requirement_router(verdicts),
         thread_router(knowledge),
+        bots_router(BotServices(platform.knowledge, principal_of_request)),
         widgets_router(WidgetServices(platform.knowledge, notice_of, principal_of_request)),
         runs_router(RunServices(platform.database, platform.keyring, platform.clock, principal_of_request, _scorer_types)),
         starting_router(StartServices(platform.database, platform.keyring, platform.clock, principal_of_request, starter.plan, starter.begin)),

@@ -37,6 +37,11 @@ CLOSING_S = 5.0
 """How long answers may take that are being given when the worker ends."""
 
 
+def events_path(public_id: str) -> str:
+    """Where a chat sends the events of a bot, on this installation's own address."""
+    return f"{PREFIX}{public_id}/{EVENTS}"
+
+
 class Busy(RequestError):
     """Too many questions are being answered: a chat sends an event again."""
 
@@ -64,7 +69,7 @@ class BotFront:
         """Answer one request."""
         public_id, _, what = exchange.path.removeprefix(PREFIX).partition("/")
         if what != EVENTS:
-            raise NotFound("There is nothing at this address.", f"A chat sends its events to {PREFIX}{{id}}/{EVENTS}.")
+            raise NotFound("There is nothing at this address.", f"A chat sends its events to {events_path('{id}')}.")
         if exchange.method != "POST":
             raise MethodNotAllowed(exchange.method, "POST")
         bot, secrets, is_closed = await self._found(public_id)
