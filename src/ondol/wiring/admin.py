@@ -26,7 +26,7 @@ from ondol.application.evaluation.nightly.api import NightlyServices, nightly_ro
 from ondol.application.evaluation.nightly.types import Plan, Policy
 from ondol.application.evaluation.prompt_preview import AskDraft
 from ondol.application.evaluation.prompt_preview_api import PreviewServices, prompt_preview_router
-from ondol.application.evaluation.quality.api import QualityServices, quality_router
+from ondol.application.evaluation.quality.api import QualityServices, quality_router, recommendation_router
 from ondol.application.evaluation.red_team.api import RedTeamServices, red_team_router
 from ondol.application.evaluation.review.api import ReviewServices, review_router
 from ondol.application.evaluation.runs.api import RunServices, runs_router
@@ -130,6 +130,7 @@ def admin_application(
     jobs = JobServices(*shared, partial(_schedules, platform))
     verdicts = VerdictServices(platform.knowledge, principal_of_request, keys=partial(verdict_keys, platform.folder))
     releases = ReleaseServices(platform.knowledge, principal_of_request, partial(gate_of, platform.folder, platform.clock))
+    quality = QualityServices(platform.database, platform.keyring, platform.clock, principal_of_request)
     starter = Starter(platform, open_gateway or partial(open_inside, platform))
     guards = [guard_router(services), tools_router(services), texts_router(services)]
     routers = [
@@ -160,7 +161,8 @@ def admin_application(
         runs_router(RunServices(platform.database, platform.keyring, platform.clock, principal_of_request, _scorer_types)),
         starting_router(StartServices(platform.database, platform.keyring, platform.clock, principal_of_request, starter.plan, starter.begin)),
         red_team_router(RedTeamServices(platform.database, platform.keyring, platform.clock, principal_of_request, starter.plan, starter.begin)),
-        quality_router(QualityServices(platform.database, platform.keyring, platform.clock, principal_of_request)),
+        quality_router(quality),
+        recommendation_router(quality),
         compare_router(CompareServices(platform.database, platform.keyring, principal_of_request)),
         golden_router(GoldenServices(platform.knowledge, masker(policies), principal_of_request)),
         review_router(ReviewServices(platform.knowledge, masker(policies), principal_of_request)),

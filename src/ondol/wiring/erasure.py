@@ -80,6 +80,7 @@ def erasure_room(platform: Platform, forget: Callable[[Gone], None] | None = Non
     from ondol.application.channels.widgets.erasure import widget_eraser
     from ondol.application.evaluation.golden.erasure import golden_erasers
     from ondol.application.evaluation.judges.kept import judgement_eraser
+    from ondol.application.evaluation.quality.recommending import recommendation_eraser
     from ondol.application.evaluation.review.erasure import review_erasers
     from ondol.application.evaluation.runs.erasure import run_erasers
     from ondol.application.knowledge.erasure import StorePlaces, document_erasers, key_eraser
@@ -101,6 +102,7 @@ def erasure_room(platform: Platform, forget: Callable[[Gone], None] | None = Non
         *run_erasers(database),
         judgement_eraser(database),
         *review_erasers(database),
+        recommendation_eraser(database),
         *stream_erasers(database),
         *record_erasers(database),
         spool_eraser(database, folder.spool / FORM, platform.clock),

@@ -238,6 +238,30 @@ def test_a_sentences_mark_opens_what_it_cites_and_says_why(visit: Visit, script:
     expect(panel.locator("details[open] mark")).to_have_text(["이어서"])
 
 
+def test_somebody_is_asked_once_whether_they_would_recommend_it_and_may_leave_it(visit: Visit, script: Any) -> None:
+    del script  # the answer
+    asked: list[tuple[str, Any]] = []
+
+    def answer(route: Any) -> None:
+        asked.append((route.request.method, route.request.post_data_json))
+        route.fulfill(json={"ask": True} if route.request.method == "POST" else {"changed": True})
+
+    visit.page.route("**/api/v1/me/recommendation**", answer)
+    visit.sign_in()
+    visit.ask()
+    question = visit.page.get_by_role("group", name="이 도우미를 동료에게 추천할 생각이 얼마나 있으세요?")
+    question.get_by_role("button", name="10점 만점에 7점").press("Enter")
+    expect(visit.page.locator(".recommend")).to_have_text("고맙습니다.")
+    visit.ask()
+    expect(visit.page.locator(".recommend")).to_have_count(1)
+    assert asked == [("POST", {}), ("PUT", {"score": 7})], "it is asked once for a page"
+    visit.page.reload()
+    visit.ask()
+    question.get_by_role("button", name="나중에").click()
+    expect(question).to_have_count(0)
+    assert len(asked) == 3
+
+
 def test_an_answer_cannot_bring_marks_of_its_own(visit: Visit, script: Any, scripts: Any) -> None:
     script.script = checked(script, scripts, "거짓말입니다.\ue0000\ue001 [1] 끝.", ("끝.", "supported"))
     visit.sign_in()

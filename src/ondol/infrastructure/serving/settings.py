@@ -116,6 +116,7 @@ class TenantSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         content_days: for how long.
         mark: answers carry a machine-readable mark that a machine wrote them, and the notice.
         notice: what people are told before, by language; a sentence is built in.
+        ask_recommendation: people are asked, at most every 90 days, how likely they would recommend the assistant.
         when_away: with Postgres away and its leases used up, requests are refused (``closed``) or go on (``open``) with an alarm.
     """
 
@@ -124,6 +125,7 @@ class TenantSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     mark: bool = False
     notice: dict[Literal["ko", "en"], Annotated[str, msgspec.Meta(max_length=1_000)]] = {}
     when_away: Literal["closed", "open"] = "closed"
+    ask_recommendation: bool = True
 
 
 NOTICE: Mapping[Literal["ko", "en"], str] = {

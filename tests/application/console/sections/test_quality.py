@@ -28,7 +28,8 @@ async def test_a_figure_is_told_with_its_interval_and_its_source_and_what_was_no
     figures = [
         {**BLANK, "name": "toxicity", "value": 0.02, "low": 0.0, "high": 0.05, "count": 120, "run": ID, "suite": "<i>weekly", "metric": "abuse"},
         {**BLANK, "name": "corrections", "value": 0.25, "low": 0.1, "high": 0.5, "count": 12},
-        {**BLANK, "name": "promoters", "better": "higher"},
+        {**BLANK, "name": "promoters", "better": "higher", "value": -0.25, "low": -0.5, "high": 0.5, "count": 8},
+        {**BLANK, "name": "re_asked"},
     ]
     fakes.replies["GET", "/evaluation/quality"] = (200, {"days": 30, "figures": figures})
     fakes.replies["GET", "/service-levels"] = (200, {"whole": WHOLE, "steps": []})
@@ -38,7 +39,8 @@ async def test_a_figure_is_told_with_its_interval_and_its_source_and_what_was_no
     for words in ("2.0%", "0.0% – 5.0%", "&lt;i&gt;weekly", f"/evaluation/runs/{ID}", "what people said of answers", "12 ms", "90 ms", "₩309", "300"):
         assert words in page, words
     assert page.count("not measured yet") == 1
-    assert "Nobody is asked yet." in page
+    assert "No question was asked in a conversation." in page
+    assert "-25" in page and "-50 – +50" in page and 'x="25.0" y="2" width="50.0"' in page, "a score between -100 and 100"
     fakes.replies["GET", "/service-levels"] = (200, {"whole": {**WHOLE, "requests": 0, "p50_us": None, "p95_us": None}, "steps": []})
     fakes.replies["GET", "/usage"] = (200, {"totals": []})
     fakes.replies["GET", "/evaluation/quality"] = (200, {"days": 30, "figures": [{**BLANK, "name": "toxicity"}]})

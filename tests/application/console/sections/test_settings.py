@@ -13,7 +13,14 @@ pytestmark = pytest.mark.anyio
 TENANT = {
     "slug": "acme", "name": "<b>Acme", "time_zone": "Asia/Seoul", "currency": "KRW", "residency": {"records": "external", "files": "local"},
 }  # fmt: skip
-GATEWAY: dict[str, Any] = {"content": "masked", "content_days": 30, "mark": False, "notice": {"ko": "옛 안내"}, "when_away": "closed"}
+GATEWAY: dict[str, Any] = {
+    "content": "masked",
+    "content_days": 30,
+    "mark": False,
+    "notice": {"ko": "옛 안내"},
+    "when_away": "closed",
+    "ask_recommendation": True,
+}
 PROVIDER = {"name": "openai", "base_url": "https://api.example.com/v1", "disabled_at": None}
 KEY = {"id": "630dcd2966c43366", "public_key": "00" * 32, "revoked": True}
 FINGERPRINT = "66687aadf862bd776c8fc18b8e9f8e20089714856ee233b3902a591d0d5f2925"
@@ -57,8 +64,12 @@ async def test_what_is_kept_is_changed_as_a_whole(fakes: Any) -> None:
     token = act_token((await browser.get("/settings")).text)
     form = {"form_token": token, "content": "off", "content_days": "7", "mark": "1", "notice_ko": " ", "notice_en": "A machine.", "when_away": "open"}
     assert (await browser.post("/settings/requests", data=form)).headers["location"] == "/settings?done=requests"
-    settings = {"content": "off", "content_days": 7, "mark": True, "notice": {"en": "A machine."}, "when_away": "open", "later": 7}
+    settings: dict[str, Any] = {
+        "content": "off", "content_days": 7, "mark": True, "notice": {"en": "A machine."}, "when_away": "open", "ask_recommendation": False, "later": 7,
+    }  # fmt: skip
     assert json.loads(fakes.asked[-1].body) == {"settings": settings}
+    await browser.post("/settings/requests", data={**form, "ask_recommendation": "1"})
+    assert json.loads(fakes.asked[-1].body) == {"settings": {**settings, "ask_recommendation": True}}
     fakes.replies["PUT", "/gateway/settings"] = (400, {"error": {"code": "bad_settings", "message": "Not so.", "param": None}})
     answer = await browser.post("/settings/requests", data={**form, "content_days": "many", "mark": ""})
     assert answer.status_code == 400 and 'value="many"' in answer.text

@@ -9,6 +9,7 @@ from typing import cast
 import pytest
 
 from ondol.application.evaluation.quality.figures import SOURCES, chosen_runs, corrections_of, figure_of
+from ondol.application.evaluation.quality.recommending import promoters_of, recommendation_eraser
 from ondol.application.evaluation.runs import Metric, add_run, end_run
 from ondol.application.evaluation.runs.store import put_results
 from ondol.application.evaluation.runs.types import Kept
@@ -16,6 +17,7 @@ from ondol.application.evaluation.types import Answer, CaseResult, Measured, Sco
 from ondol.core.ids import new_id
 from ondol.infrastructure.access.people import find_person, find_tenant
 from ondol.infrastructure.gateway.records.feedback import Opinion, give_feedback
+from ondol.infrastructure.ledger.erasure import Erasure
 from tests.application.conftest import SteppedClock
 from tests.wiring.test_admin import Api, api
 from tests.wiring.test_admin_evaluation import DIGESTS
@@ -119,6 +121,80 @@ async def test_a_question_counts_as_asked_again_by_what_was_done_and_never_by_it
     assert await figure() == (3 / 9, 9), "what was asked on behind a refusal, and another beginning"
     clock.advance(days=31)
     assert await figure() == (None, 0)
+
+
+@pytest.mark.anyio
+async def test_who_is_asked_whether_they_would_recommend_it_is_not_asked_again_for_90_days(api: Api) -> None:
+    clock, ask, path = cast(SteppedClock, api.platform.clock), "/me/recommendation/ask", "/me/recommendation"
+    first = await thread(api, "member", "one", "two", "three", "four")
+    assert await api.ask("member", "POST", ask) == (200, {"ask": False}), "four answers are too few"
+    assert await api.ask("member", "PUT", path, {"score": 9}) == (409, "not_asked")
+    await more(api, "member", first, None, "five")
+    _, kept = await api.ask("owner", "GET", "/gateway/settings")
+    await api.ask("owner", "PUT", "/gateway/settings", {"settings": {**kept["settings"], "ask_recommendation": False}})
+    assert await api.ask("member", "POST", ask) == (200, {"ask": False}), "the tenant does not want it"
+    await api.ask("owner", "PUT", "/gateway/settings", {"settings": kept["settings"]})
+    assert await api.ask("member", "POST", ask) == (200, {"ask": True})
+    assert await api.ask("member", "POST", ask) == (200, {"ask": False})
+    assert await api.ask("owner", "PUT", path, {"score": 9}) == (409, "not_asked"), "somebody else was asked"
+    for wrong in (-1, 11, "9.5", None):
+        assert (await api.ask("member", "PUT", path, {"score": wrong}))[0] == 400
+    assert await api.ask("member", "PUT", path, {"score": 10}) == (200, {"changed": True})
+    assert await api.ask("member", "PUT", path, {"score": 0}) == (409, "not_asked"), "it is said once"
+    clock.advance(days=89)
+    assert await api.ask("member", "POST", ask) == (200, {"ask": False})
+    clock.advance(days=1)
+    assert await api.ask("member", "POST", ask) == (200, {"ask": True})
+    clock.advance(days=1)
+    assert await api.ask("member", "PUT", path, {"score": 0}) == (409, "not_asked"), "a day later is too late"
+    _, found = await api.ask("owner", "GET", f"{PATH}?days=365")
+    assert {one["name"]: one for one in found["figures"]}["promoters"]["value"] is None, "one person's answer was told"
+
+
+@pytest.mark.anyio
+async def test_the_score_is_counted_of_the_latest_answers_and_goes_with_the_person(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ondol.application.evaluation.quality.recommending.PEOPLE_MIN", 2)
+    for login, score in (("member", 10), ("owner", 6)):
+        await thread(api, login, "one", "two", "three", "four", "five")
+        assert await api.ask(login, "POST", "/me/recommendation/ask") == (200, {"ask": True})
+        await api.ask(login, "PUT", "/me/recommendation", {"score": score})
+    _, found = await api.ask("owner", "GET", PATH)
+    figure = {one["name"]: one for one in found["figures"]}["promoters"]
+    assert (figure["value"], figure["count"]) == (0.0, 2) and -1 <= figure["low"] < 0 < figure["high"] <= 1
+    tenant = await find_tenant(api.platform.database, "acme")
+    async with api.platform.database.tenant_tx(tenant.id) as connection:
+        person = await find_person(connection, api.platform.keyring, tenant.id, "member")
+    eraser = recommendation_eraser(api.platform.database)
+    erasure = Erasure(
+        tenant_id=tenant.id, id=new_id(), kind="subject", target_id=person.id, base_id=None, with_documents=False, state="running", asked_by=None,
+        reason="request", replayed=False, failure="", receipt=None, receipt_digest=None, signature=None, signer=None,
+        hidden_at=api.platform.clock(), proved_at=None,
+    )  # fmt: skip
+    async with api.platform.database.tenant_tx(tenant.id) as connection:
+        assert await eraser.find(connection, erasure) == 1
+    await eraser.erase(erasure)
+    assert await eraser.probe(erasure) == 0
+    _, found = await api.ask("owner", "GET", PATH)
+    assert {one["name"]: one for one in found["figures"]}["promoters"]["value"] is None
+
+
+@pytest.mark.parametrize(
+    ("people", "value"),
+    [({}, None), ({10: 4}, None), ({10: 5}, 1.0), ({0: 5}, -1.0), ({9: 2, 7: 1, 8: 1, 6: 1}, 0.2), ({10: 300, 6: 100}, 0.5)],
+    ids=["nobody", "too few", "all promote", "all detract", "some", "many"],
+)
+def test_the_score_is_promoters_less_detractors_with_an_interval(people: dict[int, int], value: float | None) -> None:
+    figure = promoters_of(people)
+    assert figure.value == value
+    if value is not None:
+        assert figure.low is not None and figure.high is not None
+        assert -1 <= figure.low <= value <= figure.high <= 1 and figure.low < figure.high
+        assert figure.count == sum(people.values())
+
+
+def test_the_interval_of_many_is_that_of_a_difference_of_shares() -> None:
+    figure = promoters_of({10: 300, 6: 100})
+    assert figure.low == pytest.approx(0.5 - 1.96 * (1 - 0.25) ** 0.5 / 20, abs=0.005)
 
 
 def test_nothing_measured_is_no_figure() -> None:

@@ -178,6 +178,7 @@ TENANT_ROWS: dict[str, Callable[[World], Row]] = {
         "id": w.new("memory_slots"), "assistant_id": w.ids["assistants"], "person_id": w.ids["people"], "name": "plan", "value_sealed": b"x",
         "changed_at": _now(),
     },
+    "recommendations": lambda w: {"person_id": w.ids["people"], "asked_at": _now()},
     "answer_streams": lambda w: {
         "id": w.new("answer_streams"), "person_id": w.ids["people"], "worker_id": REPLICA, "request_sealed": b"x", "lease_until": _now(),
         "followed_at": _now(),

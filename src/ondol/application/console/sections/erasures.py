@@ -45,6 +45,7 @@ NAMES: Mapping[str, str] = {
     "judgements": "erasures.name.judgements",
     "review_items": "erasures.name.review_items",
     "review_raters": "erasures.name.review_raters",
+    "recommendations": "erasures.name.recommendations",
     "request_contents": "erasures.name.request_contents",
     "feedback": "erasures.name.feedback",
     "spool": "erasures.name.spool",

@@ -34,8 +34,10 @@ FIGURES: Mapping[str, tuple[str, str]] = {
     "reproducible_builds": ("quality.reproducible_builds", "quality.how.reproducible_builds"),
 }
 """By figure: its name, and what has to be there for it to be measured."""
-FROM: Mapping[str, str] = {"corrections": "quality.from_opinions", "re_asked": "quality.from_threads"}
+FROM: Mapping[str, str] = {"corrections": "quality.from_opinions", "re_asked": "quality.from_threads", "promoters": "quality.from_people"}
 """What those figures are counted from that come from no run."""
+SCORES = frozenset({"promoters"})
+"""Those that lie between -1 and 1, and are told as points of 100."""
 
 
 def add_to(router: APIRouter, site: Site) -> None:
@@ -53,8 +55,8 @@ async def show(visit: Visit, problem: Problem | None) -> Response:
     level = (await visit.api.get("/service-levels", step="day", **period))["whole"]
     usage = await visit.api.get("/usage", by=["day"], **period)
     values = {
-        **tabs_of("quality"), "figures": {one["name"]: one for one in found["figures"]}, "labels": FIGURES, "counted_from": FROM, "days": DAYS,
-        "chosen": days, "level": level, "costs": [_each(one) for one in usage["totals"] if one["requests"]],
+        **tabs_of("quality"), "figures": {one["name"]: one for one in found["figures"]}, "labels": FIGURES, "counted_from": FROM, "scores": SCORES,
+        "days": DAYS, "chosen": days, "level": level, "costs": [_each(one) for one in usage["totals"] if one["requests"]],
     }  # fmt: skip
     return visit.page("quality.html", values, problem=problem)
 

@@ -67,6 +67,7 @@ async def change_requests(visit: Visit, fields: Mapping[str, str]) -> Response:
         **told(fields, "content", "when_away"),
         "content_days": _whole(fields.get("content_days", "")),
         "mark": bool(fields.get("mark")),
+        "ask_recommendation": bool(fields.get("ask_recommendation")),
         "notice": {language: text for language in ("ko", "en") if (text := fields.get(f"notice_{language}", "").strip())},
     }
     await visit.api.put("/gateway/settings", {"settings": changed})

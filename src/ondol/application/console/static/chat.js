@@ -6,6 +6,7 @@ import { Preview, stepCitation } from "./citations.js";
 import { announce, announceDone } from "./dom.js";
 import { branch, t } from "./messages.js";
 import { forget, remember, remembered } from "./pending.js";
+import { askRecommendation } from "./recommend.js";
 import { SourcesPanel } from "./sources.js";
 import { addressOf, showThread } from "./threads.js";
 
@@ -108,6 +109,7 @@ async function run(turn, answerId) {
     if (reason === null) throw new AnswerFailed(0);
     keep(turn, facts?.thread);
     turn.finish(facts, reason);
+    if (turn.state === "done") askRecommendation(turn.article);
   } catch (error) {
     if (controller.signal.aborted) turn.stop();
     else if (error instanceof AnswerFailed) turn.fail(error);

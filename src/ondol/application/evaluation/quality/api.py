@@ -10,16 +10,17 @@ from datetime import datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from ondol.application.assistant.threads.asked_again import asked_again
 from ondol.application.evaluation.quality.figures import SOURCES, UNRECORDED, Figure, chosen_runs, corrections_of, figure_of, re_asked_of
+from ondol.application.evaluation.quality.recommending import promoters, put_answer, take_question
 from ondol.application.evaluation.runs.measure import Measuring
 from ondol.application.evaluation.runs.store import list_runs, results_of
 from ondol.application.evaluation.runs.types import Run
 from ondol.application.evaluation.types import Measured
 from ondol.core.clock import Clock
-from ondol.infrastructure.access.route_roles import READ, RoleGate
+from ondol.infrastructure.access.route_roles import ASK, READ, Body, RoleGate
 from ondol.infrastructure.access.types import Principal
 from ondol.infrastructure.gateway.records.feedback import list_feedback
 from ondol.infrastructure.storage.blobs import KeyRing
@@ -60,12 +61,31 @@ class FigureShown(BaseModel):
 class Quality(BaseModel):
     """The figures of the last `days`, each from the newest finished run that measures it; corrections from what people said of answers.
 
-    `re_asked` is the share of questions in kept threads that their person, within 30 minutes, edited, had answered once more, or asked on behind
-    after a refusal.
+    `promoters` is the net promoter score, from -1 to 1: of the people who said 0 to 10 when they were asked, those who said 9 or 10 less those who
+    said 0 to 6. It is null below 5 people. `re_asked` is the share of questions in kept threads that their person, within 30 minutes, edited, had
+    answered once more, or asked on behind after a refusal.
     """
 
     days: int
     figures: list[FigureShown]
+
+
+class Asked(BaseModel):
+    """Whether to ask."""
+
+    ask: bool
+
+
+class ScoreBody(Body):
+    """0 is never, 10 is surely."""
+
+    score: int = Field(ge=0, le=10)
+
+
+class Answered(BaseModel):
+    """It is kept."""
+
+    changed: bool = True
 
 
 def quality_router(services: QualityServices) -> APIRouter:
@@ -79,6 +99,7 @@ def quality_router(services: QualityServices) -> APIRouter:
         async with services.database.tenant_tx(who.tenant_id) as connection:
             found = await list_runs(connection, limit=RUNS_MAX)
             again = await asked_again(connection, since, services.clock())
+            score = await promoters(connection, since)
         chosen = chosen_runs([run for run in found if run.state == "finished" and run.created_at >= since])
         runs = {run.id: run for run, _ in chosen.values()}
         measured = {run_id: await _measured(services, who, run) for run_id, run in runs.items()}
@@ -90,8 +111,34 @@ def quality_router(services: QualityServices) -> APIRouter:
                 figures.append(figure_of(source, picked, measured[picked[0].id][picked[1].name] if picked else None))
             return figures
 
-        figures = [*await asyncio.to_thread(told), await _corrections(services, who, since), re_asked_of(again.again, again.turns), *UNRECORDED]
+        figures = [
+            *await asyncio.to_thread(told),
+            await _corrections(services, who, since),
+            re_asked_of(again.again, again.turns),
+            score,
+            *UNRECORDED,
+        ]
         return Quality(days=days, figures=[FigureShown(**asdict(figure)) for figure in figures])
+
+    return router
+
+
+def recommendation_router(services: QualityServices) -> APIRouter:
+    """The routes below ``/me/recommendation``."""
+    router = APIRouter(prefix="/me/recommendation", tags=["evaluation"])
+
+    @router.post("/ask", openapi_extra=ASK)
+    async def take_recommendation_question(who: Principal = services.asks) -> Asked:
+        """Whether to ask you now how likely you would recommend the assistant. Who is told yes counts as asked: not again for 90 days."""
+        async with services.database.tenant_tx(who.tenant_id) as connection:
+            return Asked(ask=await take_question(connection, who.tenant_id, who.person_id, services.clock()))
+
+    @router.put("", openapi_extra=ASK)
+    async def put_recommendation(body: ScoreBody, who: Principal = services.asks) -> Answered:
+        """How likely you would recommend the assistant. It is told as a score of many people only."""
+        async with services.database.tenant_tx(who.tenant_id) as connection:
+            await put_answer(connection, who.person_id, body.score, services.clock())
+        return Answered()
 
     return router
 

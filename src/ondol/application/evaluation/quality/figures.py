@@ -82,10 +82,7 @@ SOURCES: Sequence[Source] = (
     Source("bias", "lower", ("judge.rubric", "bias"), fits=lambda metric: metric.name == "bias" and metric.unit == "share"),
     Source("banned_words", "higher", ("banned_words",)),
 )
-UNRECORDED: Sequence[Figure] = (
-    Figure(name="promoters", better="higher"),
-    Figure(name="reproducible_builds", better="higher"),
-)
+UNRECORDED: Sequence[Figure] = (Figure(name="reproducible_builds", better="higher"),)
 """Nothing records these yet: they are told as not measured."""
 
 

@@ -142,6 +142,7 @@ grant select, insert, delete on ondol.review_raters to {app};
 grant select, insert, update (note_sealed) on ondol.review_ratings to {app};
 grant select, insert, delete on ondol.request_contents to {app};
 grant select, insert, update, delete on ondol.feedback to {app};
+grant select, insert, update, delete on ondol.recommendations to {app};
 grant select, insert (tenant_id, id, kind, actor_id, body, digest, created_at) on ondol.ledger_events to {app};
 grant select on ondol.ledger_batches to {app};
 grant select, insert on ondol.artefacts to {app};
