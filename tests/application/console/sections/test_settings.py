@@ -65,7 +65,8 @@ async def test_what_is_kept_is_changed_as_a_whole(fakes: Any) -> None:
     form = {"form_token": token, "content": "off", "content_days": "7", "mark": "1", "notice_ko": " ", "notice_en": "A machine.", "when_away": "open"}
     assert (await browser.post("/settings/requests", data=form)).headers["location"] == "/settings?done=requests"
     settings: dict[str, Any] = {
-        "content": "off", "content_days": 7, "mark": True, "notice": {"en": "A machine."}, "when_away": "open", "ask_recommendation": False, "later": 7,
+        "content": "off", "content_days": 7, "mark": True, "notice": {"en": "A machine."}, "when_away": "open", "ask_recommendation": False,
+        "later": 7,
     }  # fmt: skip
     assert json.loads(fakes.asked[-1].body) == {"settings": settings}
     await browser.post("/settings/requests", data={**form, "ask_recommendation": "1"})
