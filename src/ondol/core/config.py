@@ -114,6 +114,15 @@ class StorageSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AttachmentSettings:
+    """Files that somebody brings to a conversation with an assistant."""
+
+    files_max: int = _setting(10, "Files of one conversation.", low=1, high=100, live=True)
+    bytes_max: int = _setting(20 << 20, "Largest file of a conversation; none above 64 MiB is read.", low=1024, high=2**40, live=True)
+    passages_max: int = _setting(2_000, "Passages that the files of one conversation have together.", low=1, high=20_000, live=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KeySettings:
     """Who wraps the data keys."""
 
@@ -244,6 +253,7 @@ class Settings:
     http: HttpSettings = field(default_factory=HttpSettings)
     database: DatabaseSettings = field(default_factory=DatabaseSettings)
     storage: StorageSettings = field(default_factory=StorageSettings)
+    attachments: AttachmentSettings = field(default_factory=AttachmentSettings)
     keys: KeySettings = field(default_factory=KeySettings)
     model: ModelSettings = field(default_factory=ModelSettings)
     outbound: OutboundSettings = field(default_factory=OutboundSettings)

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from ondol.application.assistant.api import access_router, answers_router
+from ondol.application.assistant.attachments_api import AttachmentServices, attachments_router
 from ondol.application.assistant.manage_api import assistants_router
 from ondol.application.assistant.releases_api import ReleaseServices, releases_router
 from ondol.application.assistant.threads.api import thread_router
@@ -33,6 +34,7 @@ from ondol.application.evaluation.runs.api import RunServices, runs_router
 from ondol.application.evaluation.runs.starting_api import StartServices, starting_router
 from ondol.application.evaluation.verdicts.api import VerdictServices, requirement_router, verdicts_router
 from ondol.application.knowledge.api import KnowledgeServices, index_router
+from ondol.application.knowledge.attachments.keep import AttachmentDesk
 from ondol.application.knowledge.documents.api import DocumentServices, documents_router
 from ondol.application.knowledge.documents.uploads import Reception
 from ondol.application.knowledge.search_api import search_router
@@ -123,6 +125,8 @@ def admin_application(
     knowledge = KnowledgeServices(platform.knowledge, principal_of_request)
     reception = Reception(platform.knowledge, lambda: platform.settings.http.upload_bytes_max)
     documents = DocumentServices(platform.knowledge, principal_of_request, reception)
+    desk = AttachmentDesk(platform.knowledge, reception, platform.attachment_limits)
+    attachments = AttachmentServices(platform.knowledge, principal_of_request, desk)
     revoke = partial(revoke_signing_key, platform.database, platform.folder, platform.clock)
     ledger = LedgerServices(*shared, partial(ledger_keys, platform.folder), revoke)
     room = platform.sign_in  # one for all requests: it holds how many passwords are hashed at once
@@ -156,6 +160,7 @@ def admin_application(
         nightly_router(NightlyServices(platform.knowledge, principal_of_request, put=partial(_put_plan, platform))),
         requirement_router(verdicts),
         thread_router(knowledge),
+        attachments_router(attachments),
         bots_router(BotServices(platform.knowledge, principal_of_request)),
         widgets_router(WidgetServices(platform.knowledge, notice_of, principal_of_request)),
         runs_router(RunServices(platform.database, platform.keyring, platform.clock, principal_of_request, _scorer_types)),
@@ -170,7 +175,7 @@ def admin_application(
             ErasureServices(platform.knowledge, partial(verify_receipt, platform), lambda: erasure_room(platform).erasers, principal_of_request)
         ),
     ]
-    return create_admin(authenticate, routers, streams=documents.streams)
+    return create_admin(authenticate, routers, streams=lambda method, path: documents.streams(method, path) or attachments.streams(method, path))
 
 
 def _previews(platform: Platform, ask: AskDraft | None) -> PreviewServices:

@@ -83,6 +83,7 @@ def erasure_room(platform: Platform, forget: Callable[[Gone], None] | None = Non
     from ondol.application.evaluation.quality.recommending import recommendation_eraser
     from ondol.application.evaluation.review.erasure import review_erasers
     from ondol.application.evaluation.runs.erasure import run_erasers
+    from ondol.application.knowledge.attachments.erasure import attachment_erasers
     from ondol.application.knowledge.erasure import StorePlaces, document_erasers, key_eraser
     from ondol.infrastructure.access.erasure import person_eraser
     from ondol.infrastructure.gateway.records.erasure import record_erasers
@@ -94,6 +95,7 @@ def erasure_room(platform: Platform, forget: Callable[[Gone], None] | None = Non
     storage, folder, database = platform.settings.storage, platform.folder, platform.database
     places = StorePlaces(blobs=storage.blobs_url or folder.blobs, keyring=storage.keyring_url or folder.keyring)
     index, *documents = document_erasers(platform.knowledge, places)
+    attachments = attachment_erasers(platform.knowledge, places)
     erasers = (
         index,
         *answer_erasers(database),
@@ -110,6 +112,7 @@ def erasure_room(platform: Platform, forget: Callable[[Gone], None] | None = Non
         widget_eraser(database),
         bot_eraser(database),
         *documents,
+        *attachments,
         person_eraser(database),
         key_eraser(platform.keyring, places),
     )

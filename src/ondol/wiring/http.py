@@ -18,6 +18,7 @@ from typing import Literal
 from ondol.application.assistant.answer import AssistantRoom
 from ondol.application.assistant.drafts import Trial
 from ondol.application.assistant.store import list_assistants
+from ondol.application.assistant.threads.originals import open_attachment
 from ondol.application.channels.bots.answer import BotRoom
 from ondol.application.channels.bots.chat import Line
 from ondol.application.channels.bots.front import PREFIX as BOTS
@@ -27,6 +28,7 @@ from ondol.application.console import create_console
 from ondol.application.console.services import AssistantCard, ConsoleServices, OriginalFile, Profile
 from ondol.application.knowledge.originals import open_original
 from ondol.core.config import ModelSettings
+from ondol.core.errors import NotFound
 from ondol.infrastructure.access import sign_in as signing
 from ondol.infrastructure.access.devices import device_of
 from ondol.infrastructure.access.keys import KeyDirectory
@@ -315,7 +317,10 @@ def _console_services(worker: Worker, call: CallApi) -> ConsoleServices:
         return [tenant.slug for tenant in await list_tenants(database)]
 
     async def original(who: Principal, version_id: uuid.UUID) -> OriginalFile:
-        opened = await open_original(platform.knowledge, who.tenant_id, who.person_id, version_id)
+        try:
+            opened = await open_original(platform.knowledge, who.tenant_id, who.person_id, version_id)
+        except NotFound:  # sources of answers are documents, or files of a conversation
+            opened = await open_attachment(platform.knowledge, who.tenant_id, who.person_id, version_id)
         return OriginalFile(opened.media_type, opened.file_name, opened.chunks)
 
     return ConsoleServices(

@@ -106,9 +106,12 @@ def register_tasks(app: JobApp, platform: Platform) -> None:
     @app.task(name="thread_care", queueing_lock="thread_care", pass_context=False)
     async def thread_care(timestamp: int) -> None:
         from ondol.application.assistant.threads.store import forget_deleted
+        from ondol.application.knowledge.attachments.keep import forget_files
 
         del timestamp
         await forget_deleted(platform.database, platform.clock())
+        for tenant in await list_tenants(platform.database):
+            await forget_files(platform.knowledge, tenant.id, platform.clock())
 
     @app.periodic(cron=REVIEW_CARE)
     @app.task(name="review_care", queueing_lock="review_care", lock="review_care", pass_context=False)
@@ -198,7 +201,7 @@ def settings_used(settings: Settings) -> object:
 
 
 async def run_worker(platform: Platform, stop: asyncio.Event) -> None:
-    """Run jobs, take uploads in, carry evaluations and erasures out, and seal the ledger until `stop` is set."""
+    """Run jobs, take uploads in, read attachments, carry evaluations and erasures out, and seal the ledger until `stop` is set."""
     app = create_job_app(platform.database.addresses)
     register_tasks(app, platform)
     signer = await asyncio.to_thread(LedgerSigner.open_or_create, platform.folder.ledger_key)
@@ -207,6 +210,7 @@ async def run_worker(platform: Platform, stop: asyncio.Event) -> None:
         asyncio.create_task(run_sealer(platform.database, signer, platform.clock, stop)),
         asyncio.create_task(run_erasures(platform, stop)),
         asyncio.create_task(_take_uploads_in(platform, stop)),
+        asyncio.create_task(_read_attachments(platform, stop)),
         asyncio.create_task(run_evaluations(platform, stop)),
     ]
     try:
@@ -219,6 +223,13 @@ async def run_worker(platform: Platform, stop: asyncio.Event) -> None:
 
 
 async def _take_uploads_in(platform: Platform, stop: asyncio.Event) -> None:
+    from ondol.application.knowledge.documents.taking import documents_of, run_takers
+
+    await run_takers(platform.database, documents_of(platform.knowledge), stop)
+
+
+async def _read_attachments(platform: Platform, stop: asyncio.Event) -> None:
+    from ondol.application.knowledge.attachments.reading import reading_of
     from ondol.application.knowledge.documents.taking import run_takers
 
-    await run_takers(platform.knowledge, stop)
+    await run_takers(platform.database, reading_of(platform.knowledge, platform.attachment_limits), stop)

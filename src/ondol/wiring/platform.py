@@ -19,6 +19,7 @@ from ondol.application.assistant.cache import AnswerCache
 from ondol.application.assistant.release import declare_release
 from ondol.application.assistant.store import list_assistants
 from ondol.application.declaration import DeclarationRoom
+from ondol.application.knowledge.attachments.keep import AttachmentLimits
 from ondol.application.knowledge.content import OpenedTexts
 from ondol.application.knowledge.embedding import Embeddings
 from ondol.application.knowledge.rooms import Knowledge
@@ -79,6 +80,11 @@ class Platform:
     def settings(self) -> Settings:
         """The settings in force at this moment."""
         return self.live.now
+
+    def attachment_limits(self) -> AttachmentLimits:
+        """How much may be brought to a conversation at this moment."""
+        told = self.settings.attachments
+        return AttachmentLimits(told.files_max, told.bytes_max, told.passages_max)
 
     @property
     def declaration_room(self) -> DeclarationRoom:

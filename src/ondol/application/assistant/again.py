@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from typing import Any, get_args
 
 from ondol.application.assistant.record import AnswerRecord, parse_record, said_hash
-from ondol.application.assistant.sources import searched_extension, source_extension
+from ondol.application.assistant.sources import files_searched, searched_extension, source_extension
 from ondol.application.assistant.store import answer_records
 from ondol.application.assistant.verify import Verdict
 from ondol.application.knowledge import store as documents
+from ondol.application.knowledge.attachments.store import files_told
+from ondol.application.knowledge.attachments.terms import CUT
 from ondol.application.knowledge.rooms import Knowledge
 from ondol.application.knowledge.store import ReadableVersion
 from ondol.core.errors import Conflict, KeyDestroyed, NotFound
@@ -20,7 +22,12 @@ from ondol.infrastructure.storage.postgres import Connection
 
 
 async def facts_of(
-    room: Knowledge, connection: Connection, tenant_id: uuid.UUID, reader_id: uuid.UUID, texts: Mapping[uuid.UUID, str]
+    room: Knowledge,
+    connection: Connection,
+    tenant_id: uuid.UUID,
+    reader_id: uuid.UUID,
+    thread_id: uuid.UUID,
+    texts: Mapping[uuid.UUID, str],
 ) -> dict[uuid.UUID, dict[str, Any]]:
     """Of some answers `language`, `sources`, `verification` and `searched`, as the `ondol` field told them when they were given.
 
@@ -28,6 +35,7 @@ async def facts_of(
     of an answer that another version of the platform gave.
 
     Args:
+        thread_id: the thread in which they were given, which the reader may read with its files.
         texts: the answers as the reader sees them, by id. Where one differs from what was checked, no sentence of it is told as checked.
     """
     records: list[AnswerRecord] = []
@@ -39,6 +47,7 @@ async def facts_of(
     visible = await room.visible.of(connection, tenant_id, reader_id)
     cited = {version for one in records for version in one.cited}
     versions = await documents.seen_versions(connection, room.keyring, tenant_id, cited, visible.audience_ids)
+    versions |= await files_told(connection, room.keyring, tenant_id, cited, thread_id=thread_id)
     indexes = await documents.index_names(connection, {one.index.version for one in records if one.index.version is not None})
     return {one.answer: await asyncio.to_thread(_told, room, tenant_id, one, versions, indexes, texts[one.answer]) for one in records}
 
@@ -56,7 +65,8 @@ def _told(
         "language": record.language,
         "sources": _sources(room, tenant_id, record, versions),
         "verification": _verification(record, is_same=_is_same(room, tenant_id, record, text)),
-        "searched": searched_extension(base, record.index.version, number, len(record.evidence)),
+        "searched": searched_extension(base, record.index.version, number, len(record.evidence))
+        | files_searched(len(record.files), alone=record.alone),
     }
 
 
@@ -65,15 +75,17 @@ def _sources(room: Knowledge, tenant_id: uuid.UUID, record: AnswerRecord, versio
     for cited in record.sources:
         read = record.evidence[cited.evidence]
         version = versions.get(read.version)
-        if version is None or record.index.cut is None:
+        cut = CUT.cut if read.attached else record.index.cut
+        if version is None or cut is None:
             continue
         try:
-            content = room.texts.get(tenant_id, read.document, read.version, record.index.cut)
+            content = room.texts.get(tenant_id, read.document, read.version, cut)
         except (KeyDestroyed, NotFound):
             continue
         passage, score = content.passages[read.passage], read.score_thousandths / 1000
         text = content.text[read.start : read.end]
-        found.append(source_extension(cited.n, version, read.passage, passage.heading_path, passage.page, score, text=text, quotes=cited.quotes))
+        where = (cited.n, version, read.passage, passage.heading_path, passage.page, score)
+        found.append(source_extension(*where, text=text, quotes=cited.quotes, attached=read.attached))
     return found
 
 

@@ -15,9 +15,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from ondol.application.assistant.attached import find_with_files
 from ondol.application.assistant.cache import AnswerCache, Kept, keep_for_others, place_for
 from ondol.application.assistant.contradictions import contradiction_extension, find_contradiction, told_contradiction
-from ondol.application.assistant.evidence import find_by_queries
 from ondol.application.assistant.extractive import answered_min_of
 from ondol.application.assistant.generative import HISTORY_TURNS_MAX, EvidenceTurn, Prepared, build_request
 from ondol.application.assistant.quoting import Inspect, answer_by_quoting, usage_of
@@ -26,7 +26,7 @@ from ondol.application.assistant.refusal import Refusal, refusal_extension, refu
 from ondol.application.assistant.rewriting import Queries, retrieval_settings, rewrite_question
 from ondol.application.assistant.serving import Serving
 from ondol.application.assistant.snippet import find_snippet
-from ondol.application.assistant.sources import annotations_of, extension_of
+from ondol.application.assistant.sources import annotations_of, extension_of, files_searched
 from ondol.application.assistant.threads import (
     Exchange,
     Memory,
@@ -53,7 +53,6 @@ from ondol.application.assistant.verify import (
 from ondol.application.knowledge.rooms import Knowledge
 from ondol.application.knowledge.search import Evidence, Found, IndexStates
 from ondol.application.knowledge.store import ReadableVersion
-from ondol.application.knowledge.types import Retrieval
 from ondol.application.prompts import Language, Prompt
 from ondol.core.errors import RequestError
 from ondol.core.language import detect_language
@@ -146,8 +145,10 @@ async def answer(
         return
     queries = await _worded(room, assistant, serving, *await _understood(room, request, memory, question))
     asked = queries.question
-    found = await find_by_queries(room.knowledge, room.states, tenant_id, person_id, assistant.base_id, queries, *_searching(serving))
-    asking = Asking(request.id, tenant_id, person_id, assistant, question, language, found, _since_us(began_ns), memory.thread_id)
+    found = await _found(room, tenant_id, person_id, assistant, queries, memory, serving)
+    asking = Asking(
+        request.id, tenant_id, person_id, assistant, question, language, found, _since_us(began_ns), memory.thread_id, memory.files, memory.alone
+    )
     keeping = partial(_keep, keep, asking, time.perf_counter_ns(), queries.usage)
     yield Progress("reading")
     told: dict[str, Any] = {}
@@ -199,6 +200,7 @@ def _finish(asking: Asking, answered: Answered, more: Mapping[str, Any]) -> Fini
     """The end of an answer, with all that is told of it."""
     refused = answered.outcome == "refused"
     known = extension_of(asking.id, asking.assistant, asking.found, answered.sources, language=asking.language, refused=refused, model=answered.model)
+    known["searched"] |= files_searched(len(asking.files), alone=asking.alone)
     refusal = {"refusal": refusal_extension(asking.id, answered.nearest)} if refused else {}
     differing = {"contradictions": answered.contradictions} if answered.contradictions else {}
     return Finish(
@@ -250,9 +252,13 @@ async def _worded(room: AssistantRoom, assistant: Assistant, serving: Serving | 
     return replace(queries, usage=queries.usage.plus(used))
 
 
-def _searching(serving: Serving | None) -> tuple[uuid.UUID | None, Retrieval | None]:
-    """Which index is asked, and how; None for what the base says."""
-    return (serving.index_id, serving.search) if serving is not None else (None, None)
+async def _found(
+    room: AssistantRoom, tenant_id: uuid.UUID, person_id: uuid.UUID, assistant: Assistant, queries: Queries, memory: Memory, serving: Serving | None
+) -> Found:
+    """What the base and the files of the thread hold; the release says which index is asked and how, else the base."""
+    index_id, retrieval = (serving.index_id, serving.search) if serving is not None else (None, None)
+    place = room.knowledge, room.states, tenant_id, person_id, assistant.base_id
+    return await find_with_files(*place, queries, memory.files, alone=memory.alone, index_id=index_id, retrieval=retrieval)
 
 
 def _answered_min(assistant: Assistant, serving: Serving | None) -> float:

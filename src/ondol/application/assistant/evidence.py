@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from ondol.application.assistant.forms import form_of
+from ondol.application.assistant.forms import Form, form_of
 from ondol.application.assistant.promise import graders, may_run_on, with_promising
 from ondol.application.assistant.question import search_terms
 from ondol.application.assistant.rewriting import Queries
@@ -45,20 +45,29 @@ async def find_evidence(
         index_id: the index version to ask; the one that the base serves when absent.
         retrieval: how the base is searched; as it says itself when absent.
     """
-    form = form_of(question)
-    looks_further = bool(graders(form, question))
-    scattered = form.listed is not None or form.counted is not None
-    hits = SCATTERED_HITS_MAX if scattered else PROMISING_HITS_MAX if looks_further else EVIDENCE_MAX
-    beginnings = DEFINITION_BEGINNINGS_MAX if form.subjects or form.counted is not None else 0
+    form, hits, beginnings = looking_for(question)
     terms = search_terms(question)
     by: dict[str, Any] = {"terms": terms, "beginnings": beginnings, "index_id": index_id, "retrieval": retrieval}
     found = await search(room, states, tenant_id, person_id, base_id, question, limit=hits, **by)
-    if not looks_further:
-        return found
-    evidence = with_promising(form, question, found.evidence, EVIDENCE_MAX, detect_language(question))
+    return replace(found, evidence=await with_promised(room, tenant_id, form, question, found.evidence))
+
+
+def looking_for(question: str) -> tuple[Form, int, int]:
+    """The form of a question, how many hits are looked at for it, and how many beginnings of documents beside them."""
+    form = form_of(question)
+    scattered = form.listed is not None or form.counted is not None
+    hits = SCATTERED_HITS_MAX if scattered else PROMISING_HITS_MAX if graders(form, question) else EVIDENCE_MAX
+    return form, hits, DEFINITION_BEGINNINGS_MAX if form.subjects or form.counted is not None else 0
+
+
+async def with_promised(room: Knowledge, tenant_id: uuid.UUID, form: Form, question: str, evidence: tuple[Evidence, ...]) -> tuple[Evidence, ...]:
+    """The best passages, and where the form of the question asks for it those that look as if they held an answer, with what stands beside them."""
+    if not graders(form, question):
+        return evidence
+    evidence = with_promising(form, question, evidence, EVIDENCE_MAX, detect_language(question))
     running_on = may_run_on(form, evidence)
     beside = [item for item in await read_beside(room, tenant_id, running_on) if not any(_is_same(item, other) for other in evidence)]
-    return replace(found, evidence=(*evidence, *beside))
+    return (*evidence, *beside)
 
 
 def _is_same(item: Evidence, other: Evidence) -> bool:

@@ -28,6 +28,8 @@ from ondol.application.assistant.record import (
 from ondol.application.assistant.store import answer_links, answer_row, open_answer
 from ondol.application.assistant.verify import VERIFIER_ID, Passage, check_sentence, read_passage
 from ondol.application.knowledge import store as documents
+from ondol.application.knowledge.attachments.store import ATTACHED_VERSION, attached_titles, known_addresses
+from ondol.application.knowledge.attachments.terms import CUT
 from ondol.application.knowledge.content import DocumentContent, read_text
 from ondol.application.knowledge.index_versions.store import get_version
 from ondol.application.knowledge.rooms import Knowledge
@@ -192,9 +194,10 @@ def _said(room: Knowledge, tenant_id: uuid.UUID, kept: AnswerRecord, row: dict[s
 def _contents(room: Knowledge, tenant_id: uuid.UUID, kept: AnswerRecord) -> dict[uuid.UUID, DocumentContent | SealBroken]:
     """The texts of the versions that are still there, from the store and not from memory."""
     opened: dict[uuid.UUID, DocumentContent | SealBroken] = {}
-    for version, document in {item.version: item.document for item in kept.evidence}.items():
+    for item in {item.version: item for item in kept.evidence}.values():
+        version = item.version
         try:
-            opened[version] = read_text(room.blobs, tenant_id, document, version, kept.index.cut)
+            opened[version] = read_text(room.blobs, tenant_id, item.document, version, CUT.cut if item.attached else kept.index.cut)
         except (KeyDestroyed, NotFound):
             continue
         except SealBroken as error:
@@ -244,11 +247,14 @@ def _passages(room: Knowledge, tenant_id: uuid.UUID, passages: Sequence[_Opened]
 
 
 async def _documents(room: Knowledge, tenant_id: uuid.UUID, kept: AnswerRecord) -> Finding:
-    """Whether the versions are of the same documents, with the same content and number."""
+    """Whether the versions are of the same documents, with the same content and number, and the files of the conversation hold the same."""
     recorded = {item.version: (item.document, item.content, item.declared_version) for item in kept.evidence}
+    recorded |= {file.attachment: (file.attachment, file.content, ATTACHED_VERSION) for file in kept.files}
     async with room.database.tenant_tx(tenant_id) as connection:
         known = await documents.version_addresses(connection, list(recorded))
+        attached = await known_addresses(connection, list(recorded))
     there = {version: (document, content.hex(), number) for version, (document, content, number) in known.items()}
+    there |= {version: (version, content.hex(), ATTACHED_VERSION) for version, content in attached.items()}
     wrong = [str(version) for version in recorded if version in there and there[version] != recorded[version]]
     return _all("documents", wrong, [str(version) for version in recorded if version not in there])
 
@@ -256,7 +262,8 @@ async def _documents(room: Knowledge, tenant_id: uuid.UUID, kept: AnswerRecord) 
 async def _titles(room: Knowledge, tenant_id: uuid.UUID, kept: AnswerRecord) -> dict[uuid.UUID, str]:
     """The titles of the versions that are still there: they stand above each passage when it is checked."""
     async with room.database.tenant_tx(tenant_id) as connection:
-        return await documents.version_titles(connection, room.keyring, tenant_id, [item.version for item in kept.evidence])
+        titles = await documents.version_titles(connection, room.keyring, tenant_id, [item.version for item in kept.evidence])
+        return titles | await attached_titles(connection, room.keyring, tenant_id, [file.attachment for file in kept.files], kept.person)
 
 
 async def _index(room: Knowledge, tenant_id: uuid.UUID, kept: AnswerRecord) -> Finding:

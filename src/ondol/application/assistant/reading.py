@@ -11,6 +11,7 @@ from typing import Any
 from ondol.application.assistant.record import AnswerRecord, parse_record
 from ondol.application.assistant.store import answer_row, open_answer
 from ondol.application.knowledge import store as documents
+from ondol.application.knowledge.attachments.store import files_told
 from ondol.application.knowledge.rooms import Knowledge
 from ondol.core.canonical import digest
 from ondol.core.errors import KeyDestroyed, NotFound
@@ -55,6 +56,7 @@ async def view_answer(room: Knowledge, tenant_id: uuid.UUID, reader_id: uuid.UUI
         visible = await room.visible.of(connection, tenant_id, reader_id)
         versions = {item.version for item in kept.evidence}
         readable = await documents.readable_versions(connection, room.keyring, tenant_id, versions, visible.audience_ids, room.clock())
+        readable |= await files_told(connection, room.keyring, tenant_id, versions, person_id=reader_id)
     titles = {version_id: version.details.title for version_id, version in readable.items()}
     question, text = await asyncio.to_thread(_opened, room, tenant_id, row) if is_own else (None, None)
     return AnswerView(kept, row["provenance"], digest(row["provenance"]), titles, question, text)

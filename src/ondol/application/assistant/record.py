@@ -19,6 +19,7 @@ import msgspec
 from ondol.application.assistant.store import add_answer
 from ondol.application.assistant.types import Assistant, Outcome, Source
 from ondol.application.assistant.verify import Checked
+from ondol.application.knowledge.attachments.store import Attachment
 from ondol.application.knowledge.index import ANALYSER_ID
 from ondol.application.knowledge.rooms import Knowledge
 from ondol.application.knowledge.search import Evidence, Found
@@ -46,6 +47,7 @@ class PassageRead(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         passage, start, end: its place by the cut of the index.
         text: keyed hash of its text; empty when it was erased while the answer was written.
         edited: the guard took something out before a model was shown it.
+        attached: it stands in a file of the conversation, whose id both `document` and `version` are.
     """
 
     document: uuid.UUID
@@ -58,6 +60,14 @@ class PassageRead(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     text: str
     score_thousandths: int
     edited: bool
+    attached: bool = False
+
+
+class FileAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A file of the conversation that was asked about, with its content address."""
+
+    attachment: uuid.UUID
+    content: str
 
 
 class SourceCited(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -136,6 +146,8 @@ class AnswerRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         queries: so many questions were searched for: more than one where a model worded it in other ways.
         repeats: the answer that was given before, and was given again as this one.
         snippet: what was shown at once.
+        files: the files of the conversation that were asked about.
+        alone: the base was not.
     """
 
     form: int
@@ -171,6 +183,8 @@ class AnswerRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     queries: int = 1
     repeats: uuid.UUID | None = None
     snippet: SnippetShown | None = None
+    files: tuple[FileAsked, ...] = ()
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +194,8 @@ class Asking:
     Attributes:
         id: of the answer, which is the request's.
         thread_id: of the thread in which it was asked.
+        files: of that thread.
+        alone: the base was not asked.
     """
 
     id: uuid.UUID
@@ -191,6 +207,8 @@ class Asking:
     found: Found
     search_us: int
     thread_id: uuid.UUID | None = None
+    files: Sequence[Attachment] = ()
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,7 +345,7 @@ def _record_of(keyring: KeyRing, key: DataKey, given: Given, shown: Shown, now: 
         written=said_hash(key, "answer", answered.text),
         shown=said_hash(key, "answer", shown.text),
         request=is_request,
-        index=IndexAsked(found.base_id, found.index_version_id, ANALYSER_ID, evidence[0].cut if evidence else None),
+        index=IndexAsked(found.base_id, found.index_version_id, ANALYSER_ID, next((item.cut for item in evidence if not item.attached), None)),
         evidence=tuple(_read(keyring, asking.tenant_id, item, is_edited=place in answered.edited) for place, item in enumerate(evidence)),
         sources=tuple(SourceCited(source.number, _place_of(evidence, source.evidence), source.quotes) for source in answered.sources),
         cited=tuple(dict.fromkeys(source.evidence.version.id for source in answered.sources)),
@@ -347,6 +365,8 @@ def _record_of(keyring: KeyRing, key: DataKey, given: Given, shown: Shown, now: 
         queries=found.queries,
         repeats=answered.repeats,
         snippet=_snippet(key, evidence, answered.snippet) if answered.snippet is not None else None,
+        files=tuple(FileAsked(file.id, file.content_address.hex()) for file in asking.files),
+        alone=asking.alone,
     )
 
 
@@ -375,6 +395,7 @@ def _read(keyring: KeyRing, tenant_id: uuid.UUID, item: Evidence, *, is_edited: 
         text=text,
         score_thousandths=round(hit.score * 1000),
         edited=is_edited,
+        attached=item.attached,
     )
 
 

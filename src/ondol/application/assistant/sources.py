@@ -68,6 +68,11 @@ def searched_extension(base: str, version_id: uuid.UUID | None, number: int | No
     return {"base": base, "index_version": str(version_id) if version_id else None, "index_number": number, "passages_considered": passages}
 
 
+def files_searched(files: int, *, alone: bool) -> dict[str, Any]:
+    """What was searched beside the base: so many files of the conversation; or they alone."""
+    return {"files": files, "alone": alone}
+
+
 def original_url(version_id: uuid.UUID) -> str:
     """Where the original file of a version can be fetched by whoever may read it."""
     return f"/documents/{version_id}/original"
@@ -76,7 +81,15 @@ def original_url(version_id: uuid.UUID) -> str:
 def _source(source: Source) -> dict[str, Any]:
     found, hit = source.evidence, source.evidence.hit
     return source_extension(
-        source.number, found.version, hit.passage_ordinal, found.headings, found.page, hit.score, text=found.text, quotes=source.quotes
+        source.number,
+        found.version,
+        hit.passage_ordinal,
+        found.headings,
+        found.page,
+        hit.score,
+        text=found.text,
+        quotes=source.quotes,
+        attached=found.attached,
     )
 
 
@@ -90,18 +103,21 @@ def source_extension(
     *,
     text: str,
     quotes: Sequence[tuple[int, int]],
+    attached: bool,
 ) -> dict[str, Any]:
     """A source as the `ondol` field tells it.
 
     Args:
         passage: its place in the document, and `text` what it says.
         quotes: the spans of it that the answer rests on, half-open, in characters.
+        attached: it stands in a file of the conversation, which has no class, and no key of a base.
     """
     return {
         "n": number,
         "document_id": str(version.document_id),
         "document_version_id": str(version.id),
         "title": version.details.title,
+        "attached": attached,
         "path": version.details.path,
         "headings": list(headings),
         "page": page,

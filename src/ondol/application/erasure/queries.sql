@@ -9,4 +9,6 @@ select base_id from documents where id = %(id)s::uuid;
 select id from answers where person_id = %(id)s::uuid and content_sealed <> ''::bytea
 union all
 select id from request_contents where person_id = %(id)s::uuid
+union all
+select id from attachments where person_id = %(id)s::uuid
 limit 1;

@@ -17,6 +17,7 @@ from ondol.application.assistant.record import AnswerRecord, SentenceChecked, pa
 from ondol.application.assistant.store import answer_row, open_answer
 from ondol.application.evaluation.scorers import LOADERS, Tools
 from ondol.application.evaluation.types import Answer, Case, CitedSource, Score, Turn
+from ondol.application.knowledge.attachments.terms import CUT
 from ondol.application.knowledge.content import DocumentContent, read_text
 from ondol.application.knowledge.rooms import Knowledge
 from ondol.core.canonical import Json
@@ -124,7 +125,8 @@ def _sources(room: Knowledge, tenant_id: uuid.UUID, kept: AnswerRecord) -> tuple
             continue
         item = kept.evidence[source.evidence]
         if item.version not in opened:
-            opened[item.version] = _content(room, tenant_id, item.document, item.version, kept.index.cut)
+            cut = CUT.cut if item.attached else kept.index.cut
+            opened[item.version] = _content(room, tenant_id, item.document, item.version, cut)
         content = opened[item.version]
         passage = content.text[item.start : item.end] if content is not None else ""
         quotes = tuple(passage[start:end] for start, end in source.quotes if passage[start:end].strip())

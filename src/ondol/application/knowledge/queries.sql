@@ -223,20 +223,24 @@ where v.id = any(%(ids)s::uuid[]) and v.state = 'current' and v.audience_id = an
     and (v.valid_until is null or v.valid_until > %(now)s::timestamptz);
 
 -- name: versions_known
--- Those of some document versions that have a row, whatever their state, and of uploads that wait, whose file lies as a version does.
+-- Those of some document versions that have a row, whatever their state, of uploads that wait, and of attachments, whose files lie as a version does.
 select id from document_versions where id = any(%(ids)s::uuid[])
 union all
-select id from uploads where id = any(%(ids)s::uuid[]) and state = 'received';
+select id from uploads where id = any(%(ids)s::uuid[]) and state = 'received'
+union all
+select id from attachments where id = any(%(ids)s::uuid[]) and state <> 'failed';
 
 -- name: version_addresses
 -- Of which documents some versions are, whatever their state, and what they hold.
 select id, document_id, content_address, declared_version, details_sealed from document_versions where id = any(%(ids)s::uuid[]);
 
 -- name: documents_known
--- Those of some documents that have a row, and of uploads that wait, which have a document's key.
+-- Those of some documents that have a row, of uploads that wait, and of attachments, which have a document's key.
 select id from documents where id = any(%(ids)s::uuid[])
 union all
-select id from uploads where id = any(%(ids)s::uuid[]) and state = 'received';
+select id from uploads where id = any(%(ids)s::uuid[]) and state = 'received'
+union all
+select id from attachments where id = any(%(ids)s::uuid[]) and state <> 'failed';
 
 -- name: confirm_ids
 -- Which of these versions this caller may read now.

@@ -69,6 +69,7 @@ class Evidence:
             the question found it.
         text: the passage.
         cut: by which cut of the document it is a passage.
+        attached: it stands in a file that was brought to the conversation, and in no base.
     """
 
     hit: Hit
@@ -77,6 +78,7 @@ class Evidence:
     headings: tuple[str, ...]
     page: int | None
     cut: str = FIRST_CUT
+    attached: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,7 +352,8 @@ def _open_beside(room: Knowledge, tenant_id: uuid.UUID, evidence: Sequence[Evide
             known.add((found.version.id, ordinal))
             passage = passages[ordinal]
             hit = replace(found.hit, passage_ordinal=ordinal, start=passage.start, end=passage.end)
-            beside.append(Evidence(hit, found.version, content.text[passage.start : passage.end], passage.heading_path, passage.page, found.cut))
+            text = content.text[passage.start : passage.end]
+            beside.append(replace(found, hit=hit, text=text, headings=passage.heading_path, page=passage.page))
     return tuple(beside)
 
 

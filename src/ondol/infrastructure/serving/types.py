@@ -34,11 +34,15 @@ class ThreadPlace:
         thread_id: None begins a new thread.
         parent_id: the turn that it follows; None for the one that was said last.
         from_start: it follows none: another first question of a thread.
+        attachments: files that a new thread begins with.
+        alone: the answer is to rest on the thread's files and on nothing else.
     """
 
     thread_id: uuid.UUID | None = None
     parent_id: uuid.UUID | None = None
     from_start: bool = False
+    attachments: tuple[uuid.UUID, ...] = ()
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ import pytest
 from ondol.application.knowledge.documents import taking
 from ondol.application.knowledge.documents.once import forget_keys
 from ondol.application.knowledge.documents.put import put_file
-from ondol.application.knowledge.documents.taking import run_takers, take_in
+from ondol.application.knowledge.documents.taking import documents_of, run_takers, take_in
 from ondol.application.knowledge.documents.uploads import forget_uploads
 from ondol.application.knowledge.rooms import Knowledge
 from ondol.application.knowledge.sweep import sweep_unnamed
@@ -33,7 +33,7 @@ GREEN = b"# Beacon\n\nThe beacon is green."
 async def takers(api: Api) -> AsyncIterator[None]:
     """The job worker's part, running."""
     stop = asyncio.Event()
-    running_takers = asyncio.create_task(run_takers(api.house.platform.knowledge, stop))
+    running_takers = asyncio.create_task(run_takers(api.house.platform.database, documents_of(api.house.platform.knowledge), stop))
     try:
         yield
     finally:

@@ -174,6 +174,10 @@ TENANT_ROWS: dict[str, Callable[[World], Row]] = {
     "thread_shares": lambda w: {
         "id": w.new("thread_shares"), "thread_id": w.ids["threads"], "person_id": w.ids["people"], "created_at": _now(),
     },
+    "attachments": lambda w: {
+        "id": w.new("attachments"), "person_id": w.ids["people"], "thread_id": w.ids["threads"], "state": "received", "bytes": 1,
+        "media_type": "text/plain", "content_address": os.urandom(32), "details_sealed": b"x", "created_at": _now(), "bound_at": _now(),
+    },
     "memory_slots": lambda w: {
         "id": w.new("memory_slots"), "assistant_id": w.ids["assistants"], "person_id": w.ids["people"], "name": "plan", "value_sealed": b"x",
         "changed_at": _now(),

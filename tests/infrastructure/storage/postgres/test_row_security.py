@@ -55,6 +55,7 @@ SYSTEM_PRIVILEGES = {
     "guard_approvals": {"SELECT (tenant_id)", "SELECT (id)", "SELECT (expires_at)", "DELETE"},
     "uploads": {"SELECT (tenant_id)", "SELECT (id)", "SELECT (state)", "SELECT (ended_at)", "DELETE"},
     "threads": {"SELECT (tenant_id)", "SELECT (id)", "SELECT (deleted_at)", "DELETE"},
+    "attachments": {"SELECT (tenant_id)", "SELECT (id)", "SELECT (state)"},
     "answer_streams": {"SELECT (tenant_id)", "SELECT (id)", "SELECT (lease_until)", "DELETE"},
     "idempotency_keys": {"SELECT (tenant_id)", "SELECT (id)", "SELECT (keep_until)", "DELETE"},
     "group_people": {"SELECT"},

@@ -205,7 +205,7 @@ def _thread_routes(router: APIRouter, services: KnowledgeServices) -> None:
             owners = await _owners(room, connection, who, [found])
             branch = await read_branch(room, connection, who.person_id, found, who.tenant_id, through=turn, before=before, limit=limit)
             texts = {one.turn.id: one.answer for one in branch.turns if one.answer is not None and not one.turn.refused}
-            facts = await facts_of(room, connection, who.tenant_id, who.person_id, texts)
+            facts = await facts_of(room, connection, who.tenant_id, who.person_id, found.id, texts)
         turns = [
             BranchTurn(**_turn(one).model_dump(), siblings=list(branch.siblings[one.turn.id]), facts=facts.get(one.turn.id)) for one in branch.turns
         ]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ondol.application.assistant.threads.types import Turn
+from ondol.application.knowledge.attachments.store import Attachment
 from ondol.application.prompts.templates_store import Language
 from ondol.core.errors import RequestError
 from ondol.infrastructure.serving.tokens import estimate_tokens
@@ -52,6 +53,8 @@ class Memory:
         summary: of those before; empty for none.
         slots: what the person told the assistant to keep in mind, by name.
         rests_on: the document versions that may have left words in all this.
+        files: what was brought to the thread and can be asked about.
+        alone: the answer is to rest on these alone.
         unsummed: turns before `turns` that no summary holds, oldest first, confirmed too.
     """
 
@@ -63,6 +66,8 @@ class Memory:
     slots: Mapping[str, str] = field(default_factory=dict)
     rests_on: frozenset[uuid.UUID] = frozenset()
     unsummed: Sequence[Turn] = ()
+    files: Sequence[Attachment] = ()
+    alone: bool = False
 
     def messages(self, language: Language) -> tuple[Message, ...]:
         """It as turns of a conversation. A summary is an earlier answer: it must not weigh more than what was said."""

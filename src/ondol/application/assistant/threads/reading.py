@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import uuid
 from collections.abc import AsyncIterator, Sequence
@@ -9,7 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ondol.application.assistant.threads import store
+from ondol.application.assistant.threads.files import file_told
 from ondol.application.assistant.threads.types import Thread, Turn
+from ondol.application.knowledge.attachments.store import files_of_thread, standing_ids
 from ondol.application.knowledge.rooms import Knowledge
 from ondol.application.knowledge.store import seen_ids
 from ondol.infrastructure.ledger import record
@@ -56,9 +59,10 @@ async def read_turns(
 
 
 async def as_read(room: Knowledge, connection: Connection, tenant_id: uuid.UUID, reader_id: uuid.UUID, turns: Sequence[Turn]) -> list[ReadTurn]:
-    """Turns as somebody may read them at this moment."""
+    """Turns, of threads that somebody may read, as they may read them at this moment. A file of a thread is read by whoever reads the thread."""
     visible = await room.visible.of(connection, tenant_id, reader_id)
-    seen = await seen_ids(connection, {version for turn in turns for version in turn.rests_on}, visible.audience_ids)
+    grounds = {version for turn in turns for version in turn.rests_on}
+    seen = await seen_ids(connection, grounds, visible.audience_ids) | await standing_ids(connection, grounds)
     return [ReadTurn(turn, not turn.rests_on <= seen) for turn in turns]
 
 
@@ -98,7 +102,10 @@ async def export_threads(room: Knowledge, tenant_id: uuid.UUID, person_id: uuid.
     mark = ""
     while threads:
         for thread in threads:
-            yield f'{mark}{_json(_thread_told(thread))[:-1]},"turns":['
+            yield f'{mark}{_json(_thread_told(thread))[:-1]},"attachments":['
+            async for piece in _files_told(room, tenant_id, thread):
+                yield piece
+            yield '],"turns":['
             async for piece in _turns_told(room, tenant_id, person_id, thread):
                 yield piece
             yield "]}"
@@ -115,6 +122,13 @@ async def _page(
         if thread_id is not None:
             return [await store.find_thread(connection, room.keyring, tenant_id, person_id, thread_id)]
         return await store.list_threads(connection, room.keyring, tenant_id, person_id, before=before, limit=PAGE_MAX)
+
+
+async def _files_told(room: Knowledge, tenant_id: uuid.UUID, thread: Thread) -> AsyncIterator[str]:
+    async with room.database.tenant_tx(tenant_id) as connection:
+        files = await files_of_thread(connection, room.keyring, tenant_id, thread.id)
+    for place, file in enumerate(files):
+        yield ("," if place else "") + _json(await asyncio.to_thread(file_told, room, tenant_id, file))
 
 
 async def _turns_told(room: Knowledge, tenant_id: uuid.UUID, person_id: uuid.UUID, thread: Thread) -> AsyncIterator[str]:

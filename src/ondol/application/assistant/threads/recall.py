@@ -9,8 +9,10 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from ondol.application.assistant.threads import store
+from ondol.application.assistant.threads.files import files_asked_about
 from ondol.application.assistant.threads.memory import ANSWER_CHARACTERS_REMEMBERED, NO_MEMORY, Memory, MemorySettings, fitting
 from ondol.application.assistant.threads.types import Turn
+from ondol.application.knowledge.attachments.store import standing_ids
 from ondol.application.knowledge.rooms import Knowledge
 from ondol.application.knowledge.store import readable_ids
 from ondol.core.errors import Conflict, NotFound, RequestError
@@ -38,16 +40,17 @@ async def recall(
     """What is remembered of a thread for the question that comes next.
 
     Raises:
-        NotFound: when the person has no such thread, or the thread no such turn.
-        RequestError: when it is a thread with another assistant.
-        Conflict: when the thread is full.
+        NotFound: when the person has no such thread or file, or the thread no such turn.
+        RequestError: when it is a thread with another assistant, or there is no file where the answer is to rest on files alone.
+        Conflict: when the thread is full, or one of its files is not read yet.
     """
     if place is None:
         return NO_MEMORY
     async with room.database.tenant_tx(tenant_id) as connection:
         slots = {slot.name: slot.value for slot in await store.slots_of(connection, room.keyring, tenant_id, person_id, assistant_id)}
         if place.thread_id is None:
-            return await _screened(Memory(new_id(), is_new=True, slots=slots), settings, screen)
+            files = await files_asked_about(room, connection, tenant_id, person_id, place)
+            return await _screened(Memory(new_id(), is_new=True, slots=slots, files=files, alone=place.alone), settings, screen)
         thread = await store.find_thread(connection, room.keyring, tenant_id, person_id, place.thread_id)
         if thread.assistant_id != assistant_id:
             raise RequestError(f"This is a thread with {thread.assistant}.", "Ask that assistant.", code="other_assistant", param="ondol.thread")
@@ -57,10 +60,12 @@ async def recall(
         path = await _path(room, connection, tenant_id, person_id, thread.id, parent_id) if parent_id is not None else []
         if not path and place.parent_id is not None:
             raise NotFound("This thread has no such turn.", "Name one that an answer told, or `start`.", code="turn_not_found", param="ondol.parent")
+        files = await files_asked_about(room, connection, tenant_id, person_id, place)
         visible = await room.visible.of(connection, tenant_id, person_id)
         grounds = {version for turn in path for version in (*turn.rests_on, *turn.summary_rests_on)}
-        readable = await readable_ids(connection, grounds, visible.audience_ids, room.clock())
-    return await _screened(_remembered(thread.id, parent_id, path, readable, slots, settings), settings, screen)
+        readable = await readable_ids(connection, grounds, visible.audience_ids, room.clock()) | await standing_ids(connection, grounds)
+    memory = replace(_remembered(thread.id, parent_id, path, readable, slots, settings), files=files, alone=place.alone)
+    return await _screened(memory, settings, screen)
 
 
 async def _path(

@@ -10,6 +10,7 @@ from typing import Any
 from ondol.application.assistant.threads import store
 from ondol.application.assistant.threads.memory import Memory
 from ondol.application.assistant.threads.types import Turn
+from ondol.application.knowledge.attachments.store import bind_files
 from ondol.application.knowledge.rooms import Knowledge
 
 TITLE_CHARACTERS = 80
@@ -49,6 +50,7 @@ async def remember(
             await store.add_thread(
                 connection, room.keyring, tenant_id, person_id, assistant_id, thread_id=memory.thread_id, turn=turn, title=title, now=now
             )
+            await bind_files(connection, person_id, memory.thread_id, [file.id for file in memory.files], now)
         elif not await store.grow_thread(connection, room.keyring, tenant_id, person_id, memory.thread_id, turn, now):
             return {}
     told = {"id": str(memory.thread_id), "turn": str(turn.id), "parent": str(turn.parent_id) if turn.parent_id else None}

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ondol.application.assistant.threads.types import Slot, Thread, Turn
+from ondol.application.knowledge.attachments.store import release_files
 from ondol.core.errors import KeyDestroyed, NotFound, RequestError
 from ondol.core.ids import new_id
 from ondol.infrastructure.storage.blobs import DataKey, KeyOwner, KeyRing, open_bytes, seal_bytes
@@ -182,6 +183,7 @@ async def withdraw_turn(connection: Connection, person_id: uuid.UUID, turn_id: u
         return False
     values = {"id": found["thread_id"], "person_id": person_id, "turn_id": turn_id}
     if found["parent_id"] is None:
+        await release_files(connection, person_id, found["thread_id"], turn_id)
         await connection.execute(QUERIES["thread_withdraw"], values)
     await connection.execute(QUERIES["thread_shrink"], {**values, "parent_id": found["parent_id"]})
     return True

@@ -10,8 +10,11 @@ import asyncio
 import contextlib
 import logging
 import uuid
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
+from typing import Any
 
 from ondol.application.knowledge.documents.change import Changed
 from ondol.application.knowledge.documents.put import put_file
@@ -23,7 +26,7 @@ from ondol.application.knowledge.segments import merge_small
 from ondol.core.canonical import Json
 from ondol.core.errors import KeyDestroyed, OndolError, RequestError, SealBroken, UnreadableDocument
 from ondol.infrastructure.ledger import record
-from ondol.infrastructure.storage.postgres import Connection, one, rows
+from ondol.infrastructure.storage.postgres import Connection, Database, one, rows
 from ondol.infrastructure.storage.postgres.following import follow
 
 CHANNEL = "ondol_uploads"
@@ -41,10 +44,32 @@ PASSING = frozenset(
 _log = logging.getLogger(__name__)
 
 
-async def run_takers(room: Knowledge, stop: asyncio.Event) -> None:
-    """Take in what is uploaded until `stop` is set."""
-    takers = _Takers(room)
-    following = asyncio.create_task(follow(room.database, CHANNEL, takers.read, name="uploads", log=_log))
+@dataclass(frozen=True, slots=True)
+class Taking:
+    """Files of one kind that wait for a job worker.
+
+    Attributes:
+        channel: of the notices that one has come.
+        name: of the kind, for the log.
+        waiting: a named query for the system role that tells tenant and id of those that wait.
+        take: works on one of them; whether it has ended.
+    """
+
+    channel: str
+    name: str
+    waiting: Any
+    take: Callable[[uuid.UUID, uuid.UUID], Awaitable[bool]]
+
+
+def documents_of(room: Knowledge) -> Taking:
+    """What is uploaded to become documents."""
+    return Taking(CHANNEL, "uploads", QUERIES["uploads_waiting"], partial(take_in, room))
+
+
+async def run_takers(database: Database, taking: Taking, stop: asyncio.Event) -> None:
+    """Take in what comes until `stop` is set."""
+    takers = _Takers(taking)
+    following = asyncio.create_task(follow(database, taking.channel, takers.read, name=taking.name, log=_log))
     working = [asyncio.create_task(takers.work()) for _ in range(AT_ONCE)]
     await stop.wait()
     following.cancel()
@@ -64,8 +89,8 @@ class _Takers:
         idle: nothing is being taken in.
     """
 
-    def __init__(self, room: Knowledge) -> None:
-        self._room = room
+    def __init__(self, taking: Taking) -> None:
+        self._taking = taking
         self._queue: asyncio.Queue[tuple[uuid.UUID, uuid.UUID]] = asyncio.Queue(QUEUED_MAX)
         self._known: set[tuple[uuid.UUID, uuid.UUID]] = set()
         self._busy = 0
@@ -75,7 +100,7 @@ class _Takers:
 
     async def read(self, connection: Connection) -> None:
         """See what waits."""
-        for row in await rows(connection, QUERIES["uploads_waiting"], {"limit": QUEUED_MAX}):
+        for row in await rows(connection, self._taking.waiting, {"limit": QUEUED_MAX}):
             upload = row["tenant_id"], row["id"]
             if upload not in self._known and not self._queue.full():
                 self._known.add(upload)
@@ -90,10 +115,10 @@ class _Takers:
             self._busy += 1
             self.idle.clear()
             try:
-                await take_in(self._room, *upload)
+                await self._taking.take(*upload)
             except Exception:
                 # The boundary of this job: the file waits on, and is given up when that has happened too often.
-                _log.exception("upload not taken in", extra={"upload": str(upload[1])})
+                _log.exception("%s: one not taken in", self._taking.name, extra={"upload": str(upload[1])})
             finally:
                 self._known.discard(upload)
                 self._busy -= 1

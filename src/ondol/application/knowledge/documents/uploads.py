@@ -44,6 +44,7 @@ BUSY_RETRY_S = 5
 KEPT = timedelta(days=7)
 """So long it can be asked what became of an upload."""
 FORGET_MAX = 10_000
+SETTING = "http.upload_bytes_max"
 
 UploadState = Literal["received", "taken_in", "failed"]
 
@@ -54,8 +55,8 @@ class DocumentTooLarge(RequestError):
     status = 413
     code = "document_too_large"
 
-    def __init__(self, bytes_max: int) -> None:
-        super().__init__(f"The file is larger than {bytes_max:,} bytes.", "Split it, or have `http.upload_bytes_max` raised.", param="content-length")
+    def __init__(self, bytes_max: int, setting: str = SETTING) -> None:
+        super().__init__(f"The file is larger than {bytes_max:,} bytes.", f"Split it, or have `{setting}` raised.", param="content-length")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,9 @@ class Upload:
 Received = Callable[[Connection, uuid.UUID, bytes], Awaitable[None]]
 """What else is written in the transaction that commits: it is given the upload's id, and a keyed digest of its bytes."""
 
+KeepFile = Callable[[uuid.UUID, BlobInfo, bytes], Awaitable[None]]
+"""Notes a file that was received whole: its id, how it lies in the store, and a keyed digest of its bytes."""
+
 
 class Reception:
     """Where one process receives files.
@@ -99,14 +103,18 @@ class Reception:
         """The largest file that is received now."""
         return self._bytes_max()
 
-    def check_length(self, length: str | None) -> None:
+    def check_length(self, length: str | None, bytes_max: int | None = None, setting: str = SETTING) -> None:
         """Refuse a file that is said to be too large before its first byte is asked for.
+
+        Args:
+            bytes_max: the largest that is received, as `setting` says; the largest document when absent.
 
         Raises:
             DocumentTooLarge: it is.
         """
-        if length is not None and length.isascii() and length.isdigit() and int(length) > self.bytes_max():
-            raise DocumentTooLarge(self.bytes_max())
+        most = self.bytes_max() if bytes_max is None else bytes_max
+        if length is not None and length.isascii() and length.isdigit() and int(length) > most:
+            raise DocumentTooLarge(most, setting)
 
     async def receive(
         self, tenant_id: uuid.UUID, base_id: uuid.UUID, person_id: uuid.UUID, told: Told, chunks: AsyncIterator[bytes], *, also: Received
@@ -120,18 +128,34 @@ class Reception:
             Exception: what the chunks raise.
         """
         check_told(told)
+        await self._check_load(tenant_id)
+
+        async def keep(upload_id: uuid.UUID, info: BlobInfo, digest: bytes) -> None:
+            await self._add(tenant_id, upload_id, base_id, person_id, told, info, lambda connection: also(connection, upload_id, digest))
+
+        return await self.hold(tenant_id, chunks, self.bytes_max(), SETTING, keep)
+
+    async def hold(self, tenant_id: uuid.UUID, chunks: AsyncIterator[bytes], bytes_max: int, setting: str, keep: KeepFile) -> uuid.UUID:
+        """Seal a file as it comes, under a key of its own, and have it kept; the id of both. Where that fails, nothing is left of it.
+
+        Args:
+            bytes_max: the largest that is received, as `setting` says.
+
+        Raises:
+            DocumentTooLarge: as soon as that is known.
+            TooManyRequests: too many files are being received.
+            Exception: what the chunks raise, or `keep`.
+        """
         with self._place(tenant_id):
-            await self._check_load(tenant_id)
-            upload_id = new_id()
-            body = _Body(chunks, self.bytes_max())
+            file_id = new_id()
+            body = _Body(chunks, bytes_max, setting)
             try:
-                info = await self._seal(tenant_id, upload_id, body)
-                digest = keyed_digest(self._room.tenant_key(tenant_id, "knowledge"), "upload-body", body.digest())
-                await self._add(tenant_id, upload_id, base_id, person_id, told, info, lambda connection: also(connection, upload_id, digest))
+                info = await self._seal(tenant_id, file_id, body)
+                await keep(file_id, info, keyed_digest(self._room.tenant_key(tenant_id, "knowledge"), "upload-body", body.digest()))
             except BaseException:
-                await asyncio.shield(asyncio.to_thread(discard, self._room, tenant_id, upload_id))
+                await asyncio.shield(asyncio.to_thread(discard, self._room, tenant_id, file_id))
                 raise
-        return upload_id
+        return file_id
 
     async def digest_of(self, tenant_id: uuid.UUID, chunks: AsyncIterator[bytes]) -> bytes:
         """The keyed digest of a file's bytes, which go nowhere.
@@ -263,9 +287,10 @@ async def forget_uploads(database: Database, now: datetime) -> int:
 class _Body:
     """A body on its way from the loop, where it arrives, to the thread that seals it; read no faster than it is sealed."""
 
-    def __init__(self, chunks: AsyncIterator[bytes], bytes_max: int) -> None:
+    def __init__(self, chunks: AsyncIterator[bytes], bytes_max: int, setting: str = SETTING) -> None:
         self._chunks = chunks
         self._bytes_max = bytes_max
+        self._setting = setting
         self._bytes = 0
         self._hash = hashlib.sha256()
         self._loop = asyncio.get_running_loop()
@@ -287,7 +312,7 @@ class _Body:
         while len(piece) < PIECE_BYTES and (chunk := await anext(self._chunks, None)) is not None:
             self._bytes += len(chunk)
             if self._bytes > self._bytes_max:
-                raise DocumentTooLarge(self._bytes_max)
+                raise DocumentTooLarge(self._bytes_max, self._setting)
             piece += chunk
         self._hash.update(piece)
         return bytes(piece)

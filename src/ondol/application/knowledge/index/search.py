@@ -159,18 +159,35 @@ def _weighted_idf(parts: Sequence[_VisiblePart], terms: Sequence[QueryTerm]) -> 
     weights = []
     for position, term in enumerate(terms):
         holding = sum(len(postings.ordinals) for part in parts if (postings := part.postings[position]) is not None)
-        weights.append(term.weight * math.log(1 + (passage_count - holding + 0.5) / (holding + 0.5)))
+        weights.append(term.weight * idf(passage_count, holding))
     return weights
+
+
+def idf(passages: int, holding: int) -> float:
+    """How much a term tells that so many of the passages hold."""
+    return math.log(1 + (passages - holding + 0.5) / (holding + 0.5))
 
 
 def _scored(part: _VisiblePart, weights: Sequence[float], average: float, bm25: Bm25) -> NDArray[numpy.float64]:
     """The score of each passage of a segment; 0 where it holds no term of the question, or is not visible."""
-    scores = numpy.zeros(len(part.reader))
-    for postings, weight in zip(part.postings, weights, strict=True):
+    return bm25_scores(part.postings, part.reader.term_counts, weights, average, bm25)
+
+
+def bm25_scores(
+    lists: Sequence[Postings | None], lengths: NDArray[Any], weights: Sequence[float], average: float, bm25: Bm25 = DEFAULT_BM25
+) -> NDArray[numpy.float64]:
+    """The score of each passage; 0 where it holds no term of the question.
+
+    Args:
+        lists: for each term of the question where it stands.
+        lengths: of each passage, in terms; `average` is what they are compared with.
+        weights: of each term, with its idf.
+    """
+    scores = numpy.zeros(len(lengths))
+    for postings, weight in zip(lists, weights, strict=True):
         if postings is None or not len(postings.ordinals):
             continue
-        lengths = part.reader.term_counts[postings.ordinals]
-        saturation = postings.frequencies + bm25.k1 * (1 - bm25.b + bm25.b * (lengths / average))
+        saturation = postings.frequencies + bm25.k1 * (1 - bm25.b + bm25.b * (lengths[postings.ordinals] / average))
         # Ordinals of one list are distinct, so indexed addition is right, and several times faster than numpy.add.at.
         scores[postings.ordinals] += weight * (bm25.k1 + 1) * postings.frequencies / saturation
     return scores

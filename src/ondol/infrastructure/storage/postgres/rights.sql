@@ -54,6 +54,8 @@ grant select (tenant_id, id, keep_until), delete on ondol.guard_traffic to {syst
 grant select (tenant_id, id, expires_at), delete on ondol.guard_approvals to {system};
 -- Which uploads wait is asked for all tenants at once; each is then taken in as its tenant. What has ended is forgotten after a while.
 grant select (tenant_id, id, state, ended_at), delete on ondol.uploads to {system};
+-- Which attachments wait to be read, too.
+grant select (tenant_id, id, state) on ondol.attachments to {system};
 grant select (tenant_id, id, keep_until), delete on ondol.idempotency_keys to {system};
 
 -- Answers on their way are forgotten some minutes after their end.
@@ -109,6 +111,7 @@ grant select, insert, update, delete on ondol.index_segments to {app};
 grant select, insert, update, delete on ondol.index_tags to {app};
 grant select, insert, update, delete on ondol.segment_documents to {app};
 grant select, insert, update on ondol.uploads to {app};
+grant select, insert, update, delete on ondol.attachments to {app};
 grant select, insert, update, delete on ondol.idempotency_keys to {app};
 grant select, insert, update, delete on ondol.assistants to {app};
 grant select, insert on ondol.prompt_versions to {app};
@@ -182,7 +185,8 @@ begin
     for bound in
         select c.oid::regclass as name, c.relispartition as is_partition,
             case when c.oid = 'ondol.tenants'::regclass then 'id' else 'tenant_id' end as tenant_column,
-            exists (select from aclexplode(c.relacl) granted where granted.grantee = '{system}'::regrole) as is_open
+            exists (select from aclexplode(c.relacl) granted where granted.grantee = '{system}'::regrole) or exists (
+                select from pg_attribute t, aclexplode(t.attacl) granted where t.attrelid = c.oid and granted.grantee = '{system}'::regrole) as is_open
         from pg_class c
         where c.relnamespace = 'ondol'::regnamespace and c.relkind in ('r', 'p') and c.relrowsecurity
         order by c.relname
