@@ -21,6 +21,7 @@ from typing import Any, Literal
 import yaml
 
 from ondol.core.errors import SettingsError
+from ondol.core.setting import setting as _setting
 
 SETTINGS_FILE_BYTES_MAX = 1_000_000
 DATA_DIR_DEFAULT = Path(".ondol")
@@ -36,30 +37,6 @@ _SERVICE_LINK = re.compile(r"ONDOL_(.+_)?(SERVICE_(HOST|PORT(_.+)?)|PORT_\d+_(TC
 _SERVICE_ADDRESS = re.compile(r"(tcp|udp|sctp)://.*")
 ROLE_PREFIX_PATTERN = r"(?!pg_)[a-z][a-z0-9_]{0,39}"
 """A role name has at most 63 bytes, and those that begin with `pg_` are Postgres's own."""
-
-
-def _setting(
-    default: object,
-    help_text: str,
-    *,
-    env: str | None = None,
-    secret: bool = False,
-    live: bool = False,
-    low: int | None = None,
-    high: int | None = None,
-    pattern: str | None = None,
-) -> Any:
-    """A row of the table.
-
-    Args:
-        env: a second variable that is honoured.
-        live: a changed value is in force without a restart.
-        low: the least value of a number, which every number has.
-        high: its greatest value, which every number has.
-        pattern: what a whole text must match.
-    """
-    told = {"help": help_text, "env": env, "secret": secret, "live": live, "low": low, "high": high, "pattern": pattern}
-    return field(default=default, repr=not secret, metadata=told)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

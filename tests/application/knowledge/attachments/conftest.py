@@ -14,7 +14,9 @@ from ondol.application.knowledge.attachments.store import Attachment, find_file
 from ondol.application.knowledge.documents.uploads import Reception
 from ondol.application.knowledge.rooms import Knowledge
 from ondol.infrastructure.serving.types import ThreadPlace
-from tests.application.assistant.conftest import Desk, Told
+from tests.application.assistant.conftest import Desk, Told, desk, model
+
+__all__ = ["desk", "model"]
 
 LIMITS = AttachmentLimits(files_max=3, bytes_max=100_000, passages_max=40)
 LEASE = (

@@ -24,8 +24,8 @@ from ondol.core.errors import Conflict, NotFound, RequestError
 from ondol.infrastructure.ledger import LedgerSigner, public_keys_path, read_public_keys, seal_once
 from ondol.infrastructure.serving.scripted import Reply, ScriptedModel
 from ondol.infrastructure.serving.types import ThreadPlace
-from tests.application.assistant.attachments.conftest import LEASE, MENU, Files, behind, new, thread_of
 from tests.application.assistant.conftest import Desk, Told
+from tests.application.knowledge.attachments.conftest import LEASE, MENU, Files, behind, new, thread_of
 
 pytestmark = pytest.mark.anyio
 

@@ -15,8 +15,8 @@ from ondol.infrastructure.ledger.erasure import carry_out, check_receipt
 from ondol.infrastructure.ledger.signing import public_keys_path, read_public_keys
 from ondol.infrastructure.storage.blobs import KeyOwner
 from ondol.wiring.erasure import erasure_room, hide_what_came_back
-from tests.application.assistant.attachments.conftest import LEASE, MENU, Files, new
 from tests.application.assistant.conftest import Desk
+from tests.application.knowledge.attachments.conftest import LEASE, MENU, Files, new
 
 pytestmark = pytest.mark.anyio
 QUESTION = "How much is the rent of the Harbour Street office?"
