@@ -44,6 +44,7 @@ PICTURES = {
     "console-review-queue": "/reviews/new",
     "console-me": "/me",
     "console-widget": "/channels/widgets/help-site",
+    "console-bot": "/channels/bots/help-chat",
     "console-settings": "/settings",
 }
 
@@ -68,6 +69,7 @@ def main() -> None:
                     return
                 _ask(page)
                 _run(up, "widget", "create", "help-site", "--assistant", "help", "--origin", "https://shop.example", "--open-documents", "--visitors")
+                _make_bot(up)
                 _run(up, "eval", "run", "demo")
                 _add_model(up, page)
                 for name, path in PICTURES.items():
@@ -107,8 +109,16 @@ def _take_looks(up: Up, browser: Browser, page: Page) -> None:
     sheet.close()
 
 
-def _run(up: Up, *arguments: str) -> None:
-    subprocess.run([sys.executable, "-m", "ondol.cli.main", "--data-dir", str(up.folder), *arguments], check=False, capture_output=True)
+def _run(up: Up, *arguments: str, told: str = "") -> None:
+    command = [sys.executable, "-m", "ondol.cli.main", "--data-dir", str(up.folder), *arguments]
+    subprocess.run(command, check=False, capture_output=True, input=told.encode())
+
+
+def _make_bot(up: Up) -> None:
+    """A bot that answers in a room and knows somebody."""
+    _run(up, "bot", "create", "help-chat", "--assistant", "help", told="8f742231b10e8888abcd99\nxoxb-0123456789\n")
+    _run(up, "bot", "open", "help-chat", "C0123ABCD")
+    _run(up, "bot", "connect", "help-chat", "U0123ABCD", "admin@durubitnaru.example")
 
 
 def _sign_in(up: Up, page: Page) -> None:

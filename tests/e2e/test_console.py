@@ -25,6 +25,7 @@ PAGES = (
     "/people", "/people/new", "/access-requests", "/models", "/models/new", "/models/prices", "/models/compare", "/guard", "/guard/approvals",
     "/guard/policies", "/guard/try", "/usage", "/limits", "/limits/new", "/limits/budgets/new", "/requests", "/keys", "/keys/new",
     "/audit", "/jobs", "/me", "/settings", "/channels", "/channels/widgets/new",
+    "/channels/bots/new",
 )  # fmt: skip
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
@@ -111,6 +112,40 @@ def test_a_key_is_made_shown_once_and_refused_once_it_is_revoked(demo_up: Up, pa
     page.get_by_role("button", name="Yes, go on").click()
     expect(page.get_by_text("The key was revoked.")).to_be_visible()
     expect(page.get_by_role("row", name=re.compile("throw-away"))).to_contain_text("Revoked")
+
+
+def test_a_bot_is_made_and_told_who_is_who(demo_up: Up, page: Page) -> None:
+    sign_in(demo_up, page)
+    page.goto(demo_up.url + "/channels?lang=en")
+    page.get_by_role("link", name="New bot").click()
+    page.get_by_label("Name", exact=True).fill("help-chat")
+    page.get_by_label("Signing secret").fill("8f742231b10e8888abcd99")
+    page.get_by_label("Bot token").fill("xoxb-0123456789")
+    page.get_by_role("button", name="Make the bot").click()
+    expect(page.locator("#events")).to_contain_text(f"{demo_up.url}/bots/")
+    answer = httpx.post(page.locator("#events").inner_text(), content=b"{}")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (401, "event_too_old"), "a chat reaches it, and has to sign"
+    page.get_by_label("Room", exact=True).fill("C0HELP")
+    page.get_by_role("button", name="Answer in this room").click()
+    expect(page.get_by_text("The bot answers in this room.")).to_be_visible()
+    expect(page.get_by_role("row", name=re.compile("C0HELP"))).to_contain_text("everybody of the organisation")
+    page.get_by_label("Name in the chat").fill("U0ADMIN")
+    page.get_by_label("Login", exact=True).fill(ADMIN)
+    page.get_by_role("button", name="Connect", exact=True).click()
+    expect(page.get_by_role("row", name=re.compile("U0ADMIN"))).to_contain_text(ADMIN)
+    page.get_by_role("button", name="Disconnect").click()
+    expect(page.get_by_text("They are known no longer.")).to_be_visible()
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_role("row", name=re.compile("U0ADMIN"))).to_contain_text(ADMIN)
+    for language in ("ko", "en"):
+        page.goto(f"{demo_up.url}/channels/bots/help-chat?lang={language}")
+        found = Axe().run(page).response["violations"]
+        assert [fault["id"] for fault in found if fault["impact"] in {"serious", "critical"}] == []
+    page.set_viewport_size({"width": 390, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.get_by_role("button", name="Close for good").click()
+    page.get_by_role("button", name="Yes, go on").click()
+    expect(page.get_by_text("The bot is closed.")).to_be_visible()
 
 
 @pytest.mark.parametrize("language", ["ko", "en"])

@@ -21,6 +21,7 @@ REFUSED = {"error": {"code": "bad_origin", "message": "'x' is no origin of a sit
 
 def known(fakes: Any) -> None:
     fakes.replies["GET", "/widgets"] = (200, {"widgets": [WIDGET, {**WIDGET, "name": "old", "revoked_at": "2026-11-02T00:00:00Z"}]})
+    fakes.replies["GET", "/bots"] = (200, {"bots": []})
     fakes.replies["GET", "/widgets/site"] = (200, WIDGET)
     fakes.replies["GET", "/groups"] = (200, {"groups": [{"name": "buyers", "members": []}]})
     fakes.replies["GET", "/assistants"] = (200, {"assistants": [{"name": "help", "title": {"en": "Help"}}]})

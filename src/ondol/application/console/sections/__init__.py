@@ -10,6 +10,7 @@ from ondol.application.console.sections import (
     answers,
     assistants,
     audit,
+    bots,
     channels,
     chat,
     erasures,
@@ -42,5 +43,6 @@ def add_sections(router: APIRouter, site: Site) -> None:
     for section in (
         answers, chat, home, knowledge, knowledge_index, assistants, prompts, models, evaluation, evaluation_start, evaluation_compare, quality,
         red_team, review_queues, reviews, guard, erasures, access, usage, limits, requests, people, keys, jobs, audit, settings, me, channels,
+        bots,
     ):  # fmt: skip
         section.add_to(router, site)

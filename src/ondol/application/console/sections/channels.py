@@ -1,4 +1,4 @@
-"""Channels: assistants on the sites of customers. A widget is made, tried, changed and closed; what a site pastes is told."""
+"""Channels: assistants on the sites of customers, and in chats. A widget is made, tried, changed and closed; what a site pastes is told."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WIDGETS = PATH + "/widgets"
 ONE = WIDGETS + "/{name}"
 GRACE_MINUTES = 60
 """For how long a site that still has the secret before is heard, after somebody has made another."""
-DONE: Mapping[str, str] = {"changed": "channels.done.changed", "revoked": "channels.done.revoked"}
+DONE: Mapping[str, str] = {"changed": "channels.done.changed", "revoked": "channels.done.revoked", "bot_revoked": "bots.done.revoked"}
 
 
 def add_to(router: APIRouter, site: Site) -> None:
@@ -34,8 +34,8 @@ def add_to(router: APIRouter, site: Site) -> None:
 
 async def show(visit: Visit, problem: Problem | None) -> Response:
     """All channels."""
-    found = await visit.api.get("/widgets")
-    return visit.page("channels.html", {"widgets": found["widgets"], "writers": WRITERS, "done_texts": DONE}, problem=problem)
+    values = {"widgets": (await visit.api.get("/widgets"))["widgets"], "bots": (await visit.api.get("/bots"))["bots"]}
+    return visit.page("channels.html", {**values, "writers": WRITERS, "done_texts": DONE}, problem=problem)
 
 
 async def form(visit: Visit, problem: Problem | None) -> Response:
