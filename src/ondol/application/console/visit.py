@@ -23,6 +23,7 @@ from .forms import check_form, check_origin, delete_cookie, form_token, read_for
 from .language import Language, choose_language, translate
 from .navigation import Section, section_at, shown_to
 from .pages import Site, page
+from .refusals import WORDS
 from .services import Profile
 from .undo import Undo, opened, sealed
 
@@ -73,6 +74,7 @@ class Visit:
             "leave_token": form_token("leave", session),
             "act_token": form_token("act", session),
             "problem": problem,
+            "refusal": WORDS.get(problem.refused.code, "") if problem else "",
             "done": self.asked("done"),
             "undo": opened(self.request.query_params.get("undo", ""), session, datetime.now(UTC)),
             "may": self.has,

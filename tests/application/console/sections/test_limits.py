@@ -82,5 +82,11 @@ async def test_a_limit_is_made_changed_and_removed_and_a_refusal_stands_at_its_f
     fakes.replies["POST", "/limits"] = (404, {"error": {"code": "group_not_found", "message": "There is no such group.", "param": "subject"}})
     refused = await browser.post("/limits/new", data={**form, "subject": "<i>"})
     assert refused.status_code == 404 and 'id="subject-wrong"' in refused.text and 'value="&lt;i&gt;"' in refused.text
+    for language, words in (("ko", "그런 사람이나 대상이 없습니다."), ("en", "Nobody and nothing is called so.")):
+        fakes.replies["POST", "/limits"] = (400, {"error": {"code": "bad_subject", "message": "No <i>group</i>.", "param": "subject"}})
+        said = (await browser.post(f"/limits/new?lang={language}", data=form)).text
+        assert f"<strong>{words}</strong>" in said and '<span lang="en">No &lt;i&gt;group&lt;/i&gt;.</span>' in said
+    fakes.replies["POST", "/limits"] = (400, {"error": {"code": "of_tomorrow", "message": "Not so.", "param": None}})
+    assert '<span><span lang="en">Not so.</span></span>' in (await browser.post("/limits/new", data=form)).text, "a code without words of its own"
     removed = await browser.post(f"/limits/{ID}/remove", data={"form_token": form["form_token"]})
     assert removed.headers["location"].startswith("/limits?done=freed&undo=")
