@@ -37,6 +37,7 @@ PICTURES = {
     "console-erasure": "/erasures/new?base=help&document=ko/refund-policy",
     "console-index": "/knowledge/help/index/compare?first=1&second=1&golden=help-ko",
     "console-route": "/models/routes/quay/large",
+    "console-limits": "/limits",
     "console-jobs": "/jobs",
     "console-quality": "/evaluation/quality",
     "console-new-run": "/evaluation/new",
@@ -72,6 +73,7 @@ def main() -> None:
                 _make_bot(up)
                 _run(up, "eval", "run", "demo")
                 _add_model(up, page)
+                _add_limits(up, page)
                 for name, path in PICTURES.items():
                     _take(up, page, name, path)
                 page.goto(up.url + "/evaluation")
@@ -142,6 +144,18 @@ def _add_model(up: Up, page: Page) -> None:
         page.locator(f"#{field}").fill(text)
     page.locator("main form button[type=submit]").click()
     page.wait_for_load_state()
+
+
+def _add_limits(up: Up, page: Page) -> None:
+    for path, told in (
+        ("budgets/new", {"name": "2026", "amount": "3000000", "alarms": "80, 100"}),
+        ("new", {"requests_per_minute": "600", "concurrent_max": "20"}),
+    ):
+        page.goto(f"{up.url}/limits/{path}")
+        for field, text in told.items():
+            page.locator(f"#{field}").fill(text)
+        page.locator("main form button[type=submit]").first.click()
+        page.wait_for_load_state()
 
 
 def _take(up: Up, page: Page, name: str, path: str) -> None:
