@@ -84,13 +84,14 @@ async def test_a_person_is_shut_out_at_once_and_gone_from_every_store(office: Of
     counted = {store["name"]: (store["found"] > 0, store["probe_before"] > 0, store["probe_after"]) for store in proved.receipt["stores"]}
     evaluated = {"golden_items", "golden_proposals", "evaluation_results", "evaluation_suites", "judgements", "review_items", "review_raters"}
     attached = {"attachments", "attachment_blobs", "attachment_keys"}
-    nothing = {"access_notes", "guard_approvals", "guard_registrars", "widgets", "bots", *attached, *evaluated}
+    nothing = {"access_notes", "guard_approvals", "guard_registrars", "widgets", "bots", "recommendations", *attached, *evaluated}
     assert counted == {name: (name not in nothing, name not in nothing, 0) for name in counted}
     assert aside.read_bytes() == b"of somebody else\n"
     assert len(office.rows("select 1 from requests where person_id = %s", person_id)) == 2, "the account of what was used stays"
     assert set(counted) == {
         "answers", "answer_streams", "request_contents", "feedback", "guard_traffic", "guard_samples", "guard_approvals", "guard_tokens",
-        "guard_registrars", "person", "key", "access_notes", "memory", "spool", "widgets", "bots", *attached, *evaluated,
+        "guard_registrars", "person", "key", "access_notes", "memory", "spool", "widgets", "bots", "recommendations",
+        *attached, *evaluated,
     }  # fmt: skip
     named = {
         row[0]
