@@ -61,6 +61,7 @@ async def test_runs_and_suites_are_listed_and_read(api: Api) -> None:
     [metric] = read["metrics"]
     assert (metric["value"], metric["n_ok"], metric["n_total"], read["digests"]["target_name"]) == (0.5, 2, 2, "assistant/help")
     assert [(part["slice"], part["value"], part["metrics"][0]["value"]) for part in read["slices"]] == [("kind", "k", 0.5)]
+    assert read["slice_names"] == ["kind"]
     _, suites = await api.ask("owner", "GET", "/evaluation/suites")
     assert [(item["name"], item["last_run"]) for item in suites["suites"]] == [("s", second)]
 

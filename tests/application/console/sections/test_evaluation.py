@@ -37,7 +37,9 @@ def result(place: int, value: float | None, **changes: Any) -> dict[str, Any]:
 
 async def test_a_run_is_told_with_its_intervals_and_its_worst_cases_first(fakes: Any) -> None:
     slices = [{"slice": "language", "value": "ko", "metrics": [METRIC]}]
-    fakes.replies["GET", f"/evaluation/runs/{ID}"] = (200, {"run": RUN, "digests": {"data": "cd"}, "metrics": [METRIC], "slices": slices})
+    reasons = ["<i>low</i>", "correct is 0.5; at least 0.9 is wanted."]
+    told = {"run": {**RUN, "reasons": reasons}, "digests": {"data": "cd"}, "metrics": [METRIC], "slices": slices, "slice_names": ["language", "kind"]}
+    fakes.replies["GET", f"/evaluation/runs/{ID}"] = (200, told)
     results = [result(0, 1.0), result(1, 0.0), result(2, None), result(3, 0.5, withheld=True, question="secret question")]
     fakes.replies["GET", f"/evaluation/runs/{ID}/results"] = (200, {"results": results, "next": None})
     browser = await visitor(fakes, "auditor")
@@ -45,6 +47,10 @@ async def test_a_run_is_told_with_its_intervals_and_its_worst_cases_first(fakes:
     assert "10.0% – 90.0%" in page and "2 / 3" in page and "&lt;i&gt;low" in page and "&lt;script&gt;" in page
     assert [page.index(f"case-{place}") for place in (1, 2, 3, 0)] == sorted(page.index(f"case-{place}") for place in range(4))
     assert "secret question" not in page
+    assert "at least 0.9 is wanted" in page and "by=kind" in page and "Korean" in page
+    page = (await browser.get(f"/evaluation/runs/{ID}?lang=ko&by=kind")).text
+    assert "correct: 0.5입니다. 기준은 0.9 이상입니다." in page and "at least 0.9" not in page and "종류" in page
+    assert [asked.query for asked in fakes.asked if asked.path == f"/evaluation/runs/{ID}"][-1] == (("slice", "kind"),)
 
 
 async def test_runs_golden_sets_and_nights_are_listed(fakes: Any) -> None:

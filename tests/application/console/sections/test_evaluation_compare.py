@@ -26,22 +26,27 @@ async def test_runs_are_compared_with_the_one_before_and_answers_stand_side_by_s
         {"case": "refund-1", "difference": -1.0, "baseline": result(1, 1.0, answer="five days"), "candidate": result(1, 0.0, answer="<b>never</b>")},
         {"case": None, "difference": -1.0, "baseline": hidden, "candidate": hidden},
     ]
-    told = {"baseline": BEFORE, "candidate": RUN, "metrics": metrics, "metric": "correct", "cases": cases}
-    fakes.replies["GET", f"/evaluation/runs/{ID}"] = (200, {"run": RUN, "digests": {}, "metrics": [], "slices": []})
+    slices = [{"slice": "language", "value": "ko", "compared": {**COMPARED, "difference": 0.125, "p_adjusted": 0.01}}]
+    told = {"baseline": BEFORE, "candidate": RUN, "metrics": metrics, "metric": "correct", "cases": cases, "slices": slices}
+    told["slice_names"] = ["language", "<i>floor</i>"]
+    fakes.replies["GET", f"/evaluation/runs/{ID}"] = (200, {"run": RUN, "digests": {}, "metrics": [], "slices": [], "slice_names": []})
     fakes.replies["GET", "/evaluation/runs"] = (200, {"runs": [RUN, BEFORE], "next": None})
     fakes.replies["GET", f"/evaluation/runs/{ID}/compare"] = (200, told)
     browser = await visitor(fakes, "auditor")
     page = (await browser.get(f"/evaluation/runs/{ID}/compare?lang=en&metric=correct")).text
-    assert dict(fakes.asked[-1].query) == {"baseline": OTHER, "metric": "correct"}
+    assert dict(fakes.asked[-1].query) == {"baseline": OTHER, "metric": "correct", "slice": "language"}
     assert "&lt;b&gt;never" in page
     assert "five days" in page
     assert "-30.0%" in page
     assert "No sure difference" in page
     assert page.count("another person’s name") == 2
+    assert "+12.5%" in page and "Korean" in page and "&lt;i&gt;floor&lt;/i&gt;" in page
+    await browser.get(f"/evaluation/runs/{ID}/compare?lang=en&by=kind")
+    assert dict(fakes.asked[-1].query)["slice"] == "kind"
 
 
 async def test_a_suite_that_was_run_once_has_nothing_to_compare(fakes: Any) -> None:
-    fakes.replies["GET", f"/evaluation/runs/{ID}"] = (200, {"run": RUN, "digests": {}, "metrics": [], "slices": []})
+    fakes.replies["GET", f"/evaluation/runs/{ID}"] = (200, {"run": RUN, "digests": {}, "metrics": [], "slices": [], "slice_names": []})
     fakes.replies["GET", "/evaluation/runs"] = (200, {"runs": [RUN], "next": None})
     browser = await visitor(fakes, "auditor")
     assert "no other run of this suite" in (await browser.get(f"/evaluation/runs/{ID}/compare?lang=en")).text

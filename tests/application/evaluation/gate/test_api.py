@@ -26,7 +26,11 @@ async def test_two_runs_are_compared_case_by_case_and_content_stays_with_whoever
         (1.0, False, "a secret answer"),
     ]
     _, told = await api.ask("auditor", "GET", f"/evaluation/runs/{after}/compare?baseline={before}&limit=1&metric=right")
-    assert len(told["cases"]) == 1
+    assert (len(told["cases"]), told["slices"], told["slice_names"]) == (1, [], ["kind"])
+    _, told = await api.ask("auditor", "GET", f"/evaluation/runs/{after}/compare?baseline={before}&slice=kind&slice=absent")
+    [part] = told["slices"]
+    assert (part["slice"], part["value"], part["compared"]["pairs"]) == ("kind", "k", 3)
+    assert part["compared"]["difference"] == metric["difference"] and part["compared"]["p_adjusted"] is not None
 
 
 async def test_what_cannot_be_compared_is_refused(api: Api) -> None:

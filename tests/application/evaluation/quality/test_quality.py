@@ -44,7 +44,14 @@ async def run(api: Api, name: str, values: dict[Metric, list[float | None]], *, 
         kept = []
         for place in range(count):
             scores = {one.name: Score(value=told[place], status="ok" if told[place] is not None else "timeout") for one, told in values.items()}
-            result = CaseResult(case_id=f"c{place}", repeat=0, cluster=f"c{place}", slices={}, answer=Answer(text="a"), scores=scores)
+            result = CaseResult(
+                case_id=f"c{place}",
+                repeat=0,
+                cluster=f"c{place}",
+                slices={"language": "ko" if place % 2 else "en"},
+                answer=Answer(text="a"),
+                scores=scores,
+            )
             kept.append(Kept(place=place, result=result))
         await put_results(connection, platform.keyring, tenant.id, run_id, kept, now)
         await end_run(connection, run_id, state, now=now)  # type: ignore[arg-type]
@@ -72,6 +79,12 @@ async def test_each_figure_is_that_of_the_newest_finished_run_that_measures_it(a
     _, told = await api.ask("auditor", "GET", f"{PATH}?days=365")
     assert {one["name"]: one for one in told["figures"]}["toxicity"]["suite"] == "weekly"
     assert await api.ask("member", "GET", PATH) == (403, "role_required")
+    _, told = await api.ask("auditor", "GET", f"{PATH}?slice=language")
+    figures = {one["name"]: [(part["value"], part["share"], part["count"]) for part in one["slices"]] for one in told["figures"]}
+    assert told["slice_names"] == ["language"]
+    assert figures["toxicity"] == [("en", 0.0, 2), ("ko", 0.5, 2)]
+    assert figures["format_errors"] == [("en", 0.5, 2), ("ko", 0.0, 2)]
+    assert figures["re_asked"] == []
 
 
 @pytest.mark.anyio

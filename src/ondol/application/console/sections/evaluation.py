@@ -10,12 +10,11 @@ from starlette.responses import Response
 
 from ondol.application.console.calling import part
 from ondol.application.console.pages import Site
-from ondol.application.console.sections.evaluation_shared import PATH, tabs_of
+from ondol.application.console.sections.evaluation_shared import PATH, SLICE, sliced, tabs_of
 from ondol.application.console.visit import Problem, Visit, add_page
 from ondol.infrastructure.access.route_roles import WRITERS
 
 PAGE = 50
-SLICES = ("language",)
 WHYS: Mapping[str, str] = {
     "changed": "evaluation.why.changed",
     "gone": "evaluation.why.gone",
@@ -42,13 +41,17 @@ async def show(visit: Visit, problem: Problem | None) -> Response:
 
 
 async def run(visit: Visit, problem: Problem | None) -> Response:
-    """One run: every metric with its interval, by language, and the cases, those that scored worst on this page first."""
-    identifier = part(visit.place("run"))
-    found = await visit.api.get(f"/evaluation/runs/{identifier}", slice=SLICES)
+    """One run: every metric with its interval, by language or another slice, and the cases, those that scored worst on this page first."""
+    from ondol.application.evaluation.runs.reasons import reason_in
+
+    identifier, by = part(visit.place("run")), visit.asked("by", SLICE)
+    found = await visit.api.get(f"/evaluation/runs/{identifier}", slice=[by])
     after = visit.asked("after")
     results = await visit.api.get(f"/evaluation/runs/{identifier}/results", after=after if after.isdigit() else -1, limit=PAGE)
     values = {
-        **tabs_of("runs"), "run": found["run"], "metrics": found["metrics"], "slices": found["slices"], "digests": found["digests"],
+        **tabs_of("runs"), **sliced(by, found["slice_names"]), "run": found["run"], "metrics": found["metrics"],
+        "slices": found["slices"], "digests": found["digests"],
+        "reasons": [reason_in(visit.language, reason) for reason in found["run"]["reasons"]],
         "has_failures": any(metric["failures"] for metric in found["metrics"]),
         "results": _worst_first(results["results"], found["metrics"]), "next": results["next"], "writers": WRITERS,
     }  # fmt: skip

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from ondol.application.console.calling import part
 from ondol.application.console.pages import Site
-from ondol.application.console.sections.evaluation_shared import PATH, tabs_of
+from ondol.application.console.sections.evaluation_shared import PATH, SLICE, sliced, tabs_of
 from ondol.application.console.visit import Problem, Visit, add_page
 
 CHOICE = 20
@@ -29,8 +29,9 @@ async def show(visit: Visit, problem: Problem | None) -> Response:
     others = [one for one in found if one["id"] != run["id"]]
     before = [one for one in others if one["created_at"] < run["created_at"]]
     baseline = visit.asked("with") or (before or others or [{"id": ""}])[0]["id"]
-    told = None
+    told, by = None, visit.asked("by", SLICE)
     if baseline:
-        told = await visit.api.get(f"/evaluation/runs/{part(identifier)}/compare", baseline=baseline, metric=visit.asked("metric"))
-    values = {**tabs_of("runs"), "run": run, "others": others, "baseline": baseline, "told": told, "sure": SURE}
+        told = await visit.api.get(f"/evaluation/runs/{part(identifier)}/compare", baseline=baseline, metric=visit.asked("metric"), slice=[by])
+    names = told["slice_names"] if told is not None else []
+    values = {**tabs_of("runs"), **sliced(by, names), "run": run, "others": others, "baseline": baseline, "told": told, "sure": SURE}
     return visit.page("evaluation_compare.html", values, problem=problem)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 PATH = "/evaluation"
 OUTCOMES: Mapping[str, str] = {
@@ -19,6 +19,17 @@ STATES: Mapping[str, str] = {
     "failed": "evaluation.state.failed",
 }
 OPEN = ("waiting", "running")
+SLICE = "language"
+"""By which figures are told apart until somebody chooses otherwise."""
+SLICE_LABELS: Mapping[str, str] = {
+    "language": "evaluation.slice.language",
+    "topic": "evaluation.slice.topic",
+    "kind": "evaluation.slice.kind",
+    "difficulty": "evaluation.slice.difficulty",
+    "mutator": "evaluation.slice.mutator",
+}
+"""Names of slices that are known; others are called as their suite calls them."""
+LANGUAGES: Mapping[str, str] = {"ko": "prompts.language.ko", "en": "prompts.language.en"}
 DONE: Mapping[str, str] = {
     "started": "evaluation.done.started",
     "stopped": "evaluation.done.stopped",
@@ -27,6 +38,11 @@ DONE: Mapping[str, str] = {
     "planned": "red_team.done.planned",
     "dropped": "red_team.done.dropped",
 }
+
+
+def sliced(by: str, names: Sequence[str]) -> dict[str, object]:
+    """What pages need that tell figures apart by a slice, one of `names`."""
+    return {"by": by, "slice_names": names, "slice_labels": SLICE_LABELS, "value_labels": LANGUAGES if by == SLICE else {}}
 
 
 def tabs_of(tab: str) -> dict[str, object]:

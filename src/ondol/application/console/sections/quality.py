@@ -12,7 +12,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from ondol.application.console.pages import Site
-from ondol.application.console.sections.evaluation_shared import PATH, tabs_of
+from ondol.application.console.sections.evaluation_shared import PATH, SLICE, sliced, tabs_of
 from ondol.application.console.visit import Problem, Visit, add_page
 
 QUALITY = PATH + "/quality"
@@ -51,12 +51,16 @@ async def show(visit: Visit, problem: Problem | None) -> Response:
     days = days if days in DAYS else DAYS_SHOWN
     now = datetime.now(ZoneInfo(visit.profile.time_zone))
     period = {"since": (now - timedelta(days=int(days))).isoformat(), "until": now.isoformat()}
-    found = await visit.api.get("/evaluation/quality", days=days)
+    by = visit.asked("by", SLICE)
+    found = await visit.api.get("/evaluation/quality", days=days, slice=[by])
+    parts = {one["name"]: {each["value"]: each for each in one["slices"]} for one in found["figures"]}
     level = (await visit.api.get("/service-levels", step="day", **period))["whole"]
     usage = await visit.api.get("/usage", by=["day"], **period)
     values = {
-        **tabs_of("quality"), "figures": {one["name"]: one for one in found["figures"]}, "labels": FIGURES, "counted_from": FROM, "scores": SCORES,
-        "days": DAYS, "chosen": days, "level": level, "costs": [_each(one) for one in usage["totals"] if one["requests"]],
+        **tabs_of("quality"), **sliced(by, found["slice_names"]), "parts": parts,
+        "slice_values": list(dict.fromkeys(value for told in parts.values() for value in told)),
+        "figures": {one["name"]: one for one in found["figures"]}, "labels": FIGURES, "counted_from": FROM, "scores": SCORES, "days": DAYS,
+        "chosen": days, "level": level, "costs": [_each(one) for one in usage["totals"] if one["requests"]],
     }  # fmt: skip
     return visit.page("quality.html", values, problem=problem)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -13,10 +13,11 @@ from pydantic import BaseModel
 
 from ondol.application.evaluation.gate.compare import Changed, changed_cases, compare_all
 from ondol.application.evaluation.gate.types import Compared
-from ondol.application.evaluation.runs.api import ResultShown, RunShown, result_shown, run_shown
+from ondol.application.evaluation.runs.api import SLICES_MAX, ResultShown, RunShown, SliceNames, result_shown, run_shown
 from ondol.application.evaluation.runs.measure import Measuring
 from ondol.application.evaluation.runs.store import get_run, results_of
 from ondol.application.evaluation.runs.types import Kept, Run
+from ondol.application.evaluation.statistics.multiple import benjamini_hochberg
 from ondol.application.evaluation.types import Measured
 from ondol.core.errors import NotFound, RequestError
 from ondol.infrastructure.access.route_roles import READ, RoleGate
@@ -28,6 +29,8 @@ ALPHA = 0.025
 """Of each limit: together they are the 95 % interval."""
 SEED = 0
 CASES_MAX = 100
+SLICE_VALUES_MAX = 50
+"""Within which one metric is compared at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +72,34 @@ class SidesShown(BaseModel):
     candidate: ResultShown
 
 
+class SliceCompared(BaseModel):
+    """The metric that was chosen within one value of a slice; `p_adjusted` is adjusted for all values that are looked at."""
+
+    slice: str
+    value: str
+    compared: ComparedShown
+
+
 class RunsCompared(BaseModel):
-    """Two runs. `cases` are those that differ most by `metric`, the worst first; of several repeats the first is shown."""
+    """Two runs. `cases` are those that differ most by `metric`, the worst first; of several repeats the first is shown. By each of `slice_names` the
+    runs can be told apart."""
 
     baseline: RunShown
     candidate: RunShown
     metrics: list[ComparedShown]
     metric: str | None
     cases: list[SidesShown]
+    slices: list[SliceCompared]
+    slice_names: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """A run, looked through: its metrics, those of each value of the slices, and the names of all slices."""
+
+    whole: dict[str, Measured]
+    parts: dict[tuple[str, str], dict[str, Measured]]
+    names: list[str]
 
 
 def compare_router(services: CompareServices) -> APIRouter:
@@ -89,6 +112,7 @@ def compare_router(services: CompareServices) -> APIRouter:
         baseline: Annotated[uuid.UUID, Query(description="The run to compare with.")],
         metric: Annotated[str | None, Query(max_length=200, description="Show the cases that differ by this; by the first one else.")] = None,
         limit: Annotated[int, Query(ge=0, le=CASES_MAX)] = 20,
+        slices: SliceNames = [],  # noqa: B006 - it is never changed
         who: Principal = services.reads,
     ) -> RunsCompared:
         """Compare a run with another one of the same suite, case by case."""
@@ -97,7 +121,8 @@ def compare_router(services: CompareServices) -> APIRouter:
         if before.suite_name != after.suite_name:
             said = "The runs are of two suites: no case stands in both."
             raise RequestError(said, "Compare runs of one suite.", code="other_suite", param="baseline")
-        old, new = await _measured(services, who, before), await _measured(services, who, after)
+        first, second = await _measured(services, who, before, slices), await _measured(services, who, after, slices)
+        old, new = first.whole, second.whole
         told = await asyncio.to_thread(compare_all, old, new, ALPHA, SEED)
         chosen = metric or next((each.metric for each in told), None)
         if chosen is not None and (chosen not in old or chosen not in new):
@@ -111,16 +136,29 @@ def compare_router(services: CompareServices) -> APIRouter:
             metrics=[_metric(each) for each in told],
             metric=chosen,
             cases=[_sides(each, sides, who) for each in changed],
+            slices=await asyncio.to_thread(_sliced, first, second, chosen) if chosen is not None else [],
+            slice_names=second.names,
         )
 
     return router
 
 
-async def _measured(services: CompareServices, who: Principal, run: Run) -> dict[str, Measured]:
-    measuring = Measuring(run.metrics)
+async def _measured(services: CompareServices, who: Principal, run: Run, slices: Sequence[str]) -> _Looked:
+    measuring, names = Measuring(run.metrics, slices), dict[str, None]()
     async for kept in results_of(services.database, services.keyring, who.tenant_id, run.id):
         measuring.add(kept.result)
-    return {each.name: each for each in measuring.measured()}
+        names.update(dict.fromkeys(kept.result.slices))
+    parts = {where: {each.name: each for each in part} for where, part in measuring.by_slice().items()}
+    return _Looked({each.name: each for each in measuring.measured()}, parts, list(names)[:SLICES_MAX])
+
+
+def _sliced(old: _Looked, new: _Looked, metric: str) -> list[SliceCompared]:
+    """The metric within each value that both runs have, `SLICE_VALUES_MAX` at most."""
+    both = [where for where in new.parts if where in old.parts][:SLICE_VALUES_MAX]
+    told = [compare_all({metric: old.parts[where][metric]}, {metric: new.parts[where][metric]}, ALPHA, SEED)[0] for where in both]
+    adjusted = iter(benjamini_hochberg([each.p for each in told if each.p is not None]))
+    right = [each if each.p is None else replace(each, p_adjusted=next(adjusted)) for each in told]
+    return [SliceCompared(slice=name, value=value, compared=_metric(each)) for (name, value), each in zip(both, right, strict=True)]
 
 
 async def _kept(services: CompareServices, who: Principal, run: Run, names: Collection[str]) -> dict[str, Kept]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Annotated
@@ -13,11 +13,12 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 
 from ondol.application.assistant.threads.asked_again import asked_again
-from ondol.application.evaluation.quality.figures import SOURCES, UNRECORDED, Figure, chosen_runs, corrections_of, figure_of, re_asked_of
+from ondol.application.evaluation.quality.figures import SOURCES, UNRECORDED, Figure, Source, chosen_runs, corrections_of, figure_of, re_asked_of
 from ondol.application.evaluation.quality.recommending import promoters, put_answer, take_question
+from ondol.application.evaluation.runs.api import SLICES_MAX, SliceNames
 from ondol.application.evaluation.runs.measure import Measuring
 from ondol.application.evaluation.runs.store import list_runs, results_of
-from ondol.application.evaluation.runs.types import Run
+from ondol.application.evaluation.runs.types import Metric, Run
 from ondol.application.evaluation.types import Measured
 from ondol.core.clock import Clock
 from ondol.infrastructure.access.route_roles import ASK, READ, Body, RoleGate
@@ -33,6 +34,15 @@ PAGE = 100
 
 
 @dataclass(frozen=True, slots=True)
+class _Looked:
+    """A run, looked through: its metrics, those of each value of the slices, and the names of all slices."""
+
+    whole: Mapping[str, Measured]
+    parts: Mapping[tuple[str, str], Mapping[str, Measured]]
+    names: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
 class QualityServices(RoleGate):
     """What the route works with."""
 
@@ -40,6 +50,17 @@ class QualityServices(RoleGate):
     keyring: KeyRing
     clock: Clock
     principal: Callable[[Request], Principal]
+
+
+class FigureSlice(BaseModel):
+    """A figure within one value of a slice."""
+
+    slice: str
+    value: str
+    share: float | None
+    low: float | None
+    high: float | None
+    count: int
 
 
 class FigureShown(BaseModel):
@@ -56,6 +77,7 @@ class FigureShown(BaseModel):
     suite: str | None
     metric: str | None
     at: datetime | None
+    slices: list[FigureSlice]
 
 
 class Quality(BaseModel):
@@ -63,11 +85,13 @@ class Quality(BaseModel):
 
     `promoters` is the net promoter score, from -1 to 1: of the people who said 0 to 10 when they were asked, those who said 9 or 10 less those who
     said 0 to 6. It is null below 5 people. `re_asked` is the share of questions in kept threads that their person, within 30 minutes, edited, had
-    answered once more, or asked on behind after a refusal.
+    answered once more, or asked on behind after a refusal. By each of
+    `slice_names` those from runs can be told apart.
     """
 
     days: int
     figures: list[FigureShown]
+    slice_names: list[str]
 
 
 class Asked(BaseModel):
@@ -93,7 +117,11 @@ def quality_router(services: QualityServices) -> APIRouter:
     router = APIRouter(prefix="/evaluation", tags=["evaluation"])
 
     @router.get("/quality", openapi_extra=READ)
-    async def read_quality(days: Annotated[int, Query(ge=1, le=3650)] = 90, who: Principal = services.reads) -> Quality:
+    async def read_quality(
+        days: Annotated[int, Query(ge=1, le=3650)] = 90,
+        slices: SliceNames = [],  # noqa: B006 - it is never changed
+        who: Principal = services.reads,
+    ) -> Quality:
         """How good what is served was when it was last measured."""
         since = services.clock() - timedelta(days=days)
         async with services.database.tenant_tx(who.tenant_id) as connection:
@@ -102,23 +130,16 @@ def quality_router(services: QualityServices) -> APIRouter:
             score = await promoters(connection, since)
         chosen = chosen_runs([run for run in found if run.state == "finished" and run.created_at >= since])
         runs = {run.id: run for run, _ in chosen.values()}
-        measured = {run_id: await _measured(services, who, run) for run_id, run in runs.items()}
+        measured = {run_id: await _measured(services, who, run, slices) for run_id, run in runs.items()}
 
-        def told() -> list[Figure]:
-            figures = []
-            for source in SOURCES:
-                picked = chosen.get(source.name)
-                figures.append(figure_of(source, picked, measured[picked[0].id][picked[1].name] if picked else None))
-            return figures
+        def told() -> list[FigureShown]:
+            picked = [(source, chosen.get(source.name)) for source in SOURCES]
+            return [_figure(source, found, measured[found[0].id] if found else None) for source, found in picked]
 
-        figures = [
-            *await asyncio.to_thread(told),
-            await _corrections(services, who, since),
-            re_asked_of(again.again, again.turns),
-            score,
-            *UNRECORDED,
-        ]
-        return Quality(days=days, figures=[FigureShown(**asdict(figure)) for figure in figures])
+        others = [await _corrections(services, who, since), re_asked_of(again.again, again.turns), score, *UNRECORDED]
+        figures = [*await asyncio.to_thread(told), *(FigureShown(**asdict(figure), slices=[]) for figure in others)]
+        names = dict.fromkeys(name for each in measured.values() for name in each.names)
+        return Quality(days=days, figures=figures, slice_names=list(names)[:SLICES_MAX])
 
     return router
 
@@ -143,11 +164,25 @@ def recommendation_router(services: QualityServices) -> APIRouter:
     return router
 
 
-async def _measured(services: QualityServices, who: Principal, run: Run) -> dict[str, Measured]:
-    measuring = Measuring(run.metrics)
+async def _measured(services: QualityServices, who: Principal, run: Run, slices: Sequence[str]) -> _Looked:
+    measuring, names = Measuring(run.metrics, slices), dict[str, None]()
     async for kept in results_of(services.database, services.keyring, who.tenant_id, run.id):
         measuring.add(kept.result)
-    return {each.name: each for each in measuring.measured()}
+        names.update(dict.fromkeys(kept.result.slices))
+    parts = {where: {each.name: each for each in part} for where, part in measuring.by_slice().items()}
+    return _Looked({each.name: each for each in measuring.measured()}, parts, list(names))
+
+
+def _figure(source: Source, picked: tuple[Run, Metric] | None, looked: _Looked | None) -> FigureShown:
+    """A figure of all cases, and within each value of the slices."""
+    if picked is None or looked is None:
+        return FigureShown(**asdict(figure_of(source, None, None)), slices=[])
+    metric = picked[1].name
+    parts = {where: figure_of(source, picked, part[metric]) for where, part in looked.parts.items()}
+    slices = [
+        FigureSlice(slice=name, value=value, share=one.value, low=one.low, high=one.high, count=one.count) for (name, value), one in parts.items()
+    ]
+    return FigureShown(**asdict(figure_of(source, picked, looked.whole[metric])), slices=slices)
 
 
 async def _corrections(services: QualityServices, who: Principal, since: datetime) -> Figure:

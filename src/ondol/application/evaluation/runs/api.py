@@ -144,12 +144,13 @@ class SliceShown(BaseModel):
 
 
 class RunRead(BaseModel):
-    """A run with what it came to, and the digests of all that it depends on."""
+    """A run with what it came to, and the digests of all that it depends on. By each of `slice_names` it can be told apart."""
 
     run: RunShown
     digests: dict[str, Any]
     metrics: list[MetricShown]
     slices: list[SliceShown]
+    slice_names: list[str]
 
 
 class ScoreShown(BaseModel):
@@ -247,11 +248,12 @@ def _run_routes(router: APIRouter, services: RunServices) -> None:
         """A run with what it came to so far."""
         async with services.database.tenant_tx(who.tenant_id) as connection:
             found = await get_run(connection, run_id)
-        measuring, count = Measuring(found.metrics, slices), 0
+        measuring, count, names = Measuring(found.metrics, slices), 0, dict[str, None]()
         async for kept in results_of(services.database, services.keyring, who.tenant_id, run_id):
             measuring.add(kept.result)
+            names.update(dict.fromkeys(kept.result.slices))
             count += 1
-        return await asyncio.to_thread(_read, found, measuring, found.total - count)
+        return await asyncio.to_thread(_read, found, measuring, found.total - count, list(names)[:SLICES_MAX])
 
     @router.get("/runs/{run_id}/results", openapi_extra=READ)
     async def list_results(
@@ -318,10 +320,10 @@ def run_shown(found: Run) -> RunShown:
     )
 
 
-def _read(found: Run, measuring: Measuring, not_asked: int) -> RunRead:
+def _read(found: Run, measuring: Measuring, not_asked: int, names: list[str]) -> RunRead:
     parts = [SliceShown(slice=name, value=value, metrics=_metrics(found, part)) for (name, value), part in measuring.by_slice().items()]
     metrics = _metrics(found, measuring.measured(-(-not_asked // found.repeats)))
-    return RunRead(run=run_shown(found), digests=asdict(found.digests), metrics=metrics, slices=parts)
+    return RunRead(run=run_shown(found), digests=asdict(found.digests), metrics=metrics, slices=parts, slice_names=names)
 
 
 def _metrics(found: Run, measured: Sequence[Measured]) -> list[MetricShown]:
