@@ -81,7 +81,7 @@ STATES: dict[str, tuple[dict[str, Any], set[str], bool]] = {
 @pytest.mark.parametrize("state", STATES)
 async def test_a_run_offers_what_its_state_allows(fakes: Any, state: str) -> None:
     changed, offered, is_followed = STATES[state]
-    told = {"run": {**QUEUED, **changed}, "digests": {}, "metrics": [METRIC], "slices": []}
+    told = {"run": {**QUEUED, **changed}, "digests": {}, "metrics": [METRIC], "slices": [], "slice_names": []}
     fakes.replies["GET", f"/evaluation/runs/{ID}"] = (200, told)
     fakes.replies["GET", f"/evaluation/runs/{ID}/results"] = (200, {"results": [], "next": None})
     browser = await visitor(fakes, "admin")
