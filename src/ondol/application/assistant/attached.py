@@ -17,8 +17,6 @@ from ondol.application.knowledge.search import Evidence, Found, IndexStates
 from ondol.application.knowledge.types import Retrieval
 
 _BY_RANKS = Retrieval(fusion="ranks")
-FILES_WEIGHT = 1.05
-"""What a place among the files' passages counts beside the same place among the base's: of two alike the file's comes first."""
 
 
 async def find_with_files(
@@ -57,20 +55,29 @@ async def _search_all(room: Knowledge, tenant_id: uuid.UUID, files: Sequence[Att
     evidence = await with_promised(room, tenant_id, form, queries.question, first.evidence)
     for query in queries.others:
         other = await search_files(room, tenant_id, files, query, limit=EVIDENCE_MAX, terms=search_terms(query), weights=found.term_weights)
-        evidence = _put_together(evidence, other.evidence, 1.0)
-    return replace(first, evidence=evidence)
+        evidence = _put_together(evidence, other.evidence)
+    known = {_key(item) for item in evidence}
+    return replace(first, evidence=evidence, beginnings=tuple(item for item in first.beginnings if _key(item) not in known))
 
 
 def merged(base: Sequence[Evidence], attached: FoundAttached) -> tuple[Evidence, ...]:
-    """The passages of both, by reciprocal ranks; what only looked as if it answered, and the beginnings of files, come last."""
-    ranked = _put_together(attached.evidence, base, FILES_WEIGHT)
-    known = {_key(item) for item in ranked}
-    return (*ranked, *(item for item in attached.beginnings if _key(item) not in known))
+    """The best passages of both by their scores, each ranking in its own order; then what only looked as if it answered, and the beginnings of files.
+
+    Scores of both are by the weights that terms have in the base. Over KorQuAD's dev set (964 paragraphs), with one of 20 articles as a file: for
+    1,112 questions about the file R@1 is .951 and R@8 .999, for 400 about the base .925 and .995, as without a file. By reciprocal ranks the former
+    are .953 and .996, but the latter .087 and .985; by scores whose weights are the file's own, .412 and .737 of the former.
+    """
+    files, documents = list(attached.evidence[:EVIDENCE_MAX]), list(base[:EVIDENCE_MAX])
+    best: list[Evidence] = []
+    while files or documents:
+        is_file = bool(files) and (not documents or files[0].hit.score >= documents[0].hit.score)
+        best.append((files if is_file else documents).pop(0))
+    return (*best, *attached.evidence[EVIDENCE_MAX:], *base[EVIDENCE_MAX:], *attached.beginnings)
 
 
-def _put_together(first: Sequence[Evidence], second: Sequence[Evidence], weight: float) -> tuple[Evidence, ...]:
-    """Two rankings as one; the best `EVIDENCE_MAX` of each stand before what only looked as if it answered."""
-    fused = fuse([([item.hit for item in first[:EVIDENCE_MAX]], weight), ([item.hit for item in second[:EVIDENCE_MAX]], 1.0)], _BY_RANKS)
+def _put_together(first: Sequence[Evidence], second: Sequence[Evidence]) -> tuple[Evidence, ...]:
+    """What two wordings found in the files, by reciprocal ranks; the best `EVIDENCE_MAX` of each stand before what only looked as if it answered."""
+    fused = fuse([([item.hit for item in ranked[:EVIDENCE_MAX]], 1.0) for ranked in (first, second)], _BY_RANKS)
     opened = {_key(item): item for item in (*second, *first)}
     best = [opened[hit.document_version_id, hit.passage_ordinal] for hit, _ in fused]
     chosen = {_key(item) for item in best}

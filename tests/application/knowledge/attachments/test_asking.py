@@ -322,3 +322,9 @@ async def test_an_answer_about_files_is_not_given_to_others(files: Files, desk: 
     desk.cache, desk.policies = AnswerCache(100_000), ()
     await desk.ask("How much is the rent of the Harbour Street office?", thread=new(await files.bring(LEASE)))
     assert len(desk.cache) == 0
+
+
+async def test_a_file_about_something_else_takes_nothing_of_the_bases_place(files: Files, desk: Desk, model: ScriptedModel) -> None:
+    model.say(Reply("A refund is paid within 5 business days [1]."))
+    told = await desk.ask("Within how many business days is a refund paid?", thread=new(await files.bring(LEASE)))
+    assert cited(told) == [("Refund policy", False)], "the first passage is still the base's"
