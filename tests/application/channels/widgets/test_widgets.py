@@ -341,6 +341,7 @@ async def test_the_script_is_served_to_the_widgets_sites_with_its_digest(shop: S
     assert "access-control-allow-origin" not in (await shop.http.get(url, headers={"origin": OTHER})).headers
     assert (await shop.http.post(url, json={})).status_code == 405
     assert told_error(await shop.http.get(f"{PREFIX}{'a' * 24}/{FILE}")) == (404, "widget_not_found")
+    assert told_error(await shop.http.get(f"{PREFIX}%00/{FILE}")) == (404, "widget_not_found")
     assert told_error(await shop.post("elsewhere", {})) == (404, "not_found")
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from ondol.application.channels.opening import PUBLIC_ID
 from ondol.application.channels.widgets.types import Visit, Widget
 from ondol.core.errors import NotFound
 from ondol.infrastructure.access.secrets import token_hash
@@ -55,8 +56,10 @@ async def find_site(database: Database, public_id: str) -> Site:
     Raises:
         NotFound: there is no such widget.
     """
-    async with database.system_tx() as connection:
-        found = await one(connection, QUERIES["widget_by_public_id"], {"public_id": public_id})
+    found = None
+    if PUBLIC_ID.fullmatch(public_id):
+        async with database.system_tx() as connection:
+            found = await one(connection, QUERIES["widget_by_public_id"], {"public_id": public_id})
     if found is None:
         raise NotFound("There is no such widget.", "Look at the snippet on the console's page of channels.", code="widget_not_found")
     return Site(found["tenant_id"], found["name"], frozenset(found["origins"]), found["visitors"], found["is_closed"])
