@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, FilePayload, Page, sync_playwright
 
 PROJECT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(PROJECT))
@@ -26,6 +26,11 @@ QUESTIONS = (
     "환불은 며칠 안에 처리되나요?",
     "How long until a DNS change takes effect?",
     "제 주민번호는 900101-1234568 입니다. 도메인 이전은 어떻게 하나요?",
+)
+FILE = (
+    "보일러 설명서.md",
+    "# 보일러 설명서\n\n온수 온도는 최대 65도까지 올릴 수 있습니다. 필터는 세 달마다 청소합니다.\n",
+    "보일러 필터는 얼마나 자주 청소하나요?",
 )
 PICTURED = "/home"
 """The page that is pictured in every look."""
@@ -69,6 +74,7 @@ def main() -> None:
                 if "--looks" in sys.argv:
                     return
                 _ask(page)
+                _take_files(up, page)
                 _run(up, "widget", "create", "help-site", "--assistant", "help", "--origin", "https://shop.example", "--open-documents", "--visitors")
                 _make_bot(up)
                 _run(up, "eval", "run", "demo")
@@ -136,6 +142,19 @@ def _ask(page: Page) -> None:
         page.get_by_role("textbox").fill(question)
         page.keyboard.press("Enter")
         page.wait_for_timeout(3_000)
+
+
+def _take_files(up: Up, page: Page) -> None:
+    """A question about a file that was brought to the conversation."""
+    name, text, question = FILE
+    page.goto(up.url + "/")
+    page.locator("#attach-input").set_input_files(FilePayload(name=name, mimeType="text/markdown", buffer=text.encode()))
+    page.locator(".file[data-state=ready]").wait_for()
+    page.get_by_role("textbox").fill(question)
+    page.keyboard.press("Enter")
+    page.locator(".citation button").last.click()
+    page.wait_for_timeout(500)
+    page.screenshot(path=IMAGES / "console-files.png")
 
 
 def _add_model(up: Up, page: Page) -> None:

@@ -25,6 +25,9 @@ TENANT, PERSON = uuid.UUID(int=1), uuid.UUID(int=2)
 REFUND, HOSTILE = uuid.UUID("0190f0c0-0000-7000-8000-000000000001"), uuid.UUID("0190f0c0-0000-7000-8000-000000000002")
 
 
+NO_FILES = {"attachments": [], "files_max": 3, "bytes_max": 1_000_000, "suffixes": [".md", ".pdf"]}
+
+
 @dataclass
 class FakeServices:
     """Answers like the real services would, and remembers what it was asked."""
@@ -38,7 +41,9 @@ class FakeServices:
     tokens: set[str] = field(default_factory=set)
     codes: set[str] = field(default_factory=lambda: {CODE})
     broken: bool = False
-    replies: dict[tuple[str, str], tuple[int, Any]] = field(default_factory=lambda: {("GET", "/threads"): (200, {"threads": [], "next": None})})
+    replies: dict[tuple[str, str], tuple[int, Any]] = field(
+        default_factory=lambda: {("GET", "/threads"): (200, {"threads": [], "next": None}), ("GET", "/attachments"): (200, dict(NO_FILES))}
+    )
     asked: list[ApiRequest] = field(default_factory=list)
     roles: frozenset[Role] = frozenset({"editor"})
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
+from tests.application.console.conftest import NO_FILES
 from tests.application.console.visiting import CHROMIUM, PASSWORD, QUESTION, Visit, browser, options, script, visit
 
 __all__ = ["browser", "options", "script", "visit"]  # fixtures
@@ -342,12 +343,16 @@ def test_a_thread_is_shared_by_names_and_what_was_typed_is_not_lost(visit: Visit
 def test_a_shared_thread_is_read_and_no_more(visit: Visit) -> None:
     running, page = visit.running, visit.page
     keep_thread(running, kept(0, [TURNS[0], TURNS[1]], "첫째"), shared_by="<b>kim</b>")
+    told = {"id": TURNS[3], "name": "<i>a</i>.pdf", "state": "ready", "bytes": 2_000}
+    running.fakes.replies["GET", "/attachments"] = (200, {**NO_FILES, "attachments": [told]})
     visit.sign_in()
     page.get_by_role("link", name="공유받은 대화").click()
-    assert dict(running.fakes.asked[-1].query)["shared"] == "with_me"
+    assert dict([call for call in running.fakes.asked if call.path == "/threads"][-1].query)["shared"] == "with_me"
     expect(page.locator(".thread-link")).to_contain_text("<b>kim</b> 님이 공유")
     page.locator(".thread-link").click()
     expect(page.locator("#thread-head")).to_contain_text("<b>kim</b> 님이 공유")
+    expect(page.get_by_role("link", name="<i>a</i>.pdf")).to_have_attribute("href", f"/documents/{TURNS[3]}/original")
+    expect(page.locator(".file button")).to_have_count(0)
     expect(page.locator(".answer strong")).to_have_text("첫째")
     expect(page.get_by_role("link", name="다음 것")).to_be_visible()
     for name in ("고치기", "다시 묻기", "도움이 돼요", "삭제", "이름 바꾸기"):

@@ -127,6 +127,7 @@ async def _page(visit: Visit, branch: Mapping[str, Any] | None, problem: Problem
         **await _list(visit),
         "assistants": assistants,
         "branch": branch,
+        "files": await _files(visit, branch) if visit.has(ANYBODY) else None,
         "shares": await visit.api.get(f"/threads/{_thread(visit)}/shares") if is_own else None,
         "open_thread": branch["thread"]["id"] if branch else "",
         "chosen": f"assistant/{branch['thread']['assistant']}" if branch else "",
@@ -136,6 +137,12 @@ async def _page(visit: Visit, branch: Mapping[str, Any] | None, problem: Problem
         "typed": problem.fields if problem else {},
     }
     return visit.page("chat.html", values, problem=problem)
+
+
+async def _files(visit: Visit, branch: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The files of the thread; where a conversation begins, those that wait for its first question."""
+    found: dict[str, Any] = await visit.api.get("/attachments", thread=_thread(visit) if branch else "")
+    return found
 
 
 async def _share_form(visit: Visit) -> Undo:

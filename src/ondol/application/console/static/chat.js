@@ -4,7 +4,8 @@ import { Turn } from "./answer.js";
 import { ask, AnswerFailed, readOn } from "./api.js";
 import { Preview, stepCitation } from "./citations.js";
 import { announce, announceDone } from "./dom.js";
-import { branch, t } from "./messages.js";
+import { Files } from "./files.js";
+import { branch, files as filesTold, t } from "./messages.js";
 import { forget, remember, remembered } from "./pending.js";
 import { askRecommendation } from "./recommend.js";
 import { SourcesPanel } from "./sources.js";
@@ -25,6 +26,7 @@ let thread = branch?.thread.id ?? null;
 let running = null;
 let visited = null;
 let following = true;
+let files = null;
 
 const actions = {
   readOnly: !composer,
@@ -130,7 +132,7 @@ async function run(turn, answerId) {
 
 /** Where a question stands in the thread; the first one begins it. */
 function placeOf(turn) {
-  return thread ? { thread, parent: turn.place.parent ?? "start" } : { thread: "new" };
+  return { ...(thread ? { thread, parent: turn.place.parent ?? "start" } : { thread: "new" }), ...files?.place };
 }
 
 /** The answer came to its end: it is a turn from now on, and the address is that of its thread. */
@@ -138,8 +140,16 @@ function keep(turn, told) {
   if (!told) return;
   const isNew = thread !== told.id;
   thread = told.id;
+  files?.belongTo(thread);
   turn.keep(told.turn);
   showThread(thread, isNew);
+}
+
+/** A question waits until the files that it is asked about are read. */
+function showWaiting() {
+  const waits = files?.isBusy ?? false;
+  send.disabled = waits;
+  send.title = waits ? t("chat.files.wait") : "";
 }
 
 function showRunning(on) {
@@ -194,6 +204,11 @@ function fitQuestion() {
 
 function submit() {
   if (running) return;
+  if (files?.isBusy) {
+    announce(t("chat.files.wait"));
+    return;
+  }
+  files?.asked();
   const text = question.value;
   question.value = "";
   fitQuestion();
@@ -318,7 +333,8 @@ function prepare() {
   prepareLanguageSwitch();
   takeUp();
   pickUp();
-  send.disabled = false;
+  if (filesTold) files = new Files(filesTold, thread, () => showWaiting());
+  showWaiting();
 }
 
 if (composer) prepare();

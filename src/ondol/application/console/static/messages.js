@@ -7,6 +7,9 @@ export const language = data.language;
 /** The branch of a thread that the page shows; null where a conversation begins. */
 export const branch = data.branch;
 
+/** The files of the conversation and how many there may be; null where none can be brought. */
+export const files = data.files;
+
 /** The text of a key with its {places} filled. */
 export function t(key, places = {}) {
   const text = data.messages[key];

@@ -140,8 +140,8 @@ function card(source, answerLanguage, isOpen = false) {
 }
 
 function meta(source, answerLanguage) {
-  const parts = [classBadge(source.security_class)];
-  if (source.version) parts.push(element("span", {}, t("sources.version", { number: source.version })));
+  const parts = [source.attached ? element("span", { class: "tag" }, icon("clip"), t("sources.attached")) : classBadge(source.security_class)];
+  if (source.version && !source.attached) parts.push(element("span", {}, t("sources.version", { number: source.version })));
   const validity = validityText(source);
   if (validity) parts.push(element("span", {}, validity));
   const label = LANGUAGE_LABELS[source.language];
@@ -193,5 +193,7 @@ function original(source) {
 
 function searched(facts) {
   if (!facts) return "";
-  return element("p", { class: "source-searched" }, t("sources.searched", { base: facts.base, count: facts.passages_considered }));
+  const parts = [t("sources.searched", { base: facts.base, count: facts.passages_considered })];
+  if (facts.files) parts.push(t("sources.searched_files", { count: facts.files }));
+  return element("p", { class: "source-searched" }, facts.alone ? parts.at(-1) : parts.join(" · "));
 }
