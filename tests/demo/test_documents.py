@@ -24,7 +24,8 @@ SIDECAR = ".meta.yaml"
 
 DOCUMENTATION_NETWORKS = tuple(ipaddress.ip_network(name) for name in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32"))
 OTHER_ADDRESSES = frozenset({"0.0.0.0", "127.0.0.1"})
-PHONES = frozenset({"1577-0000", "02-0000-0000"})
+PHONES = frozenset({"1577-0000", "02-0000-0000", "010-1234-5678"})
+"""The last is the one that everybody gives as an example."""
 OTHER_HOSTS = frozenset({"letsencrypt.org"})
 """The issuer that a CAA record names; it belongs to the technology and not to the story."""
 

@@ -57,6 +57,9 @@ AREAS: Mapping[str, Sequence[str]] = {
         "audit.kind.prompt.put",
         "audit.kind.prompt.labelled",
         "audit.kind.answer.given",
+        "audit.kind.attachment.received",
+        "audit.kind.attachment.refused",
+        "audit.kind.attachment.deleted",
         "audit.kind.thread.deleted",
         "audit.kind.thread.restored",
         "audit.kind.thread.shared",
@@ -162,5 +165,13 @@ KINDS: Mapping[str, str] = {label.removeprefix(BEGINNING): label for labels in A
 ROUTINE = ("audit.kind.requests.recorded", "audit.kind.answer.given", "audit.kind.index.merged", "audit.kind.knowledge.swept")
 """What happens all the time by itself; it is in the log, and left out where nobody asks for it."""
 
-CHANGES_NOTHING = (*ROUTINE, "audit.kind.session.opened", "audit.kind.session.ended", "audit.kind.document.received")
+CHANGES_NOTHING = (
+    *ROUTINE,
+    "audit.kind.session.opened",
+    "audit.kind.session.ended",
+    "audit.kind.document.received",
+    "audit.kind.attachment.received",
+    "audit.kind.attachment.refused",
+    "audit.kind.attachment.deleted",
+)
 """What is left out besides where somebody asks what changed."""
