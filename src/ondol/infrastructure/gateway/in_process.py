@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
@@ -61,7 +62,7 @@ def caller_in_process(app: AsgiApp, prefix: str) -> CallApi:
         run = _Run(asked.body)
         raw = (prefix + asked.path).encode("ascii")
         scope: MutableMapping[str, Any] = {
-            "type": "http", "asgi": {"version": "3.0", "spec_version": "2.3"}, "http_version": "1.1", "method": asked.method, "scheme": "http",
+            "type": "http", "asgi": {"version": "3.0", "spec_version": "2.4"}, "http_version": "1.1", "method": asked.method, "scheme": "http",
             "path": unquote(prefix + asked.path), "raw_path": raw, "query_string": urlencode(asked.query).encode(), "root_path": "",
             "headers": [(name.encode("latin-1"), value.encode("latin-1")) for name, value in asked.headers.items()], "client": None, "server": None,
             "state": {"principal": who, "request_id": str(new_id())},
@@ -77,12 +78,16 @@ class _Run:
 
     def __init__(self, body: bytes | AsyncIterator[bytes]) -> None:
         self._pieces = _once(body) if isinstance(body, bytes) else body
+        self._has_ended = False
         self._status = 0
         self._headers: dict[str, str] = {}
         self._body = bytearray()
 
     async def receive(self) -> MutableMapping[str, Any]:
+        if self._has_ended:
+            await asyncio.Event().wait()  # nobody leaves: who listens for that waits until the reply is whole
         piece = await anext(self._pieces, None)
+        self._has_ended = piece is None
         return {"type": "http.request", "body": piece or b"", "more_body": piece is not None}
 
     async def send(self, message: MutableMapping[str, Any]) -> None:
