@@ -41,7 +41,7 @@ def _stood_in_for() -> Iterator[None]:
         yield
     finally:
         sys.meta_path.remove(finder)
-        for name in [name for name in sys.modules if name.partition(".")[0] in UNUSED_PACKAGES]:
+        for name in [name for name in tuple(sys.modules) if name.partition(".")[0] in UNUSED_PACKAGES]:
             del sys.modules[name]
 
 
